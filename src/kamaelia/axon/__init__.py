@@ -1,0 +1,89 @@
+"""Axon: components, boxes, links, the postman and the scheduler.
+
+Read in this order to see how it works; each of these opens with its theory:
+
+=============  =================================================================================
+`component`    what a user writes; `graph` puts components together, `body` has the three kinds
+`box`          inboxes and outboxes: receiving, sending, choosing
+`queue`        the messages of an inbox, and the lines of those who wait
+`postman`      links and what travels along them: routes, ends, failures (`link`, `typecheck`)
+`scheduler`    who runs when; `process` is what it steps, `script` a body with its own thread
+`lifecycle`    how components begin, end, fail and are stopped
+`system`       a whole run of them: `run`, `background`, rest and deadlock (`names`, `report`)
+`clock`        real and virtual time; `here` is the time and chance of the running component
+=============  =================================================================================
+
+Nothing here imports anything from the rest of Kamaelia.
+"""
+
+from . import postman
+from .box import Hold, Inbox, Outbox, ScriptInbox, ScriptOutbox, Select, select
+from .clock import VirtualClock, VirtualLoop
+from .component import Component, ComponentFunction, component, make
+from .errors import (
+    BrokenLink,
+    Cancelled,
+    ClosedBox,
+    ComponentsFailed,
+    Deadlock,
+    EndOfMessages,
+    GraceExceeded,
+    KamaeliaError,
+    LinkError,
+    LocalProtocolError,
+    NameTaken,
+    ProtocolError,
+    RemoteProtocolError,
+    SourceFailed,
+    UsageError,
+    WouldBlock,
+)
+from .graph import Graphline, Pipeline
+from .here import clock, random, sleep
+from .lifecycle import Failure
+from .link import Link
+from .system import Handle, System, background, run
+
+__all__ = [
+    "BrokenLink",
+    "Cancelled",
+    "ClosedBox",
+    "Component",
+    "ComponentFunction",
+    "ComponentsFailed",
+    "Deadlock",
+    "EndOfMessages",
+    "Failure",
+    "GraceExceeded",
+    "Graphline",
+    "Handle",
+    "Hold",
+    "Inbox",
+    "KamaeliaError",
+    "Link",
+    "LinkError",
+    "LocalProtocolError",
+    "NameTaken",
+    "Outbox",
+    "Pipeline",
+    "ProtocolError",
+    "RemoteProtocolError",
+    "ScriptInbox",
+    "ScriptOutbox",
+    "Select",
+    "SourceFailed",
+    "System",
+    "UsageError",
+    "VirtualClock",
+    "VirtualLoop",
+    "WouldBlock",
+    "background",
+    "clock",
+    "component",
+    "make",
+    "postman",
+    "random",
+    "run",
+    "select",
+    "sleep",
+]

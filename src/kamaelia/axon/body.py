@@ -1,0 +1,184 @@
+"""The three kinds of body that a component can have, made into one: a coroutine.
+
+=============  ============================  ====================================
+kind           written as                    waits by
+=============  ============================  ====================================
+coroutine      ``async def``                 ``await inbox.receive()``
+generator      ``def`` with ``yield``        ``yield inbox.receive()``
+script         plain ``def``, own thread     ``inbox.receive()``, which blocks
+=============  ============================  ====================================
+
+The scheduler knows coroutines only. A generator is driven by a coroutine that awaits what it yields; a script
+is served by one that awaits what its thread asks for (`script`). So every rule holds for all three.
+"""
+
+from __future__ import annotations
+
+import inspect
+import linecache
+import os
+from collections.abc import Callable, Coroutine, Generator
+from types import CodeType, FrameType
+from typing import TYPE_CHECKING, Any
+
+from .errors import Cancelled, UsageError, shorten
+from .queue import TURN
+
+if TYPE_CHECKING:
+    from .process import Process
+
+_COROUTINE = inspect.CO_COROUTINE
+_GENERATOR = inspect.CO_GENERATOR
+_ASYNC_GENERATOR = inspect.CO_ASYNC_GENERATOR
+
+
+def kind_of(function: Callable[..., Any]) -> str:
+    """Say which kind of body a function is: ``"coroutine"``, ``"generator"`` or ``"script"``."""
+    plain = function
+    while hasattr(plain, "func"):  # functools.partial
+        plain = plain.func
+    plain = getattr(plain, "__func__", plain)
+    code: CodeType | None = getattr(plain, "__code__", None)
+    flags = code.co_flags if code is not None else 0
+    if flags & _ASYNC_GENERATOR:
+        raise UsageError(
+            f"{_name(plain)} has both 'async def' and 'yield': send messages with 'await outbox.send(...)' "
+            "instead of yielding them"
+        )
+    if flags & _COROUTINE:
+        return "coroutine"
+    if flags & _GENERATOR:
+        return "generator"
+    return "script"
+
+
+def make_coroutine(process: Process) -> Coroutine[Any, Any, Any]:
+    """Call a component's ``main`` and make a coroutine of what it is."""
+    main = process.component.main
+    assert main is not None
+    kind = kind_of(main)
+    if kind == "script":
+        from .script import ScriptThread
+
+        process.script = ScriptThread(process, main)
+        return process.script.serve()  # type: ignore[no-any-return]
+    made = main()
+    if kind == "generator":
+        return _drive(made)
+    return made  # type: ignore[no-any-return]
+
+
+async def _drive(generator: Generator[Any, Any, Any]) -> Any:
+    """Run a generator body: whatever it yields is awaited, and the result is what the yield returns."""
+    value: Any = None
+    error: BaseException | None = None
+    try:
+        while True:
+            try:
+                if error is None:
+                    awaitable = generator.send(value)
+                else:
+                    awaitable, error = generator.throw(error), None
+            except StopIteration as end:
+                return end.value
+            value = None
+            try:
+                if awaitable is None:
+                    await TURN
+                elif hasattr(awaitable, "__await__") or inspect.isawaitable(awaitable):
+                    value = await awaitable
+                else:
+                    raise TypeError(
+                        f"a generator yields what a coroutine would await, but this one yielded {shorten(awaitable)}. "
+                        "To send it: 'yield outbox.send(...)'; to call a helper generator: 'yield from helper(...)'"
+                    )
+            except BaseException as raised:  # whatever it is, it belongs into the generator
+                error = raised
+    finally:
+        generator.close()
+
+
+def refuse_result(process: Process, result: Any) -> None:
+    """A plain function that returned a coroutine or generator was meant to be one: say so."""
+    if inspect.iscoroutine(result) or inspect.isgenerator(result) or inspect.isasyncgen(result):
+        what = "coroutine" if inspect.iscoroutine(result) else "generator"
+        result.close() if not inspect.isasyncgen(result) else None
+        raise UsageError(
+            f"the body of {process.path} is a plain function, which runs as a script in a thread of its own, "
+            f"but it returned a {what}: write 'async def', or use 'yield' in the function itself"
+        )
+
+
+# -- where it is ------------------------------------------------------------------------------------
+
+
+def where(process: Process) -> str:
+    """Say at which line of its own code a component is, for those who wait for it."""
+    if process.script is not None and process.script.frame() is not None:
+        return describe_frame(process.script.frame())
+    frame = _waiting_frame(process.coroutine)
+    if frame is None:
+        return "not started" if not process.begun else "has ended"
+    text = describe_frame(frame)
+    if process.wait is not None:
+        boxes = ", ".join(str(getattr(box, "outbox", box)) for box in process.wait.where)
+        text += f", waits to {process.wait.verb} {boxes}".rstrip()
+    return text
+
+
+def _waiting_frame(awaited: Any) -> FrameType | None:
+    """Follow a suspended coroutine to the innermost frame that is the user's."""
+    frame: FrameType | None = None
+    while awaited is not None:
+        here = getattr(awaited, "cr_frame", None) or getattr(awaited, "gi_frame", None)
+        if here is not None and not is_ours(here.f_code):
+            frame = here
+        if here is not None and here.f_code is _drive.__code__:
+            generator = here.f_locals.get("generator")
+            if generator is not None and generator.gi_frame is not None:
+                frame = generator.gi_frame
+        awaited = getattr(awaited, "cr_await", None) or getattr(awaited, "gi_yieldfrom", None)
+    return frame
+
+
+def is_ours(code: CodeType) -> bool:
+    """Say whether code belongs to Axon, so that a user need not see it in a traceback."""
+    return code.co_filename.startswith(_OUR_FOLDER)
+
+
+def is_library(code: CodeType) -> bool:
+    """Say whether code is Python's own or that of an installed package."""
+    name = code.co_filename
+    return name.startswith(("<frozen", _STANDARD_LIBRARY)) or "/site-packages/" in name
+
+
+_OUR_FOLDER = os.path.dirname(__file__) + os.sep
+_STANDARD_LIBRARY = os.path.dirname(os.__file__) + os.sep
+
+
+def user_frame(frame: FrameType | None) -> FrameType | None:
+    """Return the innermost frame, from this one outward, that is neither ours nor the library's."""
+    innermost = frame
+    while frame is not None:
+        code = frame.f_code
+        if not is_ours(code) and not is_library(code):
+            return frame
+        frame = frame.f_back
+    return innermost
+
+
+def describe_frame(frame: FrameType | None) -> str:
+    """Return a frame as ``chat.py:12 in main: time.sleep(60)``."""
+    if frame is None:
+        return "has ended"
+    code = frame.f_code
+    line = linecache.getline(code.co_filename, frame.f_lineno).strip()
+    name = code.co_filename.rpartition("/")[2]
+    return f"{name}:{frame.f_lineno} in {code.co_name}" + (f": {line}" if line else "")
+
+
+def _name(function: Any) -> str:
+    return getattr(function, "__qualname__", repr(function))
+
+
+__all__ = ["Cancelled", "describe_frame", "is_ours", "kind_of", "make_coroutine", "user_frame", "where"]

@@ -1,0 +1,234 @@
+"""Time: the machine's, and one of our own.
+
+Every system takes its time from its event loop. `VirtualLoop` is an asyncio event loop whose time does not
+pass by itself: when nothing is left to do at one instant, its `VirtualClock` jumps to the next timer. So an hour of
+a system's life takes as long as its computations, and always goes the same way.
+
+Several loops can share one clock; `kamaelia.testbed` has one for each simulated host. Callbacks of all of them
+stand in one queue in the order in which they became due, timers in one heap ordered by time and then by a
+serial number, so nothing depends on hashes, addresses or threads.
+
+This is the only module that looks at the machine's clock.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import heapq
+import threading
+import time
+from asyncio import base_events, events
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+monotonic = time.monotonic
+sleep_for_real = time.sleep
+
+
+class NothingLeft(RuntimeError):
+    """Virtual time cannot go on: nothing is ready, no timer is set, no thread works."""
+
+
+class VirtualClock:
+    """One virtual time, and everything that is to happen in it."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._ready: deque[events.Handle] = deque()
+        self._timers: list[tuple[float, int, events.TimerHandle]] = []
+        self._serial = 0
+        self._cancelled = 0  # timers in the heap that have been cancelled
+        self._threads = 0  # jobs that worker threads do for us; meanwhile the clock stands still
+        self._from_threads: deque[events.Handle] = deque()
+        self._arrival = threading.Condition()
+
+    # -- what is to happen ------------------------------------------------------------------------
+
+    def add_ready(self, handle: events.Handle) -> None:
+        """Add something that happens at this instant, after everything else that does."""
+        self._ready.append(handle)
+
+    def add_timer(self, handle: events.TimerHandle) -> None:
+        """Add something that happens later."""
+        self._serial += 1
+        heapq.heappush(self._timers, (handle.when(), self._serial, handle))
+
+    def forget_timer(self) -> None:
+        """A timer was cancelled; when most of them are, the heap is made anew."""
+        self._cancelled += 1
+        if self._cancelled > 100 and self._cancelled * 2 > len(self._timers):
+            self._timers = [entry for entry in self._timers if not entry[2].cancelled()]
+            heapq.heapify(self._timers)
+            self._cancelled = 0
+
+    def add_from_thread(self, handle: events.Handle) -> None:
+        """Add something from another thread."""
+        with self._arrival:
+            self._from_threads.append(handle)
+            self._arrival.notify()
+
+    def count_threads(self, change: int) -> None:
+        """Count jobs that are done in threads."""
+        with self._arrival:
+            self._threads += change
+            self._arrival.notify()
+
+    # -- letting it happen ------------------------------------------------------------------------
+
+    def turn(self) -> None:
+        """Do what is due now; when nothing is, go to the next instant at which something is."""
+        if not self._ready and not self._collect():
+            when = self.next_time()
+            if when is None:
+                raise NothingLeft(
+                    "virtual time cannot go on: nothing is ready, no timer is set and no thread works. "
+                    "Something waits for what will never come"
+                )
+            self.go_to(when)
+        self._run_ready()
+
+    def settle(self) -> None:
+        """Do everything that is due at this instant, also what becomes due by it. Time does not pass."""
+        while self._ready or self._collect():
+            self._run_ready()
+
+    def advance(self, seconds: float) -> None:
+        """Let some time pass, and do everything that is due in it."""
+        self.run_until(self.now + seconds)
+
+    def run_until(self, end: float) -> None:
+        """Do everything that is due up to and including a time; then it is that time."""
+        self.settle()
+        while (when := self.next_time()) is not None and when <= end:
+            self.go_to(when)
+            self.settle()
+        self.now = max(self.now, end)
+
+    def next_time(self) -> float | None:
+        """Return when the next timer is due."""
+        timers = self._timers
+        while timers and timers[0][2].cancelled():
+            heapq.heappop(timers)
+            self._cancelled -= 1
+        return timers[0][0] if timers else None
+
+    def go_to(self, when: float) -> None:
+        """Set the clock, and make everything ready that is due by then."""
+        self.now = max(self.now, when)
+        timers = self._timers
+        while timers and timers[0][0] <= self.now:
+            handle = heapq.heappop(timers)[2]
+            if handle.cancelled():
+                self._cancelled -= 1
+            else:
+                handle._scheduled = False  # type: ignore[attr-defined]
+                self._ready.append(handle)
+
+    def _run_ready(self) -> None:
+        ready = self._ready
+        running = events._get_running_loop()
+        try:
+            for _ in range(len(ready)):
+                handle = ready.popleft()
+                if not handle.cancelled():
+                    events._set_running_loop(handle._loop)  # type: ignore[attr-defined]
+                    handle._run()
+        finally:
+            events._set_running_loop(running)
+
+    def _collect(self) -> bool:
+        """Take over what other threads have added, and wait for it while they work."""
+        with self._arrival:
+            while self._threads and not self._from_threads:
+                self._arrival.wait()
+            found = bool(self._from_threads)
+            self._ready.extend(self._from_threads)
+            self._from_threads.clear()
+        return found
+
+
+class VirtualLoop(base_events.BaseEventLoop):
+    """An asyncio event loop on a virtual clock. It has no sockets: `kamaelia.testbed` adds simulated ones.
+
+    Example:
+        >>> import asyncio
+        >>> async def nap():
+        ...     await asyncio.sleep(3600)
+        ...     return asyncio.get_running_loop().time()
+        >>> with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        ...     runner.run(nap())
+        3600.0
+    """
+
+    def __init__(self, clock: VirtualClock | None = None) -> None:
+        self.clock = clock or VirtualClock()
+        super().__init__()
+
+    def time(self) -> float:
+        """Return the virtual time in seconds."""
+        return self.clock.now
+
+    def call_soon(  # type: ignore[override]
+        self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> events.Handle:
+        """See asyncio."""
+        self._check_closed()  # type: ignore[attr-defined]
+        handle = events.Handle(callback, args, self, context)
+        self.clock.add_ready(handle)
+        return handle
+
+    def call_soon_threadsafe(  # type: ignore[override]
+        self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> events.Handle:
+        """See asyncio."""
+        self._check_closed()  # type: ignore[attr-defined]
+        handle = events.Handle(callback, args, self, context)
+        self.clock.add_from_thread(handle)
+        return handle
+
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> events.TimerHandle:
+        """See asyncio."""
+        self._check_closed()  # type: ignore[attr-defined]
+        handle = events.TimerHandle(when, callback, args, self, context)
+        handle._scheduled = True  # type: ignore[attr-defined]
+        self.clock.add_timer(handle)
+        return handle
+
+    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:
+        """See asyncio. The clock stands still until the thread is done."""
+        future = super().run_in_executor(executor, func, *args)
+        self.clock.count_threads(1)
+        future.add_done_callback(lambda _: self.clock.count_threads(-1))
+        return future
+
+    def wait_for_thread(self, posted: threading.Event) -> None:
+        """Stand still until a script has something to say (`script`)."""
+        posted.wait()
+
+    def _run_once(self) -> None:
+        self.clock.turn()
+
+    def _timer_handle_cancelled(self, handle: events.TimerHandle) -> None:
+        if handle._scheduled:  # type: ignore[attr-defined]
+            self.clock.forget_timer()
+
+    def _process_events(self, event_list: Any) -> None:
+        raise NotImplementedError("a virtual loop has no files to poll")
+
+    def _write_to_self(self) -> None:
+        """Nothing to wake: whoever adds from a thread notifies the clock."""
+
+    async def subprocess_exec(self, *args: Any, **kwargs: Any) -> Any:
+        """Refuse: programs of the machine do not live in virtual time."""
+        raise NotImplementedError("a program cannot be run in virtual time: it would not know what time it is")
+
+    subprocess_shell = subprocess_exec
+
+    def add_signal_handler(self, sig: int, callback: Callable[..., object], *args: Any) -> None:
+        """Refuse, as loops do that cannot: signals come in real time."""
+        raise NotImplementedError("a virtual loop handles no signals")
+
+

@@ -1,0 +1,510 @@
+"""Components: what a user writes.
+
+A component is a class with a ``main``, or a function with `component`; its boxes are declared beside it. It
+*remembers how it was made*, so that it is also its own pattern: wherever parts are made repeatedly, a component
+stands for "another one like this" (`make`).
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Coroutine, Generator
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Generic, ParamSpec, TypeVar, overload
+
+from . import body, lifecycle, postman
+from .box import Box, Inbox, Outbox, ScriptInbox, ScriptOutbox, _Declare
+from .errors import UsageError, shorten, suggestion
+from .link import Link
+from .process import Process
+
+if TYPE_CHECKING:
+    import asyncio
+    import contextvars
+
+    from .system import System
+
+P = ParamSpec("P")
+C = TypeVar("C", bound="Component")
+
+
+class _Shown:
+    """An attribute that a component offers to read, but whose name a user's class may take for its own.
+
+    (It is no data descriptor, so ``self.path = ...`` in somebody's ``__init__`` just works.)
+    """
+
+    def __init__(self, get: Callable[[Any], Any]) -> None:
+        self.get = get
+        self.__doc__ = get.__doc__
+
+    def __get__(self, component: Any, owner: type) -> Any:
+        return self if component is None else self.get(component)
+
+
+class Component:
+    """A part of a concurrent system: it knows its own boxes and nothing else.
+
+    Subclasses declare boxes and write ``main``, whose kind says how it runs: ``async def`` is a coroutine, a
+    function with ``yield`` a generator, a plain ``def`` a script in a thread of its own. Every component
+    has ``inbox`` and ``outbox``; declarations add to them, ``inbox = None`` takes one away. A component
+    without ``main`` is a chassis: it lives as long as the children that it adds.
+
+    Example:
+        >>> from kamaelia import Component, Inbox, Outbox, run
+        >>> from kamaelia.flow import Collect, Source
+        >>> class Double(Component):
+        ...     inbox = Inbox[int]("numbers")
+        ...     outbox = Outbox[int]("twice the numbers")
+        ...     async def main(self):
+        ...         async for number in self.inbox:
+        ...             await self.outbox.send(2 * number)
+        >>> run(Source([1, 2, 3]) | Double() | Collect())
+        [2, 4, 6]
+    """
+
+    inbox: Any = Inbox("messages for this component")
+    outbox: Any = Outbox("messages from this component")
+
+    main: Any = None
+    """The body. None for a chassis that has none."""
+
+    _box_declarations: ClassVar[dict[str, Box[Any]]]
+    _axon: Process
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        self = super().__new__(cls)
+        self._recipe = (args, kwargs)
+        process = Process(self, cls.__name__, cls.main is not None)
+        self._axon = process
+        for name, declaration in cls._box_declarations.items():
+            box = declaration.attached(process, name)  # type: ignore[attr-defined]
+            process.boxes[name] = box
+            self.__dict__[name] = box
+        return self
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        declarations: dict[str, Box[Any]] = {}
+        for one in reversed(cls.__mro__):
+            for name, value in vars(one).items():
+                if isinstance(value, Box):
+                    declarations[name] = value
+                elif isinstance(value, _Declare):
+                    raise UsageError(
+                        f"{cls.__name__}.{name} = {value!r} declares no box yet: call it, "
+                        f'as in {name} = {value!r}("what it is for")'
+                    )
+                elif name in declarations:
+                    del declarations[name]
+        cls._box_declarations = declarations
+        for name in ("run", "cancel", "cancelling", "uncancel"):
+            if name in vars(cls) and not cls.__module__.startswith("kamaelia.axon"):
+                raise UsageError(f"{cls.__name__}.{name}: this name is Axon's; give your method another one")
+        if cls.main is not None:
+            if not callable(cls.main):
+                raise UsageError(f"{cls.__name__}.main must be a method, not {shorten(cls.main)}")
+            body.kind_of(cls.main)
+
+    _box_declarations = {"inbox": inbox, "outbox": outbox}
+
+    # -- putting together -------------------------------------------------------------------------
+
+    def __or__(self, other: Any) -> Any:
+        from .graph import Pipeline, parts_of
+
+        if not _is_pattern(other):
+            return NotImplemented
+        return Pipeline(self, *parts_of(other))
+
+    def __ror__(self, other: Any) -> Any:
+        from .graph import Pipeline, parts_of
+
+        if not _is_pattern(other):
+            return NotImplemented
+        return Pipeline(other, *parts_of(self))
+
+    def named(self: C, name: str) -> C:
+        """Give the component a name other than its class's, for its path; returns the component."""
+        if "/" in name or not name:
+            raise UsageError(f"named({name!r}): a name is not empty and has no '/', which separates the names of a path")
+        self._axon.name = self._axon.given_name = name
+        return self
+
+    def add(self, pattern: Any, *, name: str | None = None, isolated: bool = False) -> Component:
+        """Make another component a child of this one, and start it if this one is running.
+
+        The child takes its first step only when this one is next suspended, so it may be linked first.
+
+        Arguments:
+            pattern: a component; or what `make` makes one of
+            name: for its path, instead of its class's
+            isolated: its failure does not concern its siblings: it is logged, counted and sent to ``failures``
+        """
+        child = pattern if isinstance(pattern, Component) and pattern._axon.state == "new" else make(pattern)
+        if child._axon.parent is not None:
+            child = make(child)
+        if name is not None:
+            child.named(name)
+        lifecycle.add_child(self._axon, child._axon, isolated=isolated)
+        return child
+
+    def link(self, source: Box[Any], target: Box[Any], **options: Any) -> Link:
+        """Have the postman link two boxes; options are those of `Link`."""
+        return postman.link(source, target, **options)
+
+    def child_failed(self, child: Component, error: BaseException) -> None:
+        """An isolated child has failed and has been logged. For a chassis that wants to count it."""
+
+    # -- running ----------------------------------------------------------------------------------
+
+    def run(self, **options: Any) -> Coroutine[Any, Any, Any]:
+        """Run the component on the event loop that runs already: ``await component.run()``.
+
+        Inside another component this makes it that component's child. Options are those of `kamaelia.run`.
+        """
+        from .system import run_here
+
+        return run_here(self, options)
+
+    @_Shown
+    def system(self) -> System:
+        """The system in which the component runs: ``self.system.stop()``."""
+        system = self._axon.system
+        if system is None:
+            raise UsageError(f"{self._axon.name} is not running, so it has no system yet")
+        return system
+
+    @_Shown
+    def path(self) -> str:
+        """Where the component stands: ``radio/server/client-3``."""
+        return self._axon.path
+
+    @_Shown
+    def children(self) -> list[Component]:
+        """The components in this chassis that have not ended."""
+        return [process.component for process in self._axon.children]
+
+    @_Shown
+    def boxes(self) -> dict[str, Box[Any]]:
+        """The component's boxes by name."""
+        return dict(self._axon.boxes)
+
+    def __repr__(self) -> str:
+        process = self._axon
+        if process.state == "new" and process.parent is None:
+            args, kwargs = self._recipe
+            shown = [shorten(value, 30) for value in args] + [f"{k}={shorten(v, 30)}" for k, v in kwargs.items()]
+            return f"{process.name}({', '.join(shown)})"
+        return f"<{process.path}: {process.outcome or process.state}>"
+
+    # -- to asyncio, a component is a task -----------------------------------------------------------
+    # `asyncio.timeout`, TaskGroup, anyio and others look the running component up as the current task
+    # and use what follows.
+
+    def cancel(self, msg: object = None) -> bool:
+        """Raise `Cancelled` where the component waits."""
+        return self._axon.cancel(msg)
+
+    def cancelling(self) -> int:
+        """Return how many cancellations have been asked for and not been taken back."""
+        return self._axon.cancels
+
+    def uncancel(self) -> int:
+        """Take one request to cancel back (asyncio's time-outs do)."""
+        process = self._axon
+        if process.cancels > 0:
+            process.cancels -= 1
+            if process.cancels == 0:
+                process.must_cancel = False
+        return process.cancels
+
+    def done(self) -> bool:
+        """Say whether the component has ended."""
+        return self._axon.state == "ended"
+
+    def cancelled(self) -> bool:
+        """Say whether the component was cancelled."""
+        return self._axon.outcome in ("stopped", "cancelled")
+
+    def add_done_callback(
+        self, callback: Callable[[Any], object], *, context: contextvars.Context | None = None
+    ) -> None:
+        """Have something called when the component has ended."""
+        self._axon.callbacks.append((callback, context))
+
+    def remove_done_callback(self, callback: Callable[[Any], object]) -> int:
+        """Take callbacks away again; return how many."""
+        before = len(self._axon.callbacks)
+        self._axon.callbacks = [pair for pair in self._axon.callbacks if pair[0] != callback]
+        return before - len(self._axon.callbacks)
+
+    def get_coro(self) -> Coroutine[Any, Any, Any] | None:
+        """Return the coroutine that runs."""
+        return self._axon.coroutine
+
+    def get_context(self) -> contextvars.Context | None:
+        """Return the context in which the component runs."""
+        return self._axon.context
+
+    def get_name(self) -> str:
+        """Return the path."""
+        return self._axon.path
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """Return the loop on which the component runs."""
+        scheduler = self._axon.scheduler
+        if scheduler is None:
+            raise UsageError(f"{self._axon.name} is not running, so it has no loop yet")
+        return scheduler.loop
+
+    @property
+    def _must_cancel(self) -> bool:
+        return self._axon.must_cancel
+
+    @property
+    def _fut_waiter(self) -> Any:
+        return self._axon.future
+
+
+# -- patterns ---------------------------------------------------------------------------------------
+
+
+def make(pattern: Any) -> Component:
+    """Make a component of a class, a factory, or another component, which is made again from its recipe.
+
+    Components among the arguments of the recipe, also inside lists, tuples, dicts and links, are made again too,
+    each once however often it is named. Other arguments are shared.
+
+    >>> from kamaelia.protocol import Echo
+    >>> pattern = Echo()
+    >>> make(pattern) is pattern, type(make(Echo)) is type(make(pattern))
+    (False, True)
+    """
+    if isinstance(pattern, Component):
+        return _remake(pattern, {})
+    if isinstance(pattern, ComponentFunction) or (isinstance(pattern, type) and issubclass(pattern, Component)):
+        return pattern()
+    if callable(pattern):
+        made = pattern()
+        if isinstance(made, Component):
+            return made
+        raise UsageError(f"{shorten(pattern)} was to make a component, but returned {shorten(made)}")
+    raise UsageError(
+        f"{shorten(pattern)} is no component: give a component such as Echo(), a component class, "
+        "or a function that returns a component"
+    )
+
+
+def _is_pattern(value: Any) -> bool:
+    return isinstance(value, (Component, ComponentFunction)) or (
+        isinstance(value, type) and issubclass(value, Component)
+    )
+
+
+def as_part(pattern: Any) -> Component:
+    """Return a component as it is; of a class or `component` function, make one without arguments."""
+    if isinstance(pattern, Component):
+        return pattern
+    if _is_pattern(pattern):
+        return pattern()  # type: ignore[no-any-return]
+    import types
+
+    if isinstance(pattern, types.UnionType):
+        raise UsageError(f"{pattern} joins two classes into a type: write parentheses, as in Echo() | Echo()")
+    raise UsageError(
+        f"{shorten(pattern)} is no component. A chassis is made of components: Map(function) of a function, "
+        "Source(items) of a list"
+    )
+
+
+def _remake(component: Component, made: dict[int, Component]) -> Component:
+    if id(component) in made:
+        return made[id(component)]
+    args, kwargs = component._recipe
+    new_args = tuple(_remake_within(value, made) for value in args)
+    new_kwargs = {name: _remake_within(value, made) for name, value in kwargs.items()}
+    new = type(component)(*new_args, **new_kwargs)
+    new._axon.name = new._axon.given_name = component._axon.given_name
+    made[id(component)] = new
+    return new
+
+
+def _remake_within(value: Any, made: dict[int, Component]) -> Any:
+    if isinstance(value, Component):
+        return _remake(value, made)
+    if isinstance(value, Link):
+        return Link(
+            _remake_within(value.source, made),
+            _remake_within(value.target, made),
+            when_full=value.when_full,
+            feedback=value.feedback,
+        )
+    if isinstance(value, Box):
+        if value.owner is None:
+            return value
+        return _remake(value.owner.component, made)._axon.boxes[value.name]
+    if type(value) in (list, tuple):
+        return type(value)(_remake_within(one, made) for one in value)
+    if type(value) is dict:
+        return {_remake_within(k, made): _remake_within(v, made) for k, v in value.items()}
+    return value
+
+
+# -- functions as components ------------------------------------------------------------------------
+
+
+class ComponentFunction(Generic[P]):
+    """What `component` makes of a function: call it with the arguments after the boxes to get a component."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        self.__name__ = function.__name__
+        self.__qualname__ = function.__qualname__
+        self.__module__ = function.__module__
+        self.__doc__ = function.__doc__
+        self.__wrapped__ = function
+        boxes, self.signature = _split_signature(function)
+        namespace: dict[str, Any] = {
+            "__doc__": function.__doc__,
+            "__module__": function.__module__,
+            "__qualname__": function.__qualname__,
+            "__init__": _keep_arguments,
+            "main": _main_of(function, list(boxes)),
+            "_function": self,
+            **{name: boxes.get(name) for name in ("inbox", "outbox")},
+            **boxes,
+        }
+        self.component_class = type(function.__name__, (Component,), namespace)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Component:
+        try:
+            self.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(
+                f"{self.__name__}{self.signature} (the boxes are given to it by Axon): {error}"
+            ) from None
+        return self.component_class(*args, **kwargs)
+
+    def __or__(self, other: Any) -> Any:
+        return self() | other  # type: ignore[call-arg]
+
+    def __ror__(self, other: Any) -> Any:
+        return other | self()  # type: ignore[call-arg]
+
+    def __repr__(self) -> str:
+        return f"<component {self.__name__}>"
+
+
+def _keep_arguments(self: Any, *args: Any, **kwargs: Any) -> None:
+    self._arguments = (args, kwargs)
+
+
+def _main_of(function: Callable[..., Any], box_names: list[str]) -> Callable[[Any], Any]:
+    def arguments(self: Any) -> tuple[list[Any], dict[str, Any]]:
+        args, kwargs = self._arguments
+        return [getattr(self, name) for name in box_names] + list(args), kwargs
+
+    kind = body.kind_of(function)
+    if kind == "coroutine":
+
+        async def main(self: Any) -> Any:
+            args, kwargs = arguments(self)
+            return await function(*args, **kwargs)
+
+    elif kind == "generator":
+
+        def main(self: Any) -> Generator[Any, Any, Any]:  # type: ignore[misc]
+            args, kwargs = arguments(self)
+            return (yield from function(*args, **kwargs))
+
+    else:
+
+        def main(self: Any) -> Any:  # type: ignore[misc]
+            args, kwargs = arguments(self)
+            return function(*args, **kwargs)
+
+    return main
+
+
+def _split_signature(function: Callable[..., Any]) -> tuple[dict[str, Box[Any]], inspect.Signature]:
+    """Tell a function's box parameters, which come first, from its arguments."""
+    try:
+        signature = inspect.signature(function, eval_str=True)
+    except NameError:  # an annotation that only type checkers can look up
+        signature = inspect.signature(function)
+    boxes: dict[str, Box[Any]] = {}
+    rest: list[inspect.Parameter] = []
+    for parameter in signature.parameters.values():
+        box = _box_of(parameter)
+        if box is None or parameter.kind is parameter.KEYWORD_ONLY:
+            rest.append(parameter)
+        elif rest:
+            raise UsageError(
+                f"{function.__name__}(): the box parameter {parameter.name!r} comes after {rest[0].name!r}: "
+                "boxes come first"
+            )
+        else:
+            boxes[parameter.name] = box
+    if not boxes:
+        given = list(signature.parameters)
+        raise UsageError(
+            f"{function.__name__}() has no box parameters, so it could neither receive nor send: "
+            f"write def {function.__name__}(inbox, outbox, ...)"
+            + (f"; {suggestion(given[0], ['inbox', 'outbox'])}" if given else "")
+        )
+    return boxes, signature.replace(parameters=rest, return_annotation=inspect.Signature.empty)
+
+
+def _box_of(parameter: inspect.Parameter) -> Box[Any] | None:
+    kind = parameter.annotation
+    name = parameter.name
+    if isinstance(kind, _Declare):
+        return kind(f"{name} of the function")  # type: ignore[no-any-return]
+    if kind in (Inbox, ScriptInbox):
+        return Inbox(f"{name} of the function")
+    if kind in (Outbox, ScriptOutbox):
+        return Outbox(f"{name} of the function")
+    if isinstance(kind, str):
+        plain = kind.partition("[")[0].rpartition(".")[2]
+        if plain in ("Inbox", "ScriptInbox"):
+            return Inbox(f"{name} of the function")
+        if plain in ("Outbox", "ScriptOutbox"):
+            return Outbox(f"{name} of the function")
+    if kind is inspect.Parameter.empty or kind is Any:
+        if name == "inbox":
+            return Inbox(f"{name} of the function")
+        if name == "outbox":
+            return Outbox(f"{name} of the function")
+    return None
+
+
+@overload
+def component(function: Callable[Concatenate[Any, Any, P], Any]) -> ComponentFunction[P]: ...
+@overload
+def component(function: Callable[..., Any]) -> ComponentFunction[...]: ...
+def component(function: Any) -> Any:
+    """Make a component of a function whose first parameters are boxes.
+
+    Parameters called ``inbox`` and ``outbox``, or annotated with ``Inbox[...]``, ``Outbox[...]``,
+    ``ScriptInbox[...]`` or ``ScriptOutbox[...]``, are the boxes; the rest are arguments of the component.
+
+    Example:
+        >>> from kamaelia import component, run
+        >>> from kamaelia.flow import Collect, Source
+        >>> @component
+        ... def times(inbox, outbox, factor=2):
+        ...     while True:
+        ...         number = yield inbox.receive()
+        ...         yield outbox.send(factor * number)
+        >>> run(Source([1, 2]) | times(factor=3) | Collect())
+        [3, 6]
+    """
+    if isinstance(function, type):
+        raise UsageError(f"@component is for functions; {function.__name__} is a class: derive it from Component")
+    if not callable(function):
+        raise UsageError(f"@component is for functions, and {shorten(function)} is none")
+    return ComponentFunction(function)
+
+
+__all__ = ["Component", "ComponentFunction", "as_part", "component", "copy", "make"]

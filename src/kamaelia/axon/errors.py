@@ -1,0 +1,151 @@
+"""What can go wrong, named after whose fault it is.
+
+===================  ======================================================================
+you wired it wrong   `LinkError`
+you closed it        `ClosedBox`
+the other side ...   ... ended: `EndOfMessages`; went away: `BrokenLink`; failed: `SourceFailed`
+too fast             `WouldBlock`
+you were stopped     `Cancelled` (asyncio's own)
+a name               `NameTaken`
+the whole system     `ComponentsFailed`, `Deadlock`, `GraceExceeded`
+a protocol           `LocalProtocolError` (you broke the rules), `RemoteProtocolError` (the peer did)
+===================  ======================================================================
+
+Each message names the component's path (like ``radio/server/client-3``), the offending value and what
+to do about it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from asyncio import CancelledError as Cancelled
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+__all__ = [
+    "BrokenLink",
+    "Cancelled",
+    "ClosedBox",
+    "ComponentsFailed",
+    "Deadlock",
+    "EndOfMessages",
+    "GraceExceeded",
+    "KamaeliaError",
+    "LinkError",
+    "LocalProtocolError",
+    "NameTaken",
+    "ProtocolError",
+    "RemoteProtocolError",
+    "SourceFailed",
+    "UsageError",
+    "WouldBlock",
+]
+
+
+class KamaeliaError(Exception):
+    """The base of every error that Kamaelia itself raises."""
+
+
+class UsageError(KamaeliaError):
+    """Axon was asked for something that it does not do; the message says what to write instead.
+
+    Also raised for a component that was started twice, and for a component class that is put
+    together in a way that cannot work.
+    """
+
+
+class LinkError(KamaeliaError):
+    """Two boxes were wired that do not fit: the message names both ends and both types."""
+
+
+class ClosedBox(KamaeliaError):
+    """You closed this box yourself and then used it again."""
+
+
+class EndOfMessages(KamaeliaError):
+    """Everything that will ever arrive in this inbox has been received.
+
+    A component that lets it escape has ended normally.
+    """
+
+    owner: object = None  # whose box it was: an error that escapes its own component is its normal end
+
+
+class BrokenLink(KamaeliaError):
+    """Every reader of this outbox has gone, so nobody would ever see what you send.
+
+    A component that lets it escape has ended normally.
+    """
+
+    owner: object = None
+
+
+class SourceFailed(BrokenLink):
+    """What fed this inbox failed; ``__cause__`` is the first failure.
+
+    A component that lets it escape is not a second failure, but its own readers get it in turn.
+    """
+
+
+class WouldBlock(KamaeliaError):
+    """This cannot be done without waiting: await it, or use the waiting form."""
+
+
+class NameTaken(KamaeliaError):
+    """Two components of one system offer a service under the same name."""
+
+
+class Deadlock(KamaeliaError):
+    """Every component of the system waits for another; the message says who waits for what."""
+
+
+class GraceExceeded(KamaeliaError):
+    """These components had not ended when the grace of a stop ran out, and were cancelled."""
+
+
+class ProtocolError(KamaeliaError):
+    """A rule of a protocol was broken; always one of the two below."""
+
+
+class LocalProtocolError(ProtocolError):
+    """You broke the rules of the protocol, so nothing was sent."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """The other side broke the rules of the protocol."""
+
+
+class ComponentsFailed(ExceptionGroup[Exception], KamaeliaError):
+    """Components failed; ``exceptions`` holds every failure, however deep in the system, in one flat group.
+
+    Each exception keeps its traceback and carries a note with the path of the component it came from.
+    """
+
+    def derive(self, excs: Sequence[Exception], /) -> ComponentsFailed:  # type: ignore[override]
+        """Make the same kind of group of other exceptions (`except*` and `split` use it)."""
+        return ComponentsFailed(self.message, excs)
+
+
+def suggestion(wrong: str, known: Iterable[str]) -> str:
+    """Return a sentence that proposes the names nearest to a wrong one, or lists what there is.
+
+    >>> suggestion("inbx", ["inbox", "control"])
+    "did you mean 'inbox'?"
+    >>> suggestion("xyz", ["inbox", "control"])
+    "there are 'control' and 'inbox'"
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(wrong, names, n=2)
+    if near:
+        return f"did you mean {' or '.join(repr(name) for name in near)}?"
+    if not names:
+        return "there are none"
+    if len(names) == 1:
+        return f"there is only {names[0]!r}"
+    return f"there are {', '.join(repr(name) for name in names[:-1])} and {names[-1]!r}"
+
+
+def shorten(value: Any, limit: int = 60) -> str:
+    """Return the repr of a value, cut to a length that fits into an error message."""
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 3] + "..."

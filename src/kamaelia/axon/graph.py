@@ -1,0 +1,204 @@
+"""Pipelines and graphlines: components wired into one component."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import lifecycle, postman
+from .box import Box, Inbox, Outbox
+from .component import Component, _is_pattern, as_part
+from .errors import LinkError, UsageError, shorten, suggestion
+from .link import Link
+
+
+class Chassis(Component):
+    """A component without code of its own, made of others."""
+
+    inbox = None
+    outbox = None
+
+    def boundary(self, name: str, like: Box[Any], *, inward: bool) -> Box[Any]:
+        """Return this chassis's box of a name, made to pass on what a box inside takes or sends."""
+        process = self._axon
+        if name in process.boxes:
+            box = process.boxes[name]
+            if box.is_inbox is not inward:
+                raise LinkError(
+                    f"{box} is {'an inbox' if box.is_inbox else 'an outbox'}, and cannot be wired to {like}: "
+                    "messages come in through an inbox and go out through an outbox"
+                )
+            return box
+        made: Box[Any]
+        if inward:
+            made = Inbox(like.doc, type=like.type).attached(process, name)
+        else:
+            made = Outbox(like.doc, type=like.type, optional=like.optional).attached(process, name)  # type: ignore[attr-defined]
+        process.boxes[name] = made
+        self.__dict__[name] = made
+        return made
+
+
+class Pipeline(Chassis):
+    """Components in a row: each one's ``outbox`` goes to the next one's ``inbox``.
+
+    ``a | b | c`` is the same as ``Pipeline(a, b, c)``. The pipeline's own ``inbox`` is the first one's, its
+    ``outbox`` the last one's. It ends when all of them have ended; what it returns is the last one's result.
+
+    Example:
+        >>> from kamaelia import Pipeline, run
+        >>> from kamaelia.flow import Collect, Map, Source
+        >>> run(Pipeline(Source("abc"), Map(str.upper), Collect()))
+        ['A', 'B', 'C']
+    """
+
+    def __init__(self, *parts: Any) -> None:
+        if not parts:
+            raise UsageError("Pipeline() needs at least one component")
+        children = [as_part(part) for part in parts]
+        for child in children:
+            lifecycle.add_child(self._axon, child._axon)
+        for child in children[:-1]:
+            if child._axon.boxes.get("outbox") is None:
+                raise LinkError(
+                    f"{child._axon.name} has no outbox, so nothing can come after it in a pipeline: put it last"
+                )
+        for child in children[1:]:
+            if child._axon.boxes.get("inbox") is None:
+                raise LinkError(
+                    f"{child._axon.name} has no inbox, so nothing can come before it in a pipeline: put it first"
+                )
+        for first, second in zip(children, children[1:], strict=False):
+            postman.link(first._axon.boxes["outbox"], second._axon.boxes["inbox"])
+        first_inbox = children[0]._axon.boxes.get("inbox")
+        if first_inbox is not None:
+            postman.link(self.boundary("inbox", first_inbox, inward=True), first_inbox)
+        last_outbox = children[-1]._axon.boxes.get("outbox")
+        if last_outbox is not None:
+            postman.link(last_outbox, self.boundary("outbox", last_outbox, inward=False))
+        self._axon.result_from = children[-1]._axon
+
+    def __or__(self, other: Any) -> Any:
+        if not _is_pattern(other):
+            return NotImplemented
+        return Pipeline(*self._parts(), *parts_of(other))
+
+    def _parts(self) -> list[Component]:
+        """Give the parts away, so that ``a | b | c`` is one pipeline of three; or itself, once it is in use."""
+        process = self._axon
+        untouched = process.given_name == "Pipeline" and process.state == "new" and process.parent is None
+        if not untouched:
+            return [self]
+        if any(box.incoming for box in process.inboxes) or any(box.outgoing for box in process.outboxes):
+            return [self]
+        children = list(process.children)
+        for child in children:
+            for box in child.boxes.values():
+                for wire in (*box.incoming, *box.outgoing):
+                    if wire.source.owner.parent is not child and wire.target.owner.parent is not child:
+                        postman.unlink(wire)
+        for child in children:
+            child.parent = None
+        process.children.clear()
+        return [child.component for child in children]
+
+
+def parts_of(pattern: Any) -> list[Any]:
+    return pattern._parts() if type(pattern) is Pipeline else [pattern]
+
+
+class Graphline(Chassis):
+    """Components wired in any way.
+
+    Two forms say the same. With links, where ``"self.inbox"`` is a box of the graphline itself::
+
+        Graphline("self.inbox" >> a.inbox, a.outbox >> b.inbox, b.outbox >> "self.outbox")
+
+    and, as it can be saved, with names::
+
+        Graphline(a=Lines(), b=Encode(),
+                  linkages={("self", "inbox"): ("a", "inbox"),
+                            ("a", "outbox"): ("b", "inbox"),
+                            ("b", "outbox"): ("self", "outbox")})
+
+    where the value may be a list, for one to many. A component that no link names is given as an argument.
+    Boxes of the graphline itself are made as they are named. It ends when all its components have ended.
+
+    Example:
+        >>> from kamaelia import Graphline, run
+        >>> from kamaelia.flow import Collect, Map, Source
+        >>> numbers, double, collect = Source([1, 2]), Map(lambda n: 2 * n), Collect()
+        >>> run(Graphline(numbers.outbox >> double.inbox, double.outbox >> collect.inbox))
+        >>> collect.messages
+        [2, 4]
+    """
+
+    def __init__(self, *links: Any, linkages: dict[Any, Any] | None = None, **parts: Any) -> None:
+        self.parts: dict[str, Component] = {name: as_part(part) for name, part in parts.items()}
+        for name, part in self.parts.items():
+            lifecycle.add_child(self._axon, part.named(name)._axon)
+        wires: list[Link] = []
+        for one in _flatten(links):
+            if isinstance(one, Link):
+                wires.append(one)
+            else:
+                self._adopt(as_part(one))
+        for source, targets in (linkages or {}).items():
+            for target in targets if isinstance(targets, list) else [targets]:
+                wires.append(Link(self._by_name(source), self._by_name(target)))
+        for wire in wires:
+            for end in (wire.source, wire.target):
+                if isinstance(end, Box) and end.owner is not None and end.owner is not self._axon:
+                    self._adopt(end.owner.component)
+        for wire in wires:
+            self._make(wire)
+
+    def _adopt(self, part: Component) -> None:
+        if part._axon not in self._axon.children:
+            lifecycle.add_child(self._axon, part._axon)
+
+    def _by_name(self, end: Any) -> Any:
+        if not (isinstance(end, tuple) and len(end) == 2 and all(isinstance(one, str) for one in end)):
+            raise LinkError(f'linkages: {shorten(end)} is no end of a link: write ("name of the part", "name of its box")')
+        part_name, box_name = end
+        if part_name == "self":
+            return f"self.{box_name}"
+        if part_name not in self.parts:
+            raise LinkError(
+                f"linkages: there is no part called {part_name!r}; {suggestion(part_name, [*self.parts, 'self'])}"
+            )
+        return box_named(self.parts[part_name], box_name)
+
+    def _make(self, wire: Link) -> None:
+        source, target = wire.source, wire.target
+        if isinstance(source, str) and isinstance(target, str):
+            raise LinkError(f"{source!r} cannot be linked to {target!r}: one end of a link is a box of a part")
+        if isinstance(source, str):
+            source = self.boundary(_own_name(source), target, inward=True)
+        elif isinstance(target, str):
+            target = self.boundary(_own_name(target), source, inward=False)
+        postman.link(source, target, when_full=wire.when_full, feedback=wire.feedback)
+
+
+def box_named(part: Component, name: str) -> Box[Any]:
+    """Return a component's box by name; a wrong name is answered with those that there are."""
+    boxes = part._axon.boxes
+    if name not in boxes:
+        raise LinkError(f"{part._axon.path} has no box called {name!r}; {suggestion(name, boxes)}")
+    return boxes[name]
+
+
+def _own_name(text: str) -> str:
+    owner, dot, name = text.partition(".")
+    if owner != "self" or not dot or not name.isidentifier():
+        raise LinkError(f'{text!r} is no box: a graphline\'s own boxes are written "self.inbox", "self.outbox", ...')
+    return name
+
+
+def _flatten(values: Any) -> list[Any]:
+    flat: list[Any] = []
+    for value in values:
+        if isinstance(value, (list, tuple)):
+            flat.extend(_flatten(value))
+        else:
+            flat.append(value)
+    return flat

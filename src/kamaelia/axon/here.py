@@ -1,0 +1,103 @@
+"""`sleep`, `clock` and `random`: the time and the chance of the component that asks.
+
+A component takes both from the system that it runs in, never from the machine. So the same component keeps real
+time on real sockets and virtual time in a simulation, and a run with a seed can be run again.
+"""
+
+from __future__ import annotations
+
+import random as random_module
+from _thread import get_ident
+from collections.abc import Awaitable, Generator
+from typing import TYPE_CHECKING, Any
+
+from .errors import UsageError
+from .process import Process, current_process
+from .queue import TURN, Wait
+
+if TYPE_CHECKING:
+    Chance = random_module.Random
+else:
+    Chance = object
+
+
+def here() -> Process:
+    """Return the process of the component whose code runs."""
+    try:
+        process = current_process.get()
+    except LookupError:
+        raise UsageError(
+            "sleep, clock and random belong to a component: call them in its body, or in what it calls. "
+            "Outside of a system use asyncio's, or `time` and `random` of the standard library"
+        ) from None
+    return process
+
+
+def sleep(seconds: float) -> Awaitable[None]:
+    """Wait for some seconds of the system's time. Await it, yield it, or, in a script, just call it.
+
+    Unlike `asyncio.sleep` it ends at once with `BrokenLink` when nobody listens to the component any more.
+    """
+    process = here()
+    scheduler = process.scheduler
+    assert scheduler is not None
+    awaitable = _Sleep(process, seconds)
+    if get_ident() != scheduler.thread:
+        return scheduler.from_thread(process, lambda: awaitable, wait=True)  # type: ignore[no-any-return]
+    return awaitable
+
+
+def clock() -> float:
+    """Return the time of the system in seconds; only differences mean something."""
+    scheduler = here().scheduler
+    assert scheduler is not None
+    return scheduler.loop.time()
+
+
+class _Sleep:
+    __slots__ = ("process", "seconds")
+
+    def __init__(self, process: Process, seconds: float) -> None:
+        self.process = process
+        self.seconds = seconds
+
+    def __await__(self) -> Generator[Any, None, None]:
+        if self.seconds <= 0:
+            yield from TURN.__await__()
+            return
+        scheduler = self.process.scheduler
+        assert scheduler is not None
+        wait = Wait(scheduler, self.process, "sleep", ())
+        wait.timed = True
+        timer = scheduler.loop.call_later(self.seconds, wait.wake)
+        try:
+            yield from wait.park()
+        finally:
+            timer.cancel()
+
+
+class _Random(Chance):
+    """The random stream of the component that asks: every method of `random.Random`.
+
+    Each component has a stream of its own, made from the seed of the run and the component's path; so one
+    component that draws more often does not change what another draws.
+    """
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(stream_of(here()), name)
+
+    def __repr__(self) -> str:
+        return "<the random stream of the running component>"
+
+
+def stream_of(process: Process) -> random_module.Random:
+    """Return a component's random stream."""
+    if process.random is None:
+        assert process.system is not None
+        process.random = random_module.Random(f"{process.system.seed}/{process.path}")
+    return process.random
+
+
+random = _Random()

@@ -1,0 +1,381 @@
+"""From the first step to the last: how components begin, end, fail and are stopped.
+
+Theory
+------
+There is no control box. "Finish what you have" is the end of an inbox, "stop now" is `Cancelled`.
+
+**Ending.** A body that returns closes its outboxes, and its readers see the end. A chassis ends when its own
+body, if it has one, has returned and all its children have ended; a boundary ends when what is wired to
+it has.
+
+**Failing is not ending.** A body that fails *breaks* its outboxes: readers get what was sent before, then
+`SourceFailed`. Its siblings are stopped with breaks in place of ends: those whom nothing feeds are
+cancelled, the chassis's boundaries and holds break, the rest read what there is, and what is left after a
+second is cancelled. When all have gone, the chassis has failed, and its own siblings are next. So a
+failure goes outward one chassis at a time, and inner parts have finished before outer ones are told.
+
+**Stopping** a system works in the same way with ends: every hold is released, feedback links end, the
+sources are cancelled (components none of whose inboxes is fed or has a message left), and the rest drains.
+What is left when the grace is over is cancelled, and its outboxes break.
+
+The difference between the two is one argument, the *cause*: with one, ends are breaks.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from . import body, postman
+from .errors import BrokenLink, Cancelled, EndOfMessages, GraceExceeded, KamaeliaError, SourceFailed, UsageError
+from .process import Process, current_process
+
+if TYPE_CHECKING:
+    from .system import System
+
+log = logging.getLogger("kamaelia")
+
+FAILURE_GRACE = 1.0  # seconds that siblings of a failed component have to finish what they were sent
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What a chassis that isolates its children sends to its ``failures`` outbox."""
+
+    path: str
+    """Which component failed."""
+    error: BaseException
+    """With what."""
+    component: Any
+    """The component itself, for another one like it: see rule 15, a component is its own pattern."""
+    message: Any = None
+    """The message that it was working on, where its seat kept it."""
+
+
+# -- beginning --------------------------------------------------------------------------------------
+
+
+def start(process: Process, system: System) -> None:
+    """Make a component of a running system, without stepping it yet: it may be linked in the same step."""
+    if process.state != "new":
+        raise UsageError(
+            f"{process.path} has been run already, and a component runs once. Make another one like it; "
+            "where parts are made repeatedly (TCPServer(protocol), host.run) it is done for you"
+        )
+    process.system = system
+    process.scheduler = system.scheduler
+    process.state = "ready"
+    for box in process.inboxes:
+        box.queue.thread = system.scheduler.thread
+    # A context of its own: what a component sets is not seen by others. Copied from whoever starts it.
+    process.context = contextvars.copy_context()
+    process.context.run(current_process.set, process)
+    if process.has_body:
+        system.scheduler.live += 1
+    system.scheduler.make_ready(process)
+
+
+def begin(process: Process) -> None:
+    """Take the first step: boxes without a source end, children start, the body is made."""
+    assert process.system is not None and process.scheduler is not None
+    process.begun = True
+    if process.must_cancel and process.has_body:
+        process.must_cancel = False
+        finish_body(process, Cancelled(), None)
+        return
+    for box in process.boxes.values():
+        if box.outside:
+            process.scheduler.outside += box.outside
+        box.settle()
+    for child in list(process.children):
+        if child.state == "new":
+            start(child, process.system)
+    if process.has_body:
+        try:
+            assert process.context is not None
+            process.coroutine = process.context.run(body.make_coroutine, process)
+        except Exception as error:  # main() itself could not be called
+            finish_body(process, error, None)
+    else:
+        process.state = "holding"
+        complete_if_over(process)
+
+
+def add_child(chassis: Process, child: Process, *, isolated: bool = False) -> None:
+    """Make a component the child of a chassis; while the chassis runs, the child starts."""
+    if child.parent is not None or child.state != "new":
+        where = child.path if child.parent is not None else "running"
+        raise UsageError(
+            f"{child.name} is already part of a system ({where}), and a component runs once. "
+            f"Make another: {type(child.component).__name__}(...)"
+        )
+    child.parent = chassis
+    child.isolated = isolated
+    taken = {other.name for other in chassis.children}
+    child.name = child.given_name
+    number = 1
+    while child.name in taken:
+        number += 1
+        child.name = f"{child.given_name}-{number}"
+    chassis.children[child] = None
+    chassis.is_chassis = True
+    if chassis.begun:
+        assert chassis.system is not None
+        start(child, chassis.system)
+        if chassis.failing:
+            cancel(child, "failure", chassis.cause)
+
+
+# -- ending -----------------------------------------------------------------------------------------
+
+
+def finish_body(process: Process, error: BaseException | None, result: Any) -> None:
+    """The body has returned, or an exception has left it: see what that means, and close its boxes."""
+    scheduler = process.scheduler
+    assert scheduler is not None and process.system is not None
+    process.coroutine = None
+    process.wait = process.future = None
+    process.body_done = True
+    scheduler.live -= 1
+    process.result = result
+    process.outcome, cause = _judge(process, error)
+    if process.outcome in ("ended", "stopped"):
+        cause = None
+    elif process.cause is None:
+        process.cause = cause
+    if process.outcome == "failed":
+        assert error is not None
+        if not isinstance(error, Exception):
+            process.system.abort(error)  # KeyboardInterrupt and SystemExit pass bare
+        else:
+            process.failures.extend(_flat(error, process.path))
+    for name in process.names:
+        process.system.names.withdraw(name)
+    for box in process.outboxes:
+        if box.own and not (process.children and box.name == "failures"):
+            box.close(process.cause)
+    for inbox in process.inboxes:
+        if not inbox.wired:
+            inbox.close()
+    if process.children:
+        process.state = "holding"
+        if process.failures and not process.failing:
+            fail_children(process, process.cause)
+    complete_if_over(process)
+
+
+def _judge(process: Process, error: BaseException | None) -> tuple[str, BaseException | None]:
+    """Say what an exception that left the body means, and what the cause for its readers is."""
+    if error is None:
+        if process.reason in ("failure", "grace") and process.cause is not None and process.cancels:
+            return "cancelled", process.cause
+        return "ended", None
+    if isinstance(error, Cancelled):
+        if process.reason == "stop" or (process.reason is None and process.cancels):
+            return "stopped", None
+        if process.reason is not None:
+            return "cancelled", process.cause
+        unasked = KamaeliaError(
+            f"{process.path} was cancelled, but nobody had asked for it: something that it awaited was cancelled"
+        )
+        error.add_note(str(unasked))
+        return "failed", error
+    leaves = list(_leaves(error))
+    if all(isinstance(leaf, (EndOfMessages, BrokenLink)) and leaf.owner is process for leaf in leaves):
+        for leaf in leaves:
+            if isinstance(leaf, SourceFailed):
+                return "broken", leaf.__cause__
+        return "ended", None
+    return "failed", error
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for one in error.exceptions:
+            yield from _leaves(one)
+    else:
+        yield error
+
+
+def _flat(error: Exception, path: str) -> Iterator[Exception]:
+    """Yield the single failures in an exception, each with a note that says where it came from."""
+    for leaf in _leaves(error):
+        if isinstance(leaf, (EndOfMessages, BrokenLink)) and leaf is not error:
+            continue  # a normal end that shared a TaskGroup with a failure
+        leaf.add_note(f"in {path}")
+        if isinstance(leaf, Exception):
+            yield leaf
+
+
+def complete_if_over(process: Process) -> None:
+    """A component is over when its body is and it has no children left."""
+    if process.state == "ended" or process.children or not process.body_done or not process.begun:
+        return
+    assert process.system is not None and process.scheduler is not None
+    process.state = "ended"
+    if process.failures:
+        process.outcome = "failed"
+    elif process.outcome is None:
+        process.outcome = "cancelled" if process.reason in ("failure", "grace") else "ended"
+    cause = process.cause if process.outcome in ("failed", "broken", "cancelled") else None
+    for outbox in process.outboxes:
+        if outbox.discarded and not (outbox.optional or outbox.lost or process.isolated):
+            process.system.discarded[process.path] = outbox.discarded
+    for box in process.boxes.values():
+        if box.is_inbox:
+            if not box.gone:  # type: ignore[attr-defined]
+                box.close()  # type: ignore[attr-defined]
+        elif not box.ended:
+            postman.close_source(box, cause)
+        process.scheduler.loops.pop(box, None)
+    for hold in list(process.holds):
+        hold.release()
+    if process.result_from is not None:
+        process.result = process.result_from.result
+    callbacks, process.callbacks = process.callbacks, []
+    for callback, context in callbacks:
+        process.scheduler.loop.call_soon(callback, process.component, context=context)
+    if process.parent is not None:
+        child_over(process.parent, process)
+    else:
+        process.system.over()
+
+
+def child_over(chassis: Process, child: Process) -> None:
+    """A child has gone: its chassis may be over too, or have failed."""
+    chassis.children.pop(child, None)
+    if child.failures:
+        if child.isolated:
+            _report(chassis, child)
+        else:
+            chassis.failures.extend(child.failures)
+            if chassis.cause is None:
+                chassis.cause = child.cause
+            if not chassis.failing:
+                fail_children(chassis, child.cause)
+    complete_if_over(chassis)
+
+
+def _report(chassis: Process, child: Process) -> None:
+    """A child that was made for somebody outside has failed: nobody else has to suffer."""
+    error = child.failures[0]
+    log.error("%s failed and was isolated: %s: %s", child.path, type(error).__name__, error, exc_info=error)
+    failures = chassis.boxes.get("failures")
+    if failures is not None and not failures.ended and not failures.closed:  # type: ignore[attr-defined]
+        failures.send(Failure(child.path, error, child.component))  # type: ignore[attr-defined]
+    chassis.component.child_failed(child.component, error)
+
+
+# -- failing ----------------------------------------------------------------------------------------
+
+
+def fail_children(chassis: Process, cause: BaseException | None) -> None:
+    """Stop what is in a chassis, with breaks in place of ends."""
+    assert chassis.system is not None and chassis.scheduler is not None
+    chassis.failing = True
+    if chassis.cause is None:
+        chassis.cause = cause
+    sources = [process for process in bodies(chassis) if not is_fed(process)]
+    for box in chassis.inboxes:
+        if box.wired and not box.ended:
+            postman.close_source(box, cause)
+    for process in family(chassis):
+        release_holds(process, cause)
+    for process in sources:
+        cancel(process, "failure", cause)
+    chassis.scheduler.loop.call_later(
+        FAILURE_GRACE, _cancel_rest, chassis, "failure", cause, context=contextvars.Context()
+    )
+
+
+def _cancel_rest(chassis: Process, reason: str, cause: BaseException | None) -> None:
+    if chassis.state != "ended":
+        for process in list(bodies(chassis)):
+            cancel(process, reason, cause, finally_=True)
+
+
+# -- stopping ---------------------------------------------------------------------------------------
+
+
+def stop(root: Process) -> None:
+    """Begin to stop everything below, as if all input had come to its end."""
+    sources = [process for process in bodies(root) if not is_fed(process)]
+    for process in family(root):
+        release_holds(process, None)
+        end_feedback(process)
+    for process in sources:
+        cancel(process, "stop", None)
+
+
+def cancel_all(root: Process, reason: str, cause: BaseException) -> list[Process]:
+    """Cancel everything that is left; return what was."""
+    left = list(bodies(root))
+    for process in left:
+        cancel(process, reason, cause, finally_=True)
+    return left
+
+
+def cancel(process: Process, reason: str, cause: BaseException | None, *, finally_: bool = False) -> None:
+    """Cancel one component, and remember why: what it reads from will be closed, or broken with a cause."""
+    process.reason = reason
+    if cause is not None and process.cause is None:
+        process.cause = cause
+    if process.script is not None and finally_:
+        process.script.cut_off()
+    process.cancel()
+
+
+def is_fed(process: Process) -> bool:
+    """Say whether a component has an inbox into which something may still come, or in which something waits."""
+    return any(
+        (box.sources or box.holds or box.queue.items) and not box.wired and not box.gone
+        for box in process.inboxes
+    )
+
+
+def release_holds(process: Process, cause: BaseException | None) -> None:
+    """Give up every hold on a component's inboxes."""
+    for hold in list(process.holds):
+        hold.release(cause)
+    for box in process.inboxes:
+        if box.held:
+            box.held = False
+            box.holds -= 1
+            if cause is not None and not box.holds and not box.outside and not box.ended:
+                box.failure = box.failure or cause
+            postman.end_if_unfed(box)
+
+
+def end_feedback(process: Process) -> bool:
+    """End the links that close a loop; say whether there were any."""
+    wires = [wire for box in process.boxes.values() for wire in box.incoming if wire.feedback and wire.open]
+    for wire in wires:
+        postman.lose_source(wire)
+    return bool(wires)
+
+
+def family(root: Process) -> Iterator[Process]:
+    """Yield a component and everything below it, in the order of making."""
+    yield root
+    for child in list(root.children):
+        yield from family(child)
+
+
+def bodies(root: Process) -> Iterator[Process]:
+    """Yield everything below a component (and itself) that has code of its own which has not ended."""
+    for process in family(root):
+        if process.has_body and not process.body_done and process.state != "new":
+            yield process
+
+
+def grace_exceeded(left: list[Process], grace: float) -> GraceExceeded:
+    """Make the error that says who has used up the grace of a stop, and where in its code."""
+    lines = [f"  {process.path}: {body.where(process)}" for process in left]
+    return GraceExceeded(
+        f"{len(left)} component(s) had not ended {grace:g} s after the stop and were cancelled:\n"
+        + "\n".join(lines)
+        + "\nEnd when your inbox has ended, and let Cancelled through; or give more time: run(..., grace=30)"
+    )

@@ -1,0 +1,107 @@
+"""A link, and the routes that links add up to.
+
+A `Link` is one wire, from an outbox to an inbox or through the boundary of a chassis. A `Route` is what a
+sender sees: the whole way from its outbox to one queue, however many boundaries lie between. Routes are
+worked out by the postman when links change, so that a chain of links costs one delivery.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from .errors import LinkError, suggestion
+
+if TYPE_CHECKING:
+    from .box import Box, Outbox
+    from .queue import Queue
+    from .scheduler import Scheduler
+
+WhenFull = Literal["wait", "drop-oldest", "drop-newest"]
+PAST_LIMIT = 1000  # messages past the mark through one outbox whose sends nobody awaits
+
+
+class Link:
+    """A wire between two boxes; ``a.outbox >> b.inbox`` writes one down, the postman makes it.
+
+    Arguments:
+        source: the box that messages come from
+        target: the box they go to
+        when_full: what happens at the mark of the inbox: ``"wait"`` (the sender waits),
+            ``"drop-oldest"`` or ``"drop-newest"`` (counted)
+        feedback: this link closes a loop on purpose; it ends when nothing else can feed the loop
+
+    Example:
+        >>> from kamaelia import Graphline, component
+        >>> @component
+        ... async def echo(inbox, outbox):
+        ...     async for message in inbox:
+        ...         await outbox.send(message)
+        >>> first, second = echo(), echo()
+        >>> first.outbox >> second.inbox
+        <Link echo.outbox >> echo.inbox>
+    """
+
+    __slots__ = ("feedback", "made", "open", "outside", "routes", "source", "target", "when_full")
+
+    def __init__(
+        self,
+        source: Box[Any] | str,
+        target: Box[Any] | str,
+        *,
+        when_full: WhenFull = "wait",
+        feedback: bool = False,
+    ) -> None:
+        if when_full not in ("wait", "drop-oldest", "drop-newest"):
+            raise LinkError(
+                f"when_full={when_full!r} for the link from {source} to {target}: "
+                + suggestion(str(when_full), ["wait", "drop-oldest", "drop-newest"])
+            )
+        self.source: Any = source  # a text such as "self.inbox" until a Graphline has looked it up
+        self.target: Any = target
+        self.when_full: WhenFull = when_full
+        self.feedback = feedback
+        self.outside = False  # the source is not a component's box but a hold
+        self.made = False
+        self.open = False  # the source may still send
+        self.routes: dict[Route, None] = {}  # the routes that lead through this link
+
+    def __repr__(self) -> str:
+        return f"<Link {self.source} >> {self.target}>"
+
+
+class Route:
+    """The way from one outbox to one queue, with what the two have agreed on."""
+
+    __slots__ = ("dropped", "epoch", "links", "outbox", "past", "queue", "turns", "when_full")
+
+    def __init__(self, outbox: Outbox[Any], queue: Queue, links: tuple[Link, ...]) -> None:
+        self.outbox = outbox
+        self.queue = queue
+        self.links = links
+        self.when_full: WhenFull = "wait"
+        for link in links:
+            if link.when_full != "wait":
+                self.when_full = link.when_full
+        self.turns = 0  # messages that may be sent with room that is granted
+        self.past = 0  # messages sent past the mark, none of them awaited
+        self.epoch = 0  # the queue's, when `past` was counted
+        self.dropped = 0
+
+    @property
+    def scheduler(self) -> Scheduler:
+        """The scheduler on which both ends run."""
+        scheduler = self.outbox.owner.scheduler
+        assert scheduler is not None  # a box of a component that does not run refuses to send
+        return scheduler
+
+    def count_past(self) -> bool:
+        """Count a message that is about to go past the mark; False when it is one too many."""
+        queue = self.queue
+        if queue.level() >= queue.size and self.turns <= 0:
+            if self.epoch != queue.epoch:
+                self.epoch = queue.epoch
+                self.past = 0
+            if self.past >= PAST_LIMIT:
+                return False
+            self.past += 1
+        return True

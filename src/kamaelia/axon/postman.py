@@ -1,0 +1,338 @@
+"""The postman: who makes links, changes them, and tells both sides when the other has gone.
+
+Theory
+------
+Components know only their own boxes. The postman knows which box leads where, and nobody else does.
+Links form a graph; three things travel along it, and all of them are *pushed* at the moment something
+changes, so that sending a message never has to ask:
+
+* **Routes.** A chassis's boundary box is a wire, not a stop. For every outbox that a component sends
+  through, the postman keeps the list of queues its messages end up in. Making or cutting one link adds
+  or removes just the routes that lead through it.
+* **Ends and failures go downstream.** An inbox is open while one of its sources is: an open link or a hold.
+  When the last goes, it ends; a boundary box that ends closes the links behind it, and so on. A failure
+  travels the same way: it is an end with a cause.
+* **"Nobody listens" goes upstream.** When an inbox's component goes, the links into it are cut. A boundary
+  box behind which nobody is left passes that on; an outbox that has lost all its readers is *lost*, and
+  its component is told (`Process.reader_lost`).
+
+What does not belong here: messages (`queue`), when components run (`scheduler`), who is whose child and
+what happens at a failure (`lifecycle`).
+
+Example:
+    >>> from kamaelia import component
+    >>> from kamaelia.axon import postman
+    >>> @component
+    ... async def copy(inbox, outbox):
+    ...     async for message in inbox:
+    ...         await outbox.send(message)
+    >>> a, b = copy(), copy()
+    >>> wire = postman.link(a.outbox, b.inbox)
+    >>> postman.unlink(wire)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from . import typecheck
+from .errors import LinkError
+from .link import Link, Route, WhenFull
+
+if TYPE_CHECKING:
+    from .box import Box, Inbox, Outbox
+    from .queue import Queue
+
+Path = tuple[Link, ...]
+
+
+def link(
+    source: Box[Any], target: Box[Any], *, when_full: WhenFull = "wait", feedback: bool = False
+) -> Link:
+    """Make a link, before or while the system runs.
+
+    Arguments are those of `Link`. Raises `LinkError` when the two ends do not fit: wrong directions, wrong
+    message types, an inbox that has ended.
+    """
+    return make(Link(source, target, when_full=when_full, feedback=feedback))
+
+
+def make(wire: Link) -> Link:
+    """Make a link that has been written down as ``a.outbox >> b.inbox``."""
+    source, target = wire.source, wire.target
+    _check(wire)
+    wire.made = True
+    if source.is_inbox and not source.wired:
+        waiting = _become_wire(source)
+    else:
+        waiting = ()
+    if not target.is_inbox:
+        target.become_boundary()
+    source.outgoing[wire] = None
+    source.linked = True
+    source.lost = False
+    target.incoming[wire] = None
+    if not source.ended:
+        wire.open = True
+        target.sources += 1
+    for outbox, before in _ways_up(source):
+        for queue, after in _ways_down(target):
+            _add_route(Route(outbox, queue, (*before, wire, *after)))
+    for message in waiting:
+        for queue, _ in _ways_down(target):
+            queue.put(message)
+    if source.ended and target.settled and not target.sources and not target.holds:
+        target.failure = target.failure or source.failure
+        end(target)
+    return wire
+
+
+def unlink(wire: Link) -> None:
+    """Take a link away. For the inbox that is the end of a source; the outbox forgets the link."""
+    if wire.made:
+        _cut(wire)
+        wire.source.linked = bool(wire.source.outgoing)
+        lose_source(wire)
+
+
+def relink(
+    wire: Link, *, source: Box[Any] | None = None, target: Box[Any] | None = None
+) -> Link:
+    """Move one or both ends of a link; an inbox that keeps a source this way sees no end.
+
+    Returns the link that takes the old one's place.
+    """
+    new = Link(
+        source or wire.source, target or wire.target, when_full=wire.when_full, feedback=wire.feedback
+    )
+    if not wire.made:
+        return make(new)
+    _check(new, instead_of=wire)
+    # A hold on the old target keeps it from ending in the instant in which it may have no source.
+    kept = wire.target
+    kept.holds += 1
+    lost = wire.source.lost
+    _cut(wire)
+    try:
+        make(new)
+    finally:
+        wire.source.linked = bool(wire.source.outgoing)
+        wire.source.lost = lost and not wire.source.outgoing
+        lose_source(wire)
+        kept.holds -= 1
+        end_if_unfed(kept)
+    return new
+
+
+# -- ends and failures: downstream ------------------------------------------------------------------
+
+
+def close_source(box: Box[Any], failure: BaseException | None = None) -> None:
+    """Nothing more comes out of this box: tell everything that it feeds."""
+    box.ended = True
+    box.failure = failure
+    if not box.is_inbox:
+        _drop_own_routes(box)
+    for wire in list(box.outgoing):
+        lose_source(wire, failure)
+
+
+def lose_source(wire: Link, failure: BaseException | None = None) -> None:
+    """A link's source has closed or failed, or the link is gone: its target has one source less."""
+    if not wire.open:
+        return
+    wire.open = False
+    target = wire.target
+    target.sources -= 1
+    if wire.outside:
+        target.count_outside(-1)
+    # While an inbox is held, a failed source counts as one that ended.
+    if failure is not None and not target.holds and not target.outside and target.failure is None:
+        target.failure = failure
+    end_if_unfed(target)
+
+
+def end_if_unfed(box: Box[Any]) -> None:
+    """End a box that has neither a source nor a hold left, unless its component has yet to start."""
+    if box.sources == 0 and box.holds == 0:
+        if box.settled:
+            end(box)
+    elif box.is_inbox and box.sources and not box.holds:
+        box.watch_loop()
+
+
+def end(box: Box[Any]) -> None:
+    """Nothing more comes into this box."""
+    if box.ended:
+        return
+    if box.is_inbox and not box.wired:
+        box.ended = True
+        box.queue.wake_readers()
+        for tap in box.queue.taps or ():
+            tap.finish(box.failure)
+    elif box.is_inbox or not box.own:
+        close_source(box, box.failure)
+
+
+# -- nobody listens: upstream -----------------------------------------------------------------------
+
+
+def close_reader(box: Inbox[Any]) -> None:
+    """Nobody will read this inbox any more."""
+    box.gone = True
+    for wire in list(box.incoming):
+        _reader_left(wire)
+
+
+def has_reader(box: Box[Any]) -> bool:
+    """Say whether somebody would read what is sent through this box."""
+    if box.is_inbox and not box.wired:
+        return not box.gone
+    return any(has_reader(wire.target) for wire in box.outgoing)
+
+
+def _reader_left(wire: Link) -> None:
+    source = wire.source
+    _cut(wire)
+    wire.open = False
+    if has_reader(source):
+        return
+    if any(not wire.target.is_inbox for wire in source.outgoing):
+        return  # what is left leads into a boundary that nobody has linked yet
+    source.lost = True
+    if source.is_inbox or not source.own:
+        for upstream in list(source.incoming):
+            _reader_left(upstream)
+    else:
+        source.owner.reader_lost(source)
+
+
+# -- routes -----------------------------------------------------------------------------------------
+
+
+def _ways_up(box: Box[Any]) -> Iterator[tuple[Outbox[Any], Path]]:
+    """Yield every outbox whose messages come to this box, with the links between."""
+    if not box.is_inbox and box.own and not box.ended:
+        yield box, ()  # type: ignore[misc]
+    for wire in box.incoming:
+        for outbox, path in _ways_up(wire.source):
+            yield outbox, (*path, wire)
+
+
+def _ways_down(box: Box[Any]) -> Iterator[tuple[Queue, Path]]:
+    """Yield every queue that messages in this box end up in, with the links between."""
+    if box.is_inbox and not box.wired:
+        if not box.gone:
+            yield box.queue, ()  # type: ignore[attr-defined]
+    else:
+        for wire in box.outgoing:
+            for queue, path in _ways_down(wire.target):
+                yield queue, (wire, *path)
+
+
+def _add_route(route: Route) -> None:
+    queue = route.queue
+    queue.feeders += 1
+    queue.set_brake()
+    for wire in route.links:
+        wire.routes[route] = None
+    route.outbox.routes[route] = None
+    route.outbox.set_fast_route()
+
+
+def _remove_route(route: Route) -> None:
+    for wire in route.links:
+        wire.routes.pop(route, None)
+    outbox = route.outbox
+    if outbox.routes.pop(route, 0) is None:
+        outbox.dropped += route.dropped
+        outbox.set_fast_route()
+        route.queue.forget_route(route)
+
+
+def _drop_own_routes(outbox: Any) -> None:
+    for route in list(outbox.routes):
+        _remove_route(route)
+
+
+def _cut(wire: Link) -> None:
+    wire.made = False
+    for route in list(wire.routes):
+        _remove_route(route)
+    wire.source.outgoing.pop(wire, None)
+    wire.target.incoming.pop(wire, None)
+
+
+def _become_wire(box: Any) -> tuple[Any, ...]:
+    """Turn an inbox that has kept its messages so far into a boundary; return those messages."""
+    for upstream in box.incoming:
+        for route in list(upstream.routes):
+            _remove_route(route)
+    box.wired = True
+    waiting = tuple(box.queue.items)
+    box.queue.items.clear()
+    return waiting
+
+
+# -- what may be linked -----------------------------------------------------------------------------
+
+
+def _check(wire: Link, instead_of: Link | None = None) -> None:
+    source, target = wire.source, wire.target
+    ends = f"{_describe(source)} cannot be linked to {_describe(target)}"
+    for box in (source, target):
+        if not hasattr(box, "is_inbox"):
+            raise LinkError(
+                f"{ends}: {box!r} is no box. Link boxes, as in a.outbox >> b.inbox; "
+                "a component made with a | b is linked already"
+            )
+    if wire.made:
+        raise LinkError(f"{ends}: this link has been made already")
+    if source.owner is None or target.owner is None:
+        raise LinkError(
+            f"{ends}: the boxes of a class belong to no component. Make the component first: "
+            "link Echo().outbox, not Echo.outbox"
+        )
+    if source is target:
+        raise LinkError(f"{ends}: a box cannot be linked to itself")
+    if source.is_inbox and source.own:
+        raise LinkError(
+            f"{ends}: {source} is where {source.owner.name} receives; link what it sends, such as its outbox"
+        )
+    if source.is_inbox and source.gone:
+        raise LinkError(f"{ends}: {source} has been closed by its component")
+    if not target.is_inbox and not target.owner.is_chassis:
+        raise LinkError(
+            f"{ends}: {target} is where {target.owner.name} sends from; link to its inbox instead"
+        )
+    if not target.is_inbox and not source.is_inbox and source.owner is target.owner:
+        raise LinkError(f"{ends}: both are outboxes of the same component")
+    if target.ended or (target.is_inbox and target.gone):
+        what = "has ended" if target.ended else "has been closed by its component"
+        raise LinkError(
+            f"{ends}: {target} {what}, and an end is final. An inbox that is to be linked later "
+            "is declared with Inbox(held=True)"
+        )
+    if not source.is_inbox and source.own and source.ended:
+        raise LinkError(f"{ends}: {source} has been closed, so nothing would ever come")
+    if any(other.target is target and other is not instead_of for other in source.outgoing):
+        raise LinkError(f"{ends}: the two are linked already")
+    others = sum(1 for other in target.incoming if other is not instead_of)
+    oldest = any(other.when_full == "drop-oldest" for other in target.incoming if other is not instead_of)
+    if others and (wire.when_full == "drop-oldest" or oldest):
+        raise LinkError(
+            f'{ends}: when_full="drop-oldest" needs the inbox to itself, '
+            "or one sender would drop another's messages"
+        )
+    if not typecheck.fits(source.type, target.type):
+        raise LinkError(
+            f"{ends}: {typecheck.name_of(source.type)} does not fit into "
+            f"{typecheck.name_of(target.type)}: {typecheck.advice(source.type, target.type)}"
+        )
+
+
+def _describe(box: Any) -> str:
+    if hasattr(box, "is_inbox"):
+        return f"{box} ({typecheck.name_of(box.type)})"
+    return repr(box)

@@ -1,0 +1,279 @@
+"""A process: what Axon knows about one component while it runs.
+
+The component is the user's object and its attributes are the user's names. All that Axon needs to run
+it is kept in its process. To asyncio the *component* is the current task, so it forwards the few task
+methods that asyncio, anyio and others use (``cancel``, ``cancelling``, ``uncancel`` ...) to its process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import random
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .errors import BrokenLink, Cancelled
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from .box import Box, Hold, Inbox, Outbox
+    from .component import Component
+    from .queue import Wait
+    from .scheduler import Scheduler
+    from .system import System
+
+# The process whose code runs, also in the tasks and threads that a component has started.
+current_process: contextvars.ContextVar[Process] = contextvars.ContextVar("kamaelia_process")
+
+
+class Process:
+    """The state of one component, from its making to its end.
+
+    ``state`` is one of
+
+    ========  =============================================================================
+    new       has not been given to `run`, or its chassis has not started it yet
+    ready     can go on, and will when its turn comes (also while it is running)
+    waiting   is in line at a box, or sleeps
+    foreign   awaits something of asyncio's
+    holding   has no code of its own (any more), and waits for its children to end
+    ended     is over: ``outcome`` says how
+    ========  =============================================================================
+
+    ``outcome`` is ``"ended"``, ``"stopped"`` (cancelled by a stop), ``"failed"``, ``"broken"`` (what fed it
+    failed, and it had no use for that) or ``"cancelled"`` (because another failed, or the grace ran out).
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "abandoned",
+        "begun",
+        "body_done",
+        "boxes",
+        "callbacks",
+        "cancels",
+        "cause",
+        "children",
+        "component",
+        "context",
+        "coroutine",
+        "failing",
+        "failures",
+        "future",
+        "given_name",
+        "has_body",
+        "holds",
+        "is_chassis",
+        "isolated",
+        "must_cancel",
+        "name",
+        "names",
+        "outcome",
+        "parent",
+        "pending",
+        "random",
+        "reason",
+        "result",
+        "result_from",
+        "scheduler",
+        "script",
+        "seat",
+        "state",
+        "system",
+        "wait",
+    )
+
+    def __init__(self, component: Component, name: str, has_body: bool) -> None:
+        self.component = component
+        self.name = name
+        self.given_name = name  # without the number that tells it from siblings of the same name
+        self.has_body = has_body
+        self.is_chassis = not has_body  # or as soon as it has children
+        self.boxes: dict[str, Box[Any]] = {}
+        self.parent: Process | None = None
+        self.children: dict[Process, None] = {}
+        self.result_from: Process | None = None  # the child whose result is the chassis's
+        self.holds: dict[Hold[Any], None] = {}  # on its inboxes
+        self.names: list[str] = []  # of services that it offers
+        self.seat: Any = None  # the seat in a chassis that it occupies
+
+        self.system: System | None = None
+        self.scheduler: Scheduler | None = None
+        self.state = "new"
+        self.begun = False  # it has taken its first step
+        self.body_done = not has_body
+        self.coroutine: Coroutine[Any, Any, Any] | None = None
+        self.script: Any = None  # the thread of a script
+        self.context: contextvars.Context | None = None
+        self.random: random.Random | None = None
+
+        self.wait: Wait | None = None  # the place in line while it waits
+        self.future: asyncio.Future[Any] | None = None  # what it awaits of asyncio's
+        self.pending: BaseException | None = None  # thrown into the body at the next step
+        self.abandoned: BrokenLink | None = None  # raised at the next wait on a box
+        self.must_cancel = False
+        self.cancels = 0  # as asyncio.Task.cancelling()
+        self.reason: str | None = None  # why Axon has cancelled it: "stop", "failure", "grace"
+
+        self.isolated = False  # its failure is nobody else's
+        self.failing = False  # a chassis one of whose children has failed
+        self.failures: list[Exception] = []  # every failure in it, however deep
+        self.cause: BaseException | None = None  # the first of them, or why it was broken or cancelled
+        self.outcome: str | None = None
+        self.result: Any = None
+        self.callbacks: list[tuple[Callable[[Any], object], contextvars.Context | None]] = []
+
+    def __repr__(self) -> str:
+        return f"<Process {self.path}: {self.outcome or self.state}>"
+
+    @property
+    def path(self) -> str:
+        """The names of all chassis around the component, and its own: ``radio/server/client-3``."""
+        names = []
+        process: Process | None = self
+        while process is not None and process.name:
+            names.append(process.name)
+            process = process.parent
+        return "/".join(reversed(names))
+
+    @property
+    def inboxes(self) -> list[Inbox[Any]]:
+        """Its inboxes, in the order of their declaration."""
+        return [box for box in self.boxes.values() if box.is_inbox]  # type: ignore[misc]
+
+    @property
+    def outboxes(self) -> list[Outbox[Any]]:
+        """Its outboxes, in the order of their declaration."""
+        return [box for box in self.boxes.values() if not box.is_inbox]  # type: ignore[misc]
+
+    # -- running ----------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        """Run the body up to its next suspension."""
+        if self.coroutine is None:
+            if self.state == "ended":
+                return
+            self.begin()
+            if self.coroutine is None:
+                return
+        error = self.pending
+        if self.must_cancel:
+            self.must_cancel = False
+            error = Cancelled()
+        assert self.context is not None
+        try:
+            if error is None:
+                yielded = self.context.run(self.coroutine.send, None)
+            else:
+                self.pending = None
+                yielded = self.context.run(self.coroutine.throw, error)
+        except StopIteration as end:
+            self.finish(None, end.value)
+        except BaseException as raised:
+            self.finish(raised, None)
+        else:
+            self._suspend(yielded)
+
+    def _suspend(self, yielded: Any) -> None:
+        scheduler = self.scheduler
+        assert scheduler is not None
+        if yielded is None:
+            if self.wait is None:
+                scheduler.ready.append(self)  # it only gives others a turn
+                return
+            self.state = "waiting"
+            if not self.wait.timed:
+                scheduler.parked += 1
+            if self.must_cancel:
+                self.must_cancel = False
+                self.resume(self.wait, Cancelled())
+            elif self.abandoned is not None:
+                error, self.abandoned = self.abandoned, None
+                self.resume(self.wait, error)
+        elif getattr(yielded, "_asyncio_future_blocking", None):
+            yielded._asyncio_future_blocking = False
+            self.state = "foreign"
+            self.future = yielded
+            yielded.add_done_callback(self._future_done, context=self.context)
+            if self.must_cancel and yielded.cancel():
+                self.must_cancel = False
+        else:
+            self.pending = RuntimeError(f"{self.path} awaited {yielded!r}, which is no awaitable of asyncio's")
+            scheduler.ready.append(self)
+
+    def resume(self, wait: Wait, error: BaseException | None = None) -> None:
+        """Go on after a wait, perhaps with an exception."""
+        if self.wait is not wait:
+            return
+        self.wait = None
+        self.pending = error
+        scheduler = self.scheduler
+        assert scheduler is not None
+        if self.state == "waiting" and not wait.timed:
+            scheduler.parked -= 1
+        self.state = "ready"
+        scheduler.make_ready(self)
+
+    def _future_done(self, future: asyncio.Future[Any]) -> None:
+        if self.future is not future:
+            return
+        self.future = None
+        try:
+            future.result()
+        except BaseException as error:  # it is thrown into the body, whatever it is
+            self.pending = error
+        self.state = "ready"
+        assert self.scheduler is not None
+        self.scheduler.make_ready(self)
+
+    # -- being told -------------------------------------------------------------------------------
+
+    def cancel(self, message: object = None) -> bool:
+        """Raise `Cancelled` where the body waits, or at its next wait. False when it is over."""
+        if self.state == "ended" or (self.body_done and self.has_body):
+            return False
+        self.cancels += 1
+        self.abandoned = None
+        if self.wait is not None:
+            self.resume(self.wait, Cancelled(*(() if message is None else (message,))))
+        elif self.future is None or not self.future.cancel(msg=message):
+            self.must_cancel = True
+        return True
+
+    def reader_lost(self, outbox: Outbox[Any]) -> None:
+        """An outbox has lost its last reader: when no other is left, nobody needs this component."""
+        if outbox.optional or self.body_done or self.cancels or self.abandoned is not None:
+            return
+        required = [box for box in self.outboxes if box.own and not box.optional and not box.closed]
+        if not any(box.lost for box in required) or any(box.routes for box in required):
+            return
+        error = outbox.broken()
+        if self.wait is not None and not self.wait_is_foreign():
+            self.resume(self.wait, error)
+            return
+        for box in self.inboxes:  # a task of the component's own may wait on a box
+            for wait in box.queue.readers or ():
+                if wait.owner is self and wait.future is not None:
+                    wait.fail(error)
+                    return
+        self.abandoned = error
+
+    def wait_is_foreign(self) -> bool:
+        """Say whether it is in line at a box of another component, whose end it does not concern."""
+        return self.wait is not None and self.wait.owner is not self
+
+    # -- the two ends of its life, in `lifecycle` -------------------------------------------------
+
+    def begin(self) -> None:
+        """Take the first step."""
+        from . import lifecycle
+
+        lifecycle.begin(self)
+
+    def finish(self, error: BaseException | None, result: Any) -> None:
+        """The body is over."""
+        from . import lifecycle
+
+        lifecycle.finish_body(self, error, result)

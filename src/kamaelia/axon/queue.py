@@ -1,0 +1,440 @@
+"""The queue of an inbox: messages in order, and the lines of those who wait for one or for room.
+
+Theory
+------
+A queue holds the messages of one seat. An inbox *refers* to a queue, so that who takes a seat over goes
+on where the last one stopped. Three things can wait on it, each in a line of its own and in order of
+arrival: readers (for a message), senders (for room), and nothing else.
+
+**Readers.** Putting a message in gives the first reader in line a *turn*: it will find a message when it
+resumes, and nobody else may have that one. The message leaves the queue only at the instant the reader
+resumes with it. A reader that is cancelled in between passes its turn on, so no message is stranded.
+
+**Senders.** A sender is never refused: its message is put in and it waits *afterwards*, once the level
+has reached the mark (``size``). When readers have brought the level down to half, waiting senders are
+freed in order of arrival and the room is divided evenly among them. That room is *granted*: it counts as
+used, so nobody who comes later can take it away. What a freed sender does not use by the end of its step
+goes back and frees the next.
+
+**Speed.** All this stays off the usual path. `Outbox.send` may append to ``items`` without asking
+anybody while ``len(items) < brake``; a reader may take from ``items`` while ``received < fast_until``,
+and only compares the new length with ``alarm``. Whatever is special about a queue (several sources, a
+line, a tap, bytes instead of messages) lowers ``brake`` or ``fast_until``, and the slow path asks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .link import Route
+    from .process import Process
+    from .scheduler import Scheduler
+
+STEP_BUDGET = 100  # messages that a component may take from one queue before others get a turn
+DEEP = 1000  # from this level on, a sender gives others a turn after each message, however large the mark
+
+
+class Wait:
+    """One place in a line: whoever waits on boxes, from the moment it suspends until it resumes.
+
+    The waiting side is the component's own process, another asyncio task, or a callback.
+    """
+
+    __slots__ = ("callback", "future", "owner", "process", "scheduler", "timed", "turn", "verb", "where")
+
+    def __init__(self, scheduler: Scheduler, owner: Process | None, verb: str, where: tuple[Any, ...]) -> None:
+        self.scheduler = scheduler
+        self.owner = owner  # the component on whose behalf this waits
+        self.verb = verb  # "receive from", "send to", "sleep": for those who ask who waits for what
+        self.where = where  # the boxes
+        self.turn: Any = None  # what has been given: the queue whose message, or how many messages' room
+        self.timed = False  # a wait with a time-out counts as a sleep
+        self.process: Process | None = None
+        self.future: asyncio.Future[None] | None = None
+        self.callback: Callable[[], object] | None = None
+
+    def park(self) -> Generator[Any, None, None]:
+        """Suspend whoever runs now until `wake` or `fail`."""
+        owner = self.owner
+        if owner is not None and owner.abandoned is not None:
+            error, owner.abandoned = owner.abandoned, None
+            raise error
+        scheduler = self.scheduler
+        process = scheduler.running
+        if process is not None and asyncio.current_task(scheduler.loop) is process.component:
+            self.process = process
+            process.wait = self
+            yield
+        else:
+            # Some other task of the loop: a TaskGroup's child, gather, wait_for. It understands futures.
+            self.future = scheduler.loop.create_future()
+            yield from self.future
+
+    def wake(self) -> None:
+        """Resume whoever waits here."""
+        if self.process is not None:
+            self.process.resume(self)
+        elif self.future is not None:
+            if not self.future.done():
+                self.future.set_result(None)
+        elif self.callback is not None:
+            callback, self.callback = self.callback, None
+            self.scheduler.call_soon(callback)
+
+    def fail(self, error: BaseException) -> None:
+        """Resume whoever waits here with an exception."""
+        if self.process is not None:
+            self.process.resume(self, error)
+        elif self.future is not None and not self.future.done():
+            self.future.set_exception(error)
+
+
+class _Turn:
+    """Awaiting this gives every other component that is ready one step."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield
+
+
+TURN = _Turn()
+
+
+class Queue:
+    """Messages of one inbox, with a mark counted in messages."""
+
+    __slots__ = (
+        "alarm",
+        "brake",
+        "dropped",
+        "epoch",
+        "fast_until",
+        "feeders",
+        "granted",
+        "half",
+        "items",
+        "over",
+        "peak",
+        "readers",
+        "received",
+        "senders",
+        "size",
+        "step",
+        "step_received",
+        "taps",
+        "thread",
+        "turns",
+    )
+
+    def __init__(self, size: int) -> None:
+        self.items: deque[Any] = deque()
+        self.size = size  # the mark: reaching it stops senders
+        self.half = size // 2  # at which they are freed
+        self.brake = -1  # see the theory above
+        self.fast_until = 0
+        self.alarm = -1
+        self.received = 0
+        self.dropped = 0
+        self.peak = 0
+        self.feeders = 0  # outboxes that lead here
+        self.readers: OrderedDict[Wait, None] | None = None  # in line for a message
+        self.turns = 0  # messages given to readers that have not resumed yet
+        self.senders: OrderedDict[Wait, None] | None = None  # in line for room
+        self.granted = 0  # room given to senders that have not used it yet
+        self.over = False  # the mark was reached and the level has not been below it since
+        self.epoch = 0  # how often the level has come down below the mark
+        self.step = 0  # the scheduler's step in which a reader last asked ...
+        self.step_received = 0  # ... and how many messages had been received when that step began
+        self.taps: list[Any] | None = None
+        self.thread: int | None = None  # the loop's; None until the component has been started
+
+    # -- how full ---------------------------------------------------------------------------------
+
+    def level(self) -> int:
+        """Return how much is in the queue, in the unit of its mark."""
+        return len(self.items)
+
+    def resize(self, size: int) -> None:
+        """Move the mark."""
+        self.size = size
+        self.half = size // 2
+        self.set_brake()
+
+    def set_brake(self) -> None:
+        """Decide afresh up to which level a sender need not ask."""
+        if self.feeders == 1 and self.taps is None:
+            self.brake = min(self.size - self.granted, DEEP) - 1
+        else:
+            self.brake = -1
+
+    def set_fast(self, step: int) -> None:
+        """The component's own process has asked in this step: let it take its budget without asking."""
+        if step != self.step:
+            self.step = step
+            self.step_received = self.received
+        if not self.readers and not self.turns:
+            self.fast_until = self.step_received + STEP_BUDGET
+
+    def has_budget(self, step: int) -> bool:
+        """Say whether a reader may take another message in this step, before others get a turn."""
+        return step != self.step or self.received - self.step_received < STEP_BUDGET
+
+    # -- messages ---------------------------------------------------------------------------------
+
+    def put(self, message: Any) -> None:
+        """Add a message and give the first reader in line its turn."""
+        self.items.append(message)
+        level = self.level()
+        if level > self.peak:
+            self.peak = level
+        if level >= self.size and not self.over:
+            self.over = True
+            self.alarm = max(self.alarm, self.size - 1)
+        if self.taps is not None:
+            for tap in self.taps:
+                tap.record(message)
+        if self.readers:
+            self.grant()
+
+    def take(self) -> Any:
+        """Remove the first message."""
+        message = self.items.popleft()
+        self.received += 1
+        if len(self.items) <= self.alarm:
+            self.on_alarm()
+        return message
+
+    def drop_oldest(self) -> None:
+        """Remove the first message unread, and count it."""
+        self.items.popleft()
+        self.dropped += 1
+
+    def on_alarm(self) -> None:
+        """The level has come down to where somebody wanted to know."""
+        level = self.level()
+        if self.over and level < self.size:
+            self.over = False
+            self.epoch += 1
+        self.alarm = -1
+        if self.senders:
+            if level <= self.half:
+                self.free_senders()
+            if self.senders:
+                self.alarm = self.half
+        if self.over:
+            self.alarm = self.size - 1
+
+    # -- readers ----------------------------------------------------------------------------------
+
+    def available(self) -> bool:
+        """Say whether there is a message that has not been given to a reader yet."""
+        return len(self.items) > self.turns
+
+    def line_up(self, wait: Wait) -> None:
+        """Put a reader at the end of the line; it may get its turn at once."""
+        if self.readers is None:
+            self.readers = OrderedDict()
+        self.readers[wait] = None
+        self.fast_until = 0
+        if self.available():
+            self.grant()
+
+    def grant(self) -> None:
+        """Give the message that has just become available to the first reader in line."""
+        while self.readers:
+            wait, _ = self.readers.popitem(last=False)
+            if wait.turn is None:  # else a `select` that was served by another box meanwhile
+                wait.turn = self
+                self.turns += 1
+                wait.wake()
+                return
+
+    def leave(self, wait: Wait) -> None:
+        """Take a reader out of the line; a turn that it was given and did not use goes to the next."""
+        if wait.turn is self:
+            wait.turn = None
+            self.turns -= 1
+            if self.readers and self.available():
+                self.grant()
+        elif self.readers:
+            self.readers.pop(wait, None)
+
+    def wake_readers(self) -> None:
+        """Resume everybody in line without a message: the inbox has ended or been closed."""
+        if self.readers:
+            waits = list(self.readers)
+            self.readers.clear()
+            for wait in waits:
+                wait.wake()
+
+    # -- senders ----------------------------------------------------------------------------------
+
+    def is_full(self, route: Route) -> bool:
+        """Say whether a sender that has just put a message in must wait before the next."""
+        return route.turns <= 0 and self.level() + self.granted >= self.size
+
+    def wait_for_room(self, route: Route, owner: Process | None) -> Generator[Any, None, None]:
+        """Suspend a sender until it is freed."""
+        wait = Wait(route.scheduler, owner, "send to", (route,))
+        self.line_up_sender(wait)
+        freed = False
+        try:
+            yield from wait.park()
+            freed = True
+        finally:
+            self.leave_sender(wait, route if freed else None)
+
+    def call_when_room(self, route: Route, owner: Process | None, callback: Callable[[], object]) -> None:
+        """Put a callback into the line for room, in place of a sender that can be suspended."""
+        wait = Wait(route.scheduler, owner, "send to", (route,))
+
+        def resume() -> None:
+            self.leave_sender(wait, route)
+            callback()
+
+        wait.callback = resume
+        self.line_up_sender(wait)
+
+    def line_up_sender(self, wait: Wait) -> None:
+        """Put a sender at the end of the line for room."""
+        if self.senders is None:
+            self.senders = OrderedDict()
+        self.senders[wait] = None
+        self.alarm = max(self.alarm, self.half)
+
+    def leave_sender(self, wait: Wait, route: Route | None) -> None:
+        """A sender resumes: its room becomes the route's turns, or goes back where it was cancelled."""
+        assert self.senders is not None
+        self.senders.pop(wait, None)
+        if wait.turn:
+            if route is None:
+                self.granted -= wait.turn
+            else:
+                route.turns += wait.turn
+                route.scheduler.at_end_of_step(route)
+            self.set_brake()
+        if self.senders and self.level() <= self.half:
+            self.free_senders()
+
+    def free_senders(self) -> None:
+        """Free as many waiting senders as there is room, and divide that room evenly among them."""
+        assert self.senders is not None
+        room = self.size - self.level() - self.granted
+        count = min(len(self.senders), room)
+        if count <= 0:
+            return
+        # A lone sender of a lone source needs no grant: there is nobody to take the room away.
+        granting = self.feeders > 1 or len(self.senders) > 1
+        share, extra = divmod(room, count)
+        for index in range(count):
+            wait, _ = self.senders.popitem(last=False)
+            if granting:
+                wait.turn = share + (index < extra)
+                self.granted += wait.turn
+            wait.wake()
+        self.set_brake()
+
+    def give_back(self, route: Route) -> None:
+        """The room that a sender was given and has not used becomes anybody's."""
+        if route.turns:
+            self.granted -= route.turns
+            route.turns = 0
+            self.set_brake()
+            if self.senders and self.level() <= self.half:
+                self.free_senders()
+
+    def use_turn(self, route: Route) -> None:
+        """A message was put in with room that had been granted to its sender."""
+        if route.turns > 0:
+            route.turns -= 1
+            self.granted -= 1
+            self.set_brake()
+
+    def forget_route(self, route: Route) -> None:
+        """A link is gone: who waits for room through it resumes."""
+        self.feeders -= 1
+        self.give_back(route)
+        if self.senders:
+            for wait in [wait for wait in self.senders if wait.where[0] is route]:
+                del self.senders[wait]
+                wait.wake()
+        self.set_brake()
+
+
+class ByteQueue(Queue):
+    """Messages of one inbox, with a mark counted in bytes: each message must have a length."""
+
+    __slots__ = ("weight",)
+
+    def __init__(self, size: int) -> None:
+        self.weight = 0
+        super().__init__(size)
+
+    def level(self) -> int:
+        """Return the number of bytes in the queue."""
+        return self.weight
+
+    def set_brake(self) -> None:
+        """Never: somebody has to add the bytes up."""
+
+    def set_fast(self, step: int) -> None:
+        """Note the step, but never let a reader take without asking: somebody has to subtract the bytes."""
+        super().set_fast(step)
+        self.fast_until = 0
+
+    def put(self, message: Any) -> None:
+        """Add a message."""
+        self.weight += len(message)
+        super().put(message)
+
+    def take(self) -> Any:
+        """Remove the first message."""
+        message = self.items.popleft()
+        self.received += 1
+        self.weight -= len(message)
+        if self.weight <= self.alarm:
+            self.on_alarm()
+        return message
+
+    def drop_oldest(self) -> None:
+        """Remove the first message unread, and count it."""
+        self.weight -= len(self.items[0])
+        super().drop_oldest()
+
+    def free_senders(self) -> None:
+        """Free one sender; how much it is going to send nobody knows."""
+        assert self.senders is not None
+        if self.level() <= self.half:
+            wait, _ = self.senders.popitem(last=False)
+            wait.wake()
+
+    def use_turn(self, route: Route) -> None:
+        """Nothing is granted by bytes."""
+
+
+def parse_size(size: int | str, where: str) -> tuple[int, bool]:
+    """Read the ``size=`` of an inbox: a number of messages, or a text like ``"256 KiB"``.
+
+    Returns the number, and whether it counts bytes.
+
+    >>> parse_size(100, "inbox"), parse_size("64 KiB", "inbox"), parse_size("1 MB", "inbox")
+    ((100, False), (65536, True), (1000000, True))
+    """
+    units = {"B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "KIB": 1024, "MIB": 1024**2, "GIB": 1024**3}
+    if isinstance(size, str):
+        number, _, unit = size.strip().partition(" ")
+        if number.isdigit() and int(number) > 0 and unit.strip().upper() in units:
+            return int(number) * units[unit.strip().upper()], True
+    elif isinstance(size, int) and not isinstance(size, bool) and size >= 1:
+        return size, False
+    raise ValueError(f"size={size!r} of {where}: give a number of messages (1 or more), or bytes like '256 KiB'")
+
+
+def make_queue(size: int, in_bytes: bool) -> Queue:
+    """Make a queue with its mark in messages or in bytes."""
+    return ByteQueue(size) if in_bytes else Queue(size)

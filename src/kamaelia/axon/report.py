@@ -1,0 +1,112 @@
+"""What a user reads: one line about what went wrong and where, and the user's own frames."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from . import body
+from .errors import ComponentsFailed, KamaeliaError
+
+if TYPE_CHECKING:
+    from .process import Process
+
+log = logging.getLogger("kamaelia")
+
+
+def shows_all() -> bool:
+    """Say whether the user wants to see the frames of Axon, too."""
+    return os.environ.get("KAMAELIA_TRACEBACK") == "full"
+
+
+def trimmed(error: Exception) -> Exception:
+    """Take the frames of Axon out of an exception's traceback."""
+    if shows_all():
+        return error
+    frames: list[TracebackType] = []
+    step = error.__traceback__
+    while step is not None:
+        if not body.is_ours(step.tb_frame.f_code):
+            frames.append(step)
+        step = step.tb_next
+    kept: TracebackType | None = None
+    for frame in reversed(frames):
+        kept = TracebackType(kept, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
+    return error.with_traceback(kept)
+
+
+def describe(error: BaseException) -> str:
+    """Return an error as a user should see it: for each failure a line, then the user's own frames.
+
+    The environment variable ``KAMAELIA_TRACEBACK=full`` shows everything instead.
+    """
+    if shows_all():
+        return "".join(traceback.format_exception(error))
+    if isinstance(error, ComponentsFailed):
+        return "".join(_describe_one(one) for one in error.exceptions)
+    return _describe_one(error)
+
+
+def _describe_one(error: BaseException) -> str:
+    path = next(
+        (note.removeprefix("in ") for note in reversed(getattr(error, "__notes__", [])) if note.startswith("in ")),
+        None,
+    )
+    text = str(error)
+    if isinstance(error, KamaeliaError) and (path is None or path in text):
+        line = f"{type(error).__name__}: {text}"
+    else:
+        line = f"{path or 'kamaelia'}: {type(error).__name__}: {text}"
+    lines = [line + "\n"]
+    for other in getattr(error, "__notes__", []):
+        if not other.startswith("in "):
+            lines.append(f"  ({other})\n")
+    for frame in traceback.extract_tb(error.__traceback__):
+        if not frame.filename.startswith((body._OUR_FOLDER, "<frozen", body._STANDARD_LIBRARY)):
+            lines.append(f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}\n')
+            if frame.line:
+                lines.append(f"    {frame.line}\n")
+    if error.__cause__ is not None:
+        lines.append(f"  because of {type(error.__cause__).__name__}: {error.__cause__}\n")
+    return "".join(lines)
+
+
+def tell_at_exit(error: BaseException) -> None:
+    """Have the interpreter print an error of ours in our way, if nothing catches it before."""
+    if sys.excepthook is sys.__excepthook__ and isinstance(error, KamaeliaError):
+        sys.excepthook = _excepthook
+
+
+def _excepthook(kind: type[BaseException], error: BaseException, tb: TracebackType | None) -> None:
+    if isinstance(error, KamaeliaError) and not shows_all():
+        sys.stderr.write(describe(error))
+    else:
+        sys.__excepthook__(kind, error, tb)
+
+
+def who_waits(processes: Iterable[Process]) -> str:
+    """Return the text of a deadlock: who waits for what."""
+    lines = []
+    for process in processes:
+        wait = process.wait
+        what = ", ".join(str(getattr(box, "outbox", box)) for box in wait.where) if wait is not None else "?"
+        verb = wait.verb if wait is not None else "wait for"
+        lines.append(f"  {process.path} waits to {verb} {what} ({body.where(process)})")
+    return (
+        "every component waits for another, so nothing will ever happen:\n"
+        + "\n".join(lines)
+        + "\nIs a link missing, or a loop not declared with feedback=True? Something outside the system that "
+        "puts messages in needs inbox.hold(outside=True)"
+    )
+
+
+def warn_about_discarded(discarded: dict[str, int]) -> None:
+    """Say in one line each when results went nowhere."""
+    for path, count in list(discarded.items())[:3]:
+        name = path.rpartition("/")[2]
+        log.warning("%d message%s from %s went nowhere: add | Collect()", count, "s" * (count != 1), name)

@@ -1,0 +1,217 @@
+"""The scheduler: gives every component that has something to do a step, in turn.
+
+Theory
+------
+The scheduler is not an event loop; it runs *on* one. Components that can go on stand in the ``ready``
+queue. While there are any, the scheduler has one callback in the loop, the *slice*: it steps components
+in order, at most `SLICE` of them, and then lets the loop look at its sockets and timers. So a component
+may await anything that an asyncio loop can wake it from, and nothing here ever waits for anything.
+
+A **step** runs a component's coroutine from one suspension to the next. During it, the component is the
+loop's current task: asyncio's own time-outs and task groups find it there. What comes out of the step says
+how to go on: plain ``None`` after the component has put itself into a line (`queue.Wait`), ``None``
+without a line for "give others a turn", or a future of asyncio.
+
+**Nothing is timed, everything is counted**: steps in a slice, messages in a step. So the same messages at
+the same times give the same steps, on any machine and in simulated time.
+
+**Rest.** A system is at rest when nobody is ready, every live component waits on a box without a time-out,
+and nobody outside holds an inbox. Two counters say so, and they are looked at only when the ready
+queue has run empty. What rest means, an end or a deadlock, the `system` decides.
+
+What does not belong here: where messages go (`postman`), what waits on a queue (`queue`), what a failure
+does to others (`lifecycle`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from _thread import get_ident
+from asyncio import tasks as asyncio_tasks
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .box import Box
+    from .link import Route
+    from .process import Process
+
+SLICE = 200  # steps between two looks at sockets and timers
+
+
+def _make_current_by_table(loop: asyncio.AbstractEventLoop, task: Any) -> Any:
+    """Up to 3.13 asyncio keeps the current task of each loop in a table that we may write to."""
+    table = asyncio_tasks._current_tasks  # type: ignore[attr-defined]
+    previous = table.get(loop)
+    if task is None:
+        table.pop(loop, None)
+    else:
+        table[loop] = task
+    return previous
+
+
+def _find_way_to_be_current() -> Callable[[Any, Any], Any]:
+    """Try out on this interpreter how a component can be the loop's current task."""
+    ways: list[Callable[[Any, Any], Any]] = [_make_current_by_table]
+    if hasattr(asyncio_tasks, "_swap_current_task"):
+        ways.append(asyncio_tasks._swap_current_task)
+    probe, loop = object(), asyncio.AbstractEventLoop()
+    for way in ways:
+        try:
+            way(loop, probe)
+            found = asyncio.current_task(loop) is probe
+            way(loop, None)
+        except Exception as error:  # an interpreter newer than those tested: the next way may do
+            del error
+            continue
+        if found and asyncio.current_task(loop) is None:
+            return way
+    raise ImportError(
+        "Kamaelia cannot make a component the current asyncio task on this interpreter; "
+        "it is tested on CPython 3.11, 3.12 and 3.13"
+    )
+
+
+make_current = _find_way_to_be_current()
+
+
+class Scheduler:
+    """Steps the components of one system on one event loop."""
+
+    __slots__ = (
+        "_context",
+        "_rest_checks",
+        "_scheduled",
+        "at_rest",
+        "check_loops",
+        "crashed",
+        "live",
+        "loop",
+        "loops",
+        "outside",
+        "parked",
+        "ready",
+        "running",
+        "steps",
+        "thread",
+        "turns_given",
+    )
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.thread = get_ident()
+        self.ready: deque[Process] = deque()
+        self.running: Process | None = None  # whose step this is
+        self.steps = 0
+        self.live = 0  # components with a body that has not ended
+        self.parked = 0  # of these, how many wait on a box without a time-out
+        self.outside = 0  # holds from outside on inboxes of this system
+        self.loops: dict[Box[Any], None] = {}  # inboxes whose only sources are feedback links
+        self.turns_given: list[Route] = []  # room that was given to the running component
+        self._scheduled = False
+        self._rest_checks = 0
+        # An empty context of our own, or each callback would keep the context of whoever caused it.
+        self._context = contextvars.Context()
+        self.at_rest: Callable[[], None] = lambda: None
+        self.check_loops: Callable[[], None] = lambda: None
+        self.crashed: Callable[[BaseException], None] = lambda error: None
+
+    # -- who runs ---------------------------------------------------------------------------------
+
+    def make_ready(self, process: Process) -> None:
+        """Put a component at the end of the ready queue."""
+        self.ready.append(process)
+        if not self._scheduled:
+            self._scheduled = True
+            self.call_soon(self._slice)
+
+    def call_soon(self, callback: Callable[[], object]) -> None:
+        """Have the loop call something, from whatever thread."""
+        if get_ident() == self.thread:
+            self.loop.call_soon(callback, context=self._context)
+        else:
+            self.loop.call_soon_threadsafe(callback, context=self._context)
+
+    def is_running_component(self) -> bool:
+        """Say whether the running code is a component's own, not some other task of the loop."""
+        process = self.running
+        return process is not None and asyncio.current_task(self.loop) is process.component
+
+    def _slice(self) -> None:
+        ready, loop = self.ready, self.loop
+        try:
+            for _ in range(SLICE):
+                if not ready:
+                    break
+                process = ready.popleft()
+                self.steps += 1
+                self.running = process
+                make_current(loop, process.component)
+                process.step()
+                if self.turns_given:
+                    self._take_turns_back()
+        except BaseException as error:
+            self.crashed(error)
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            make_current(loop, None)
+            self.running = None
+            if self.loops:
+                self.check_loops()
+            if ready:
+                loop.call_soon(self._slice, context=self._context)
+            else:
+                self._scheduled = False
+                self.look_for_rest()
+
+    # -- room that was given ----------------------------------------------------------------------
+
+    def at_end_of_step(self, route: Route) -> None:
+        """Take back, when the running step ends, what a sender has not used of the room it was given."""
+        self.turns_given.append(route)
+        if self.running is None:
+            self.call_soon(self._take_turns_back)
+
+    def _take_turns_back(self) -> None:
+        routes = self.turns_given[:]
+        self.turns_given.clear()
+        for route in routes:
+            route.queue.give_back(route)
+
+    # -- rest -------------------------------------------------------------------------------------
+
+    def look_for_rest(self) -> None:
+        """See whether the system may be at rest; callbacks that are due already come first."""
+        if self.parked == self.live and self.live and not self.outside and not self._rest_checks:
+            self._rest_checks = 2
+            self.call_soon(self._check_rest)
+
+    def _check_rest(self) -> None:
+        if self.parked != self.live or self.outside or self.ready:
+            self._rest_checks = 0
+        elif self._rest_checks > 1:
+            self._rest_checks -= 1
+            self.call_soon(self._check_rest)
+        else:
+            self._rest_checks = 0
+            if self.live:
+                self.at_rest()
+
+    # -- other threads ----------------------------------------------------------------------------
+
+    def from_thread(self, owner: Process, call: Callable[[], Any], *, wait: bool) -> Any:
+        """Make a box call for another thread, which blocks until it is done."""
+        from . import script
+
+        thread = script.current()
+        if thread is not None:
+            return thread.request(call, wait)
+
+        async def answer() -> Any:
+            result = call()
+            return await result if wait else result
+
+        return asyncio.run_coroutine_threadsafe(answer(), self.loop).result()

@@ -1,0 +1,562 @@
+"""A system: components, the scheduler that steps them, and how the whole starts, stops and ends.
+
+`run` is what a program calls; ``await component.run()`` is the same on a loop that runs already, and
+`background` runs a system in a thread of its own beside ordinary code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import threading
+from _thread import get_ident
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
+
+from . import lifecycle, report
+from .box import Inbox
+from .component import Component, as_part
+from .errors import (
+    ClosedBox,
+    ComponentsFailed,
+    Deadlock,
+    EndOfMessages,
+    GraceExceeded,
+    KamaeliaError,
+    UsageError,
+    suggestion,
+)
+from .names import Names
+from .process import Process, current_process
+from .scheduler import Scheduler
+from .watchdog import Watchdog
+
+log = logging.getLogger("kamaelia")
+
+GRACE = 5.0  # seconds that a system has to finish what it was sent, after a stop
+SLOW_STEP = 0.5  # seconds from which on a step that holds everybody up is reported
+
+
+class _Root(Component):
+    """The chassis of a whole system; its name is not part of any path."""
+
+    inbox = None
+    outbox = None
+
+
+class System:
+    """One run of some components: inside a component, ``self.system``.
+
+    Arguments:
+        loop: the event loop to run on, real or virtual
+        seed: of every random stream in it; a new one is drawn when there is none, and shown at a failure
+        grace: seconds that a stop gives to those who still have something to do
+        slow_step: seconds from which on a step is reported that holds everybody up; 0 for never
+        debug: check what can be checked of rule 10, and switch asyncio's debug mode on
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        seed: int | str | None = None,
+        grace: float = GRACE,
+        slow_step: float = SLOW_STEP,
+        debug: bool = False,
+    ) -> None:
+        self.loop = loop
+        self.seed = int.from_bytes(os.urandom(4), "big") if seed is None else seed
+        self.grace = grace
+        self.debug = debug
+        self.names = Names(self)
+        self.stopping = False
+        self.scheduler = Scheduler(loop)
+        self.scheduler.at_rest = self._at_rest
+        self.scheduler.check_loops = self._check_loops
+        self.scheduler.crashed = self.abort
+        self.root = _Root()._axon
+        self.root.name = ""
+        self.errors: list[KamaeliaError] = []  # that are not one component's: a deadlock, a grace that ran out
+        self.discarded: dict[str, int] = {}  # messages that went nowhere, by the component that sent them
+        self.fatal: BaseException | None = None
+        self.finished: asyncio.Future[None] = loop.create_future()
+        self._bystanders = asyncio.all_tasks(loop)  # tasks that were there before us
+        self._watchdog = Watchdog(self, slow_step) if slow_step and not hasattr(loop, "clock") else None
+        if debug:
+            loop.set_debug(True)
+
+    # -- from beginning to end --------------------------------------------------------------------
+
+    def start(self, *parts: Any) -> list[Component]:
+        """Start components side by side."""
+        components = [as_part(part) for part in parts]
+        for component in components:
+            lifecycle.add_child(self.root, component._axon)
+        if self.root.state == "new":
+            lifecycle.start(self.root, self)
+            if self._watchdog is not None:
+                self._watchdog.start()
+        return components
+
+    def over(self) -> None:
+        """The last component has ended."""
+        if self._watchdog is not None:
+            self._watchdog.stop()
+        if not self.finished.done():
+            self.finished.set_result(None)
+
+    def outcome(self) -> None:
+        """Raise what a run that is over raises; nothing, if all is well."""
+        if self.fatal is not None:
+            raise self.fatal
+        failures: list[Exception] = [*self.root.failures, *self.errors]
+        if self.root.failures:
+            paths = [failure.__notes__[-1].removeprefix("in ") for failure in self.root.failures]
+            text = f"{len(paths)} component(s) failed: {', '.join(paths)} (seed {self.seed})"
+            raise ComponentsFailed(text, [report.trimmed(failure) for failure in failures])
+        if self.errors:
+            raise self.errors[0] if len(self.errors) == 1 else ComponentsFailed("the system failed", self.errors)
+
+    async def wait(self) -> None:
+        """Wait until the last component has ended; who is cancelled here cancels the system."""
+        try:
+            await asyncio.shield(self.finished)
+        except asyncio.CancelledError:
+            self.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self.finished
+            raise
+
+    # -- stopping ---------------------------------------------------------------------------------
+
+    def stop(self, grace: float | None = None) -> None:
+        """Stop: servers accept no more, sources are cancelled, and what was accepted is finished.
+
+        What has not ended after ``grace`` seconds is cancelled. A second stop cancels at once. May be called from
+        any thread.
+        """
+        if get_ident() != self.scheduler.thread:
+            self.loop.call_soon_threadsafe(self.stop, grace)
+            return
+        if self.stopping:
+            self.cancel()
+            return
+        self.stopping = True
+        grace = self.grace if grace is None else grace
+        self.loop.call_later(grace, self._grace_is_over, grace)
+        lifecycle.stop(self.root)
+
+    def cancel(self) -> None:
+        """Cancel everything at once; what was under way is lost, and outboxes break."""
+        self.stopping = True
+        error = GraceExceeded("the system was cancelled")
+        lifecycle.cancel_all(self.root, "grace", error)
+
+    def abort(self, error: BaseException) -> None:
+        """Something has happened after which nothing can go on: cancel everything, then raise it."""
+        if self.fatal is None:
+            self.fatal = error
+        self.cancel()
+
+    def left_behind(self, process: Process, line: str) -> None:
+        """A script does not come back from foreign code, and is left to itself."""
+        self.errors.append(
+            GraceExceeded(
+                f"the script {process.path} is stuck at {line}; its thread was cut off from its boxes and left behind. "
+                "A script ends when its inbox has ended: let no call in it block for long"
+            )
+        )
+
+    def _grace_is_over(self, grace: float) -> None:
+        left = list(lifecycle.bodies(self.root))
+        if left:
+            error = lifecycle.grace_exceeded(left, grace)
+            if not any(isinstance(other, GraceExceeded) for other in self.errors):
+                self.errors.append(error)
+            lifecycle.cancel_all(self.root, "grace", error)
+
+    # -- rest -------------------------------------------------------------------------------------
+
+    def _at_rest(self) -> None:
+        """Everybody waits for somebody else: end what is only held open, or say that it is a deadlock."""
+        if self._foreign_tasks():
+            return
+        moved = False
+        for process in list(lifecycle.family(self.root)):
+            if process.begun and any(box.held or box.holds for box in process.inboxes):
+                lifecycle.release_holds(process, None)
+                moved = True
+            if process.begun and lifecycle.end_feedback(process):
+                moved = True
+        if not moved:
+            left = list(lifecycle.bodies(self.root))
+            error = Deadlock(report.who_waits(left))
+            self.errors.append(error)
+            lifecycle.cancel_all(self.root, "grace", error)
+
+    def _foreign_tasks(self) -> bool:
+        """Say whether tasks that components have started may still do something."""
+        return any(not task.done() and task not in self._bystanders for task in asyncio.all_tasks(self.loop))
+
+    def _check_loops(self) -> None:
+        """End feedback links of loops that nothing else feeds and in which all wait to receive."""
+        for box in list(self.scheduler.loops):
+            del self.scheduler.loops[box]
+            if box.ended or box.holds or box.outside:
+                continue
+            wires = [wire for wire in box.incoming if wire.open]
+            if not wires or not all(wire.feedback for wire in wires):
+                continue
+            if loop_is_idle(box):
+                for wire in wires:
+                    lifecycle.postman.lose_source(wire)
+            else:
+                self.scheduler.loops[box] = None
+
+
+def loop_is_idle(box: Any) -> bool:
+    """Say whether all who can reach an inbox wait to receive, with nothing queued and no other source."""
+    seen: set[Process] = set()
+    todo: list[Process] = [_reader(box)]
+    while todo:
+        process = todo.pop()
+        if process in seen:
+            continue
+        seen.add(process)
+        wait = process.wait
+        if process.state == "ended" or process.body_done:
+            continue
+        if wait is None or wait.verb != "receive from" or wait.timed:
+            return False
+        for inbox in process.inboxes:
+            if inbox.queue.items or inbox.holds or inbox.outside:
+                return False
+            todo.extend(_feeding(inbox))
+    return True
+
+
+def _reader(box: Any) -> Process:
+    while box.wired:
+        (wire, *_) = box.outgoing
+        box = wire.target
+    return box.owner  # type: ignore[no-any-return]
+
+
+def _feeding(box: Any) -> Iterator[Process]:
+    for wire in box.incoming:
+        if wire.open:
+            source = wire.source
+            if not source.is_inbox and source.own:
+                yield source.owner
+            else:
+                yield from _feeding(source)
+
+
+# -- running ----------------------------------------------------------------------------------------
+
+
+def run(
+    *systems: Any,
+    seed: int | str | None = None,
+    grace: float = GRACE,
+    slow_step: float = SLOW_STEP,
+    debug: bool = False,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> Any:
+    """Run components until they have ended, and return what the component's ``main`` returned.
+
+    Several components run side by side; then a list of their results is returned. Ctrl-C stops the system: what
+    was accepted is finished, within ``grace`` seconds; a second Ctrl-C cancels. Arguments are those of `System`;
+    ``loop_factory`` makes the event loop, by default uvloop's where that is installed.
+
+    Raises `ComponentsFailed` when components failed, `Deadlock` when all of them wait for each other,
+    `GraceExceeded` when a stop took too long, `KeyboardInterrupt` after a second Ctrl-C.
+
+    Example:
+        >>> from kamaelia import run
+        >>> from kamaelia.flow import Collect, Source
+        >>> run(Source("ab") | Collect())
+        ['a', 'b']
+    """
+    if not systems:
+        raise UsageError("run() was given nothing to run: give it a component, such as run(Source('abc') | Collect())")
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    else:
+        raise UsageError(
+            "run() starts an event loop, and one is running already (as in a notebook): write 'await system.run()'"
+        )
+    components = [as_part(one) for one in systems]
+    options = {"seed": seed, "grace": grace, "slow_step": slow_step, "debug": debug}
+    with asyncio.Runner(loop_factory=loop_factory or default_loop_factory()) as runner:
+        system = System(runner.get_loop(), **options)  # type: ignore[arg-type]
+        try:
+            with _ctrl_c(system):
+                _drive(runner, system, components)
+            system.outcome()
+        except BaseException as error:
+            report.tell_at_exit(error)
+            raise
+    report.warn_about_discarded(system.discarded)
+    results = [component._axon.result for component in components]
+    return results[0] if len(results) == 1 else results
+
+
+def _drive(runner: asyncio.Runner, system: System, components: list[Component]) -> None:
+    system.start(*components)
+    loop = runner.get_loop()
+    while not system.finished.done():
+        try:
+            loop.run_until_complete(system.finished)
+        except (KeyboardInterrupt, SystemExit) as error:
+            system.abort(error)
+
+
+def default_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    """Return what makes the event loop: uvloop's where it is installed, else asyncio's."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop  # type: ignore[no-any-return]
+
+
+@contextlib.contextmanager
+def _ctrl_c(system: System) -> Iterator[None]:
+    """Make the first Ctrl-C (or SIGTERM) a stop, and the second a KeyboardInterrupt."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    count = 0
+
+    def handle(number: int, frame: Any) -> None:
+        nonlocal count
+        count += 1
+        if count == 1:
+            system.loop.call_soon_threadsafe(system.stop)
+        else:
+            raise KeyboardInterrupt
+
+    kinds = [signal.SIGINT, signal.SIGTERM]
+    # Somebody else's handlers stay where they are; ours replace only what Python itself put there.
+    ours = {
+        kind: signal.getsignal(kind)
+        for kind in kinds
+        if signal.getsignal(kind) in (signal.SIG_DFL, signal.default_int_handler)
+    }
+    for kind in ours:
+        signal.signal(kind, handle)
+    try:
+        yield
+    finally:
+        for kind, before in ours.items():
+            signal.signal(kind, before)
+
+
+def run_here(component: Component, options: dict[str, Any]) -> Coroutine[Any, Any, Any]:
+    """Run a component on the loop that runs already; inside another component, as its child."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        raise UsageError(
+            f"{component._axon.name}.run() is awaited on a running event loop, and there is none: write run(component)"
+        ) from None
+    parent = current_process.get(None)
+    if parent is not None and parent.state != "ended" and parent.scheduler is not None and parent.scheduler.loop is loop:
+        if options:
+            raise UsageError(f"await {component._axon.name}.run(...) inside a component takes no options: it is its child")
+        return _run_as_child(parent, component)
+    return _run_on(loop, component, options)
+
+
+async def _run_as_child(parent: Process, component: Component) -> Any:
+    finished = asyncio.get_running_loop().create_future()
+    component.add_done_callback(lambda _: finished.done() or finished.set_result(None))
+    lifecycle.add_child(parent, component._axon)
+    try:
+        await finished
+    except asyncio.CancelledError:
+        component.cancel()
+        raise
+    return component._axon.result
+
+
+async def _run_on(loop: asyncio.AbstractEventLoop, component: Component, options: dict[str, Any]) -> Any:
+    system = System(loop, **options)
+    system.start(component)
+    await system.wait()
+    system.outcome()
+    report.warn_about_discarded(system.discarded)
+    return component._axon.result
+
+
+# -- beside ordinary code ---------------------------------------------------------------------------
+
+
+class Handle:
+    """A system that runs in the background, seen from ordinary code. Made by `background`."""
+
+    def __init__(self, component: Component) -> None:
+        self.component = component
+        self.result: Any = None
+        """What the system returned, once it has ended."""
+        self._system: System | None = None
+        self._front: Any = None
+
+    def send(self, message: Any, box: str = "inbox", *, timeout: float | None = None) -> None:
+        """Put a message into one of the system's inboxes; blocks while that is full.
+
+        Raises `TimeoutError` after ``timeout`` seconds: the message is in the inbox all the same.
+        """
+        self._ask(self._front.send_to(box, message), timeout)
+
+    def receive(self, box: str = "outbox", *, timeout: float | None = None) -> Any:
+        """Take the next message that the system has sent through one of its outboxes.
+
+        Raises `EndOfMessages` when the system will send no more, `TimeoutError`.
+        """
+        return self._ask(self._front.receive_from(box), timeout)
+
+    def close(self, box: str = "inbox") -> None:
+        """Say that nothing more will be sent into an inbox."""
+        self._ask(self._front.close_box(box), None)
+
+    def stop(self, grace: float | None = None) -> None:
+        """Stop the system, without waiting for it."""
+        assert self._system is not None
+        self._system.stop(grace)
+
+    def __iter__(self) -> Iterator[Any]:
+        while True:
+            try:
+                yield self.receive()
+            except EndOfMessages:
+                return
+
+    def _leave(self, how: str) -> None:
+        assert self._system is not None
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the system has failed to start
+            self._system.loop.call_soon_threadsafe(getattr(self._system, how))
+            self._system.loop.call_soon_threadsafe(self._front.left.set)
+
+    def _ask(self, what: Coroutine[Any, Any, Any], timeout: float | None) -> Any:
+        assert self._system is not None
+        try:
+            future = asyncio.run_coroutine_threadsafe(what, self._system.loop)
+        except RuntimeError:
+            what.close()
+            raise ClosedBox("the background system has ended") from None
+        try:
+            return future.result(timeout)
+        except TimeoutError:
+            future.cancel()
+            raise TimeoutError(f"the background system did not answer within {timeout} s") from None
+
+
+class _Front(Component):
+    """Stands around a background system: its inboxes are held from outside, its outboxes kept for the handle."""
+
+    inbox = None
+    outbox = None
+
+    def __init__(self, component: Component) -> None:
+        self._axon.name = ""  # no part of any path
+        self.inner = self.add(component)
+        self.left = asyncio.Event()  # the with block has been left
+        self.holds: dict[str, Any] = {}
+        self.received: dict[str, Inbox[Any]] = {}
+        for name, box in self.inner._axon.boxes.items():
+            if box.is_inbox:
+                self.holds[name] = box.hold(outside=True)  # type: ignore[attr-defined]
+            elif name != "failures":
+                inbox: Inbox[Any] = Inbox("for the handle").attached(self._axon, f"from {name}")
+                self._axon.boxes[inbox.name] = inbox
+                self.received[name] = inbox
+                self.link(box, inbox)
+
+    def find(self, boxes: dict[str, Any], name: str, what: str) -> Any:
+        if name not in boxes:
+            raise UsageError(f"{self.inner!r} has no {what} called {name!r}; {suggestion(name, boxes)}")
+        return boxes[name]
+
+    async def send_to(self, name: str, message: Any) -> None:
+        hold = self.find(self.holds, name, "inbox")
+        if hold.released or hold.lost:
+            raise ClosedBox(f"{hold.inbox}: nobody reads this inbox any more")
+        await hold.send(message)
+
+    async def receive_from(self, name: str) -> Any:
+        box = self.find(self.received, name, "outbox")
+        if not box.gone:
+            with contextlib.suppress(ClosedBox):  # the system has ended meanwhile
+                return await box.receive()
+        if box.queue.items:  # sent before the system ended, and nobody has asked for it yet
+            return box.queue.take()
+        return box.raise_end(None)
+
+    async def close_box(self, name: str) -> None:
+        self.find(self.holds, name, "inbox").release()
+
+
+@contextlib.contextmanager
+def background(component: Any, **options: Any) -> Iterator[Handle]:
+    """Run a system in a thread of its own, beside ordinary code, for the time of a ``with`` block.
+
+    Leaving the block stops the system and waits for it; leaving by an exception cancels it. What the system raised
+    is raised there. Options are those of `run`.
+
+    Example:
+        >>> from kamaelia import background
+        >>> from kamaelia.flow import Map
+        >>> with background(Map(str.upper)) as handle:
+        ...     handle.send("hello")
+        ...     handle.receive()
+        'HELLO'
+    """
+    part = as_part(component)
+    handle = Handle(part)
+    ready = threading.Event()
+    raised: list[BaseException] = []
+    loop_factory = options.pop("loop_factory", None) or default_loop_factory()
+
+    def work() -> None:
+        try:
+            with asyncio.Runner(loop_factory=loop_factory) as runner:
+                runner.run(serve())
+        except BaseException as error:  # raised again in the thread that waits for the system
+            raised.append(error)
+        finally:
+            ready.set()
+
+    async def serve() -> None:
+        system = System(asyncio.get_running_loop(), **options)
+        front = _Front(part)
+        handle._system, handle._front = system, front
+        system.start(front)
+        ready.set()
+        await system.wait()
+        handle.result = part._axon.result
+        await front.left.wait()  # until then, what was sent can be received
+        system.outcome()
+
+    thread = threading.Thread(target=work, name=f"background {part._axon.name}", daemon=True)
+    thread.start()
+    ready.wait()
+    if handle._front is None:
+        thread.join()
+        raise raised[0]
+    try:
+        yield handle
+    except BaseException:
+        handle._leave("cancel")
+        thread.join()
+        raise
+    handle._leave("stop")
+    thread.join()
+    if raised:
+        raise raised[0]
