@@ -6,9 +6,9 @@ Read in this order to see how it works; each of these opens with its theory:
 `component`    what a user writes; `graph` puts components together, `body` has the three kinds
 `box`          inboxes and outboxes: receiving, sending, choosing
 `queue`        the messages of an inbox, and the lines of those who wait
-`postman`      links and what travels along them: routes, ends, failures (`link`, `typecheck`)
+`postman`      links and what travels along them: routes, ends, failures (`link`, `typecheck`, `tap`)
 `scheduler`    who runs when; `process` is what it steps, `script` a body with its own thread
-`lifecycle`    how components begin, end, fail and are stopped
+`lifecycle`    how components begin, end, fail and are stopped; `seat`, a place that is taken again
 `system`       a whole run of them: `run`, `background`, rest and deadlock (`names`, `report`)
 `clock`        real and virtual time; `here` is the time and chance of the running component
 =============  =================================================================================
@@ -42,6 +42,8 @@ from .graph import Graphline, Pipeline
 from .here import clock, random, sleep
 from .lifecycle import Failure
 from .link import Link
+from .seat import Seat
+from .tap import Tap, Tapped
 from .system import Handle, System, background, run
 
 __all__ = [
@@ -71,8 +73,11 @@ __all__ = [
     "ScriptInbox",
     "ScriptOutbox",
     "Select",
+    "Seat",
     "SourceFailed",
     "System",
+    "Tap",
+    "Tapped",
     "UsageError",
     "VirtualClock",
     "VirtualLoop",

@@ -34,6 +34,7 @@ from .queue import DEEP, TURN, Queue, Wait, make_queue, parse_size
 if TYPE_CHECKING:
     from .process import Process
     from .scheduler import Scheduler
+    from .tap import Tap
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -95,6 +96,7 @@ class Box(Generic[T]):
         "owner",
         "settled",
         "sources",
+        "taps",
         "type",
         "wired",
     )
@@ -130,6 +132,7 @@ class Box(Generic[T]):
         self.failure: BaseException | None = None  # why it ended, if that was a failure
         self.linked = False  # something has been linked to it that takes messages from here
         self.lost = False  # all readers that it had have gone
+        self.taps: tuple[Tap, ...] = ()
         self.wired = False  # an inbox boundary: messages go on to boxes inside
         # The component's own code uses this box. Of an outbox: is a source, open until the code closes it.
         self.own = owner.has_body
@@ -224,7 +227,18 @@ class Inbox(Box[T]):
         ...         await self.outbox.send(total)
     """
 
-    __slots__ = ("_iterator", "_take", "failure_told", "gone", "held", "in_bytes", "queue", "size", "unread")
+    __slots__ = (
+        "_iterator",
+        "_take",
+        "failure_told",
+        "gone",
+        "held",
+        "in_bytes",
+        "keeps_queue",
+        "queue",
+        "size",
+        "unread",
+    )
 
     is_inbox = True
 
@@ -252,6 +266,7 @@ class Inbox(Box[T]):
         box.queue = make_queue(self.size, self.in_bytes)
         box.gone = False  # its component has ended or closed it: nobody will read it any more
         box.unread = 0
+        box.keeps_queue = False  # a seat's: its queue outlives its occupants
         box.failure_told = False  # `select` has raised the failure of this box
         box._take = _Take(box, None)
         box._iterator = _Iterator(box)
@@ -391,11 +406,29 @@ class Inbox(Box[T]):
         if self._on_another_thread():
             self._elsewhere(self.close, wait=False)
         elif not self.gone:
-            self.unread += len(self.queue.items)
+            if self.lender is None:
+                self.unread += len(self.queue.items)
             if self.settled and self.outside:
                 self.owner.scheduler.outside -= self.outside  # type: ignore[union-attr]
             postman.close_reader(self)
             self.queue.wake_readers()
+
+    @property
+    def lender(self) -> Link | None:
+        """The link through which this inbox reads from the queue of a seat."""
+        box: Any = self
+        while len(box.incoming) == 1:
+            (wire,) = box.incoming
+            if wire.lends_to is self:
+                return wire  # type: ignore[no-any-return]
+            if not wire.source.is_inbox:
+                break
+            box = wire.source
+        return None
+
+    def replace_queue(self) -> None:
+        """Go on with a queue of its own: the one that was lent has gone back to its seat."""
+        self.queue = make_queue(self.size, self.in_bytes)
 
     @property
     def closed(self) -> bool:
@@ -523,7 +556,7 @@ class Outbox(Box[T]):
         type: the type of the messages; usually written ``Outbox[bytes]("...")``
     """
 
-    __slots__ = ("_fast_route", "_pacing", "closed", "discarded", "dropped", "optional", "routes")
+    __slots__ = ("_fast_route", "_pacing", "closed", "discarded", "dropped", "optional", "routes", "tapped_by")
 
     is_inbox = False
 
@@ -543,6 +576,7 @@ class Outbox(Box[T]):
         box.closed = False
         box.discarded = 0  # messages that went nowhere
         box.dropped = 0  # messages that lossy links dropped, of links that are gone
+        box.tapped_by = ()
         box._fast_route = None
         box._pacing = _Pacing(box)
         return box
@@ -583,7 +617,9 @@ class Outbox(Box[T]):
     def _send(self, message: T) -> Any:
         if self._on_another_thread():
             return self._elsewhere(lambda: self.send(message), wait=True)
-        self._check_open()
+        scheduler = self._check_open()
+        for tap in self.tapped_by:
+            tap.record(message, scheduler.loop.time())
         routes = self.routes
         if not routes:
             if self.lost and not self.optional:
@@ -673,10 +709,19 @@ class Outbox(Box[T]):
     def set_fast_route(self) -> None:
         """Links have changed: is there just one queue, and no message may be dropped?"""
         self._fast_route: Queue | None = None
-        if len(self.routes) == 1:
+        if len(self.routes) == 1 and not self.tapped_by:
             (route,) = self.routes
             if route.when_full == "wait":
                 self._fast_route = route.queue
+
+    def find_taps(self) -> None:
+        """Taps or links have changed: whose taps see what is sent here?"""
+        taps = dict.fromkeys(self.taps)
+        for route in self.routes:
+            for wire in route.links:
+                taps.update(dict.fromkeys((*wire.source.taps, *wire.taps, *wire.target.taps)))
+        self.tapped_by = tuple(taps)
+        self.set_fast_route()
 
     def broken(self) -> BrokenLink:
         """Make the error for a sender whom nobody hears any more."""

@@ -156,6 +156,9 @@ class Component:
     def child_failed(self, child: Component, error: BaseException) -> None:
         """An isolated child has failed and has been logged. For a chassis that wants to count it."""
 
+    def _child_over(self, child: Component, failure: Any) -> None:
+        """A child has ended, however; for a chassis that fills its place again (`seat`)."""
+
     # -- running ----------------------------------------------------------------------------------
 
     def run(self, **options: Any) -> Coroutine[Any, Any, Any]:

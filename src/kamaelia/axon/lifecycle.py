@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import contextvars
 import logging
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -70,6 +71,9 @@ def start(process: Process, system: System) -> None:
     process.state = "ready"
     for box in process.inboxes:
         box.queue.thread = system.scheduler.thread
+        if system.debug:
+            box.queue.checks = deque()
+            box.queue.set_brake()
     # A context of its own: what a component sets is not seen by others. Copied from whoever starts it.
     process.context = contextvars.copy_context()
     process.context.run(current_process.set, process)
@@ -212,7 +216,7 @@ def _flat(error: Exception, path: str) -> Iterator[Exception]:
 
 def complete_if_over(process: Process) -> None:
     """A component is over when its body is and it has no children left."""
-    if process.state == "ended" or process.children or not process.body_done or not process.begun:
+    if process.state == "ended" or process.children or not process.body_done or not process.begun or process.vacant:
         return
     assert process.system is not None and process.scheduler is not None
     process.state = "ended"
@@ -247,26 +251,32 @@ def complete_if_over(process: Process) -> None:
 def child_over(chassis: Process, child: Process) -> None:
     """A child has gone: its chassis may be over too, or have failed."""
     chassis.children.pop(child, None)
+    failure = None
     if child.failures:
         if child.isolated:
-            _report(chassis, child)
+            hands = [box.queue.hand for box in chassis.inboxes if box.queue.keeps_hand]
+            failure = Failure(child.path, child.failures[0], child.component, hands[0] if hands else None)
+            _report(chassis, failure)
         else:
             chassis.failures.extend(child.failures)
             if chassis.cause is None:
                 chassis.cause = child.cause
             if not chassis.failing:
                 fail_children(chassis, child.cause)
+    for box in chassis.inboxes:
+        box.queue.hand = None
+    chassis.component._child_over(child.component, failure)
     complete_if_over(chassis)
 
 
-def _report(chassis: Process, child: Process) -> None:
+def _report(chassis: Process, failure: Failure) -> None:
     """A child that was made for somebody outside has failed: nobody else has to suffer."""
-    error = child.failures[0]
-    log.error("%s failed and was isolated: %s: %s", child.path, type(error).__name__, error, exc_info=error)
-    failures = chassis.boxes.get("failures")
-    if failures is not None and not failures.ended and not failures.closed:  # type: ignore[attr-defined]
-        failures.send(Failure(child.path, error, child.component))  # type: ignore[attr-defined]
-    chassis.component.child_failed(child.component, error)
+    error = failure.error
+    log.error("%s failed and was isolated: %s: %s", failure.path, type(error).__name__, error, exc_info=error)
+    box = chassis.boxes.get("failures")
+    if box is not None and not box.ended and not box.closed:  # type: ignore[attr-defined]
+        box.send(failure)  # type: ignore[attr-defined]
+    chassis.component.child_failed(failure.component, error)
 
 
 # -- failing ----------------------------------------------------------------------------------------

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from .errors import LinkError, suggestion
 
 if TYPE_CHECKING:
-    from .box import Box, Outbox
+    from .box import Box, Inbox, Outbox
     from .queue import Queue
     from .scheduler import Scheduler
+    from .tap import Tap
 
 WhenFull = Literal["wait", "drop-oldest", "drop-newest"]
 PAST_LIMIT = 1000  # messages past the mark through one outbox whose sends nobody awaits
@@ -41,7 +42,18 @@ class Link:
         <Link echo.outbox >> echo.inbox>
     """
 
-    __slots__ = ("feedback", "made", "open", "outside", "routes", "source", "target", "when_full")
+    __slots__ = (
+        "feedback",
+        "lends_to",
+        "made",
+        "open",
+        "outside",
+        "routes",
+        "source",
+        "taps",
+        "target",
+        "when_full",
+    )
 
     def __init__(
         self,
@@ -63,6 +75,8 @@ class Link:
         self.outside = False  # the source is not a component's box but a hold
         self.made = False
         self.open = False  # the source may still send
+        self.lends_to: Inbox[Any] | None = None  # an occupant's inbox that reads from the seat's queue
+        self.taps: tuple[Tap, ...] = ()
         self.routes: dict[Route, None] = {}  # the routes that lead through this link
 
     def __repr__(self) -> str:

@@ -33,12 +33,13 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from . import typecheck
 from .errors import LinkError
 from .link import Link, Route, WhenFull
+from .tap import Tap, Tapped
 
 if TYPE_CHECKING:
     from .box import Box, Inbox, Outbox
@@ -63,10 +64,13 @@ def make(wire: Link) -> Link:
     source, target = wire.source, wire.target
     _check(wire)
     wire.made = True
+    waiting: tuple[Any, ...] = ()
     if source.is_inbox and not source.wired:
+        inner = _only_inbox_behind(target) if source.keeps_queue else None
+        if inner is not None and inner.in_bytes is source.in_bytes:
+            _lend_queue(wire, source, inner)
+            return wire
         waiting = _become_wire(source)
-    else:
-        waiting = ()
     if not target.is_inbox:
         target.become_boundary()
     source.outgoing[wire] = None
@@ -125,6 +129,28 @@ def relink(
     return new
 
 
+def tap(
+    place: Box[Any] | Link, *, size: int | None = 1000, callback: Callable[[Tapped], object] | None = None
+) -> Tap:
+    """Look at what passes a link or a box from now on; arguments are those of `Tap`."""
+    new = Tap(place, size, callback)
+    place.taps = (*place.taps, new)
+    box = place.source if isinstance(place, Link) else place
+    for outbox, _ in _ways_up(box):
+        outbox.find_taps()
+    return new
+
+
+def untap(old: Tap) -> None:
+    """Take a tap away."""
+    place = old.place
+    place.taps = tuple(one for one in place.taps if one is not old)
+    old.finish(None)
+    box = place.source if isinstance(place, Link) else place
+    for outbox, _ in _ways_up(box):
+        outbox.find_taps()
+
+
 # -- ends and failures: downstream ------------------------------------------------------------------
 
 
@@ -132,6 +158,8 @@ def close_source(box: Box[Any], failure: BaseException | None = None) -> None:
     """Nothing more comes out of this box: tell everything that it feeds."""
     box.ended = True
     box.failure = failure
+    for one in box.taps:
+        one.finish(failure)
     if not box.is_inbox:
         _drop_own_routes(box)
     for wire in list(box.outgoing):
@@ -143,6 +171,8 @@ def lose_source(wire: Link, failure: BaseException | None = None) -> None:
     if not wire.open:
         return
     wire.open = False
+    for one in wire.taps:
+        one.finish(failure)
     target = wire.target
     target.sources -= 1
     if wire.outside:
@@ -169,8 +199,8 @@ def end(box: Box[Any]) -> None:
     if box.is_inbox and not box.wired:
         box.ended = True
         box.queue.wake_readers()
-        for tap in box.queue.taps or ():
-            tap.finish(box.failure)
+        for one in box.taps:
+            one.finish(box.failure)
     elif box.is_inbox or not box.own:
         close_source(box, box.failure)
 
@@ -181,6 +211,8 @@ def end(box: Box[Any]) -> None:
 def close_reader(box: Inbox[Any]) -> None:
     """Nobody will read this inbox any more."""
     box.gone = True
+    for one in box.taps:
+        one.finish(None)
     for wire in list(box.incoming):
         _reader_left(wire)
 
@@ -238,6 +270,8 @@ def _add_route(route: Route) -> None:
     for wire in route.links:
         wire.routes[route] = None
     route.outbox.routes[route] = None
+    if any(wire.taps or wire.source.taps or wire.target.taps for wire in route.links):
+        route.outbox.find_taps()
     route.outbox.set_fast_route()
 
 
@@ -247,6 +281,8 @@ def _remove_route(route: Route) -> None:
     outbox = route.outbox
     if outbox.routes.pop(route, 0) is None:
         outbox.dropped += route.dropped
+        if outbox.tapped_by:
+            outbox.find_taps()
         outbox.set_fast_route()
         route.queue.forget_route(route)
 
@@ -258,6 +294,8 @@ def _drop_own_routes(outbox: Any) -> None:
 
 def _cut(wire: Link) -> None:
     wire.made = False
+    if wire.lends_to is not None:
+        _return_queue(wire)
     for route in list(wire.routes):
         _remove_route(route)
     wire.source.outgoing.pop(wire, None)
@@ -273,6 +311,52 @@ def _become_wire(box: Any) -> tuple[Any, ...]:
     waiting = tuple(box.queue.items)
     box.queue.items.clear()
     return waiting
+
+
+# -- the queue of a seat ----------------------------------------------------------------------------
+
+
+def _only_inbox_behind(box: Any) -> Any:
+    """Return the innermost inbox that a box leads to, where that is one and nothing else feeds it."""
+    while box.is_inbox:
+        if box.incoming:
+            return None
+        if not box.wired:
+            return box
+        if len(box.outgoing) != 1:
+            return None
+        (wire,) = box.outgoing
+        if len(wire.target.incoming) != 1:
+            return None
+        box = wire.target
+        if not box.wired:
+            return box
+    return None
+
+
+def _lend_queue(wire: Link, seat: Any, inner: Any) -> None:
+    """Let an occupant's inbox read from the queue of its seat: who sends to the seat notices nothing."""
+    wire.made = True
+    wire.lends_to = inner
+    inner.queue = seat.queue
+    inner.queue.resize(inner.size)
+    seat.wired = True
+    seat.outgoing[wire] = None
+    seat.linked = True
+    wire.target.incoming[wire] = None
+    if not seat.ended:
+        wire.open = True
+        wire.target.sources += 1
+
+
+def _return_queue(wire: Link) -> None:
+    """The occupant has gone: what it has not read stays in the seat."""
+    inner, seat = wire.lends_to, wire.source
+    wire.lends_to = None
+    inner.queue.wake_readers()
+    inner.replace_queue()
+    seat.wired = False
+    seat.queue.resize(seat.size)
 
 
 # -- what may be linked -----------------------------------------------------------------------------

@@ -79,9 +79,9 @@ class Process:
         "result_from",
         "scheduler",
         "script",
-        "seat",
         "state",
         "system",
+        "vacant",
         "wait",
     )
 
@@ -97,7 +97,7 @@ class Process:
         self.result_from: Process | None = None  # the child whose result is the chassis's
         self.holds: dict[Hold[Any], None] = {}  # on its inboxes
         self.names: list[str] = []  # of services that it offers
-        self.seat: Any = None  # the seat in a chassis that it occupies
+        self.vacant = False  # a seat that waits for its next occupant
 
         self.system: System | None = None
         self.scheduler: Scheduler | None = None

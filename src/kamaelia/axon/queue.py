@@ -25,9 +25,12 @@ line, a tap, bytes instead of messages) lowers ``brake`` or ``fast_until``, and 
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections import OrderedDict, deque
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
+
+from .errors import UsageError, shorten
 
 if TYPE_CHECKING:
     from .link import Route
@@ -111,13 +114,16 @@ class Queue:
     __slots__ = (
         "alarm",
         "brake",
+        "checks",
         "dropped",
         "epoch",
         "fast_until",
         "feeders",
         "granted",
         "half",
+        "hand",
         "items",
+        "keeps_hand",
         "over",
         "peak",
         "readers",
@@ -126,7 +132,6 @@ class Queue:
         "size",
         "step",
         "step_received",
-        "taps",
         "thread",
         "turns",
     )
@@ -150,7 +155,9 @@ class Queue:
         self.epoch = 0  # how often the level has come down below the mark
         self.step = 0  # the scheduler's step in which a reader last asked ...
         self.step_received = 0  # ... and how many messages had been received when that step began
-        self.taps: list[Any] | None = None
+        self.checks: deque[Any] | None = None  # with debug=True, copies of the messages as they were sent
+        self.keeps_hand = False  # a seat's: the message that the occupant is working on is kept ...
+        self.hand: Any = None  # ... here
         self.thread: int | None = None  # the loop's; None until the component has been started
 
     # -- how full ---------------------------------------------------------------------------------
@@ -167,7 +174,7 @@ class Queue:
 
     def set_brake(self) -> None:
         """Decide afresh up to which level a sender need not ask."""
-        if self.feeders == 1 and self.taps is None:
+        if self.feeders == 1 and self.checks is None:
             self.brake = min(self.size - self.granted, DEEP) - 1
         else:
             self.brake = -1
@@ -177,7 +184,7 @@ class Queue:
         if step != self.step:
             self.step = step
             self.step_received = self.received
-        if not self.readers and not self.turns:
+        if not self.readers and not self.turns and self.checks is None and not self.keeps_hand:
             self.fast_until = self.step_received + STEP_BUDGET
 
     def has_budget(self, step: int) -> bool:
@@ -195,9 +202,8 @@ class Queue:
         if level >= self.size and not self.over:
             self.over = True
             self.alarm = max(self.alarm, self.size - 1)
-        if self.taps is not None:
-            for tap in self.taps:
-                tap.record(message)
+        if self.checks is not None:
+            self.checks.append(snapshot(message))
         if self.readers:
             self.grant()
 
@@ -205,7 +211,11 @@ class Queue:
         """Remove the first message."""
         message = self.items.popleft()
         self.received += 1
-        if len(self.items) <= self.alarm:
+        if self.keeps_hand:
+            self.hand = message
+        if self.checks is not None:
+            check_unchanged(message, self.checks.popleft())
+        if self.level() <= self.alarm:
             self.on_alarm()
         return message
 
@@ -213,6 +223,8 @@ class Queue:
         """Remove the first message unread, and count it."""
         self.items.popleft()
         self.dropped += 1
+        if self.checks is not None:
+            self.checks.popleft()
 
     def on_alarm(self) -> None:
         """The level has come down to where somebody wanted to know."""
@@ -394,12 +406,8 @@ class ByteQueue(Queue):
 
     def take(self) -> Any:
         """Remove the first message."""
-        message = self.items.popleft()
-        self.received += 1
-        self.weight -= len(message)
-        if self.weight <= self.alarm:
-            self.on_alarm()
-        return message
+        self.weight -= len(self.items[0])
+        return super().take()
 
     def drop_oldest(self) -> None:
         """Remove the first message unread, and count it."""
@@ -415,6 +423,23 @@ class ByteQueue(Queue):
 
     def use_turn(self, route: Route) -> None:
         """Nothing is granted by bytes."""
+
+
+_MUTABLE = (list, dict, set, bytearray)
+
+
+def snapshot(message: Any) -> Any:
+    """Copy a message that its sender might change afterwards; of others, return None."""
+    return copy.deepcopy(message) if isinstance(message, _MUTABLE) else None
+
+
+def check_unchanged(message: Any, copied: Any) -> None:
+    """Raise when a message is no longer what was sent."""
+    if copied is not None and message != copied:
+        raise UsageError(
+            f"a message was changed after it had been sent: it was {shorten(copied)} and is {shorten(message)}. From the "
+            "moment it is sent a message belongs to its receivers; send a copy, or a new one"
+        )
 
 
 def parse_size(size: int | str, where: str) -> tuple[int, bool]:

@@ -182,7 +182,7 @@ class System:
 
     def _at_rest(self) -> None:
         """Everybody waits for somebody else: end what is only held open, or say that it is a deadlock."""
-        if self._foreign_tasks():
+        if self.root.state == "ended" or self._foreign_tasks():
             return
         moved = False
         for process in list(lifecycle.family(self.root)):
@@ -190,6 +190,9 @@ class System:
                 lifecycle.release_holds(process, None)
                 moved = True
             if process.begun and lifecycle.end_feedback(process):
+                moved = True
+            if process.vacant:
+                process.component.vacate()  # type: ignore[attr-defined]
                 moved = True
         if not moved:
             left = list(lifecycle.bodies(self.root))
