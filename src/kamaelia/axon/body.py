@@ -14,8 +14,11 @@ is served by one that awaits what its thread asks for (`script`). So every rule 
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import inspect
 import linecache
+import math
 import os
 from collections.abc import Callable, Coroutine, Generator
 from types import CodeType, FrameType
@@ -139,6 +142,26 @@ def _waiting_frame(awaited: Any) -> FrameType | None:
                 frame = generator.gi_frame
         awaited = getattr(awaited, "cr_await", None) or getattr(awaited, "gi_yieldfrom", None)
     return frame
+
+
+def has_time_limit(process: Process) -> bool:
+    """Say whether a waiting body is inside of somebody else's time-out, such as ``async with asyncio.timeout(5)``.
+
+    Such a wait will end although no message comes. The exit method of a ``with`` block that is under way lies on the
+    stack of the suspended frame, where the garbage collector can see it.
+    """
+    awaited: Any = process.coroutine
+    while awaited is not None:
+        for referent in gc.get_referents(awaited):
+            manager = getattr(referent, "__self__", None)
+            if isinstance(manager, asyncio.Timeout):
+                if manager.when() is not None:
+                    return True
+            elif getattr(referent, "__name__", "") in ("__exit__", "__aexit__"):  # anyio's scopes
+                if getattr(manager, "deadline", math.inf) != math.inf:
+                    return True
+        awaited = getattr(awaited, "cr_await", None) or getattr(awaited, "gi_yieldfrom", None)
+    return False
 
 
 def is_ours(code: CodeType) -> bool:

@@ -165,6 +165,8 @@ class Box(Generic[T]):
     def settle(self) -> None:
         """The component takes its first step: what has no source by now never will have one."""
         self.settled = True
+        if any(wire.feedback for wire in self.incoming):
+            self.watch_loop()
         if self.sources == 0 and self.holds == 0 and (self.is_inbox or (not self.own and self.incoming)):
             postman.end(self)
 
@@ -179,9 +181,9 @@ class Box(Generic[T]):
             self.owner.scheduler.outside += change  # type: ignore[union-attr]
 
     def watch_loop(self) -> None:
-        """Only feedback links may be left as sources: let the scheduler look for a loop at rest."""
+        """A feedback link leads here: let the scheduler see whether its loop has come to rest."""
         scheduler = self.owner.scheduler
-        if scheduler is not None and all(wire.feedback for wire in self.incoming if wire.open):
+        if scheduler is not None and self.settled:
             scheduler.loops[self] = None
 
 
@@ -229,7 +231,6 @@ class Inbox(Box[T]):
 
     __slots__ = (
         "_iterator",
-        "_take",
         "failure_told",
         "gone",
         "held",
@@ -268,7 +269,6 @@ class Inbox(Box[T]):
         box.unread = 0
         box.keeps_queue = False  # a seat's: its queue outlives its occupants
         box.failure_told = False  # `select` has raised the failure of this box
-        box._take = _Take(box, None)
         box._iterator = _Iterator(box)
         if self.held:
             box.holds = 1
@@ -284,8 +284,7 @@ class Inbox(Box[T]):
         """
         queue = self.queue
         if get_ident() == queue.thread:
-            if timeout is None:
-                return self._take
+            # A new one for each call, however alike they are: asyncio.gather awaits equal objects only once.
             return _Take(self, timeout)
         return self._elsewhere(lambda: self.receive(timeout=timeout), wait=True)
 
@@ -477,7 +476,7 @@ class Inbox(Box[T]):
 
 
 class _Take:
-    """What `receive` returns. One per inbox is made beforehand; nothing but ``await`` can be done with it."""
+    """What `receive` returns; nothing but ``await`` can be done with it."""
 
     __slots__ = ("box", "timeout")
 
@@ -498,7 +497,10 @@ class _Take:
 
 
 class _Next:
-    """What iterating an inbox awaits: like `_Take`, but the end is the end of the iteration."""
+    """What iterating an inbox awaits: like `_Take`, but the end is the end of the iteration.
+
+    Nobody else gets hold of it, so one per inbox is made beforehand.
+    """
 
     __slots__ = ("box",)
 
@@ -921,7 +923,8 @@ class Select(Generic[T]):
         try:
             while True:
                 own = scheduler.is_running_component()
-                if self.until is not None and self._is_over(self.until):
+                until = self.until
+                if until is not None and (wait is None or wait.turn is not until.queue) and self._is_over(until):
                     self._raise_end(end)
                 waiting = False
                 for box in boxes:

@@ -61,11 +61,6 @@ class Failure:
 
 def start(process: Process, system: System) -> None:
     """Make a component of a running system, without stepping it yet: it may be linked in the same step."""
-    if process.state != "new":
-        raise UsageError(
-            f"{process.path} has been run already, and a component runs once. Make another one like it; "
-            "where parts are made repeatedly (TCPServer(protocol), host.run) it is done for you"
-        )
     process.system = system
     process.scheduler = system.scheduler
     process.state = "ready"
@@ -111,10 +106,10 @@ def begin(process: Process) -> None:
 def add_child(chassis: Process, child: Process, *, isolated: bool = False) -> None:
     """Make a component the child of a chassis; while the chassis runs, the child starts."""
     if child.parent is not None or child.state != "new":
-        where = child.path if child.parent is not None else "running"
+        what = "is part of a chassis already" if child.state == "new" else "has been run already"
         raise UsageError(
-            f"{child.name} is already part of a system ({where}), and a component runs once. "
-            f"Make another: {type(child.component).__name__}(...)"
+            f"{child.path} {what}, and a component runs once. Make another: {type(child.component).__name__}(...). "
+            "Where parts are made repeatedly, as in TCPServer(protocol), that is done for you"
         )
     child.parent = chassis
     child.isolated = isolated
@@ -140,7 +135,7 @@ def finish_body(process: Process, error: BaseException | None, result: Any) -> N
     """The body has returned, or an exception has left it: see what that means, and close its boxes."""
     scheduler = process.scheduler
     assert scheduler is not None and process.system is not None
-    process.coroutine = None
+    process.coroutine = process.context = None
     process.wait = process.future = None
     process.body_done = True
     scheduler.live -= 1
@@ -151,11 +146,10 @@ def finish_body(process: Process, error: BaseException | None, result: Any) -> N
     elif process.cause is None:
         process.cause = cause
     if process.outcome == "failed":
-        assert error is not None
-        if not isinstance(error, Exception):
-            process.system.abort(error)  # KeyboardInterrupt and SystemExit pass bare
-        else:
-            process.failures.extend(_flat(error, process.path))
+        if isinstance(cause, Exception):
+            process.failures.extend(_flat(cause, process.path))
+        elif cause is not None:
+            process.system.abort(cause)  # KeyboardInterrupt and SystemExit pass bare
     for name in process.names:
         process.system.names.withdraw(name)
     for box in process.outboxes:
@@ -185,8 +179,8 @@ def _judge(process: Process, error: BaseException | None) -> tuple[str, BaseExce
         unasked = KamaeliaError(
             f"{process.path} was cancelled, but nobody had asked for it: something that it awaited was cancelled"
         )
-        error.add_note(str(unasked))
-        return "failed", error
+        unasked.__cause__ = error
+        return "failed", unasked
     leaves = list(_leaves(error))
     if all(isinstance(leaf, (EndOfMessages, BrokenLink)) and leaf.owner is process for leaf in leaves):
         for leaf in leaves:
@@ -363,7 +357,7 @@ def end_feedback(process: Process) -> bool:
     """End the links that close a loop; say whether there were any."""
     wires = [wire for box in process.boxes.values() for wire in box.incoming if wire.feedback and wire.open]
     for wire in wires:
-        postman.lose_source(wire)
+        postman.end_feedback(wire)
     return bool(wires)
 
 

@@ -80,6 +80,8 @@ def make(wire: Link) -> Link:
     if not source.ended:
         wire.open = True
         target.sources += 1
+    if wire.feedback:
+        target.watch_loop()
     for outbox, before in _ways_up(source):
         for queue, after in _ways_down(target):
             _add_route(Route(outbox, queue, (*before, wire, *after)))
@@ -151,6 +153,16 @@ def untap(old: Tap) -> None:
         outbox.find_taps()
 
 
+def end_feedback(wire: Link) -> None:
+    """End a feedback link: what is on its way round still arrives, and what is sent from now on is discarded.
+
+    A sender that waits for room at its end goes on waiting: if nobody reads there, that is a deadlock.
+    """
+    for route in list(wire.routes):
+        _remove_route(route, wake=False)
+    lose_source(wire)
+
+
 # -- ends and failures: downstream ------------------------------------------------------------------
 
 
@@ -188,8 +200,6 @@ def end_if_unfed(box: Box[Any]) -> None:
     if box.sources == 0 and box.holds == 0:
         if box.settled:
             end(box)
-    elif box.is_inbox and box.sources and not box.holds:
-        box.watch_loop()
 
 
 def end(box: Box[Any]) -> None:
@@ -259,6 +269,9 @@ def _ways_down(box: Box[Any]) -> Iterator[tuple[Queue, Path]]:
             yield box.queue, ()  # type: ignore[attr-defined]
     else:
         for wire in box.outgoing:
+            if wire.lends_to is not None:  # the occupant of a seat reads from the seat's own queue
+                yield box.queue, ()  # type: ignore[attr-defined]
+                continue
             for queue, path in _ways_down(wire.target):
                 yield queue, (wire, *path)
 
@@ -275,7 +288,7 @@ def _add_route(route: Route) -> None:
     route.outbox.set_fast_route()
 
 
-def _remove_route(route: Route) -> None:
+def _remove_route(route: Route, *, wake: bool = True) -> None:
     for wire in route.links:
         wire.routes.pop(route, None)
     outbox = route.outbox
@@ -284,7 +297,7 @@ def _remove_route(route: Route) -> None:
         if outbox.tapped_by:
             outbox.find_taps()
         outbox.set_fast_route()
-        route.queue.forget_route(route)
+        route.queue.forget_route(route, wake)
 
 
 def _drop_own_routes(outbox: Any) -> None:
@@ -318,20 +331,16 @@ def _become_wire(box: Any) -> tuple[Any, ...]:
 
 def _only_inbox_behind(box: Any) -> Any:
     """Return the innermost inbox that a box leads to, where that is one and nothing else feeds it."""
-    while box.is_inbox:
-        if box.incoming:
-            return None
-        if not box.wired:
-            return box
+    if not box.is_inbox or box.incoming:
+        return None
+    while box.wired:
         if len(box.outgoing) != 1:
             return None
         (wire,) = box.outgoing
-        if len(wire.target.incoming) != 1:
-            return None
         box = wire.target
-        if not box.wired:
-            return box
-    return None
+        if not box.is_inbox or len(box.incoming) != 1:
+            return None
+    return box
 
 
 def _lend_queue(wire: Link, seat: Any, inner: Any) -> None:

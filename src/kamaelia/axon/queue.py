@@ -367,11 +367,11 @@ class Queue:
             self.granted -= 1
             self.set_brake()
 
-    def forget_route(self, route: Route) -> None:
-        """A link is gone: who waits for room through it resumes."""
+    def forget_route(self, route: Route, wake: bool) -> None:
+        """A link is gone: who waits for room through it resumes, if it is to be woken."""
         self.feeders -= 1
         self.give_back(route)
-        if self.senders:
+        if self.senders and wake:
             for wait in [wait for wait in self.senders if wait.where[0] is route]:
                 del self.senders[wait]
                 wait.wake()

@@ -185,7 +185,7 @@ class Scheduler:
 
     def look_for_rest(self) -> None:
         """See whether the system may be at rest; callbacks that are due already come first."""
-        if self.parked == self.live and not self.outside and not self._rest_checks:
+        if self.parked == self.live and not self.outside and not self.ready and not self._rest_checks:
             self._rest_checks = 2
             self.call_soon(self._check_rest)
 

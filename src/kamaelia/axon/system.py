@@ -16,7 +16,7 @@ from _thread import get_ident
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
-from . import lifecycle, report
+from . import body, lifecycle, postman, report
 from .box import Inbox
 from .component import Component, as_part
 from .errors import (
@@ -163,6 +163,8 @@ class System:
 
     def left_behind(self, process: Process, line: str) -> None:
         """A script does not come back from foreign code, and is left to itself."""
+        if any(isinstance(error, GraceExceeded) for error in self.errors):
+            return  # it names the script and its line already
         self.errors.append(
             GraceExceeded(
                 f"the script {process.path} is stuck at {line}; its thread was cut off from its boxes and left behind. "
@@ -184,6 +186,8 @@ class System:
         """Everybody waits for somebody else: end what is only held open, or say that it is a deadlock."""
         if self.root.state == "ended" or self._foreign_tasks():
             return
+        if any(body.has_time_limit(process) for process in lifecycle.bodies(self.root)):
+            return
         moved = False
         for process in list(lifecycle.family(self.root)):
             if process.begun and any(box.held or box.holds for box in process.inboxes):
@@ -199,6 +203,8 @@ class System:
             error = Deadlock(report.who_waits(left))
             self.errors.append(error)
             lifecycle.cancel_all(self.root, "grace", error)
+        # If that has woken nobody, the system is still at rest.
+        self.scheduler.look_for_rest()
 
     def _foreign_tasks(self) -> bool:
         """Say whether tasks that components have started may still do something."""
@@ -207,17 +213,12 @@ class System:
     def _check_loops(self) -> None:
         """End feedback links of loops that nothing else feeds and in which all wait to receive."""
         for box in list(self.scheduler.loops):
-            del self.scheduler.loops[box]
-            if box.ended or box.holds or box.outside:
-                continue
-            wires = [wire for wire in box.incoming if wire.open]
-            if not wires or not all(wire.feedback for wire in wires):
-                continue
-            if loop_is_idle(box):
+            wires = [wire for wire in box.incoming if wire.feedback and wire.open]
+            if not wires or box.ended:
+                del self.scheduler.loops[box]
+            elif loop_is_idle(box):
                 for wire in wires:
-                    lifecycle.postman.lose_source(wire)
-            else:
-                self.scheduler.loops[box] = None
+                    postman.end_feedback(wire)
 
 
 def loop_is_idle(box: Any) -> bool:

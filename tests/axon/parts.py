@@ -1,0 +1,99 @@
+"""Small components that the tests of Axon wire together; each appends what it saw to a list it was given."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from kamaelia import Component, Inbox, Outbox, component, run, sleep
+from kamaelia.axon import VirtualLoop
+
+virtually = functools.partial(run, loop_factory=VirtualLoop)
+"""`run` in virtual time: exact, and over at once."""
+
+
+@component
+async def source(inbox, outbox, items=(), log=None):
+    """Send each item, then end."""
+    for item in items:
+        await outbox.send(item)
+        if log is not None:
+            log.append(item)
+
+
+@component
+async def copy(inbox, outbox):
+    async for message in inbox:
+        await outbox.send(message)
+
+
+@component
+def generator_copy(inbox, outbox):
+    while True:
+        message = yield inbox.receive()
+        yield outbox.send(message)
+
+
+@component
+def script_copy(inbox, outbox):
+    for message in inbox:
+        outbox.send(message)
+
+
+@component
+async def collect(inbox, outbox, into=None):
+    """Return what arrived; a list given as `into` has it even when the end was no normal one."""
+    got = [] if into is None else into
+    async for message in inbox:
+        got.append(message)
+    return got
+
+
+@component
+async def fail_at(inbox, outbox, bad, error=ValueError):
+    """Pass messages on until a bad one comes."""
+    async for message in inbox:
+        if message == bad:
+            raise error(f"cannot stand {message!r}")
+        await outbox.send(message)
+
+
+@component
+async def after(inbox, outbox, seconds, message=None):
+    """Send one message after some time."""
+    await sleep(seconds)
+    await outbox.send(message)
+
+
+@component
+async def stay(inbox, outbox, log=None):
+    """Wait for ever."""
+    try:
+        await sleep(1e9)
+    except BaseException as error:
+        if log is not None:
+            log.append(type(error).__name__)
+        raise
+
+
+class Stop(Component):
+    """Stops the system after some seconds."""
+
+    def __init__(self, seconds: float = 1.0, **options: Any) -> None:
+        self.seconds = seconds
+        self.options = options
+
+    async def main(self) -> None:
+        await sleep(self.seconds)
+        self.system.stop(**self.options)
+
+
+class Held(Component):
+    """Has an inbox that is held open."""
+
+    inbox = Inbox[Any]("what will be linked later", held=True)
+    outbox = Outbox[Any]("the same")
+
+    async def main(self) -> None:
+        async for message in self.inbox:
+            await self.outbox.send(message)

@@ -1,0 +1,488 @@
+"""Rules 12 to 18 of the contract: links and systems."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from kamaelia import Component, Graphline, Inbox, Outbox, Pipeline, component, sleep
+from kamaelia.axon import (
+    ComponentsFailed,
+    LinkError,
+    NameTaken,
+    Seat,
+    UsageError,
+    make,
+    postman,
+)
+
+from .parts import Held, Stop, after, collect, copy, fail_at, source, stay, virtually
+
+# -- rule 12: links -----------------------------------------------------------------------------------
+
+
+def test_rule_12_pipeline_and_bar_are_the_same():
+    assert virtually(Pipeline(source([1, 2]), copy, collect())) == [1, 2]
+    assert virtually(source([1, 2]) | copy | collect) == [1, 2]
+    bar = source([1]) | copy() | copy() | collect()
+    assert [child._axon.name for child in bar.children] == ["source", "copy", "copy-2", "collect"]
+
+
+def test_rule_12_one_to_one_one_to_many_many_to_one():
+    a, b, one, two, both = source([1]), source([2]), collect(), collect(), collect()
+    virtually(
+        Graphline(a.outbox >> [one.inbox, both.inbox], b.outbox >> [two.inbox, both.inbox]),
+    )
+    assert (one._axon.result, two._axon.result, both._axon.result) == ([1], [2], [1, 2])
+
+
+def test_rule_12_the_saved_form_with_names_and_self():
+    graph = Graphline(
+        first=copy(),
+        second=copy(),
+        linkages={
+            ("self", "inbox"): ("first", "inbox"),
+            ("first", "outbox"): [("second", "inbox"), ("self", "log")],
+            ("second", "outbox"): ("self", "outbox"),
+        },
+    )
+    start, end, log = source([1, 2]), collect(), collect()
+    virtually(
+        Graphline(start.outbox >> graph.inbox, graph.outbox >> end.inbox, graph.log >> log.inbox),
+    )
+    assert end._axon.result == log._axon.result == [1, 2]
+    assert graph._axon.path == "Graphline/Graphline"
+
+
+def test_rule_12_own_boxes_in_the_form_with_links():
+    inner = copy()
+    graph = Graphline("self.inbox" >> inner.inbox, inner.outbox >> "self.outbox")
+    assert virtually(source([1, 2]) | graph | collect()) == [1, 2]
+
+
+def test_rule_12_a_chain_of_links_costs_one_delivery():
+    depth: Any = copy()
+    for _ in range(20):
+        depth = Pipeline(depth)
+    start = source([1, 2, 3])
+    whole = start | depth | collect()
+    assert [len(route.links) for route in start.outbox.routes] == [20]
+    assert virtually(whole) == [1, 2, 3]
+
+
+def test_rule_12_declared_types_are_checked_and_the_error_says_what_would_fit():
+    class Speaks(Component):
+        outbox = Outbox[bytes]("bytes")
+
+        async def main(self): ...
+
+    class Reads(Component):
+        inbox = Inbox[str]("text")
+
+        async def main(self): ...
+
+    with pytest.raises(LinkError) as wrong:
+        Speaks() | Reads()
+    assert str(wrong.value) == (
+        "Pipeline/Speaks.outbox (bytes) cannot be linked to Pipeline/Reads.inbox (str): "
+        "bytes does not fit into str: put Lines() between (bytes to lines of text)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted", "fits"),
+    [
+        (bytes, bytes, True),
+        (bytes, str, False),
+        (bool, int, True),
+        (int, float, True),
+        (float, int, False),
+        (int, int | str, True),
+        (int | str, int, False),
+        (int | None, int | None, True),
+        (Any, int, True),
+        (int, Any, True),
+        (list[int], list, True),
+        (list, tuple, False),
+        ("forward reference", int, True),
+    ],
+)
+def test_rule_12_which_types_fit(given, wanted, fits):
+    from kamaelia.axon import typecheck
+
+    assert typecheck.fits(given, wanted) is fits
+
+
+def test_rule_12_links_change_at_run_time():
+    seen: list[Any] = []
+
+    class Rewire(Component):
+        async def main(self):
+            sender, first, second = self.add(Held()), self.add(collect()), self.add(collect())
+            feed = sender.inbox.hold(outside=True)
+            one = self.link(sender.outbox, first.inbox)
+            self.link(sender.outbox, second.inbox)
+            feed.send("both")
+            await sleep(1)
+            postman.unlink(one)
+            feed.send("second only")
+            await sleep(1)
+            feed.release()
+            sender.inbox.release()
+            await sleep(1)
+            seen.extend([first._axon.result, second._axon.result])
+
+    virtually(Rewire())
+    assert seen == [["both"], ["both", "second only"]]
+
+
+# -- rule 13: boundaries ------------------------------------------------------------------------------
+
+
+def test_rule_13_a_boundary_ends_when_what_is_wired_to_it_has_ended():
+    assert virtually(Pipeline(source([1])) | Pipeline(copy) | Pipeline(collect)) == [1]
+
+
+def test_rule_13_messages_for_a_boundary_wait_until_something_is_wired_behind():
+    class Late(Component):
+        async def main(self):
+            await sleep(1)
+            self.inner = self.add(collect())
+            self.link(self.inbox_of_others, self.inner.inbox)
+
+        inbox_of_others = Inbox[int]("wired inward later")
+
+        def __init__(self) -> None:
+            self._axon.boxes["inbox_of_others"].own = False
+
+    late, start = Late(), source([1, 2, 3])
+    virtually(Graphline(start.outbox >> late.inbox_of_others))
+    assert late.inner._axon.result == [1, 2, 3]
+
+
+def test_rule_13_an_unlinked_outbox_boundary_discards():
+    virtually(source(range(1000)) | copy)
+
+
+def test_rule_13_once_what_was_wired_has_gone_the_reader_has_gone():
+    log: list[str] = []
+
+    @component
+    async def short(inbox, outbox):
+        await inbox.receive()
+
+    @component
+    async def sender(inbox, outbox):
+        await outbox.send(1)
+        try:
+            await sleep(100)
+        except BaseException as error:
+            log.append(type(error).__name__)
+            raise
+
+    virtually(sender | Pipeline(Pipeline(short)))
+    assert log == ["BrokenLink"]
+
+
+def test_rule_13_a_chassis_ends_when_its_main_and_all_children_have():
+    times: dict[str, float] = {}
+
+    class Parent(Component):
+        async def main(self):
+            self.add(after(5)).add_done_callback(lambda _: times.update(child=self.get_loop().time()))
+            await sleep(1)
+            times["main"] = self.get_loop().time()
+
+    parent = Parent()
+    parent.add_done_callback(lambda _: times.update(parent=parent.get_loop().time()))
+    virtually(parent)
+    assert times == {"main": 1.0, "child": 5.0, "parent": 5.0}
+
+
+# -- rule 14: seats -----------------------------------------------------------------------------------
+
+
+@component
+async def pair(inbox, outbox, bad=None):
+    first = await inbox.receive()
+    if first == bad:
+        raise ValueError(f"cannot stand {first}")
+    await outbox.send((first, await inbox.receive()))
+
+
+def test_rule_14_the_next_occupant_goes_on_where_the_last_one_stopped():
+    seat = Seat(pair, on_vacant=lambda occupant, failure: seat.fill(pair))
+    assert virtually(source(range(6)) | seat | collect()) == [(0, 1), (2, 3), (4, 5)]
+
+
+def test_rule_14_the_message_in_hand_is_not_given_again_but_goes_with_the_failure():
+    failures: list[Any] = []
+
+    def again(occupant, failure):
+        failures.append(failure)
+        seat.fill(pair(bad=2))
+
+    seat = Seat(pair(bad=2), on_vacant=again)
+    assert virtually(source(range(7)) | seat | collect()) == [(0, 1), (3, 4), (5, 6)]
+    (failure,) = [one for one in failures if one is not None]
+    assert (failure.message, str(failure.error), failure.path) == (2, "cannot stand 2", "Pipeline/Seat/pair")
+
+
+def test_rule_14_senders_notice_nothing_and_stay_paced():
+    levels: list[int] = []
+
+    class Small(Component):
+        inbox = Inbox[int]("a few", size=4)
+        outbox = Outbox[int]("the same")
+
+        async def main(self):
+            for _ in range(10):
+                await self.outbox.send(await self.inbox.receive())
+                levels.append(self.inbox.statistics().waiting)
+
+    seat = Seat(Small, on_vacant=lambda occupant, failure: seat.fill(Small))
+    assert virtually(source(range(100)) | seat | collect()) == list(range(100))
+    assert max(levels) <= 4
+
+
+def test_rule_14_an_occupant_that_is_a_chassis_reads_from_the_seat_with_its_innermost_inbox():
+    def double():
+        return Pipeline(Pipeline(pair()))
+
+    seat = Seat(double(), on_vacant=lambda occupant, failure: seat.fill(double))
+    assert virtually(source(range(6)) | seat | collect()) == [(0, 1), (2, 3), (4, 5)]
+
+
+def test_rule_14_closing_by_its_occupant_ends_the_occupants_use_not_the_box():
+    @component
+    async def first_only(inbox, outbox):
+        message = await inbox.receive()
+        inbox.close()
+        await outbox.send(message)
+        outbox.close()
+        await sleep(1)
+
+    seat = Seat(first_only, on_vacant=lambda occupant, failure: seat.fill(first_only))
+    assert virtually(source("abc") | seat | collect()) == ["a", "b", "c"]
+
+
+def test_rule_14_a_seat_with_nothing_left_is_not_filled_again():
+    calls: list[Any] = []
+    seat = Seat(copy, on_vacant=lambda occupant, failure: calls.append(failure))
+    assert virtually(source([1]) | seat | collect()) == [1]
+    assert calls == []
+    with pytest.raises(UsageError, match="with nothing left"):
+        seat.fill(copy)
+
+
+def test_rule_14_a_vacant_seat_ends_at_rest():
+    seat = Seat(pair, on_vacant=lambda occupant, failure: None)
+    assert virtually(source(range(6)) | seat | collect()) == [(0, 1)]
+
+
+# -- rule 15: patterns --------------------------------------------------------------------------------
+
+
+def test_rule_15_a_component_remembers_its_class_and_arguments():
+    pattern = source([1, 2])
+    assert virtually(make(pattern) | collect()) == [1, 2]
+    assert virtually(make(pattern) | collect()) == [1, 2]  # the pattern itself was not run
+    assert pattern._axon.state == "new"
+
+
+def test_rule_15_components_among_the_arguments_are_remade_each_once():
+    a, b = source([1]), collect()
+    graph = Graphline(a.outbox >> b.inbox)
+    again = make(graph)
+    names = sorted(child._axon.name for child in again.children)
+    assert names == ["collect", "source"]
+    assert all(child not in (a, b) for child in again.children)
+    virtually(again)
+    assert [child._axon.state for child in (a, b)] == ["new", "new"]
+
+    class Takes(Component):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            self.args, self.kwargs = args, kwargs
+
+    part, shared = copy(), object()
+    new = make(Takes(part, [part, (part, {"in": part})], other=shared))
+    first = new.args[0]
+    assert first is not part
+    assert new.args[1] == [first, (first, {"in": first})]
+    assert new.kwargs["other"] is shared
+
+
+def test_rule_15_what_was_changed_after_construction_is_no_part_of_the_recipe():
+    class Counter(Component):
+        def __init__(self) -> None:
+            self.count = 0
+
+    counter = Counter()
+    counter.count = 5
+    assert make(counter).count == 0
+
+
+def test_rule_15_running_the_same_one_twice_is_an_error():
+    end = collect()
+    virtually(end)
+    with pytest.raises(UsageError, match="collect has been run already, and a component runs once. Make another"):
+        virtually(end)
+
+
+def test_rule_15_class_factory_or_component():
+    class Echo(Component):
+        async def main(self): ...
+
+    assert isinstance(make(Echo), Echo)
+    assert isinstance(make(lambda: Echo()), Echo)
+    assert isinstance(make(Echo()), Echo)
+    assert type(make(copy)).__name__ == "copy"
+    with pytest.raises(UsageError, match="was to make a component, but returned 5"):
+        make(lambda: 5)
+    with pytest.raises(UsageError, match="5 is no component"):
+        make(5)
+
+
+# -- rule 17: names -----------------------------------------------------------------------------------
+
+
+class Offers(Component):
+    def __init__(self, name: str, seconds: float) -> None:
+        self.service, self.seconds = name, seconds
+
+    async def main(self):
+        await sleep(self.seconds)
+        self.system.names.offer(self.service, self, self)
+        await sleep(1)
+
+
+class Asks(Component):
+    def __init__(self, name: str) -> None:
+        self.service = name
+
+    async def main(self):
+        service = await self.system.names.ask(self.service)
+        return service._axon.path, self.get_loop().time()
+
+
+def test_rule_17_asking_for_a_name_that_is_not_there_yet_waits():
+    assert virtually(Asks("room"), Offers("room", 3))[0] == ("Offers", 3.0)
+
+
+def test_rule_17_one_taken_twice_is_an_error():
+    with pytest.raises(ComponentsFailed) as failed:
+        virtually(Offers("room", 0), Offers("room", 0.5))
+    (error,) = failed.value.exceptions
+    assert isinstance(error, NameTaken)
+    assert "Offers-2 offers the service 'room', but Offers offers it already" in str(error)
+
+
+def test_rule_17_it_goes_with_its_component():
+    assert virtually(Offers("room", 0), Offers("room", 1.5)) == [None, None]
+
+
+def test_rule_17_names_belong_to_one_run():
+    for _ in range(2):
+        assert virtually(Offers("room", 0)) is None
+
+
+# -- rule 18: taps ------------------------------------------------------------------------------------
+
+
+def test_rule_18_a_tap_gets_the_same_objects_with_times_and_the_end():
+    messages = [object(), object()]
+
+    @component
+    async def spaced(inbox, outbox):
+        for message in messages:
+            await sleep(1)
+            await outbox.send(message)
+
+    middle = copy()
+    whole = spaced | middle | collect()
+    taps = [postman.tap(box) for box in (middle.inbox, middle.outbox)]
+    (wire,) = middle.outbox.outgoing
+    taps.append(postman.tap(wire))
+    virtually(whole)
+    for tap in taps:
+        seen = list(tap)
+        assert [one.time for one in seen] == [1.0, 2.0]
+        assert [one.message for one in seen] == messages
+        assert all(one.message is message for one, message in zip(seen, messages, strict=True))
+        assert tap.ended and tap.failure is None
+
+
+def test_rule_18_a_tap_is_told_of_a_failure():
+    bad = fail_at(1)
+    whole = source([0, 1]) | bad | collect()
+    tap = postman.tap(bad.outbox)
+    with pytest.raises(ComponentsFailed):
+        virtually(whole)
+    assert [one.message for one in tap] == [0]
+    assert str(tap.failure) == "cannot stand 1"
+
+
+def test_rule_18_a_tap_is_lossy_and_counts():
+    start = source(range(10))
+    whole = start | collect()
+    tap = postman.tap(start.outbox, size=3)
+    virtually(whole)
+    assert ([one.message for one in tap], tap.dropped) == ([7, 8, 9], 7)
+    everything = postman.tap(make(start).outbox, size=None)
+    assert everything.size is None
+
+
+def test_rule_18_a_tap_is_no_reader_and_fails_alone(caplog):
+    short, start = copy(), source(range(5))
+    whole = start | short | collect()
+
+    def complain(seen):
+        raise RuntimeError("the tap's own trouble")
+
+    tap = postman.tap(start.outbox, callback=complain)
+    assert virtually(whole) == [0, 1, 2, 3, 4]
+    assert tap.ended
+    assert "the callback of the tap on" in caplog.text
+
+    lonely = stay()
+    postman.tap(lonely.outbox)
+
+    @component
+    async def leaves(inbox, outbox): ...
+
+    virtually(lonely | leaves)  # although it is tapped, nobody listens
+    assert lonely._axon.outcome == "ended"
+
+
+def test_rule_18_taps_cost_nothing_when_there_are_none():
+    start = source([1])
+    whole = start | collect()
+    assert start.outbox._fast_route is not None
+    tap = postman.tap(start.outbox)
+    assert start.outbox._fast_route is None
+    postman.untap(tap)
+    assert start.outbox._fast_route is not None
+    virtually(whole)
+
+
+# -- the errors of wiring -----------------------------------------------------------------------------
+
+
+def test_wrong_ends_are_named():
+    a, b = copy(), copy()
+    with pytest.raises(LinkError, match=r"copy.inbox is where copy receives; link what it sends"):
+        postman.link(a.inbox, b.inbox)
+    with pytest.raises(LinkError, match=r"copy.outbox is where copy sends from; link to its inbox instead"):
+        postman.link(a.outbox, b.outbox)
+    postman.link(a.outbox, b.inbox)
+    with pytest.raises(LinkError, match="the two are linked already"):
+        postman.link(a.outbox, b.inbox)
+    with pytest.raises(LinkError, match="there is no part called 'frist'; did you mean 'first'"):
+        Graphline(first=copy(), linkages={("frist", "outbox"): ("self", "outbox")})
+    with pytest.raises(LinkError, match="has no box called 'outbx'; did you mean 'outbox'"):
+        Graphline(first=copy(), linkages={("first", "outbx"): ("self", "outbox")})
+
+
+def test_a_stop_ends_what_is_held():
+    held = Held()
+    assert virtually(held | collect(), Stop(1))[0] == []
