@@ -99,6 +99,7 @@ class Pipeline(Chassis):
         for child in children:
             child.parent = None
         process.children.clear()
+        process.names_taken.clear()
         return [child.component for child in children]
 
 

@@ -113,12 +113,7 @@ def add_child(chassis: Process, child: Process, *, isolated: bool = False) -> No
         )
     child.parent = chassis
     child.isolated = isolated
-    taken = {other.name for other in chassis.children}
-    child.name = child.given_name
-    number = 1
-    while child.name in taken:
-        number += 1
-        child.name = f"{child.given_name}-{number}"
+    child.name = _free_name(chassis, child.given_name)
     chassis.children[child] = None
     chassis.is_chassis = True
     if chassis.begun:
@@ -126,6 +121,17 @@ def add_child(chassis: Process, child: Process, *, isolated: bool = False) -> No
         start(child, chassis.system)
         if chassis.failing:
             cancel(child, "failure", chassis.cause)
+
+
+def _free_name(chassis: Process, wanted: str) -> str:
+    """Return a name that no sibling has, with a number if need be: Echo, Echo-2, Echo-3."""
+    taken = chassis.names_taken
+    name = wanted
+    while name in taken:
+        taken[wanted] += 1
+        name = f"{wanted}-{taken[wanted]}"
+    taken[name] = 1
+    return name
 
 
 # -- ending -----------------------------------------------------------------------------------------
@@ -245,6 +251,8 @@ def complete_if_over(process: Process) -> None:
 def child_over(chassis: Process, child: Process) -> None:
     """A child has gone: its chassis may be over too, or have failed."""
     chassis.children.pop(child, None)
+    if chassis.names_taken.get(child.name) == 1:  # else it is counted from, and numbers are not used twice
+        del chassis.names_taken[child.name]
     failure = None
     if child.failures:
         if child.isolated:

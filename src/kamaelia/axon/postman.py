@@ -33,6 +33,7 @@ Example:
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -409,11 +410,15 @@ def _check(wire: Link, instead_of: Link | None = None) -> None:
         )
     if not source.is_inbox and source.own and source.ended:
         raise LinkError(f"{ends}: {source} has been closed, so nothing would ever come")
-    if any(other.target is target and other is not instead_of for other in source.outgoing):
+    # Thousands of visitors may be linked to one room: look through the shorter of the two lists.
+    if len(source.outgoing) <= len(target.incoming):
+        linked = any(other.target is target and other is not instead_of for other in source.outgoing)
+    else:
+        linked = any(other.source is source and other is not instead_of for other in target.incoming)
+    if linked:
         raise LinkError(f"{ends}: the two are linked already")
-    others = sum(1 for other in target.incoming if other is not instead_of)
-    oldest = any(other.when_full == "drop-oldest" for other in target.incoming if other is not instead_of)
-    if others and (wire.when_full == "drop-oldest" or oldest):
+    others = [other for other in itertools.islice(target.incoming, 2) if other is not instead_of]
+    if others and "drop-oldest" in (wire.when_full, others[0].when_full):
         raise LinkError(
             f'{ends}: when_full="drop-oldest" needs the inbox to itself, '
             "or one sender would drop another's messages"

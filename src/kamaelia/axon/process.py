@@ -70,6 +70,7 @@ class Process:
         "must_cancel",
         "name",
         "names",
+        "names_taken",
         "outcome",
         "parent",
         "pending",
@@ -94,6 +95,7 @@ class Process:
         self.boxes: dict[str, Box[Any]] = {}
         self.parent: Process | None = None
         self.children: dict[Process, None] = {}
+        self.names_taken: dict[str, int] = {}  # by children, with the number last given to another of that name
         self.result_from: Process | None = None  # the child whose result is the chassis's
         self.holds: dict[Hold[Any], None] = {}  # on its inboxes
         self.names: list[str] = []  # of services that it offers

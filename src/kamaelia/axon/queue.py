@@ -71,7 +71,11 @@ class Wait:
         if process is not None and asyncio.current_task(scheduler.loop) is process.component:
             self.process = process
             process.wait = self
-            yield
+            try:
+                yield
+            finally:
+                if process.wait is self:  # not resumed, but closed by whoever drove this coroutine by hand
+                    process.wait = None
         else:
             # Some other task of the loop: a TaskGroup's child, gather, wait_for. It understands futures.
             self.future = scheduler.loop.create_future()
