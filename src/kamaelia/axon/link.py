@@ -13,7 +13,7 @@ from .errors import LinkError, suggestion
 
 if TYPE_CHECKING:
     from .box import Box, Inbox, Outbox
-    from .queue import Queue
+    from .queue import Queue, Wait
     from .scheduler import Scheduler
     from .tap import Tap
 
@@ -86,7 +86,7 @@ class Link:
 class Route:
     """The way from one outbox to one queue, with what the two have agreed on."""
 
-    __slots__ = ("dropped", "epoch", "links", "outbox", "past", "queue", "turns", "when_full")
+    __slots__ = ("dropped", "epoch", "links", "outbox", "past", "queue", "turns", "waits", "when_full")
 
     def __init__(self, outbox: Outbox[Any], queue: Queue, links: tuple[Link, ...]) -> None:
         self.outbox = outbox
@@ -100,6 +100,7 @@ class Route:
         self.past = 0  # messages sent past the mark, none of them awaited
         self.epoch = 0  # the queue's, when `past` was counted
         self.dropped = 0
+        self.waits: dict[Wait, None] = {}  # who waits for room at the end of this route
 
     @property
     def scheduler(self) -> Scheduler:

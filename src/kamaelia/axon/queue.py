@@ -321,12 +321,14 @@ class Queue:
         if self.senders is None:
             self.senders = OrderedDict()
         self.senders[wait] = None
+        wait.where[0].waits[wait] = None
         self.alarm = max(self.alarm, self.half)
 
     def leave_sender(self, wait: Wait, route: Route | None) -> None:
         """A sender resumes: its room becomes the route's turns, or goes back where it was cancelled."""
         assert self.senders is not None
         self.senders.pop(wait, None)
+        wait.where[0].waits.pop(wait, None)
         if wait.turn:
             if route is None:
                 self.granted -= wait.turn
@@ -376,9 +378,9 @@ class Queue:
         self.feeders -= 1
         self.give_back(route)
         if self.senders and wake:
-            for wait in [wait for wait in self.senders if wait.where[0] is route]:
-                del self.senders[wait]
-                wait.wake()
+            for wait in list(route.waits):
+                if self.senders.pop(wait, 0) is None:
+                    wait.wake()
         self.set_brake()
 
 
