@@ -1,0 +1,380 @@
+"""A byte stream: the one adapter between an asyncio transport and boxes.
+
+Theory
+------
+A connection is two streams of bytes that begin and end separately. `Stream` is the asyncio protocol that
+stands between a transport and a component, and keeps the two apart:
+
+**In**: what the peer sends is put straight into a box (the *sink*: a hold on somebody's inbox, or an outbox)
+from the loop's callback; no task, no copy and no queue of our own is between. When the box is at its mark,
+the transport stops reading, TCP's window closes, and the peer has to wait; the box calls back when there is
+room. The peer's end of stream is the end of the sink; a connection that breaks is a sink whose source has
+failed.
+
+**Out**: a component takes bytes from an inbox and calls `Stream.write`. The transport's own buffer is set to
+*no* size: as soon as the operating system does not take everything, the component waits until it has. So of
+one message at most is the rest in the transport, and what a slow peer makes wait is in an inbox, whose mark
+stops the sender. (Asyncio's usual 64 KiB would hide there from everybody who counts.)
+
+**The end.** `Stream.finish` is for when everything has been sent: it ends our half, waits for the peer's, and
+closes. When nobody would read what the peer may still send, it waits for a moment only (*linger*) and
+discards, counting: a socket that is closed with unread bytes in it resets the connection, and that may take
+away from the peer what it has not read yet (RFC 1122, 4.2.2.13). `Stream.abort` is for when something has
+failed.
+
+**Time.** Two limits, both in seconds of the loop, real or virtual: *idle*, no bytes in either direction, and
+*stall*, the peer takes nothing of what we have for it. The timers are lazy: a byte notes the time, and only a
+timer that fires looks whether it was needed. So they cost nothing per packet.
+
+What does not belong here: who makes connections, how many, and what becomes of failures (`tcp`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable, Generator
+from typing import Any, Protocol, cast
+
+from kamaelia.axon import Inbox, select
+from kamaelia.axon.errors import shorten
+from kamaelia.axon.here import here
+from kamaelia.axon.queue import Wait
+
+CHUNK = 64 * 1024  # bytes: what one message of a stream is expected to be at most
+
+
+class Sink(Protocol):
+    """Where received bytes go: what `kamaelia.axon.Hold` and `Outbox` have in common."""
+
+    @property
+    def full(self) -> bool: ...
+
+    @property
+    def lost(self) -> bool: ...
+
+    def send(self, message: bytes, /) -> Any: ...
+
+    def when_ready(self, callback: Callable[[], object], /) -> None: ...
+
+
+class Signal:
+    """Wakes the one component that awaits it: a sleep without a given end.
+
+    Like every wait on a box or `sleep` it ends with `BrokenLink` when nobody listens to the component any
+    more. Waking is no message: who is woken looks whether what it waits for has come, and otherwise awaits
+    again.
+    """
+
+    __slots__ = ("_wait",)
+
+    def __init__(self) -> None:
+        self._wait: Wait | None = None
+
+    def set(self) -> None:
+        """Wake whoever awaits the signal; nobody, if nobody does."""
+        wait, self._wait = self._wait, None
+        if wait is not None:
+            wait.wake()
+
+    def __await__(self) -> Generator[Any, None, None]:
+        process = here()
+        assert process.scheduler is not None
+        wait = self._wait = Wait(process.scheduler, process, "hear from its connection", ())
+        wait.timed = True  # what it waits for comes from outside, so this is no deadlock
+        try:
+            yield from wait.park()
+        finally:
+            if self._wait is wait:
+                self._wait = None
+
+
+class Stream(asyncio.Protocol):
+    """One connection, as an asyncio protocol on one side and for components on the other.
+
+    Arguments:
+        on_made: called with the stream when there is a connection; the stream reads nothing until `start`
+        idle_timeout: seconds without a byte in either direction after which the connection is broken; None
+            for never
+        stall_timeout: seconds for which the peer may take nothing of what is written, then the connection is
+            broken (at the latest after twice as long); None for ever
+        half_close: the peer's end of stream leaves our half open; otherwise it ends the connection
+    """
+
+    def __init__(
+        self,
+        on_made: Callable[[Stream], object] | None = None,
+        *,
+        idle_timeout: float | None = None,
+        stall_timeout: float | None = None,
+        half_close: bool = True,
+    ) -> None:
+        self.idle_timeout = idle_timeout
+        self.stall_timeout = stall_timeout
+        self.half_close = half_close
+        self.bytes_in = 0
+        """Bytes received."""
+        self.bytes_out = 0
+        """Bytes handed to the transport."""
+        self.unread = 0
+        """Of those received, how many nobody was there to read."""
+        self.peer_ended = False
+        """The peer has said that it will send nothing more."""
+        self.deaf = False
+        """Nothing more goes into the sink: the peer has ended, the connection is lost, or we want no more."""
+        self.lost = False
+        """There is no connection any more."""
+        self.failure: Exception | None = None
+        """Why it is lost, if that was not agreed."""
+        self.trouble: str | None = None
+        """What kind of failure that was: ``"idle"``, ``"stalled"`` or ``"broken"``."""
+        self.changed = Signal()
+        """Set whenever one of these has changed, or there is room to write again."""
+        self._on_made = on_made
+        self._transport: asyncio.Transport | None = None
+        self._sink: Sink | None = None
+        self._on_deaf: Callable[[Exception | None], object] | None = None
+        self._on_lost: Callable[[], object] | None = None
+        self._reading = False  # as far as we are concerned
+        self._writable = True  # the transport has room
+        self._pauses = 0  # how often it had none
+        self._stalled_at: tuple[int, int] = (0, 0)  # in which pause, with how much in the transport
+        self._stall_timer: asyncio.TimerHandle | None = None
+        self._idle_timer: asyncio.TimerHandle | None = None
+        self._active = 0.0  # when the last byte moved
+        # For timers: in a copy of the caller's context they would keep a component that is over.
+        self._context = contextvars.Context()
+
+    # -- for components ---------------------------------------------------------------------------
+
+    @property
+    def transport(self) -> asyncio.Transport:
+        """The transport, from `on_made` on."""
+        assert self._transport is not None, "the stream has no connection yet"
+        return self._transport
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection."""
+        return self._transport is not None and not self.lost
+
+    def start(
+        self,
+        sink: Sink | None,
+        on_deaf: Callable[[Exception | None], object],
+        on_lost: Callable[[], object],
+    ) -> None:
+        """Begin to read.
+
+        Arguments:
+            sink: where received bytes go; None discards and counts them
+            on_deaf: called once when nothing more will go there, with the failure if it is one
+            on_lost: called once when the connection is over
+        """
+        self._sink, self._on_deaf, self._on_lost = sink, on_deaf, on_lost
+        if self.lost:
+            self._become_deaf(self.failure)
+            on_lost()
+            return
+        self._read_on()
+
+    def write(self, data: bytes) -> None:
+        """Hand bytes to the transport; then, unless `writable`, `flush` before the next."""
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            raise TypeError(
+                f"a connection carries bytes, and was given {shorten(data)} ({type(data).__name__}): "
+                "put Encode() between (text to bytes)"
+            )
+        if self.lost:
+            return
+        self.bytes_out += len(data)
+        self._active = self._loop.time()
+        self.transport.write(data)
+
+    @property
+    def peer_gone(self) -> bool:
+        """Whether nothing more can come from the peer."""
+        return self.peer_ended or self.lost
+
+    @property
+    def writable(self) -> bool:
+        """Whether the operating system has taken everything written so far."""
+        return self._writable
+
+    async def flush(self) -> None:
+        """Wait until the operating system has taken everything written so far, or the connection is lost."""
+        while not self._writable and not self.lost:
+            await self.changed
+
+    async def write_from(self, outgoing: Inbox[bytes], news: Inbox[str]) -> bytes | None:
+        """Write what arrives in one inbox until that has ended or the connection is lost.
+
+        ``news`` is woken up by when the connection is lost: have ``on_lost`` send something there. Returns a
+        message that was taken and could not be written, if there is one. Raises `SourceFailed` when what fed
+        ``outgoing`` has failed.
+        """
+        async for box, message in select(outgoing, news, until=outgoing):
+            if self.lost:
+                return message if box is outgoing else None
+            if box is outgoing:
+                self.write(message)
+                if not self._writable:
+                    await self.flush()
+        return None
+
+    async def finish(self, linger: float, nobody_reads: Callable[[], bool]) -> None:
+        """Everything has been written: end our half, wait for the peer's, and close.
+
+        Arguments:
+            linger: seconds to wait for the peer's end once nobody reads what it sends
+            nobody_reads: says whether that is so; `changed` is set when it becomes so
+        """
+        await self.flush()
+        if not self.lost and not self.peer_ended and self.transport.can_write_eof():
+            self.transport.write_eof()
+            while not self.peer_gone and not nobody_reads():
+                await self.changed
+            if not self.peer_gone:
+                self.stop_reading()
+                self._read_on()  # and discard
+                timer = self._loop.call_later(linger, self.transport.close, context=self._context)
+                try:
+                    while not self.peer_gone:
+                        await self.changed
+                finally:
+                    timer.cancel()
+        if self.connected:
+            self.transport.close()
+        while not self.lost:
+            await self.changed
+
+    async def abort(self) -> None:
+        """Close at once, whatever was not written yet; nothing happens if the connection is over."""
+        if self.connected:
+            self.transport.abort()
+            while not self.lost:
+                await self.changed
+
+    def stop_reading(self) -> None:
+        """Take nothing more from the peer."""
+        if not self.deaf:
+            self._become_deaf(None)
+            self._read_no_more()
+
+    def break_off(self, error: Exception, trouble: str) -> None:
+        """Give the connection up because of a failure."""
+        if self.connected and self.failure is None:
+            self.failure, self.trouble = error, trouble
+            self.transport.abort()
+
+    # -- for the transport ------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio."""
+        transport = cast(asyncio.Transport, transport)  # uvloop's is one only by what it can do
+        self._transport = transport
+        self._loop = asyncio.get_running_loop()
+        self._active = self._loop.time()
+        transport.set_write_buffer_limits(high=0)
+        transport.pause_reading()  # until somebody is there to read
+        if self.idle_timeout is not None:
+            self._watch_idle(self.idle_timeout)
+        if self._on_made is not None:
+            on_made, self._on_made = self._on_made, None
+            on_made(self)
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio."""
+        self._active = self._loop.time()
+        self.bytes_in += len(data)
+        sink = self._sink
+        if self.deaf or sink is None or sink.lost:
+            self.unread += len(data)
+            return
+        sink.send(data)
+        if sink.full:
+            self._read_no_more()
+            sink.when_ready(self._read_on)
+
+    def eof_received(self) -> bool:
+        """See asyncio; True keeps our half open."""
+        self.peer_ended = True
+        self._become_deaf(None)
+        self.changed.set()
+        return self.half_close and self.transport.can_write_eof()
+
+    def pause_writing(self) -> None:
+        """See asyncio."""
+        self._writable = False
+        self._pauses += 1
+        if self.stall_timeout is not None and self._stall_timer is None:
+            self._watch_stall(self.stall_timeout)
+
+    def resume_writing(self) -> None:
+        """See asyncio."""
+        self._writable = True
+        self._active = self._loop.time()
+        self.changed.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See asyncio."""
+        self.lost = True
+        if self.failure is None and exc is not None:
+            self.failure, self.trouble = exc, "broken"
+        for timer in (self._idle_timer, self._stall_timer):
+            if timer is not None:
+                timer.cancel()
+        self._become_deaf(self.failure)
+        self.changed.set()
+        if self._on_lost is not None:
+            on_lost, self._on_lost = self._on_lost, None
+            on_lost()
+
+    # -- machinery --------------------------------------------------------------------------------
+
+    def _become_deaf(self, failure: Exception | None) -> None:
+        self.deaf = True
+        if self._on_deaf is not None:
+            on_deaf, self._on_deaf = self._on_deaf, None
+            on_deaf(failure)
+
+    def _read_on(self) -> None:
+        if not self._reading and self.connected and not self.transport.is_closing():
+            self._reading = True
+            self._active = self._loop.time()  # the time in which we did not read was not the peer's
+            self.transport.resume_reading()
+
+    def _read_no_more(self) -> None:
+        if self._reading and self.connected and not self.transport.is_closing():
+            self._reading = False
+            self.transport.pause_reading()
+
+    def _check_idle(self) -> None:
+        assert self.idle_timeout is not None
+        # While we do not read, the peer cannot be blamed for its silence.
+        waited = self._loop.time() - self._active if self._reading or self.deaf else 0.0
+        if waited >= self.idle_timeout:
+            error = TimeoutError(f"no byte has moved in either direction for {self.idle_timeout:g} s")
+            self.break_off(error, "idle")
+        else:
+            self._watch_idle(self.idle_timeout - waited)
+
+    def _watch_idle(self, delay: float) -> None:
+        self._idle_timer = self._loop.call_later(delay, self._check_idle, context=self._context)
+
+    def _watch_stall(self, stall_timeout: float) -> None:
+        self._stalled_at = (self._pauses, self.transport.get_write_buffer_size())
+        self._stall_timer = self._loop.call_later(
+            stall_timeout, self._check_stall, stall_timeout, context=self._context
+        )
+
+    def _check_stall(self, stall_timeout: float) -> None:
+        self._stall_timer = None
+        if self._writable or self.lost:
+            return
+        now = (self._pauses, self.transport.get_write_buffer_size())
+        if now == self._stalled_at:
+            error = TimeoutError(f"the peer has taken nothing of what was written for {stall_timeout:g} s")
+            self.break_off(error, "stalled")
+        else:
+            self._watch_stall(stall_timeout)

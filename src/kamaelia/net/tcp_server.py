@@ -1,0 +1,251 @@
+"""TCP servers: a component of its own for each who connects.
+
+The server itself only accepts. The loop calls `TCPServer._arrived` with each new connection, which puts it
+into the inbox ``accepted``; ``main`` takes it from there and adds a child, a `Connection`, in which the rest
+happens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from kamaelia.axon import Component, ComponentFunction, Failure, Inbox, Outbox, make
+from kamaelia.axon.component import as_part
+from kamaelia.axon.queue import parse_size
+
+from .connection import SIZE, Connection, address_text, check_protocol
+from .errors import CannotListen, why_not_listening
+from .stream import Stream
+
+log = logging.getLogger("kamaelia")
+
+
+@dataclass(frozen=True)
+class ServerStatistics:
+    """What a server has done; see `TCPServer.statistics`."""
+
+    open: int
+    """Connections that there are now."""
+    accepted: int
+    """Connections that were given to a protocol component."""
+    refused: int
+    """Connections closed at once: beyond ``limit``, or during a stop."""
+    failed: int
+    """Connections whose protocol component failed."""
+    broken: int
+    """Connections that the peer, or the network, broke off."""
+    idle: int
+    """Connections ended by ``idle_timeout``."""
+    stalled: int
+    """Connections ended by ``stall_timeout``."""
+    bytes_in: int
+    """Bytes received."""
+    bytes_out: int
+    """Bytes sent, or given to the operating system to send."""
+    unread: int
+    """Bytes received that came when nobody was there to read them any more."""
+
+
+class TCPServer(Component):
+    """Listens on a TCP port, and makes a protocol component for each who connects.
+
+    What the peer sends arrives in the component's inbox, what it sends goes to the peer, both in bytes. The
+    end of one is the end of the other's half; the connection closes when both have ended. A connection that
+    breaks (reset, a time-out) is a failed source: the component gets `SourceFailed`, whose cause is a
+    `ConnectionError` or `TimeoutError`. When the peer has gone, the component's outbox has lost its reader. A
+    component that fails ends its own connection and no other's. The children of the server are called
+    ``client-1``, ``client-2``, ...
+
+    =================  ===============  ===================================================================
+    argument           default          what it limits
+    =================  ===============  ===================================================================
+    ``limit``          1000             connections at a time; those beyond are closed at once, and counted
+    ``idle_timeout``   300 s            no byte in either direction; None for never
+    ``stall_timeout``  60 s             the peer takes nothing of what is sent; None for never. It is noticed
+                                        after twice as long at the latest
+    ``linger``         1 s              waiting for the peer's end once nobody reads what it sends
+    ``size``           256 KiB          bytes that wait for the component, and for the peer; each may be
+                                        exceeded by one message. (A component whose inbox declares a ``size``
+                                        of its own keeps that one)
+    ``backlog``        100              connections that wait in the operating system to be accepted
+    =================  ===============  ===================================================================
+
+    Arguments:
+        protocol: the component for a connection: a class, a component (made again from its recipe), a factory
+        port: to listen on; 0 for any that is free, see `address`
+        host: name or address to listen on, several in a list, or None for every address of the machine
+        on_failure: ``"isolate"`` ends only the connection whose component failed; ``"stop"`` the server too
+        quiet: do not say on standard error where the server listens
+
+    Boxes: ``listening`` sends the address once the server listens, ``failures`` a `Failure` for each
+    component that failed. Raises `CannotListen`; `LinkError` for a protocol that does not take and send
+    bytes.
+
+    Example:
+        >>> from kamaelia import background, run
+        >>> from kamaelia.flow import Collect, Source
+        >>> from kamaelia.net import TCPClient, TCPServer
+        >>> from kamaelia.protocol import Echo
+        >>> with background(TCPServer(Echo, port=0, quiet=True)) as server:
+        ...     host, port = server.receive("listening")
+        ...     run(Source([b"hello"]) | TCPClient(host, port) | Collect())
+        [b'hello']
+    """
+
+    inbox = None
+    outbox = None
+    accepted = Inbox[Stream]("connections that have been made, from the loop", size=1000)
+    listening = Outbox[tuple[str, int]]("the address, once, when the server listens", optional=True)
+    failures = Outbox[Failure]("components that failed", optional=True)
+
+    def __init__(
+        self,
+        protocol: Any,
+        *,
+        port: int,
+        host: str | Sequence[str] | None = "127.0.0.1",
+        limit: int = 1000,
+        idle_timeout: float | None = 300.0,
+        stall_timeout: float | None = 60.0,
+        linger: float = 1.0,
+        size: int | str = SIZE,
+        backlog: int = 100,
+        on_failure: Literal["isolate", "stop"] = "isolate",
+        quiet: bool = False,
+    ) -> None:
+        parse_size(size, "TCPServer(size=...)")
+        if on_failure not in ("isolate", "stop"):
+            raise ValueError(f"TCPServer(on_failure={on_failure!r}): it is 'isolate' or 'stop'")
+        if isinstance(protocol, (Component, ComponentFunction, type)):
+            protocol = as_part(protocol)
+            check_protocol(protocol, "TCPServer")
+        self._protocol = protocol
+        self._host, self._port = host, port
+        self._limit = limit
+        self._idle_timeout, self._stall_timeout = idle_timeout, stall_timeout
+        self._linger = linger
+        self._size = size
+        self._backlog = backlog
+        self._isolated = on_failure == "isolate"
+        self._quiet = quiet
+        self.address: tuple[str, int] | None = None
+        """Host and port that the server listens on; None until it does."""
+        self._arrivals = self.accepted.hold(outside=True)
+        self._streams: set[Stream] = set()  # those that are open
+        self._waiting: set[Stream] = set()  # those of them that are not served yet
+        self._refusing = False  # and it has been logged
+        self._counts = dict.fromkeys(("accepted", "refused", "failed", "broken", "idle", "stalled"), 0)
+        self._bytes = [0, 0, 0]  # in, out, unread of connections that are over
+
+    def statistics(self) -> ServerStatistics:
+        """Return what the server has done so far."""
+        live = [(stream.bytes_in, stream.bytes_out, stream.unread) for stream in self._streams]
+        bytes_in, bytes_out, unread = (sum(column) for column in zip(self._bytes, *live, strict=True))
+        return ServerStatistics(
+            open=len(self._streams), bytes_in=bytes_in, bytes_out=bytes_out, unread=unread, **self._counts
+        )
+
+    async def main(self) -> None:
+        """Listen, and make a connection of each transport that arrives."""
+        if self._arrivals.released:
+            return  # the system was stopped before it had begun
+        server = await self._listen()
+        address = self.address = server.sockets[0].getsockname()[:2]
+        try:
+            # A stop releases the hold: at that instant, nothing more is accepted.
+            self._arrivals.on_release = server.close
+            self._announce(address)
+            await self.listening.send(address)
+            self.listening.close()
+            async for stream in self.accepted:
+                self._serve(stream)
+        finally:
+            server.close()
+            for stream in list(self._waiting):
+                self._refuse(stream)
+
+    def child_failed(self, child: Component, error: BaseException) -> None:
+        """A connection's component has failed; see `Component.child_failed`."""
+        self._counts["failed"] += 1
+
+    # -- listening --------------------------------------------------------------------------------
+
+    async def _listen(self) -> asyncio.Server:
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.create_server(self._make_stream, self._host, self._port, backlog=self._backlog)
+        except OSError as error:
+            host = self._host if isinstance(self._host, str) else "*"
+            why = why_not_listening(error, address_text((host, self._port)))
+            raise CannotListen(f"{self.path}: {why}") from error
+
+    def _announce(self, address: tuple[str, int]) -> None:
+        text = f"{self.path} listens on {address_text(address)}"
+        log.info("%s", text)
+        if not self._quiet:
+            loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]
+            version = ".".join(sys.modules["kamaelia"].__version__.split(".")[:2])
+            host, port = address
+            host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+            hint = f"Try: nc {host} {port}. Ctrl-C ends."
+            print(f"kamaelia {version} ({loop}): {text}. {hint}", file=sys.stderr, flush=True)
+
+    # -- connections ------------------------------------------------------------------------------
+
+    def _make_stream(self) -> Stream:
+        return Stream(self._arrived, idle_timeout=self._idle_timeout, stall_timeout=self._stall_timeout)
+
+    def _arrived(self, stream: Stream) -> None:
+        """The loop has made a connection."""
+        self._streams.add(stream)
+        if len(self._streams) > self._limit or self._arrivals.released or self._arrivals.full:
+            if not self._refusing and not self._arrivals.released:
+                self._refusing = True
+                log.warning(
+                    "%s refuses connections: it has %d open, which is its limit=%d",
+                    self.path, len(self._streams) - 1, self._limit,
+                )  # fmt: skip
+            self._refuse(stream)
+        else:
+            self._refusing = False
+            self._waiting.add(stream)
+            self._arrivals.send(stream)
+
+    def _refuse(self, stream: Stream) -> None:
+        self._counts["refused"] += 1
+        self._streams.discard(stream)
+        self._waiting.discard(stream)
+        stream.transport.abort()
+
+    def _serve(self, stream: Stream) -> None:
+        if self._arrivals.released:
+            self._refuse(stream)  # it came, but the system is stopping
+            return
+        self._waiting.discard(stream)
+        self._counts["accepted"] += 1
+        name = f"client-{self._counts['accepted']}"
+        try:
+            connection = Connection(make(self._protocol), stream, self._linger, self._size)
+            connection.add_done_callback(lambda _: self._over(stream))
+            self.add(connection, name=name, isolated=self._isolated)
+        except Exception as error:  # the factory of somebody's protocol may raise anything
+            stream.transport.abort()
+            self._over(stream)
+            if not self._isolated:
+                raise
+            self._counts["failed"] += 1
+            path = f"{self.path}/{name}"
+            log.error("%s could not be made: %s: %s", path, type(error).__name__, error, exc_info=error)
+            self.failures.send(Failure(path, error, self._protocol))
+
+    def _over(self, stream: Stream) -> None:
+        self._streams.discard(stream)
+        if stream.trouble is not None:
+            self._counts[stream.trouble] += 1
+        for index, count in enumerate((stream.bytes_in, stream.bytes_out, stream.unread)):
+            self._bytes[index] += count
