@@ -122,11 +122,7 @@ def where(process: Process) -> str:
     frame = _waiting_frame(process.coroutine)
     if frame is None:
         return "not started" if not process.begun else "has ended"
-    text = describe_frame(frame)
-    if process.wait is not None:
-        boxes = ", ".join(str(getattr(box, "outbox", box)) for box in process.wait.where)
-        text += f", waits to {process.wait.verb} {boxes}".rstrip()
-    return text
+    return describe_frame(frame)
 
 
 def _waiting_frame(awaited: Any) -> FrameType | None:

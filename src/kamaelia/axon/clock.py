@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextvars
 import heapq
+import os
 import threading
 import time
 from asyncio import base_events, events
@@ -24,6 +25,28 @@ from typing import Any
 
 monotonic = time.monotonic
 sleep_for_real = time.sleep
+
+
+EPOCH = 946_684_800.0  # 2000-01-01 00:00:00 UTC in Unix time: the calendar when virtual time is 0
+
+
+def calendar(loop: events.AbstractEventLoop) -> float:
+    """Return the calendar time of a loop: seconds since 1970-01-01 00:00 UTC.
+
+    On a virtual loop it is `EPOCH` plus the virtual time, so that a simulated day is the same day in every run.
+    In a component, `kamaelia.axon.here.calendar` finds the loop by itself.
+
+    >>> loop = VirtualLoop()
+    >>> calendar(loop)
+    946684800.0
+    >>> loop.close()
+    """
+    return EPOCH + loop.time() if isinstance(loop, VirtualLoop) else time.time()
+
+
+def fresh_seed() -> int:
+    """Return a seed that nobody could foretell, for a run to which none was given."""
+    return int.from_bytes(os.urandom(4), "big")
 
 
 class NothingLeft(RuntimeError):

@@ -11,6 +11,7 @@ from _thread import get_ident
 from collections.abc import Awaitable, Generator
 from typing import TYPE_CHECKING, Any
 
+from .clock import calendar as calendar_of
 from .errors import UsageError
 from .process import Process, current_process
 from .queue import TURN, Wait
@@ -52,6 +53,13 @@ def clock() -> float:
     scheduler = here().scheduler
     assert scheduler is not None
     return scheduler.loop.time()
+
+
+def calendar() -> float:
+    """Return the calendar time of the system: seconds since 1970-01-01 00:00 UTC, see `clock.calendar`."""
+    scheduler = here().scheduler
+    assert scheduler is not None
+    return calendar_of(scheduler.loop)
 
 
 class _Sleep:

@@ -94,9 +94,11 @@ def who_waits(processes: Iterable[Process]) -> str:
     lines = []
     for process in processes:
         wait = process.wait
-        what = ", ".join(str(getattr(box, "outbox", box)) for box in wait.where) if wait is not None else "?"
-        verb = wait.verb if wait is not None else "wait for"
-        lines.append(f"  {process.path} waits to {verb} {what} ({body.where(process)})")
+        if wait is None:
+            lines.append(f"  {process.path} awaits {process.future!r} ({body.where(process)})")
+        else:
+            what = ", ".join(str(getattr(box, "outbox", box)) for box in wait.where)
+            lines.append(f"  {process.path} waits to {wait.verb} {what} ({body.where(process)})")
     return (
         "every component waits for another, so nothing will ever happen:\n"
         + "\n".join(lines)

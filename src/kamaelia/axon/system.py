@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import signal
 import threading
 from _thread import get_ident
@@ -18,6 +17,8 @@ from typing import Any
 
 from . import body, lifecycle, postman, report
 from .box import Inbox
+from .clock import fresh_seed
+from .clock import NothingLeft
 from .component import Component, as_part
 from .errors import (
     ClosedBox,
@@ -68,7 +69,7 @@ class System:
         debug: bool = False,
     ) -> None:
         self.loop = loop
-        self.seed = int.from_bytes(os.urandom(4), "big") if seed is None else seed
+        self.seed = fresh_seed() if seed is None else seed
         self.grace = grace
         self.debug = debug
         self.names = Names(self)
@@ -199,12 +200,15 @@ class System:
                 process.component.vacate()  # type: ignore[attr-defined]
                 moved = True
         if not moved:
-            left = list(lifecycle.bodies(self.root))
-            error = Deadlock(report.who_waits(left))
-            self.errors.append(error)
-            lifecycle.cancel_all(self.root, "grace", error)
+            self.deadlock()
         # If that has woken nobody, the system is still at rest.
         self.scheduler.look_for_rest()
+
+    def deadlock(self) -> None:
+        """Nothing will ever happen again: say who waits for what, and cancel them."""
+        error = Deadlock(report.who_waits(list(lifecycle.bodies(self.root))))
+        self.errors.append(error)
+        lifecycle.cancel_all(self.root, "grace", error)
 
     def _foreign_tasks(self) -> bool:
         """Say whether tasks that components have started may still do something."""
@@ -319,6 +323,8 @@ def _drive(runner: asyncio.Runner, system: System, components: list[Component]) 
             loop.run_until_complete(system.finished)
         except (KeyboardInterrupt, SystemExit) as error:
             system.abort(error)
+        except NothingLeft:  # in virtual time also what awaits something foreign is seen to wait for ever
+            system.deadlock()
 
 
 def default_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
@@ -469,7 +475,7 @@ class _Front(Component):
     outbox = None
 
     def __init__(self, component: Component) -> None:
-        self._axon.name = ""  # no part of any path
+        self._axon.name = self._axon.given_name = ""  # no part of any path
         self.inner = self.add(component)
         self.left = asyncio.Event()  # the with block has been left
         self.holds: dict[str, Any] = {}

@@ -1,0 +1,69 @@
+# `make demo` and `make test` need only Python (with venv) and make. Everything else goes into .venv,
+# which is made when it is missing; `make test-deps` alone installs programs on the machine.
+
+# The Python to use. When this is not new enough, python3.13, 3.12 and 3.11 are tried as well;
+# one that you name yourself (make PYTHON=...) is taken at your word.
+ifeq ($(origin PYTHON),undefined)
+PYTHON := python3
+PYTHONS := $(PYTHON) python3.13 python3.12 python3.11
+else
+PYTHONS := $(PYTHON)
+endif
+
+BIN := .venv/bin
+
+# The stamps say what .venv already holds. They are made anew when pyproject.toml changes.
+BASE := .venv/.has-base
+TEST := .venv/.has-test
+DOCS := .venv/.has-docs
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint test-deps docs soak bench clean
+
+help: ## list these targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | \
+		while IFS='|' read -r target what; do printf '%-18s %s\n' "$$target" "$$what"; done
+
+demo: $(BASE) ## see Kamaelia work: a presentation that is itself a Kamaelia system
+	@$(BIN)/kamaelia present
+
+test: lint ## check everything; KAMAELIA_ALL=1 fails when something could not be run
+	@$(BIN)/python tools/test.py
+
+lint: $(TEST) ## style, types, and who may import whom; no tests
+	@echo "Checking style, types and imports."
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check . || { echo "Run $(BIN)/ruff format on what is listed above."; exit 1; }
+	@$(BIN)/mypy
+	@$(BIN)/mypy tests/typing/consumer.py
+	@$(BIN)/lint-imports --no-logo
+
+test-deps: ## install the Debian packages that tests use (tools/debian-packages.txt)
+	@sh tools/test-deps.sh
+
+docs: $(DOCS) ## build the documentation into site/
+	@# not --quiet: with it, --strict does not see the warnings either
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict && echo "Now open site/index.html."
+
+soak: $(TEST) ## the long tests, which run for minutes
+	@$(BIN)/pytest -m soak --timeout=0
+
+bench: $(TEST) ## measure Kamaelia beside its peers
+	@$(BIN)/python -m benchmarks
+
+clean: ## remove everything that was made, .venv included
+	rm -rf .venv .venv-3.* build dist site .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+	rm -rf src/*.egg-info
+
+$(BASE): pyproject.toml
+	@sh tools/venv.sh .venv . $(PYTHONS)
+	@touch $@
+
+$(TEST): $(BASE)
+	@sh tools/venv.sh .venv '.[test,lint]' $(PYTHONS)
+	@touch $@
+
+$(DOCS): $(BASE)
+	@sh tools/venv.sh .venv '.[docs]' $(PYTHONS)
+	@touch $@

@@ -1,0 +1,131 @@
+"""What a test may need, and how we stay honest about the tests that could not run.
+
+A test that needs more than Python says so, and is skipped where it is missing:
+
+    @pytest.mark.needs("program:nc", "module:uvloop")
+
+Whatever was not run, for this reason or another, is listed at the end together with what would provide
+it. With KAMAELIA_ALL=1, as in CI, it is a failure: there is no way for a test to go missing quietly.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+from collections import defaultdict
+from collections.abc import Generator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+# Why tests were not run -> which tests.
+NOT_RUN = pytest.StashKey[defaultdict[str, list[str]]]()
+
+
+def everything_must_run() -> bool:
+    return os.environ.get("KAMAELIA_ALL") == "1"
+
+
+# --- what tests need ------------------------------------------------------------------------------
+
+
+def debian_package_of(program: str) -> str:
+    """Return the package that provides a program; one that test-deps does not install is an error."""
+    listing = (ROOT / "tools" / "debian-packages.txt").read_text()
+    for line in listing.splitlines():
+        package, *programs = line.partition("#")[0].split() or [""]
+        if program in programs:
+            return package
+    raise pytest.UsageError(
+        f"needs('program:{program}'): no line of tools/debian-packages.txt names this program"
+    )
+
+
+def missing(need: str) -> str | None:
+    """Return what is missing and what would provide it, or None when the need is met."""
+    kind, _, name = need.partition(":")
+    if kind == "program":
+        package = debian_package_of(name)  # asked for even if it is there: another machine may lack it
+        return None if shutil.which(name) else f"no program {name}: `make test-deps` installs {package}"
+    if kind == "module":
+        return (
+            None if importlib.util.find_spec(name) else f"no module {name}: see the extras in pyproject.toml"
+        )
+    raise pytest.UsageError(f"needs({need!r}): say 'program:NAME' or 'module:NAME'")
+
+
+def needs_of(item: pytest.Item) -> list[str]:
+    return [need for mark in item.iter_markers("needs") for need in mark.args]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        for need in needs_of(item):
+            missing(need)  # a misspelt need must not wait until that test's turn comes
+
+    if "soak" not in config.getoption("markexpr"):
+        soaks = [item for item in items if item.get_closest_marker("soak")]
+        if soaks:
+            config.hook.pytest_deselected(items=soaks)
+            items[:] = [item for item in items if item not in soaks]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    lacking = [reason for need in needs_of(item) if (reason := missing(need))]
+    if lacking:
+        pytest.skip("; ".join(lacking))
+
+
+# --- what was not run -----------------------------------------------------------------------------
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    nothing_yet: defaultdict[str, list[str]] = defaultdict(list)
+    config.stash[NOT_RUN] = nothing_yet
+
+
+def note(report: Report, config: pytest.Config) -> Report:
+    """Keep why something was skipped and, when everything must run, make a failure of it."""
+    if not report.skipped or hasattr(report, "wasxfail"):
+        return report
+    # pytest gives the reason as (file, line, text)
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    reason = reason.removeprefix("Skipped: ")
+    config.stash[NOT_RUN][reason].append(report.nodeid)
+    if everything_must_run():
+        report.outcome = "failed"
+        report.longrepr = f"not run, and KAMAELIA_ALL=1 makes that a failure: {reason}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    return note((yield), item.config)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    return note((yield), collector.config)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    not_run = config.stash[NOT_RUN]
+    if not_run:
+        terminalreporter.section("Not run")
+        for reason, tests in not_run.items():
+            terminalreporter.line(f"{reason}: {', '.join(tests)}")
+
+    # tools/test.py runs us on several Pythons and sums up at the end: it asks for the facts in a file.
+    path = os.environ.get("KAMAELIA_TEST_REPORT")
+    if path:
+        counts = {kind: len(reports) for kind, reports in terminalreporter.stats.items() if kind}
+        Path(path).write_text(json.dumps({"counts": counts, "not_run": not_run}))

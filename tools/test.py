@@ -1,0 +1,128 @@
+"""Run the tests: all of them on the Python of .venv, the short ones on the other Pythons; then sum up.
+
+`make test` runs this after `make lint`. What could not be run, and what would make it run, is listed
+at the very end; with KAMAELIA_ALL=1 it is a failure.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VERSIONS = ("3.11", "3.12", "3.13")
+SHORT_PASS = ["-q", "-m", "not slow and not once and not soak"]
+
+
+@dataclass
+class Outcome:
+    """What one run of pytest came to."""
+
+    name: str
+    exit_code: int
+    counts: dict[str, int] = field(default_factory=dict)
+    not_run: dict[str, list[str]] = field(default_factory=dict)
+
+    def count(self, *kinds: str) -> int:
+        return sum(self.counts.get(kind, 0) for kind in kinds)
+
+    def __str__(self) -> str:
+        counted = ", ".join(f"{number} {kind}" for kind, number in sorted(self.counts.items()))
+        verdict = "" if self.exit_code == 0 else f" (pytest's exit code was {self.exit_code})"
+        return f"{self.name}: {counted or 'no tests'}{verdict}"
+
+
+def run_pytest(name: str, python: Path, arguments: list[str]) -> Outcome:
+    print(f"\nTesting on {name}.", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.json"
+        environment = {**os.environ, "KAMAELIA_TEST_REPORT": str(report)}
+        done = subprocess.run([python, "-m", "pytest", *arguments], cwd=ROOT, env=environment)
+        # There is no report when pytest did not get as far as running tests.
+        facts = json.loads(report.read_text()) if report.exists() else {"counts": {}, "not_run": {}}
+    counts = facts["counts"]
+    for kind in ("deselected", "warnings"):  # these count no test that was run
+        counts.pop(kind, None)
+    return Outcome(name, done.returncode, counts, facts["not_run"])
+
+
+def runs(python: Path) -> bool:
+    return subprocess.run([python, "-c", ""], capture_output=True).returncode == 0
+
+
+def find_python(version: str) -> Path | None:
+    """Return a Python of that version, from PATH or from pyenv's store."""
+    program = f"python{version}"
+    folders = [Path(entry) for entry in os.environ.get("PATH", "").split(os.pathsep) if entry]
+    pyenv = sorted(Path.home().glob(f".pyenv/versions/{version}*/bin"))
+    for folder in folders + pyenv:
+        candidate = folder / program
+        # Being there is not enough: pyenv's shims are there for versions that are not active.
+        if os.access(candidate, os.X_OK) and runs(candidate):
+            return candidate
+    return None
+
+
+def venv_for(version: str, python: Path) -> Path | None:
+    """Return the Python of .venv-VERSION, which is made or brought up to date first."""
+    directory = ROOT / f".venv-{version}"
+    stamp = directory / ".has-test"
+    if not stamp.exists() or stamp.stat().st_mtime < (ROOT / "pyproject.toml").stat().st_mtime:
+        made = subprocess.run(["sh", "tools/venv.sh", directory.name, ".[test]", python], cwd=ROOT)
+        if made.returncode != 0:
+            return None
+        stamp.touch()
+    return directory / "bin" / "python"
+
+
+def main() -> int:
+    own_version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    outcomes = [run_pytest(f"Python {own_version}", Path(sys.executable), [])]
+    absent: list[str] = []
+
+    for version in VERSIONS:
+        if version == own_version:
+            continue
+        python = find_python(version)
+        if python is None:
+            absent.append(f"the short pass on Python {version}: no python{version} on PATH or in ~/.pyenv")
+            continue
+        venv_python = venv_for(version, python)
+        if venv_python is None:
+            absent.append(f"the short pass on Python {version}: no .venv-{version} (see above)")
+            continue
+        outcomes.append(run_pytest(f"Python {version}, short pass", venv_python, SHORT_PASS))
+
+    print("\n" + "\n".join(str(outcome) for outcome in outcomes))
+    not_run = list(absent)
+    for outcome in outcomes:
+        for reason, tests in outcome.not_run.items():
+            more = f" and {len(tests) - 1} more" if len(tests) > 1 else ""
+            not_run.append(f"{outcome.name}: {tests[0]}{more}: {reason}")
+    if not_run:
+        print("\nNot run:")
+        print("\n".join(f"- {line}" for line in not_run))
+
+    failed = any(outcome.exit_code != 0 for outcome in outcomes)
+    if not_run and os.environ.get("KAMAELIA_ALL") == "1":
+        print("KAMAELIA_ALL=1: what was not run is a failure.")
+        failed = True
+
+    passed = sum(outcome.count("passed", "xfailed") for outcome in outcomes)
+    # a run that broke down before it came to a test counts as one failure
+    broken = sum(outcome.count("failed", "error") or (outcome.exit_code != 0) for outcome in outcomes)
+    skipped = sum(outcome.count("skipped") for outcome in outcomes)
+    print(f"\n{passed} passed, {broken} failed, {skipped} skipped", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)  # as a shell counts a program that Ctrl-C ended
