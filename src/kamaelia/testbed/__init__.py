@@ -1,0 +1,44 @@
+"""For networks; one component alone: `kamaelia.testing`.
+
+Describe hosts and links, say what runs on the hosts, and simulate::
+
+    network = Network()
+    server = network.host("server").run(chat)
+    for n in range(100):
+        phone = network.host(f"phone-{n}").run(talk)
+        network.link(server, phone, rate="2 Mbit/s", delay="80 ms", loss=0.05)
+    print(network.simulate(seconds=60, seed=7).metrics)
+
+The components are the same objects that run on real sockets. They see an asyncio event loop, and the loop
+is the only thing that is different. Read in this order to see how it works; each of these opens with its
+theory:
+
+============  ==================================================================================
+`network`     the description: hosts, links, what runs where (`units`)
+`simulation`  one run of it: the clock, the systems, the end
+`wire`        packets and what carries them: rate, queue, loss, delay
+`stack`       a host's addresses and ports
+`stream`      simulated TCP; `datagram` simulated UDP (`sockets`)
+`loop`        the event loop in front of all this
+`trace`       what a run has shown
+============  ==================================================================================
+
+Not modelled: IPv6, multicast and broadcast, congestion control, corruption and reordering of packets, the
+time that computing takes.
+"""
+
+from .loop import HostLoop
+from .network import Host, Network, NetworkLink
+from .trace import Event, HostMetrics, LinkMetrics, Metrics, Trace
+
+__all__ = [
+    "Event",
+    "Host",
+    "HostLoop",
+    "HostMetrics",
+    "LinkMetrics",
+    "Metrics",
+    "Network",
+    "NetworkLink",
+    "Trace",
+]

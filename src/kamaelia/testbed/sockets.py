@@ -1,0 +1,68 @@
+"""What ``transport.get_extra_info("socket")`` gives in a simulation: what is used of a socket."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from typing import Any
+
+Address = tuple[str, int]
+
+
+class SimulatedSocket:
+    """A socket that is none: it knows its addresses and remembers its options.
+
+    The one option with an effect is ``SO_LINGER`` with a time of 0: closing is then a reset, as on real
+    hosts.
+    """
+
+    family = socket.AF_INET
+    proto = 0
+
+    def __init__(self, kind: socket.SocketKind, local: Address, remote: Address | None = None) -> None:
+        self.type = kind
+        self.local = local
+        self.remote = remote
+        self.options: dict[tuple[int, int], Any] = {}
+
+    def getsockname(self) -> Address:
+        """Return the own address."""
+        return self.local
+
+    def getpeername(self) -> Address:
+        """Return the address of the other side. Raises `OSError` when there is none."""
+        if self.remote is None:
+            raise OSError(107, "Transport endpoint is not connected")
+        return self.remote
+
+    def setsockopt(self, level: int, option: int, value: Any, length: int | None = None) -> None:
+        """Remember an option."""
+        self.options[level, option] = value
+
+    def getsockopt(self, level: int, option: int, length: int = 0) -> Any:
+        """Return an option that was set, or 0."""
+        return self.options.get((level, option), 0)
+
+    @property
+    def resets(self) -> bool:
+        """Closing it is a reset."""
+        value = self.options.get((socket.SOL_SOCKET, socket.SO_LINGER))
+        if not isinstance(value, (bytes, bytearray)) or len(value) < 8:
+            return False
+        on, seconds = struct.unpack_from("ii", value)
+        return bool(on) and seconds == 0
+
+    def setblocking(self, flag: bool) -> None:
+        """Do nothing: nothing here blocks."""
+
+    def gettimeout(self) -> float:
+        """Return 0: nothing here blocks."""
+        return 0.0
+
+    def fileno(self) -> int:
+        """Return -1: there is no file behind it."""
+        return -1
+
+    def __repr__(self) -> str:
+        kind = "TCP" if self.type == socket.SOCK_STREAM else "UDP"
+        return f"<simulated {kind} socket {self.local}{f' to {self.remote}' if self.remote else ''}>"

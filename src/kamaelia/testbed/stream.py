@@ -1,0 +1,576 @@
+"""Simulated TCP: `StreamEnd` is what the kernel does, `StreamTransport` what asyncio does above it.
+
+How it goes
+-----------
+A connection is two ends that send each other segments, each of at most 1460 bytes in a packet. The one who
+connects sends *syn*, gets *syn-ack* one round trip later, is connected, and sends *ack*, upon which the
+server accepts. Or it gets *rst*: connection refused.
+
+**Loss costs time, not bytes.** A segment that a link loses is sent again after a time-out: the round trip,
+at least 0.2 s, doubled each time it is lost again (for a syn 1 s). Segments are numbered; those that arrive
+before their turn are held until the gap is filled, so one loss holds up all that follows. After 15 losses
+of one segment (6 of a syn) the connection is given up: `TimeoutError`.
+
+**Back-pressure.** At most 64 KiB are under way or unread: what the receiver reads is acknowledged, which
+the sender learns one delay later, and only then it sends more. What the window does not take waits in the
+transport's write buffer, whose mark pauses the protocol as in asyncio. A receiver that pauses reading so
+stops its sender.
+
+**Ends.** Closing sends *fin* behind all data: the other side reads the end. Closing with unread data, or
+with ``SO_LINGER`` set to 0, sends *rst* instead, and so does an end that is closed when something arrives
+for it. As in asyncio, ``abort()`` throws away what is in the write buffer and then closes; it is a reset
+only if closing is.
+
+What is not modelled: congestion control and fast retransmission, acknowledgements as packets (they are
+computed, and neither wait in queues nor get lost), Nagle's delay (asyncio switches it off), keep-alive,
+TIME-WAIT, a limit to the backlog. Segments wait in a link's queue however long it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import errno
+import socket
+from asyncio import protocols, transports
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from .sockets import Address, SimulatedSocket
+from .wire import Packet, delay_of
+
+if TYPE_CHECKING:
+    from .loop import HostLoop, Listener, Server
+    from .stack import Stack
+
+SEGMENT = 1460  # bytes of data in a packet of 1500
+LOCAL_SEGMENT = 65496  # and on the way to oneself
+HEADERS = 40  # bytes: IP and TCP
+WINDOW = 64 * 1024  # bytes that may be under way or unread
+LONGEST_READ = 256 * 1024  # bytes that asyncio reads at once
+
+SYN, SYN_ACK, ACK, DATA, FIN, RST = "tcp syn", "tcp syn-ack", "tcp ack", "tcp data", "tcp fin", "tcp rst"
+
+SHORTEST_TIMEOUT = 0.2  # seconds until a lost segment is sent again, as in Linux
+LONGEST_TIMEOUT = 120.0
+SYN_TIMEOUT = 1.0
+MOST_LOSSES = 15  # of one segment
+MOST_SYN_LOSSES = 6
+
+
+class Segment(Packet):
+    """One segment under way. Those that are numbered arrive in order."""
+
+    __slots__ = ("data", "index", "losses", "protocol", "receiver", "sender")
+
+    waits = True
+
+    def __init__(self, kind: str, sender: StreamEnd, receiver: StreamEnd | None, data: bytes = b"") -> None:
+        self.protocol = kind
+        self.sender = sender
+        self.receiver = receiver  # a syn has none yet: it goes to a host
+        self.data = data
+        self.index = -1
+        self.losses = 0
+        super().__init__(
+            sender.stack.simulation,
+            sender.remote_stack.loop,
+            sender.path,
+            HEADERS + len(data),
+            sender.name,
+            sender.remote_name,
+        )
+        sender.stack.count_sent(self.size)
+
+    def arrive(self) -> None:
+        """Give it to the other end, or to the host."""
+        self.sender.remote_stack.count_received(self.size)
+        if self.receiver is not None:
+            self.receiver.take(self)
+        else:
+            self.sender.remote_stack.knock(self.sender)
+
+    def lost(self) -> None:
+        """Come again after the time-out."""
+        self.losses += 1
+        opening = self.protocol in (SYN, SYN_ACK)
+        if self.protocol == RST:
+            if self.receiver is None or not self.receiver.is_connecting:
+                return  # a reset is sent once; only a syn would be sent again, and refused again
+            opening = True
+        if self.losses > (MOST_SYN_LOSSES if opening else MOST_LOSSES):
+            self.sender.expire()
+            return
+        timeout = SYN_TIMEOUT if opening else max(SHORTEST_TIMEOUT, self.sender.round_trip)
+        self.position = 0
+        self.come_again(self.simulation.clock.now + min(timeout * 2 ** (self.losses - 1), LONGEST_TIMEOUT))
+
+    def resend(self) -> None:
+        """Start once more, unless the connection has been given up meanwhile."""
+        if not self.sender.dead or self.protocol == RST:
+            self.sender.stack.count_sent(self.size)
+            super().resend()
+
+
+class StreamEnd:
+    """One end of a connection, in the kernel of a simulated host."""
+
+    def __init__(self, stack: Stack, remote_stack: Stack, local: Address, remote: Address) -> None:
+        self.stack = stack
+        self.remote_stack = remote_stack
+        self.socket = SimulatedSocket(socket.SOCK_STREAM, local, remote)
+        self.name = f"{stack.name}:{local[1]}"
+        self.remote_name = f"{remote_stack.name}:{remote[1]}"
+        self.path = stack.path_to(remote_stack)
+        self.delay = delay_of(self.path)
+        self.round_trip = self.delay + delay_of(remote_stack.path_to(stack))
+        self.peer: StreamEnd | None = None
+        self.listener: Listener | None = None  # which accepts it, at a server
+        self.transport: StreamTransport | None = None
+        self.connected: asyncio.Future[None] | None = None  # at a client, until it is
+        self.dead = False  # reset, refused or expired: nothing is sent or received any more
+        self.closed = False  # by its owner
+        self.error: OSError | None = None  # raised by the next call, once
+
+        self._segment = SEGMENT if self.path else LOCAL_SEGMENT
+        self._next_index = 0
+        self._under_way = 0  # bytes that have been sent and not been acknowledged
+        self._acknowledged: deque[tuple[float, int]] = deque()  # when the sender will know, how many bytes
+        self._fin_sent = False
+        self._wants_room = False
+        self._room_timer: asyncio.TimerHandle | None = None
+
+        self._expected = 0
+        self._held: dict[int, Segment] = {}  # which have arrived before their turn
+        self._arrived: deque[bytes] = deque()
+        self._end_arrived = False
+
+    # -- as its owner sees it: what a socket does ---------------------------------------------------
+
+    def connect(self) -> asyncio.Future[None]:
+        """Ask the other host for a connection."""
+        self.connected = self.stack.loop.create_future()
+        Segment(SYN, self, None).send()
+        return self.connected
+
+    def send(self, data: bytes | bytearray | memoryview) -> int:
+        """Send as much as the window takes now; return how many bytes. Raises `OSError`."""
+        if self.error is not None:
+            error, self.error = self.error, None
+            raise error
+        if self.dead or self._fin_sent:
+            raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+        now = self.stack.simulation.clock.now
+        acknowledged = self._acknowledged
+        while acknowledged and acknowledged[0][0] <= now:
+            self._under_way -= acknowledged.popleft()[1]
+        view = memoryview(data)
+        sent = 0
+        while sent < len(view):
+            piece = view[sent : sent + self._segment]
+            if self._under_way + len(piece) > WINDOW:
+                break
+            self._under_way += len(piece)
+            sent += len(piece)
+            self._send_in_order(DATA, bytes(piece))
+        return sent
+
+    def wait_for_room(self) -> None:
+        """Have the transport called when the window takes something again."""
+        self._wants_room = True
+        if self._acknowledged and self._room_timer is None:
+            loop = self.stack.loop
+            when = max(self._acknowledged[0][0], loop.time())
+            self._room_timer = loop.call_at(when, self._has_room, context=contextvars.Context())
+
+    def receive(self, most: int) -> bytes:
+        """Take what has arrived; no bytes mean the end. Raises `OSError`, `BlockingIOError` for nothing."""
+        arrived = self._arrived
+        if arrived:
+            data = arrived.popleft()
+            if arrived and len(data) < most:
+                data += b"".join(arrived)
+                arrived.clear()
+            if len(data) > most:
+                arrived.appendleft(data[most:])
+                data = data[:most]
+            if self.peer is not None and not self.peer.dead:
+                self.peer.acknowledge(len(data), self.stack.simulation.clock.now + self.delay)
+            return data
+        if self.error is not None:
+            error, self.error = self.error, None
+            raise error
+        if self._end_arrived or self.dead:
+            return b""
+        raise BlockingIOError(errno.EAGAIN, "nothing has arrived")
+
+    def shut_down(self) -> None:
+        """Say that nothing more will be sent."""
+        if not (self._fin_sent or self.dead):
+            self._fin_sent = True
+            self._send_in_order(FIN)
+
+    def close(self) -> None:
+        """Be done with it. What was sent goes on its way."""
+        if self.closed:
+            return
+        self.closed = True
+        self.transport = None
+        self.stack.forget_end(self)
+        if self._arrived or self.socket.resets or self.peer is None:
+            self.reset()
+        else:
+            self.shut_down()
+
+    # -- as the network sees it -------------------------------------------------------------------
+
+    @property
+    def is_connecting(self) -> bool:
+        """It has asked for a connection, and not been answered."""
+        return self.connected is not None and not self.connected.done()
+
+    def reset(self) -> None:
+        """Give the connection up, and tell the other end."""
+        if not self.dead:
+            self.dead = True
+            if self.peer is not None:
+                Segment(RST, self, self.peer).send()
+
+    def take(self, segment: Segment) -> None:
+        """A segment has arrived."""
+        kind = segment.protocol
+        if self.dead:
+            if kind != RST:
+                Segment(RST, self, segment.sender).send()
+        elif kind == RST:
+            self._be_reset()
+        elif kind == SYN_ACK:
+            self._be_connected(segment.sender)
+        elif segment.index != self._expected:
+            self._held[segment.index] = segment
+        else:
+            following: Segment | None = segment
+            while following is not None and not self.dead:
+                self._expected += 1
+                self._take_in_order(following)
+                following = self._held.pop(self._expected, None)
+            if self.transport is not None:
+                self.transport.readable()
+
+    def acknowledge(self, count: int, when: float) -> None:
+        """The other end has read some bytes, and at some time this one will know."""
+        self._acknowledged.append((when, count))
+        if self._wants_room:
+            self.wait_for_room()
+
+    def expire(self) -> None:
+        """One segment was lost too often."""
+        self.stack.simulation.record_for(self, "expire")
+        self._fail(TimeoutError(errno.ETIMEDOUT, "Connection timed out"))
+
+    def _send_in_order(self, kind: str, data: bytes = b"") -> None:
+        segment = Segment(kind, self, self.peer, data)
+        segment.index = self._next_index
+        self._next_index += 1
+        segment.send()
+
+    def _be_connected(self, peer: StreamEnd) -> None:
+        self.peer = peer
+        if self.connected is None or self.connected.done():  # nobody waits for it any more
+            self.reset()
+            return
+        self.stack.simulation.record_for(self, "connect")
+        self.connected.set_result(None)
+        self._send_in_order(ACK)
+
+    def _take_in_order(self, segment: Segment) -> None:
+        if segment.protocol == FIN:
+            self._end_arrived = True
+        elif segment.protocol == ACK:
+            if self.listener is None or not self.listener.is_open:
+                self.reset()
+            else:
+                self.stack.simulation.record_for(self, "accept")
+                self.listener.accept(self)
+        elif self.closed:
+            self.reset()
+        else:
+            self._arrived.append(segment.data)
+
+    def _be_reset(self) -> None:
+        if self.is_connecting:
+            assert self.connected is not None
+            self.stack.simulation.record_for(self, "refuse")
+            self._fail(
+                ConnectionRefusedError(errno.ECONNREFUSED, f"Connection refused by {self.remote_name}")
+            )
+            return
+        self.stack.simulation.record_for(self, "reset")
+        if self._end_arrived:
+            self._fail(BrokenPipeError(errno.EPIPE, "Broken pipe"))
+        else:
+            self._fail(ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"))
+
+    def _fail(self, error: OSError) -> None:
+        self.dead = True
+        if self.is_connecting:
+            assert self.connected is not None
+            self.connected.set_exception(error)
+            return
+        self.error = error
+        if self.transport is not None:
+            self.transport.readable()
+            if self._wants_room:
+                self._has_room()
+
+    def _has_room(self) -> None:
+        self._wants_room = False
+        if self._room_timer is not None:
+            self._room_timer.cancel()
+            self._room_timer = None
+        if self.transport is not None:
+            self.transport.writable()
+
+    def __repr__(self) -> str:
+        return f"<end {self.name} of a connection to {self.remote_name}>"
+
+
+class StreamTransport(transports._FlowControlMixin, asyncio.Transport):
+    """A TCP connection, as asyncio's protocols see it: the same calls in the same order as on a real loop.
+
+    It follows ``asyncio.selector_events._SelectorSocketTransport`` closely; read them side by side.
+    """
+
+    _start_tls_compatible = True
+
+    def __init__(
+        self,
+        loop: HostLoop,
+        end: StreamEnd,
+        protocol: asyncio.BaseProtocol,
+        waiter: asyncio.Future[None] | None = None,
+        server: Server | None = None,
+    ) -> None:
+        extra = {"socket": end.socket, "sockname": end.socket.local, "peername": end.socket.remote}
+        super().__init__(extra, loop)
+        self._loop = loop
+        self._end = end
+        self._server = server
+        self._context = contextvars.copy_context()
+        self._buffer = bytearray()
+        self._closing = False
+        self._losses = 0  # of the connection: set when the call of connection_lost is scheduled
+        self._eof_written = False
+        self._paused = False
+        self._reads = False  # from connection_made to the end of what comes
+        self._look_again: asyncio.Handle | None = None
+        self.set_protocol(protocol)
+        end.transport = self
+        if server is not None:
+            server._attach(self)
+        loop.call_soon(self._protocol.connection_made, self)
+        loop.call_soon(self._start_reading)
+        if waiter is not None:
+            loop.call_soon(set_result_unless_done, waiter)
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """See asyncio."""
+        self._protocol: Any = protocol
+        self._is_buffered = isinstance(protocol, protocols.BufferedProtocol)
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        """See asyncio."""
+        return self._protocol  # type: ignore[no-any-return]
+
+    # -- reading ----------------------------------------------------------------------------------
+
+    def is_reading(self) -> bool:
+        """See asyncio."""
+        return not self._closing and not self._paused
+
+    def pause_reading(self) -> None:
+        """See asyncio."""
+        if self.is_reading():
+            self._paused = True
+
+    def resume_reading(self) -> None:
+        """See asyncio."""
+        if self._paused and not self._closing:
+            self._paused = False
+            self._read_soon()
+
+    def readable(self) -> None:
+        """Something has arrived: bytes, the end, or an error."""
+        if self._reads and not self._paused and not self._closing:
+            self._context.run(self._read)
+
+    def _start_reading(self) -> None:
+        self._reads = True
+        self._read_soon()
+
+    def _read_soon(self) -> None:
+        if self._look_again is None:
+            self._look_again = self._loop.call_soon(self._read_again, context=self._context)
+
+    def _read_again(self) -> None:
+        self._look_again = None
+        if self._reads and self.is_reading():
+            self._read()
+
+    def _read(self) -> None:
+        what = "get_buffer"
+        try:
+            if self._is_buffered:
+                buffer = self._protocol.get_buffer(-1)
+                if not len(buffer):
+                    raise RuntimeError("get_buffer() returned an empty buffer")
+            what = "read"
+            data = self._end.receive(len(buffer) if self._is_buffered else LONGEST_READ)
+            if not data:
+                what = "eof_received"
+                self._read_end()
+                return
+            if self._is_buffered:
+                what = "buffer_updated"
+                memoryview(buffer)[: len(data)] = data
+                self._protocol.buffer_updated(len(data))
+            else:
+                what = "data_received"
+                self._protocol.data_received(data)
+        except BlockingIOError:
+            if what != "read":
+                raise
+            return
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # as asyncio: whatever a protocol raises ends its connection
+            doing = "reading from simulated transport" if what == "read" else f"protocol.{what}() call"
+            self._fatal_error(error, f"Fatal error: {doing} failed.")
+            return
+        if self._end._arrived or self._end._end_arrived or self._end.error is not None:
+            self._read_soon()
+
+    def _read_end(self) -> None:
+        self._reads = False
+        if not self._protocol.eof_received():
+            self.close()
+
+    # -- writing ----------------------------------------------------------------------------------
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """See asyncio."""
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            raise TypeError(f"data argument must be a bytes-like object, not {type(data).__name__!r}")
+        if self._eof_written:
+            raise RuntimeError("Cannot call write() after write_eof()")
+        if not data:
+            return
+        if self._losses:
+            self._losses += 1
+            return
+        if not self._buffer:
+            data = memoryview(data).cast("B")
+            try:
+                data = data[self._end.send(data) :]
+            except OSError as error:
+                self._fatal_error(error, "Fatal write error on simulated transport")
+                return
+            if not data:
+                return
+            self._end.wait_for_room()
+        self._buffer += data
+        self._maybe_pause_protocol()  # type: ignore[attr-defined]
+
+    def writelines(self, list_of_data: Any) -> None:
+        """See asyncio."""
+        self.write(b"".join(list_of_data))
+
+    def writable(self) -> None:
+        """The window takes something again, or there is an error."""
+        if self._buffer and not self._losses:
+            self._context.run(self._write_rest)
+
+    def _write_rest(self) -> None:
+        try:
+            sent = self._end.send(self._buffer)
+        except OSError as error:
+            self._buffer.clear()
+            self._fatal_error(error, "Fatal write error on simulated transport")
+            return
+        del self._buffer[:sent]
+        self._maybe_resume_protocol()  # type: ignore[attr-defined]  # which may write more
+        if self._buffer:
+            self._end.wait_for_room()
+        elif self._closing:
+            self._losses += 1
+            self._call_connection_lost(None)
+        elif self._eof_written:
+            self._end.shut_down()
+
+    def write_eof(self) -> None:
+        """See asyncio."""
+        if not (self._closing or self._eof_written):
+            self._eof_written = True
+            if not self._buffer:
+                self._end.shut_down()
+
+    def can_write_eof(self) -> bool:
+        """See asyncio."""
+        return True
+
+    def get_write_buffer_size(self) -> int:
+        """See asyncio."""
+        return len(self._buffer)
+
+    # -- the end ----------------------------------------------------------------------------------
+
+    def is_closing(self) -> bool:
+        """See asyncio."""
+        return self._closing
+
+    def close(self) -> None:
+        """See asyncio."""
+        if self._closing:
+            return
+        self._closing = True
+        if not self._buffer:
+            self._losses += 1
+            self._loop.call_soon(self._call_connection_lost, None)
+
+    def abort(self) -> None:
+        """See asyncio."""
+        self._force_close(None)
+
+    def _fatal_error(self, error: BaseException, message: str) -> None:
+        if not isinstance(error, OSError):
+            self._loop.call_exception_handler(
+                {"message": message, "exception": error, "transport": self, "protocol": self._protocol}
+            )
+        self._force_close(error)
+
+    def _force_close(self, error: BaseException | None) -> None:
+        if self._losses:
+            return
+        self._buffer.clear()
+        self._closing = True
+        self._losses += 1
+        self._loop.call_soon(self._call_connection_lost, error)
+
+    def _call_connection_lost(self, error: BaseException | None) -> None:
+        try:
+            self._protocol.connection_lost(error)
+        finally:
+            self._end.close()
+            if self._server is not None:
+                self._server._detach(self)
+                self._server = None
+
+    def __repr__(self) -> str:
+        state = " closing" if self._closing else " paused" if self._paused else ""
+        ends = f"{self._end.name} to {self._end.remote_name}"
+        return f"<simulated TCP {ends}{state}, {len(self._buffer)} B to write>"
+
+
+def set_result_unless_done(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

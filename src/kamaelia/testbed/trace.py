@@ -1,0 +1,162 @@
+"""What a simulation has shown: events, counts, results.
+
+The **fingerprint** of a trace is a hash of the text of its events, with times in full. Two runs with the same
+seed have the same one, on any machine and any of the supported interpreters.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any, NamedTuple
+
+
+class Event(NamedTuple):
+    """Something that happened in the network.
+
+    =========  ==============================================================================================
+    send       a host sends a packet
+    forward    a packet has come over one link, and goes on over the next
+    deliver    it has arrived at the host that it was for
+    lose       a link has lost it
+    drop       it found the queue of a link full
+    resend     a host sends a packet of a connection again
+    ignore     a datagram has arrived, and nobody has that port
+    listen     a server has begun to accept connections
+    connect    a connection is made, says the one who asked for it
+    accept     a connection is made, says the server
+    refuse     nobody listens there
+    reset      the other side has given the connection up
+    expire     a packet was sent again too often without getting through: the connection is given up
+    =========  ==============================================================================================
+    """
+
+    time: float
+    """Virtual time, in seconds."""
+    what: str
+    """One of the words above."""
+    number: int
+    """Of the packet, counted in the whole network; 0 where there is none."""
+    protocol: str
+    """``udp``, ``icmp``, or ``tcp`` with what the packet is: ``tcp syn``, ``tcp data``, ``tcp fin`` ..."""
+    source: str
+    """Host and port that it comes from: ``phone-3:49152``."""
+    target: str
+    """Host and port that it goes to."""
+    size: int
+    """In bytes, with all headers."""
+    where: str
+    """The link direction or host at which it happened, when it is neither source nor target."""
+
+    def __str__(self) -> str:
+        packet = f" #{self.number} {self.size} B" if self.number else ""
+        where = f" at {self.where}" if self.where else ""
+        ends = f"{self.source} > {self.target}" if self.target else self.source
+        return f"{self.time:.6f} {self.what:<7} {self.protocol} {ends}{packet}{where}"
+
+
+@dataclass(frozen=True)
+class LinkMetrics:
+    """Counts of one direction of a link; what is neither delivered, lost nor dropped was under way at
+    last."""
+
+    sent: int
+    """Packets that were to go over it."""
+    delivered: int
+    """Packets that came out at the other end."""
+    lost: int
+    """Packets that were lost on the way."""
+    dropped: int
+    """Packets that found its queue full."""
+    bytes: int
+    """Bytes that were to go over it, with all headers."""
+
+
+@dataclass(frozen=True)
+class HostMetrics:
+    """Counts of one host."""
+
+    sent: int
+    """Packets sent, and sent again."""
+    received: int
+    """Packets that have arrived here."""
+    bytes_sent: int
+    """Bytes in those sent, with all headers."""
+    bytes_received: int
+    """Bytes in those received, with all headers."""
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Counts of a simulation; as text, tables."""
+
+    seconds: float
+    """Virtual time at the end, in seconds."""
+    links: dict[str, LinkMetrics]
+    """By direction: ``"server > phone-3"``."""
+    hosts: dict[str, HostMetrics]
+    """By name."""
+
+    def __str__(self) -> str:
+        return (
+            _table("link", LinkMetrics, self.links.items())
+            + "\n"
+            + _table("host", HostMetrics, self.hosts.items())
+            + f"\n{self.seconds:g} s of virtual time\n"
+        )
+
+
+class Trace:
+    """What came of one run of a network. Made by `Network.simulate`."""
+
+    def __init__(
+        self,
+        *,
+        seed: int | str,
+        rows: list[tuple[Any, ...]],
+        metrics: Metrics,
+        results: dict[str, Any],
+        errors: dict[str, Exception],
+    ) -> None:
+        self.seed = seed
+        """The seed of the run: with it, it can be run again."""
+        self.metrics = metrics
+        """How much went where."""
+        self.results = results
+        """What each host's component returned, by the host's name; a list where it ran several."""
+        self.errors = errors
+        """What failed, by the host's name; only with ``errors="collect"``."""
+        self._rows = rows
+
+    @cached_property
+    def events(self) -> list[Event]:
+        """Everything that happened in the network, in order."""
+        return [Event._make(row) for row in self._rows]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A SHA-256 of all events: 64 hexadecimal digits."""
+        digest = hashlib.sha256()
+        for row in self._rows:
+            digest.update(f"{row}\n".encode())
+        return digest.hexdigest()
+
+    def __repr__(self) -> str:
+        return f"<trace of {self.metrics.seconds:g} s, seed {self.seed!r}, {len(self._rows)} events>"
+
+
+def _table(what: str, kind: type[Any], counts: Iterable[tuple[str, Any]]) -> str:
+    names = [field.name for field in fields(kind)]
+    lines = [[what, *(name.replace("_", " ") for name in names)]]
+    lines += [[name, *(f"{getattr(row, column):,}" for column in names)] for name, row in counts]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    text = ""
+    for first, *rest in lines:
+        cells = [
+            first.ljust(widths[0]),
+            *(cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)),
+        ]
+        text += "  ".join(cells) + "\n"
+    return text
