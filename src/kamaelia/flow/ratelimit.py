@@ -1,0 +1,102 @@
+"""Not more than so much in a time."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+from kamaelia.axon import Component, Inbox, Outbox, clock, sleep
+from kamaelia.axon.errors import shorten
+
+ROUNDING = 1e-9  # seconds: a wait may end this much beside the time that was meant
+
+
+class RateLimit(Component):
+    """Hold messages back, so that no more than so many, or so many bytes, pass in a time.
+
+    Inbox: ``inbox``, anything; with ``unit="bytes"``, what has a length. Outbox: ``outbox``, the same in
+    the same order. Nothing is dropped: who sends into it is held back when its inbox is full.
+
+    This is a token bucket. It holds ``burst`` tokens at first and at most, and ``rate`` of them come in
+    each ``per`` seconds; each message costs 1, or its length. A message passes when its tokens are there.
+    One that costs more than the bucket holds passes when the bucket is full, and the next one waits until
+    that is paid for. So in any time of *t* seconds at most ``burst + rate * t / per`` pass, and one such
+    large message.
+
+    Times are reckoned from the beginning of a busy period, never from one message to the next, so they are
+    exact.
+
+    Arguments:
+        rate: how many messages or bytes
+        per: in how many seconds
+        unit: ``"messages"`` or ``"bytes"``
+        burst: how much may pass at once after a pause; by default a single message, however long
+
+    Example:
+        >>> from kamaelia.flow import RateLimit
+        >>> from kamaelia.testing import drive
+        >>> with drive(RateLimit(2)) as limit:
+        ...     limit.send("a", "b", "c")
+        ...     first = limit.take_all()
+        ...     limit.advance(1)
+        ...     (first, limit.take_all())
+        (['a'], ['b', 'c'])
+    """
+
+    inbox = Inbox[Any]("messages")
+    outbox = Outbox[Any]("the same, not too many at a time")
+
+    def __init__(
+        self,
+        rate: float,
+        per: float = 1.0,
+        unit: Literal["messages", "bytes"] = "messages",
+        burst: float | None = None,
+    ) -> None:
+        if not (math.isfinite(rate) and rate > 0):
+            raise ValueError(f"RateLimit(rate={rate!r}): give how many {unit} may pass, more than 0")
+        if not (math.isfinite(per) and per > 0):
+            raise ValueError(f"RateLimit(per={per!r}): give the seconds in which they may pass, more than 0")
+        if unit not in ("messages", "bytes"):
+            raise ValueError(f"RateLimit(unit={unit!r}): say 'messages' or 'bytes'")
+        if burst is not None and not burst >= (1 if unit == "messages" else 0):
+            raise ValueError(f"RateLimit(burst={burst!r}): at least one message passes at a time")
+        self.rate = rate
+        self.per = per
+        self.unit = unit
+        self.burst = burst if burst is not None else (1 if unit == "messages" else 0)
+
+    async def main(self) -> None:
+        start = clock()  # when the bucket was full for the last time
+        spent = 0  # since then
+        async for message in self.inbox:
+            cost = self._cost(message)
+            if clock() > start + spent * self.per / self.rate + ROUNDING:
+                start, spent = (
+                    clock(),
+                    0,
+                )  # all that was spent has come back, and the bucket cannot get fuller
+            tokens_missing = (
+                spent + min(cost, self.burst) - self.burst
+            )  # in a bucket into which nothing has come
+            await self._wait_until(start + tokens_missing * self.per / self.rate)
+            spent += cost
+            await self.outbox.send(message)
+
+    def _cost(self, message: Any) -> int:
+        if self.unit == "messages":
+            return 1
+        try:
+            return len(message)
+        except TypeError:
+            raise TypeError(
+                f'{self.path}: RateLimit(unit="bytes") takes bytes, but got {shorten(message)}; '
+                'put Encode() before it, or say unit="messages"'
+            ) from None
+
+    async def _wait_until(self, when: float) -> None:
+        if (seconds := when - clock()) > ROUNDING:
+            await sleep(seconds)
+
+
+__all__ = ["RateLimit"]

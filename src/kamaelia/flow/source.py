@@ -1,0 +1,89 @@
+"""Messages from anything that can be iterated over."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Callable, Iterable
+from typing import Any, Literal
+
+from kamaelia.axon import Component, Inbox, Outbox
+from kamaelia.axon.errors import shorten
+
+Items = Iterable[Any] | AsyncIterable[Any]
+
+
+class Source(Component):
+    """Send the items of an iterable, one after the other, then end.
+
+    Outbox: ``outbox``, the items. There is no inbox.
+
+    An asynchronous iterable may wait for whatever it likes; that nobody listens any more the source then
+    notices at its next item. An exception that the iterable raises is a failure of the source.
+
+    Arguments:
+        items: an iterable, an asynchronous iterable, or a function that returns one. Where a source is a
+            pattern that is made anew for each visitor, a generator would be used up by the first of them:
+            give a list, or the generator function itself.
+        then: what comes after the last item. With ``"end"`` the source ends, and so its readers see the
+            end. With ``"stay"`` it keeps the line open until nobody listens any more, the system is
+            stopped, or everything else is at rest too: for a client that sends a request and waits for the
+            answer.
+
+    Example:
+        >>> from kamaelia import run
+        >>> from kamaelia.flow import Collect, Source
+        >>> run(Source(range(3)) | Collect())
+        [0, 1, 2]
+    """
+
+    inbox = None
+    outbox = Outbox[Any]("the items")
+
+    def __init__(self, items: Items | Callable[[], Items], then: Literal["end", "stay"] = "end") -> None:
+        if isinstance(items, (bytes, bytearray, memoryview)):
+            raise TypeError(
+                f"Source({shorten(items)}) would send the numbers of its bytes: write Source([{shorten(items)}])"
+            )
+        if not (isinstance(items, (Iterable, AsyncIterable)) or callable(items)):
+            raise TypeError(
+                f"Source({shorten(items)}): a {type(items).__name__} has no items; give a list of them"
+            )
+        if then not in ("end", "stay"):
+            raise ValueError(f"Source(then={then!r}): say 'end' or 'stay'")
+        self.items = items
+        self.then = then
+
+    async def main(self) -> None:
+        items = self.items() if callable(self.items) else self.items
+        if isinstance(items, AsyncIterable):
+            iterator: Any = aiter(items)
+            try:
+                async for item in iterator:
+                    await self.outbox.send(item)
+            finally:  # a generator may have something to clean up when the source ends before it does
+                if hasattr(iterator, "aclose"):
+                    await iterator.aclose()
+        else:
+            for item in items:
+                await self.outbox.send(item)
+        if self.then == "stay":
+            await self._stay()
+
+    async def _stay(self) -> None:
+        """Wait on an inbox that is held only from inside: a stop ends it, rest ends it, and rule 4 ends the
+        wait.
+
+        It is made only now. A source with an inbox would count as fed while it still sends its items,
+        and a stop cancels what nothing feeds.
+        """
+        process = self._axon
+        assert process.scheduler is not None
+        box: Inbox[Any] = Inbox("nothing comes here: it keeps the line open", held=True).attached(
+            process, "stay"
+        )
+        process.boxes["stay"] = box
+        box.queue.thread = process.scheduler.thread
+        box.settle()
+        await box.receive()
+
+
+__all__ = ["Source"]
