@@ -169,6 +169,11 @@ class DatagramTransport(transports._FlowControlMixin, asyncio.DatagramTransport)
             self.stack.forget_datagram_socket(self)
             self._loop.call_soon(self._protocol.connection_lost, None)
 
+    def cut_off(self) -> None:
+        """The program has ended: the kernel closes the socket, and nobody is told."""
+        self._closing = True
+        self.stack.forget_datagram_socket(self)
+
     def abort(self) -> None:
         """See asyncio."""
         self.close()

@@ -214,8 +214,10 @@ class Stack:
                 listener.close()
         for sockets in list(self._datagram_sockets.values()):
             for transport in list(sockets):
-                self.forget_datagram_socket(transport)
+                transport.cut_off()
         for end in list(self._ends):
+            if end.transport is not None:
+                end.transport.cut_off()
             end.close()
 
     def _free_port(self, kind: socket.SocketKind) -> int:

@@ -541,6 +541,11 @@ class StreamTransport(transports._FlowControlMixin, asyncio.Transport):
         """See asyncio."""
         self._force_close(None)
 
+    def cut_off(self) -> None:
+        """The program has ended: the kernel closes the socket, and nobody is told."""
+        self._closing = True
+        self._losses += 1
+
     def _fatal_error(self, error: BaseException, message: str) -> None:
         if not isinstance(error, OSError):
             self._loop.call_exception_handler(

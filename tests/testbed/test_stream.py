@@ -1,0 +1,368 @@
+"""Simulated TCP: exact times, losses, windows, and how connections end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from kamaelia import component, sleep
+from kamaelia.testbed import Network
+
+
+def between(client: Callable[..., Any], serve: Callable[..., Any] | None = None, **link: Any) -> Network:
+    """Return a network in which a client talks to a server, by asyncio's streams."""
+
+    @component
+    async def run_client(inbox: Any, outbox: Any) -> Any:
+        return await client()
+
+    @component
+    async def run_server(inbox: Any, outbox: Any) -> Any:
+        assert serve is not None
+        results = []
+        done = asyncio.Event()
+
+        async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            try:
+                results.append(await serve(reader, writer))
+            finally:
+                writer.close()
+                done.set()
+
+        async with await asyncio.start_server(accept, port=1500):
+            await done.wait()
+        return results
+
+    network = Network()
+    network.host("client").run(run_client())
+    network.host("server")
+    if serve is not None:
+        network.hosts["server"].run(run_server())
+    network.link("client", "server", **link)
+    return network
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def open_stream() -> Any:
+    return await asyncio.open_connection("server", 1500)
+
+
+async def until_end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Any:
+    data = await reader.read()
+    writer.close()
+    return len(data), now()
+
+
+def test_the_whole_trace_of_a_short_connection() -> None:
+    async def client() -> Any:
+        reader, writer = await open_stream()
+        writer.write(b"question")
+        answer = await reader.read()
+        writer.close()
+        return answer, now()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert await reader.read(100) == b"question"
+        writer.write(b"answer")
+
+    trace = between(client, serve, delay=0.5).simulate()
+    assert [str(event) for event in trace.events] == [
+        "0.000000 send    tcp syn client:49152 > server:1500 #1 40 B",
+        "0.000000 listen  tcp server:1500",
+        "0.500000 deliver tcp syn client:49152 > server:1500 #1 40 B",
+        "0.500000 send    tcp syn-ack server:1500 > client:49152 #2 40 B",
+        "1.000000 deliver tcp syn-ack server:1500 > client:49152 #2 40 B",
+        "1.000000 connect tcp client:49152 > server:1500",
+        "1.000000 send    tcp ack client:49152 > server:1500 #3 40 B",
+        "1.000000 send    tcp data client:49152 > server:1500 #4 48 B",
+        "1.500000 deliver tcp ack client:49152 > server:1500 #3 40 B",
+        "1.500000 accept  tcp server:1500 > client:49152",
+        "1.500000 deliver tcp data client:49152 > server:1500 #4 48 B",
+        "1.500000 send    tcp data server:1500 > client:49152 #5 46 B",
+        "1.500000 send    tcp fin server:1500 > client:49152 #6 40 B",
+        "2.000000 deliver tcp data server:1500 > client:49152 #5 46 B",
+        "2.000000 deliver tcp fin server:1500 > client:49152 #6 40 B",
+        "2.000000 send    tcp fin client:49152 > server:1500 #7 40 B",
+        "2.500000 deliver tcp fin client:49152 > server:1500 #7 40 B",
+    ][: len(trace.events)]
+    assert trace.results["client"] == (b"answer", 2.0)
+
+
+def test_a_refused_connection_takes_a_round_trip() -> None:
+    async def client() -> Any:
+        with pytest.raises(ConnectionRefusedError, match="refused by server:1500"):
+            await open_stream()
+        return now()
+
+    trace = between(client, delay=0.25).simulate()
+    assert trace.results["client"] == 0.5
+    assert [event.what for event in trace.events] == ["send", "deliver", "send", "deliver", "refuse"]
+
+
+def test_a_syn_that_is_always_lost_times_out_as_on_linux() -> None:
+    async def client() -> Any:
+        with pytest.raises(TimeoutError):
+            await open_stream()
+        return now()
+
+    trace = between(client, loss=1).simulate(seconds=200)
+    assert trace.results["client"] == 1 + 2 + 4 + 8 + 16 + 32
+    assert trace.events[-1].what == "expire"
+
+
+def test_a_connection_over_which_nothing_comes_through_is_given_up() -> None:
+    network = Network()
+
+    @component
+    async def client(inbox: Any, outbox: Any) -> Any:
+        reader, writer = await open_stream()
+        writer.write(b"x")
+        await sleep(1)
+        for channel in asyncio.get_running_loop().stack.simulation.channels:  # type: ignore[attr-defined]
+            channel.loss = 1.0
+        writer.write(b"y")
+        with pytest.raises(TimeoutError):
+            await reader.read()
+        writer.close()
+        with pytest.raises(TimeoutError):
+            await writer.wait_closed()
+
+    @component
+    async def server(inbox: Any, outbox: Any) -> None:
+        async with await asyncio.start_server(until_end, port=1500):
+            await sleep(2000)
+
+    network.host("client").run(client())
+    network.host("server").run(server())
+    network.link("client", "server")
+    events = network.simulate(seconds=2000).events
+    (expired,) = [event for event in events if event.what == "expire"]
+    assert expired.time == pytest.approx(1 + 0.2 * (2**10 - 1) + 5 * 120)
+
+
+def test_losses_cost_time_but_no_bytes() -> None:
+    sent = bytes(range(256)) * 1000
+
+    async def client() -> None:
+        _, writer = await open_stream()
+        writer.write(sent)
+        writer.close()
+        await writer.wait_closed()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Any:
+        return await reader.read(), now()
+
+    def arrived(loss: float) -> Any:
+        trace = between(client, serve, delay="50 ms", loss=loss).simulate(seed=2)
+        ((data, time),) = trace.results["server"]
+        assert data == sent
+        return time, [event.what for event in trace.events].count("resend")
+
+    # Four windows of 64 KiB, the last with what is left: 44 segments at a round trip, then the next.
+    assert arrived(0) == (pytest.approx(0.15 + 3 * 0.1), 0)
+    time, resent = arrived(0.1)
+    assert resent > 10
+    assert 1 < time < 10
+
+
+def test_one_loss_holds_up_all_that_follows() -> None:
+    async def client() -> None:
+        _, writer = await open_stream()
+        for number in range(100):
+            writer.write(b"%02d" % number)
+            await asyncio.sleep(0.01)
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Any:
+        arrivals = []
+        while data := await reader.read(1000):
+            arrivals.append((now(), data))
+        return arrivals
+
+    (arrivals,) = between(client, serve, delay=0.001, loss=0.02).simulate(seed=1).results["server"]
+    assert b"".join(data for _, data in arrivals) == b"".join(b"%02d" % number for number in range(100))
+    gap, burst = max((len(data), time) for time, data in arrivals)[::-1]
+    assert burst >= 2 * 20  # about 0.2 s of numbers came at once
+    assert gap > 0.2
+
+
+def test_the_window_bounds_what_is_under_way() -> None:
+    async def client() -> None:
+        _, writer = await open_stream()
+        writer.write(bytes(640 * 1024))
+        writer.close()
+        await writer.wait_closed()
+
+    trace = between(client, until_end, delay=0.5).simulate()
+    ((length, time),) = trace.results["server"]
+    assert length == 640 * 1024
+    assert time == pytest.approx(1.5 + 10)  # ten windows and a bit of 44 segments, one each round trip
+    under_way = most = 0
+    for event in trace.events:
+        if event.protocol == "tcp data":
+            under_way += (event.size - 40) * {"send": 1, "deliver": -1}[event.what]
+            most = max(most, under_way)
+    assert most == 44 * 1460
+
+
+def test_a_rate_bounds_the_speed() -> None:
+    async def client() -> None:
+        _, writer = await open_stream()
+        writer.write(bytes(1_000_000))
+        writer.close()
+        await writer.wait_closed()
+
+    ((length, time),) = between(client, until_end, rate="8 Mbit/s", delay="1 ms").simulate().results["server"]
+    assert length == 1_000_000
+    assert time == pytest.approx(1.0 * 1500 / 1460, rel=0.01)
+
+
+def test_a_receiver_that_does_not_read_stops_the_sender() -> None:
+    async def client() -> Any:
+        _, writer = await open_stream()
+        written = 0
+        try:
+            async with asyncio.timeout(10):
+                while True:
+                    writer.write(bytes(10_000))
+                    await writer.drain()
+                    written += 10_000
+        except TimeoutError:
+            pass
+        writer.transport.abort()
+        return written
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await sleep(20)
+
+    written = between(client, serve, delay="1 ms").simulate().results["client"]
+    # StreamReader takes 128 KiB and a segment, then the window is 64 KiB and the write buffer 64 KiB.
+    assert 230_000 < written < 270_000
+
+
+def test_connecting_can_be_cancelled() -> None:
+    async def client() -> Any:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.6):
+                await open_stream()
+        await sleep(5)
+        return now()
+
+    @component
+    async def never(inbox: Any, outbox: Any) -> None:
+        def accept() -> Any:
+            raise AssertionError("nobody has connected")
+
+        async with await asyncio.get_running_loop().create_server(accept, port=1500):
+            await sleep(5)
+
+    network = between(client, delay=0.5)
+    network.hosts["server"].run(never())
+    trace = network.simulate()
+    assert trace.results["client"] == 5.6
+    assert [f"{event.what} {event.protocol}" for event in trace.events if event.what in ("send", "accept")] == [
+        "send tcp syn",
+        "send tcp syn-ack",
+        "send tcp rst",
+    ]
+
+
+def test_a_host_that_has_ended_closes_its_connections_and_refuses_others() -> None:
+    @component
+    async def leaves(inbox: Any, outbox: Any) -> None:
+        await asyncio.start_server(lambda reader, writer: kept.append(writer), port=1500)
+        await sleep(2)
+
+    async def client() -> Any:
+        reader, writer = await open_stream()
+        assert await reader.read() == b""
+        ended = now()
+        with pytest.raises(ConnectionRefusedError):
+            await open_stream()
+        writer.close()
+        return ended
+
+    kept: list[Any] = []
+    network = between(client, delay=0.5)
+    network.hosts["server"].run(leaves())
+    assert network.simulate().results["client"] == 2.5
+
+
+def test_ports_and_addresses() -> None:
+    @component
+    async def look(inbox: Any, outbox: Any) -> Any:
+        loop = asyncio.get_running_loop()
+        server = await asyncio.start_server(lambda reader, writer: None, port=0)
+        _, writer = await asyncio.open_connection("localhost", server.sockets[0].getsockname()[1])
+        seen = [
+            server.sockets[0].getsockname(),
+            writer.get_extra_info("sockname"),
+            writer.get_extra_info("peername"),
+            await loop.getaddrinfo("there", 80, type=1),
+            await loop.getnameinfo(("10.0.0.2", 80)),
+        ]
+        writer.close()
+        server.close()
+        return seen
+
+    network = Network()
+    network.host("here").run(look())
+    network.host("there")
+    assert network.simulate().results["here"] == [
+        ("0.0.0.0", 49152),
+        ("127.0.0.1", 49153),
+        ("127.0.0.1", 49152),
+        [(2, 1, 6, "", ("10.0.0.2", 80))],
+        ("there", "80"),
+    ]
+
+
+def test_a_server_on_the_careful_default_address_is_reached_from_other_hosts() -> None:
+    @component
+    async def careful(inbox: Any, outbox: Any) -> None:
+        async with await asyncio.start_server(until_end, "127.0.0.1", 1500):
+            await sleep(5)
+
+    async def client() -> Any:
+        _, writer = await open_stream()
+        writer.close()
+        return writer.get_extra_info("peername")
+
+    network = between(client)
+    network.hosts["server"].run(careful())
+    assert network.simulate().results["client"] == ("10.0.0.2", 1500)
+
+
+def test_a_hundred_clients_are_served_alike() -> None:
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(1000):
+            writer.write(data)
+        writer.close()
+
+    @component
+    async def server(inbox: Any, outbox: Any) -> None:
+        async with await asyncio.start_server(echo, port=7) as listening:
+            await listening.serve_forever()
+
+    @component
+    async def client(inbox: Any, outbox: Any, number: int) -> Any:
+        reader, writer = await asyncio.open_connection("server", 7)
+        writer.write(b"I am %d" % number)
+        writer.write_eof()
+        answer = await reader.read()
+        writer.close()
+        return answer, asyncio.get_running_loop().time()
+
+    network = Network()
+    network.host("server").run(server())
+    for number in range(100):
+        network.host(f"client-{number}").run(client(number=number))
+        network.link("server", f"client-{number}", delay=0.25)
+    trace = network.simulate(seconds=10)
+    assert all(trace.results[f"client-{n}"] == (b"I am %d" % n, 1.0) for n in range(100))
