@@ -21,6 +21,7 @@ theory:
 `stream`      simulated TCP; `datagram` simulated UDP (`sockets`)
 `loop`        the event loop in front of all this
 `trace`       what a run has shown
+`loopback`    the same on real sockets of this machine (`hostrun`)
 ============  ==================================================================================
 
 Not modelled: IPv6, multicast and broadcast, congestion control, corruption and reordering of packets, the

@@ -9,6 +9,7 @@ from ..axon import Component, UsageError
 from ..axon.component import ComponentFunction
 from ..axon.errors import suggestion
 from . import units
+from .loopback import run_on_loopback
 from .simulation import Simulation
 from .trace import Trace
 
@@ -183,9 +184,19 @@ class Network:
 
         Raises `ComponentsFailed` when components failed; each failure names its host and path.
         """
-        if errors not in ("raise", "collect"):
-            raise UsageError(f"errors={errors!r}: there are 'raise' and 'collect'")
+        _check(errors)
         return Simulation(self, seed, grace).run(units.seconds(seconds, "seconds"), errors)
+
+    def loopback(
+        self, seconds: float | str = 60.0, *, seed: int | str = 0, grace: float = GRACE, errors: str = "raise"
+    ) -> Trace:
+        """Run the same components on real sockets and in real time, all in one event loop of this machine.
+
+        Every host's name means 127.0.0.1, so two hosts can't listen on the same port; links mean nothing.
+        Arguments and what is raised are those of `simulate`; the trace has results, and no events.
+        """
+        _check(errors)
+        return run_on_loopback(self, units.seconds(seconds, "seconds"), seed, grace, errors)
 
     def _find(self, host: Host | str) -> Host:
         name = host.name if isinstance(host, Host) else host
@@ -197,3 +208,8 @@ class Network:
 
     def __repr__(self) -> str:
         return f"<network of {len(self.hosts)} hosts and {len(self.links)} links>"
+
+
+def _check(errors: str) -> None:
+    if errors not in ("raise", "collect"):
+        raise UsageError(f"errors={errors!r}: there are 'raise' and 'collect'")

@@ -19,7 +19,8 @@ from asyncio import events
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..axon import Component, ComponentsFailed, GraceExceeded, System, VirtualClock, make, report
+from ..axon import GraceExceeded, VirtualClock
+from .hostrun import HostRun, judge
 from .stack import Stack, address_of
 from .trace import HostMetrics, LinkMetrics, Metrics, Trace
 from .wire import Channel
@@ -31,23 +32,6 @@ if TYPE_CHECKING:
     from .wire import Packet
 
 PATIENCE = 60.0  # virtual seconds that code has to end after it was cancelled
-
-
-class HostRun:
-    """What one host runs in one simulation."""
-
-    def __init__(self, stack: Stack, patterns: list[Any], seed: int | str, grace: float) -> None:
-        self.name = stack.name
-        self.stack = stack
-        self.has_left = False
-        self.system = System(stack.loop, seed=f"{seed}/{stack.name}", grace=grace, slow_step=0)
-        self.components: list[Component] = [make(pattern) for pattern in patterns]
-
-    @property
-    def result(self) -> Any:
-        """What its component returned; a list if there are several."""
-        results = [component._axon.result for component in self.components]
-        return results[0] if len(results) == 1 else results
 
 
 class Simulation:
@@ -158,9 +142,9 @@ class Simulation:
     def _start(self) -> None:
         for name, patterns in self._patterns.items():
             if patterns:
-                stack = self.stacks[name]
-                with _inside(stack.loop):
-                    run = HostRun(stack, patterns, self.seed, self._grace)
+                loop = self.stacks[name].loop
+                with _inside(loop):
+                    run = HostRun(name, loop, patterns, self.seed, self._grace)
                     self._runs.append(run)
                     self._running += 1
                     run.system.start(*run.components)
@@ -170,7 +154,7 @@ class Simulation:
         """Let things happen for some time, or until the components of all hosts have ended."""
         if self._running:
             self._time_is_over = False
-            loop = self._runs[0].stack.loop
+            loop = self.stacks[self._runs[0].name].loop
             timer = loop.call_at(self.clock.now + seconds, self._end_time, context=contextvars.Context())
             while self._running and not self._time_is_over:
                 self.clock.turn()
@@ -185,17 +169,18 @@ class Simulation:
         """Stop the systems that still run, as Ctrl-C would."""
         for run in self._runs:
             if not run.system.finished.done() and not run.system.stopping:
-                with _inside(run.stack.loop):
+                with _inside(self.stacks[run.name].loop):
                     run.system.stop()
         self._drive(self._grace + PATIENCE)
 
     def _leave(self, run: HostRun, _: object) -> None:
         """A host's components have ended: end its program, as `asyncio.run` and the kernel do."""
-        run.stack.loop.create_task(self._end_program(run))
+        self.stacks[run.name].loop.create_task(self._end_program(run))
 
     async def _end_program(self, run: HostRun) -> None:
-        await run.stack.loop.end_tasks()
-        run.stack.exit()
+        stack = self.stacks[run.name]
+        await stack.loop.end_tasks()
+        stack.exit()
         run.has_left = True
         self._running -= 1
 
@@ -203,7 +188,7 @@ class Simulation:
         """Something has gone wrong here: end the systems at once, if they let us."""
         for run in self._runs:
             if not run.system.finished.done():
-                with _inside(run.stack.loop):
+                with _inside(self.stacks[run.name].loop):
                     run.system.cancel()
         self.clock.settle()
 
@@ -231,26 +216,14 @@ class Simulation:
     # -- what came of it --------------------------------------------------------------------------
 
     def _outcome(self, seconds: float, errors: str) -> Trace:
-        failed: dict[str, Exception] = {}
         for run in self._runs:
-            try:
-                if not run.has_left:
-                    raise GraceExceeded(
-                        f"{run.name}: something here was cancelled and has not ended {PATIENCE:g} s later; "
-                        "let Cancelled through"
-                    )
-                run.system.outcome()
-            except Exception as error:
-                failed[run.name] = error
-        if failed and errors == "raise":
-            raise _one_error(failed, f"run it again with simulate(seconds={seconds:g}, seed={self.seed!r})")
-        report.warn_about_discarded(
-            {
-                f"{run.name}/{path}": count
-                for run in self._runs
-                for path, count in run.system.discarded.items()
-            }
-        )
+            if not run.has_left:
+                run.error = GraceExceeded(
+                    f"{run.name}: something here was cancelled and has not ended {PATIENCE:g} s later; "
+                    "let Cancelled through"
+                )
+        hint = f"run it again with simulate(seconds={seconds:g}, seed={self.seed!r})"
+        failed = judge(self._runs, errors, hint)
         return Trace(
             seed=self.seed,
             rows=self.rows,
@@ -280,18 +253,3 @@ def _inside(loop: HostLoop) -> Iterator[None]:
         yield
     finally:
         events._set_running_loop(before)
-
-
-def _one_error(failed: dict[str, Exception], hint: str) -> ComponentsFailed:
-    """Make one error of those of several hosts; each gets a note with the host and the path."""
-    leaves: list[Exception] = []
-    paths: list[str] = []
-    for host, error in failed.items():
-        for leaf in error.exceptions if isinstance(error, ComponentsFailed) else [error]:
-            notes = [note for note in getattr(leaf, "__notes__", ()) if note.startswith("in ")]
-            path = f"{host}/{notes[-1].removeprefix('in ')}" if notes else host
-            leaf.add_note(f"in {path}")
-            leaves.append(leaf)
-            paths.append(path)
-    shown = ", ".join(paths[:5]) + (f" and {len(paths) - 5} more" if len(paths) > 5 else "")
-    return ComponentsFailed(f"{len(paths)} component(s) failed: {shown} ({hint})", leaves)

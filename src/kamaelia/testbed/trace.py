@@ -109,7 +109,7 @@ class Metrics:
 
 
 class Trace:
-    """What came of one run of a network. Made by `Network.simulate`."""
+    """What came of one run of a network. Made by `Network.simulate` and `Network.loopback`."""
 
     def __init__(
         self,
