@@ -130,8 +130,8 @@ class LineDecoder:
         except UnicodeDecodeError as error:
             if self.errors == "strict":
                 raise RemoteProtocolError(
-                    f"a line is not {self.encoding}: {error.reason} at byte {error.start} of {shorten(line)}. "
-                    "Take such lines all the same with Lines(errors='replace')"
+                    f"a line is not {self.encoding}: {error.reason} at byte {error.start} of "
+                    f"{shorten(line)}. Take such lines all the same with Lines(errors='replace')"
                 ) from error
             self.replaced += 1
             return self._decode_with(self.errors, line, final)

@@ -41,11 +41,12 @@ class Source(Component):
     def __init__(self, items: Items | Callable[[], Items], then: Literal["end", "stay"] = "end") -> None:
         if isinstance(items, (bytes, bytearray, memoryview)):
             raise TypeError(
-                f"Source({shorten(items)}) would send the numbers of its bytes: write Source([{shorten(items)}])"
+                f"Source({shorten(items)}) would send the numbers of its bytes: "
+                f"write Source([{shorten(items)}])"
             )
         if not (isinstance(items, (Iterable, AsyncIterable)) or callable(items)):
             raise TypeError(
-                f"Source({shorten(items)}): a {type(items).__name__} has no items; give a list of them"
+                f"Source({shorten(items)}): {type(items).__name__} has no items; give a list of them"
             )
         if then not in ("end", "stay"):
             raise ValueError(f"Source(then={then!r}): say 'end' or 'stay'")

@@ -1,0 +1,173 @@
+"""Interval and RateLimit: exact in virtual time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kamaelia.axon import Component, VirtualLoop, clock, run
+from kamaelia.flow import Collect, Interval, RateLimit, Take
+from kamaelia.testing import Driver, drive
+
+
+def trace(driver: Driver[Any], until: float) -> list[tuple[float, Any]]:
+    """Return when which message comes, exactly."""
+    found = [(driver.time, message) for message in driver.take_all()]
+    while (when := driver._clock.next_time()) is not None and when <= until:
+        driver.advance(when - driver.time)
+        found += [(driver.time, message) for message in driver.take_all()]
+    return found
+
+
+# --- Interval -------------------------------------------------------------------------------------
+
+
+def test_interval_counts_from_zero_at_once() -> None:
+    with drive(Interval(2.5)) as interval:
+        assert trace(interval, 10) == [(0, 0), (2.5, 1), (5, 2), (7.5, 3), (10, 4)]
+
+
+def test_interval_repeats_a_message() -> None:
+    with drive(Interval(10, message="tick")) as interval:
+        assert trace(interval, 20) == [(0, "tick"), (10, "tick"), (20, "tick")]
+
+
+def test_interval_does_not_drift() -> None:
+    with drive(Interval(0.1)) as interval:
+        times = [when for when, _ in trace(interval, 1000)]
+    assert times == pytest.approx([number * 0.1 for number in range(10_001)], rel=0, abs=1e-9)
+
+
+def test_interval_leaves_out_what_slow_readers_make_it_miss() -> None:
+    with drive(Interval(1), sizes={"outbox": 1}) as interval:
+        interval.advance(3.5)
+        assert interval.take() == 0
+        interval.expect_nothing()
+        interval.advance(0.5)
+        assert (interval.time, interval.take()) == (4.0, 4)
+
+
+def test_interval_ends_when_nobody_listens_even_between_two_messages() -> None:
+    assert run(Interval(3600) | Take(1) | Collect(), loop_factory=VirtualLoop) == [0]
+    with drive(Interval(3600)) as interval:
+        interval.leave()
+        assert (interval.outcome, interval.time) == ("ended", 0)
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf")])
+def test_interval_refuses_what_is_no_time(seconds: float) -> None:
+    with pytest.raises(ValueError, match="more than 0"):
+        Interval(seconds)
+
+
+# --- RateLimit ------------------------------------------------------------------------------------
+
+
+def test_one_message_at_a_time() -> None:
+    with drive(RateLimit(4)) as limit:
+        limit.send(*"abcd")
+        assert trace(limit, 10) == [(0, "a"), (0.25, "b"), (0.5, "c"), (0.75, "d")]
+        limit.advance(10 - limit.time)  # a pause saves up no more than one message
+        limit.send(*"ef")
+        assert trace(limit, 20) == [(10, "e"), (10.25, "f")]
+
+
+def test_a_burst_after_a_pause() -> None:
+    with drive(RateLimit(60, per=60, burst=3)) as limit:
+        limit.send(*"abcde")
+        assert trace(limit, 10) == [(0, "a"), (0, "b"), (0, "c"), (1, "d"), (2, "e")]
+        limit.advance(3.5 - limit.time)  # one and a half messages saved up
+        limit.send(*"fg")
+        assert trace(limit, 10) == [(3.5, "f"), (4, "g")]
+
+
+def test_bytes_wait_until_what_came_before_is_paid_for() -> None:
+    with drive(RateLimit(1000, unit="bytes")) as limit:
+        limit.send(b"x" * 500, b"y" * 2000, b"z")
+        assert [(when, len(data)) for when, data in trace(limit, 10)] == [(0, 500), (0.5, 2000), (2.5, 1)]
+
+
+def test_bytes_with_a_burst() -> None:
+    with drive(RateLimit(1000, unit="bytes", burst=1000)) as limit:
+        limit.send(b"x" * 600, b"y" * 400, b"z" * 5000, b"w" * 100)
+        # The third costs more than the bucket holds, so it passes when the bucket is full, and leaves a
+        # debt of 4000.
+        assert [(when, len(data)) for when, data in trace(limit, 10)] == [
+            (0, 600),
+            (0, 400),
+            (1, 5000),
+            (5.1, 100),
+        ]
+
+
+def test_what_has_no_length_is_refused() -> None:
+    with drive(RateLimit(1, unit="bytes")) as limit:
+        limit.send(7)
+        assert str(limit.error) == (
+            'RateLimit: RateLimit(unit="bytes") takes bytes, but got 7; put Encode() before it, or say unit="messages"'
+        )
+
+
+@pytest.mark.parametrize(
+    "options", [{"rate": 0}, {"rate": 1, "per": 0}, {"rate": 1, "burst": 0}, {"rate": 1, "unit": "bits"}]
+)
+def test_rate_limit_refuses_what_is_no_rate(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="RateLimit"):
+        RateLimit(**options)
+
+
+def test_rate_limit_does_not_drift() -> None:
+    class Times(Component):
+        async def main(self) -> list[float]:
+            return [clock() async for _ in self.inbox]
+
+    from kamaelia.flow import Source
+
+    times = run(Source(range(10_000)) | RateLimit(30) | Times(), loop_factory=VirtualLoop)
+    assert times == pytest.approx([number / 30 for number in range(10_000)], rel=0, abs=1e-8)
+
+
+def allowed_times(arrivals: Sequence[tuple[float, int]], rate: float, burst: float) -> list[float]:
+    """Say when messages pass a token bucket, told in the simplest way: token by token."""
+    times: list[float] = []
+    now, tokens = 0.0, float(burst)
+    for when, cost in arrivals:
+        if when > now:
+            tokens = min(burst, tokens + (when - now) * rate)
+            now = when
+        missing = min(cost, burst) - tokens
+        if missing > 0:
+            now += missing / rate
+            tokens += missing
+        tokens -= cost
+        times.append(now)
+    return times
+
+
+@given(
+    gaps=st.lists(st.tuples(st.integers(0, 20), st.integers(0, 50)), min_size=1, max_size=30),
+    rate=st.integers(1, 40),
+    burst=st.integers(0, 60),
+)
+def test_bytes_pass_exactly_when_a_token_bucket_lets_them(
+    gaps: list[tuple[int, int]], rate: int, burst: int
+) -> None:
+    arrivals: list[tuple[float, int]] = []
+    when = 0.0
+    for gap, cost in gaps:
+        when += gap / 4
+        arrivals.append((when, cost))
+    with drive(RateLimit(rate, unit="bytes", burst=burst)) as limit:
+        passed: list[tuple[float, Any]] = []
+        for when, cost in arrivals:
+            passed += trace(limit, when)
+            limit.advance(max(0, when - limit.time))
+            limit.send(b"x" * cost)
+        passed += trace(limit, 1e9)
+    assert [len(data) for _, data in passed] == [cost for _, cost in arrivals]
+    expected = allowed_times(arrivals, rate, burst)
+    assert [when for when, _ in passed] == pytest.approx(expected, abs=1e-6)
