@@ -146,7 +146,7 @@ class Connection(Component):
 
 
 def check_protocol(protocol: Component, where: str) -> None:
-    """Raise `LinkError` for a component that can't serve a peer because it takes or sends what is not bytes."""
+    """Raise `LinkError` for a component that can't serve a peer: it takes or sends what is not bytes."""
     boxes = protocol.boxes
     if "inbox" not in boxes and "outbox" not in boxes:
         raise LinkError(f"{where}: {protocol!r} has neither inbox nor outbox, so it cannot talk to a peer")

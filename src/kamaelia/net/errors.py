@@ -28,14 +28,16 @@ def why_not_listening(error: OSError, address: str) -> str:
     """Say why an address could not be had, and what to do.
 
     >>> why_not_listening(OSError(errno.EADDRINUSE, "in use"), "127.0.0.1:1500")
-    'another program listens on 127.0.0.1:1500: stop it or choose another port=... (0 for any free one)'
+    'another program listens on 127.0.0.1:1500: stop it or choose another port=... (0 for a free one)'
     """
     if error.errno == errno.EADDRINUSE:
-        return f"another program listens on {address}: stop it or choose another port=... (0 for any free one)"
+        return f"another program listens on {address}: stop it or choose another port=... (0 for a free one)"
     if error.errno in (errno.EACCES, errno.EPERM):
         return f"this user may not listen on {address}: choose a port above 1023"
     if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
-        return f'this machine has no address {address}: choose host="127.0.0.1" (this machine only) or None (all)'
+        return (
+            f'this machine has no address {address}: choose host="127.0.0.1" (for itself only) or None (any)'
+        )
     return f"it cannot listen on {address}: {error}"
 
 
@@ -43,12 +45,12 @@ def why_not_connected(error: OSError, address: str) -> str:
     """Say why a server was not reached, and what to do.
 
     >>> why_not_connected(ConnectionRefusedError(errno.ECONNREFUSED, "refused"), "example.org:1500")
-    'nothing listens on example.org:1500: start the server or check the port; reconnect=True waits for it'
+    'nothing listens on example.org:1500: start it or check the port; reconnect=True waits for it'
     """
     if isinstance(error, socket.gaierror):
         return f"the name in {address} is not known: check how it is spelt ({error.strerror})"
     if isinstance(error, TimeoutError):
         return f"{address} does not answer: check the address, and whether a firewall is between ({error})"
     if isinstance(error, ConnectionRefusedError) or "refused" in str(error).lower():
-        return f"nothing listens on {address}: start the server or check the port; reconnect=True waits for it"
+        return f"nothing listens on {address}: start it or check the port; reconnect=True waits for it"
     return f"there is no way to {address}: {error}"

@@ -41,6 +41,7 @@ from kamaelia.axon.errors import shorten
 from kamaelia.axon.here import here
 from kamaelia.axon.queue import Wait
 
+STALL_CHECKS = 4  # looks per stall time-out whether the peer has taken anything
 CHUNK = 64 * 1024  # bytes: what one message of a stream is expected to be at most
 
 
@@ -97,7 +98,7 @@ class Stream(asyncio.Protocol):
         idle_timeout: seconds without a byte in either direction after which the connection is broken; None
             for never
         stall_timeout: seconds for which the peer may take nothing of what is written, then the connection is
-            broken (at the latest after twice as long); None for ever
+            broken (at the latest a quarter later); None for ever
         half_close: the peer's end of stream leaves our half open; otherwise it ends the connection
     """
 
@@ -135,10 +136,14 @@ class Stream(asyncio.Protocol):
         self._sink: Sink | None = None
         self._on_deaf: Callable[[Exception | None], object] | None = None
         self._on_lost: Callable[[], object] | None = None
+        self._started = False  # somebody reads
+        self._early: list[bytes] = []  # what came before
+        self._unwanted = False  # `stop_reading` has been called
         self._reading = False  # as far as we are concerned
         self._writable = True  # the transport has room
         self._pauses = 0  # how often it had none
-        self._stalled_at: tuple[int, int] = (0, 0)  # in which pause, with how much in the transport
+        self._stall_seen = (0, 0)  # in which pause, and how much was in the transport
+        self._stalled_since = 0.0  # when that was first seen
         self._stall_timer: asyncio.TimerHandle | None = None
         self._idle_timer: asyncio.TimerHandle | None = None
         self._active = 0.0  # when the last byte moved
@@ -171,12 +176,21 @@ class Stream(asyncio.Protocol):
             on_deaf: called once when nothing more will go there, with the failure if it is one
             on_lost: called once when the connection is over
         """
-        self._sink, self._on_deaf, self._on_lost = sink, on_deaf, on_lost
+        self._started = True
+        self._sink = sink
+        early, self._early = self._early, []
+        for data in early:
+            self._give(data)
+        if self.deaf:
+            on_deaf(self.failure)
+        else:
+            self._on_deaf = on_deaf
         if self.lost:
-            self._become_deaf(self.failure)
             on_lost()
-            return
-        self._read_on()
+        else:
+            self._on_lost = on_lost
+        if not self.deaf and not (sink is not None and sink.full):
+            self._read_on()
 
     def write(self, data: bytes) -> None:
         """Hand bytes to the transport; then, unless `writable`, `flush` before the next."""
@@ -214,7 +228,9 @@ class Stream(asyncio.Protocol):
         ``outgoing`` has failed.
         """
         async for box, message in select(outgoing, news, until=outgoing):
-            if self.lost:
+            if self.lost or self.transport.is_closing():
+                while not self.lost:  # the loop is about to say so
+                    await self.changed
                 return message if box is outgoing else None
             if box is outgoing:
                 self.write(message)
@@ -258,6 +274,7 @@ class Stream(asyncio.Protocol):
     def stop_reading(self) -> None:
         """Take nothing more from the peer."""
         if not self.deaf:
+            self._unwanted = True
             self._become_deaf(None)
             self._read_no_more()
 
@@ -276,7 +293,7 @@ class Stream(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._active = self._loop.time()
         transport.set_write_buffer_limits(high=0)
-        transport.pause_reading()  # until somebody is there to read
+        transport.pause_reading()  # until somebody is there to read; uvloop begins to read all the same
         if self.idle_timeout is not None:
             self._watch_idle(self.idle_timeout)
         if self._on_made is not None:
@@ -287,14 +304,11 @@ class Stream(asyncio.Protocol):
         """See asyncio."""
         self._active = self._loop.time()
         self.bytes_in += len(data)
-        sink = self._sink
-        if self.deaf or sink is None or sink.lost:
-            self.unread += len(data)
-            return
-        sink.send(data)
-        if sink.full:
-            self._read_no_more()
-            sink.when_ready(self._read_on)
+        if self._started:
+            self._give(data)
+        else:
+            self._early.append(data)
+            self.transport.pause_reading()
 
     def eof_received(self) -> bool:
         """See asyncio; True keeps our half open."""
@@ -332,6 +346,16 @@ class Stream(asyncio.Protocol):
 
     # -- machinery --------------------------------------------------------------------------------
 
+    def _give(self, data: bytes) -> None:
+        sink = self._sink
+        if sink is None or sink.lost or self._unwanted:
+            self.unread += len(data)
+            return
+        sink.send(data)
+        if sink.full:
+            self._read_no_more()
+            sink.when_ready(self._read_on)
+
     def _become_deaf(self, failure: Exception | None) -> None:
         self.deaf = True
         if self._on_deaf is not None:
@@ -363,17 +387,19 @@ class Stream(asyncio.Protocol):
         self._idle_timer = self._loop.call_later(delay, self._check_idle, context=self._context)
 
     def _watch_stall(self, stall_timeout: float) -> None:
-        self._stalled_at = (self._pauses, self.transport.get_write_buffer_size())
         self._stall_timer = self._loop.call_later(
-            stall_timeout, self._check_stall, stall_timeout, context=self._context
+            stall_timeout / STALL_CHECKS, self._check_stall, stall_timeout, context=self._context
         )
 
     def _check_stall(self, stall_timeout: float) -> None:
         self._stall_timer = None
         if self._writable or self.lost:
             return
-        now = (self._pauses, self.transport.get_write_buffer_size())
-        if now == self._stalled_at:
+        now = self._loop.time()
+        seen = (self._pauses, self.transport.get_write_buffer_size())
+        if seen != self._stall_seen:
+            self._stall_seen, self._stalled_since = seen, now
+        if now - self._stalled_since >= stall_timeout:
             error = TimeoutError(f"the peer has taken nothing of what was written for {stall_timeout:g} s")
             self.break_off(error, "stalled")
         else:

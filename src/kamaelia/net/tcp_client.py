@@ -91,7 +91,7 @@ class TCPClient(Component):
         idle_timeout: seconds without a byte in either direction after which the connection is broken; None
             for never
         stall_timeout: seconds for which the server may take nothing of what is sent, then the connection is
-            broken (at the latest after twice as long); None for ever
+            broken (at the latest a quarter later); None for ever
         linger: seconds to wait for the server's end of stream once nobody reads what it sends
 
     Raises `CannotConnect` (nobody listens, the name is unknown, no answer) and `ConnectionLost`. Messages
@@ -99,12 +99,11 @@ class TCPClient(Component):
 
     Example:
         >>> from kamaelia import background, run
-        >>> from kamaelia.flow import Collect, Source
+        >>> from kamaelia.flow import Collect, Map, Source
         >>> from kamaelia.net import TCPClient, TCPServer
-        >>> from kamaelia.protocol import Echo
-        >>> with background(TCPServer(Echo, port=0, quiet=True)) as server:
+        >>> with background(TCPServer(Map(bytes.upper), port=0, quiet=True)) as server:
         ...     run(Source([b"anybody there?"]) | TCPClient(*server.receive("listening")) | Collect())
-        [b'anybody there?']
+        [b'ANYBODY THERE?']
     """
 
     inbox = Inbox[bytes]("bytes for the server", size="192 KiB")  # one message more may be in the transport
@@ -178,7 +177,7 @@ class TCPClient(Component):
         attempt.add_done_callback(lambda _: stream.changed.set())
         try:
             # A signal and not the task is awaited: so a stop, and a reader that goes, end this wait too.
-            while not attempt.done() and not self._stopped:
+            while not attempt.done() and not (self._stopped and self._nothing_to_send()):
                 await stream.changed
         finally:
             if not attempt.done():
@@ -198,6 +197,9 @@ class TCPClient(Component):
         refused = CannotConnect(text)
         refused.__cause__ = error
         return refused
+
+    def _nothing_to_send(self) -> bool:
+        return self._in_hand is None and not self.inbox.statistics().waiting
 
     async def _attempt(self, stream: Stream) -> None:
         limit = self._connect_timeout
@@ -295,5 +297,3 @@ class TCPClient(Component):
             stall_timeout=self._stall_timeout,
             half_close=self._policy is None,
         )
-
-

@@ -66,8 +66,8 @@ class TCPServer(Component):
     =================  ===============  ===================================================================
     ``limit``          1000             connections at a time; those beyond are closed at once, and counted
     ``idle_timeout``   300 s            no byte in either direction; None for never
-    ``stall_timeout``  60 s             the peer takes nothing of what is sent; None for never. It is noticed
-                                        after twice as long at the latest
+    ``stall_timeout``  60 s             the peer takes nothing of what is sent; None for never. Noticed at the
+                                        latest a quarter later
     ``linger``         1 s              waiting for the peer's end once nobody reads what it sends
     ``size``           256 KiB          bytes that wait for the component, and for the peer; each may be
                                         exceeded by one message. (A component whose inbox declares a ``size``
@@ -88,13 +88,12 @@ class TCPServer(Component):
 
     Example:
         >>> from kamaelia import background, run
-        >>> from kamaelia.flow import Collect, Source
+        >>> from kamaelia.flow import Collect, Map, Source
         >>> from kamaelia.net import TCPClient, TCPServer
-        >>> from kamaelia.protocol import Echo
-        >>> with background(TCPServer(Echo, port=0, quiet=True)) as server:
+        >>> with background(TCPServer(Map(bytes.upper), port=0, quiet=True)) as server:
         ...     host, port = server.receive("listening")
         ...     run(Source([b"hello"]) | TCPClient(host, port) | Collect())
-        [b'hello']
+        [b'HELLO']
     """
 
     inbox = None
@@ -134,7 +133,9 @@ class TCPServer(Component):
         self._isolated = on_failure == "isolate"
         self._quiet = quiet
         self.address: tuple[str, int] | None = None
-        """Host and port that the server listens on; None until it does."""
+        """Host and port that the server listens on (the first in order, of several); None until it does."""
+        self.addresses: list[tuple[str, int]] = []
+        """All of them."""
         self._arrivals = self.accepted.hold(outside=True)
         self._streams: set[Stream] = set()  # those that are open
         self._waiting: set[Stream] = set()  # those of them that are not served yet
@@ -155,7 +156,8 @@ class TCPServer(Component):
         if self._arrivals.released:
             return  # the system was stopped before it had begun
         server = await self._listen()
-        address = self.address = server.sockets[0].getsockname()[:2]
+        self.addresses = sorted(socket.getsockname()[:2] for socket in server.sockets)
+        address = self.address = self.addresses[0]
         try:
             # A stop releases the hold: at that instant, nothing more is accepted.
             self._arrivals.on_release = server.close

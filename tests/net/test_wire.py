@@ -1,0 +1,517 @@
+"""Streams over a wire in memory and in virtual time: what has to be exact to the byte and to the second."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+from typing import Any
+
+import pytest
+
+from kamaelia import Component, Inbox, clock, component, run, sleep
+from kamaelia.axon import ComponentsFailed, GraceExceeded, SourceFailed
+from kamaelia.net import CannotConnect, ConnectionLost, Reconnect, TCPClient, TCPServer
+
+from .parts import DeafRoom, Echo, gather, source
+from .wire import CHUNK, Listener, Wire
+
+HERE = ("127.0.0.1", 1500)
+
+
+def over(wire: Wire, *parts: Any, **options: Any) -> Any:
+    """Run components side by side on a wire; nothing may be left of any connection."""
+    results = run(*parts, loop_factory=lambda: wire, **options)
+    assert not wire.open and not wire.listeners
+    return results
+
+
+def server(protocol: Any, **options: Any) -> TCPServer:
+    return TCPServer(protocol, **{"port": 1500, "quiet": True, **options})
+
+
+class Then(Component):
+    """Does something at a time, given as seconds and a function of the system."""
+
+    def __init__(self, *deeds: tuple[float, Any]) -> None:
+        self.deeds = deeds
+
+    async def main(self):
+        for at, deed in self.deeds:
+            await sleep(at - clock())
+            deed(self.system)
+
+
+def stop_at(seconds: float) -> Then:
+    return Then((seconds, lambda system: system.stop()))
+
+
+class Log(Component):
+    """Notes what it receives and how that ended, with the time; sends what it is told to."""
+
+    def __init__(self, log: Any, *say: bytes) -> None:
+        self.log, self.say = log, say
+
+    async def main(self):
+        try:
+            for data in self.say:
+                await self.outbox.send(data)
+            async for data in self.inbox:
+                self.log.append((clock(), data))
+        except BaseException as error:
+            self.log.append((clock(), type(error), type(error.__cause__), str(error.__cause__ or error)))
+            raise
+        self.log.append((clock(), "end"))
+
+
+def new_log() -> collections.deque[Any]:
+    return collections.deque()
+
+
+# --- both ways, from component to component -------------------------------------------------------
+
+
+@pytest.mark.parametrize("capacity", [1, 1000, CHUNK, 10 * CHUNK])
+def test_every_byte_comes_back_whatever_the_size_of_the_wire(capacity):
+    data = bytes(range(256)) * (4 if capacity == 1 else 3000)
+    serving, client = server(Echo), TCPClient(*HERE)
+    chunks = [data[start : start + 777] for start in range(0, len(data), 777)]
+    results = over(Wire(capacity), serving, source(chunks) | client | gather, stop_at(5))
+    assert results[1] == data
+    assert serving.statistics().bytes_in == serving.statistics().bytes_out == len(data)
+
+
+def test_each_half_ends_by_itself():
+    log = new_log()
+
+    @component
+    async def afterwards(inbox, outbox):
+        async for data in inbox:
+            log.append(("server got", data))
+        log.append(("server heard the end", clock() >= 10))
+        await sleep(10)
+        await outbox.send(b"and another thing")
+
+    @component
+    async def ask(inbox, outbox):
+        await outbox.send(b"question")
+        await sleep(10)
+
+    results = over(Wire(), server(afterwards), ask() | TCPClient(*HERE) | gather, stop_at(100))
+    assert list(log) == [("server got", b"question"), ("server heard the end", True)]
+    assert results[1] == b"and another thing"
+
+
+def test_a_server_that_has_nothing_more_to_say_still_listens():
+    log = new_log()
+
+    class Greeter(Component):
+        async def main(self):
+            await self.outbox.send(b"hello")
+            self.outbox.close()
+            async for data in self.inbox:
+                log.append(data)
+
+    @component
+    async def talk(inbox, outbox):
+        for number in range(3):
+            await sleep(10)
+            await outbox.send(b"%d" % number)
+
+    results = over(Wire(), server(Greeter), talk() | TCPClient(*HERE) | gather, stop_at(100))
+    assert results[1] == b"hello"
+    assert list(log) == [b"0", b"1", b"2"]
+
+
+def test_a_client_that_nobody_listens_to_ends_and_so_does_its_visit():
+    @component
+    async def one(inbox, outbox):
+        return await inbox.receive()
+
+    @component
+    async def chatter(inbox, outbox):
+        while True:
+            await outbox.send(b"bla")
+            await sleep(1)
+
+    serving = server(chatter)
+    still_open = new_log()
+    look = Then((5, lambda _: still_open.append(serving.statistics().open)))
+    results = over(Wire(), serving, source(then="stay") | TCPClient(*HERE) | one(), look, stop_at(6))
+    assert results[1] == b"bla"
+    assert list(still_open) == [0]
+
+
+# --- limits of time -------------------------------------------------------------------------------
+
+
+def test_an_idle_connection_is_broken():
+    log = new_log()
+    serving = server(Log(log), idle_timeout=300)
+
+    @component
+    async def now_and_then(inbox, outbox):
+        for _ in range(3):
+            await outbox.send(b"x")
+            await sleep(200)
+        await sleep(10_000)
+
+    over(Wire(), serving, now_and_then() | TCPClient(*HERE) | gather, stop_at(800))
+    assert [entry[1] for entry in log] == [b"x", b"x", b"x", SourceFailed]
+    when, _, cause, text = log[-1]
+    assert when == pytest.approx(700, abs=0.1)
+    assert (cause, text) == (TimeoutError, "no byte has moved in either direction for 300 s")
+    assert (serving.statistics().idle, serving.statistics().open) == (1, 0)
+
+
+def test_a_connection_that_breaks_is_a_failure_of_the_client():
+    wire = Wire()
+
+    def cut(system: Any) -> None:
+        for transport in list(wire.open):
+            transport.reset()
+
+    client = TCPClient(*HERE)
+    error = failure_of(
+        server(Echo), source([b"abc"], then="stay") | client | gather, Then((5, cut)), wire=wire
+    )
+    assert isinstance(error, ConnectionLost) and isinstance(error.__cause__, ConnectionResetError)
+    assert str(error) == (
+        "Pipeline/TCPClient: the connection to 127.0.0.1:1500 broke ([Errno 104] Connection reset by peer) "
+        "after 3 bytes received and 3 sent, the last of which may not have arrived. reconnect=True connects again"
+    )
+    assert (client.statistics().lost, client.statistics().connected) == (1, False)
+
+
+def test_without_idle_timeout_a_silent_connection_stays():
+    serving = server(Echo, idle_timeout=None)
+    over(Wire(), serving, source([b"x"], then="stay") | TCPClient(*HERE) | gather, stop_at(1e6))
+    assert (serving.statistics().idle, serving.statistics().accepted) == (0, 1)
+
+
+class Numb(Component):
+    """Never takes anything out of its inbox."""
+
+    inbox = Inbox[bytes]("bytes", size="64 KiB")
+
+    async def main(self):
+        await sleep(1e9)
+
+
+def test_a_peer_that_takes_nothing_is_left():
+    log = new_log()
+
+    class Talker(Component):
+        async def main(self):
+            try:
+                for number in range(1000):
+                    await self.outbox.send(bytes(CHUNK))
+                    log.append(number)
+            finally:
+                log.append(clock())
+
+    serving = server(Talker, stall_timeout=60, idle_timeout=None)
+    client = TCPClient(*HERE) | Numb()
+    over(Wire(), serving, client, Then((100, lambda _: client.children[-1].cancel())), stop_at(200))
+    assert 60 <= log[-1] <= 75.1  # it is noticed at the latest a quarter later
+    assert (serving.statistics().stalled, serving.statistics().idle, serving.statistics().open) == (1, 0, 0)
+
+
+def test_a_peer_that_takes_a_little_is_not_left():
+    class Slow(Component):
+        inbox = Inbox[bytes]("bytes", size="64 KiB")
+
+        async def main(self):
+            total = 0
+            async for data in self.inbox:
+                total += len(data)
+                await sleep(50)
+            return total
+
+    serving = server(source([bytes(CHUNK)] * 30), stall_timeout=60, idle_timeout=None)
+    results = over(Wire(), serving, TCPClient(*HERE) | Slow(), stop_at(1e5))
+    assert results[1] == 30 * CHUNK
+    assert serving.statistics().stalled == 0
+
+
+# --- how much waits where -------------------------------------------------------------------------
+
+
+def test_a_slow_peer_has_at_most_the_size_and_one_chunk_waiting():
+    sent = new_log()
+    wire = Wire()
+
+    class Flood(Component):
+        async def main(self):
+            while True:
+                sent.append(CHUNK)
+                await self.outbox.send(bytes(CHUNK))
+
+    serving = server(Flood, size="256 KiB", stall_timeout=None)
+    with pytest.raises(GraceExceeded):  # who never reads does not end at a stop either
+        run(serving, TCPClient(*HERE) | Numb(), stop_at(100), grace=1, loop_factory=lambda: wire)
+    # Three chunks are with the client (two that Numb has waiting, for its mark is one, and one in the wire).
+    waiting = sum(sent) - 2 * CHUNK - wire.capacity
+    assert 0 < waiting <= 256 * 1024 + CHUNK
+
+
+def test_a_slow_component_has_at_most_the_size_and_one_chunk_waiting():
+    levels = new_log()
+
+    @component
+    async def lazy(inbox, outbox):
+        await sleep(100)
+        levels.append(inbox.statistics().waiting)
+        async for _ in inbox:
+            pass
+
+    serving = server(lazy(), size="256 KiB")
+    client = TCPClient(*HERE, stall_timeout=None)
+    over(Wire(), serving, source([bytes(1000)] * 10_000) | client | gather, stop_at(1000))
+    assert 256 * 1024 <= levels[0] <= 256 * 1024 + CHUNK
+    assert serving.statistics().bytes_in == 10_000_000
+
+
+def test_a_client_stops_reading_when_its_reader_is_slow():
+    wire = Wire()
+    peaks = new_log()
+
+    class Slow(Component):
+        inbox = Inbox[bytes]("bytes", size="100 KiB")
+
+        async def main(self):
+            total = 0
+            async for data in self.inbox:
+                total += len(data)
+                peaks.append(self.inbox.statistics().peak)
+                await sleep(1)
+            return total
+
+    results = over(wire, server(source([bytes(CHUNK)] * 100)), TCPClient(*HERE) | Slow(), stop_at(1e4))
+    assert results[1] == 100 * CHUNK
+    assert max(peaks) <= 100 * 1024 + CHUNK
+
+
+# --- clients that do not get through --------------------------------------------------------------
+
+
+def failure_of(*parts: Any, wire: Wire | None = None, **options: Any) -> Exception:
+    with pytest.raises(ComponentsFailed) as caught:
+        over(wire or Wire(), *parts, **options)
+    (error,) = caught.value.exceptions
+    return error
+
+
+def test_nobody_listens():
+    error = failure_of(TCPClient(*HERE))
+    assert isinstance(error, CannotConnect) and isinstance(error, ConnectionError)
+    assert str(error) == (
+        "TCPClient cannot connect: nothing listens on 127.0.0.1:1500: "
+        "start it or check the port; reconnect=True waits for it"
+    )
+    assert isinstance(error.__cause__, ConnectionRefusedError)
+
+
+def test_nobody_answers():
+    wire = Wire()
+    wire.silent.add(HERE)
+    error = failure_of(TCPClient(*HERE, connect_timeout=3), wire=wire)
+    assert str(error) == (
+        "TCPClient cannot connect: 127.0.0.1:1500 does not answer: check the address, "
+        "and whether a firewall is between (no connection within 3 s)"
+    )
+    assert wire.time() == 3
+
+
+def test_a_stop_does_not_wait_for_an_answer():
+    wire = Wire()
+    wire.silent.add(HERE)
+    over(wire, TCPClient(*HERE), stop_at(1))
+    assert wire.time() == 1
+
+
+def test_a_reader_that_goes_does_not_wait_for_an_answer():
+    wire = Wire()
+    wire.silent.add(HERE)
+
+    @component
+    async def impatient(inbox, outbox):
+        await sleep(2)
+
+    over(wire, TCPClient(*HERE) | impatient())
+    assert wire.time() == 2
+
+
+def test_text_is_refused():
+    client = TCPClient(*HERE)
+    error = failure_of(server(Echo), source(["hello"], then="stay") | client, stop_at(5))
+    assert isinstance(error, TypeError)
+    assert "was given 'hello' (str): put Encode() between" in str(error)
+    assert "in Pipeline/TCPClient" in error.__notes__
+
+
+def test_a_source_that_fails_aborts_the_connection_after_what_it_sent():
+    log = new_log()
+
+    @component
+    async def dies(inbox, outbox):
+        await sleep(1)
+        await outbox.send(b"last words")
+        raise ValueError("dead")
+
+    error = failure_of(server(Log(log)), dies() | TCPClient(*HERE) | gather)
+    assert isinstance(error, ValueError)
+    # (That a program has closed its socket too early nobody can tell from that it has closed it.)
+    assert [entry[1] for entry in log] == [b"last words", "end"]
+
+
+# --- connecting again -----------------------------------------------------------------------------
+
+
+def test_a_client_waits_for_its_server():
+    wire = Wire()
+    log = new_log()
+
+    class Late(Component):
+        inbox = None
+        outbox = None
+
+        async def main(self):
+            await sleep(100)
+            self.add(server(Log(log)))
+
+    client = TCPClient(*HERE, reconnect=Reconnect(jitter=0))
+    over(wire, Late(), source([b"one", b"two"]) | client, stop_at(200))
+    # After 0.5, 1, 2, 4, 8, 16, 30 and 30 s, which are 91.5, the next attempt is at 121.5 s.
+    assert [entry[1] for entry in log] == [b"onetwo", "end"]
+    assert log[0][0] == pytest.approx(121.5, abs=0.1)
+    assert (client.statistics().failed, client.statistics().connections) == (9, 1)
+
+
+def test_attempts_are_limited():
+    wire = Wire()
+    client = TCPClient(*HERE, reconnect=Reconnect(initial=1, jitter=0, attempts=3))
+    error = failure_of(client, wire=wire)
+    assert isinstance(error, CannotConnect)
+    assert wire.time() == pytest.approx(3, abs=0.1)
+    assert client.statistics().failed == 3
+
+
+def test_delays_are_shortened_by_chance_and_the_seed_repeats_them():
+    def times(seed: int) -> float:
+        wire = Wire()
+        failure_of(TCPClient(*HERE, reconnect=Reconnect(attempts=8)), wire=wire, seed=seed)
+        return wire.time()
+
+    assert times(1) == times(1) != times(2)
+    assert 61.5 / 2 < times(1) < 61.5
+
+
+def test_a_client_connects_again_and_what_waited_is_sent():
+    log = new_log()
+
+    class Brief(Component):
+        """Takes two messages and leaves."""
+
+        async def main(self):
+            for _ in range(2):
+                log.append(await self.inbox.receive())
+            await self.outbox.send(b"thanks ")
+
+    @component
+    async def slowly(inbox, outbox):
+        for number in range(6):
+            await outbox.send(b"%d" % number)
+            await sleep(10)
+
+    serving = server(Brief)
+    client = TCPClient(*HERE, reconnect=True)
+    results = over(Wire(), serving, slowly() | client | gather, stop_at(200))
+    assert list(log) == [b"0", b"1", b"2", b"3", b"4", b"5"]
+    assert results[1] == b"thanks thanks thanks "
+    assert client.statistics().connections == 4  # the last is for what might still have come
+
+
+def test_a_message_in_hand_when_the_connection_breaks_is_not_lost(caplog):
+    log = new_log()
+    wire = Wire()
+
+    @component
+    async def unlucky(inbox, outbox):
+        await outbox.send(b"before")
+        await sleep(10)
+        for transport in list(wire.open):
+            transport.abort()
+        await outbox.send(b"after")  # the client takes this before it hears that its connection is gone
+        await sleep(10)
+
+    client = TCPClient(*HERE, reconnect=True)
+    over(wire, server(Log(log)), unlucky() | client, stop_at(100))
+    assert [entry[1] for entry in log if entry[1] != "end"] == [b"before", b"after"]
+    assert (client.statistics().lost, client.statistics().connections) == (1, 2)
+    assert "TCPClient: the connection to 127.0.0.1:1500 was ended by the server after" in caplog.text
+
+
+def test_a_stop_ends_the_wait_for_a_server_and_says_what_was_not_sent(caplog):
+    wire = Wire()
+    over(wire, source([b"x" * 100]) | TCPClient(*HERE, reconnect=True), stop_at(50))
+    assert wire.time() == 50
+    assert "stopped without a connection to 127.0.0.1:1500; 100 bytes were not sent" in caplog.text
+
+
+# --- stopping -------------------------------------------------------------------------------------
+
+
+def test_a_stop_ends_clients_that_only_listen():
+    wire = Wire()
+    results = over(wire, server(Echo), TCPClient(*HERE) | gather, stop_at(50))
+    assert results[1] == b""
+    assert wire.time() < 51.5
+
+
+def test_what_a_client_was_given_before_a_stop_arrives():
+    log = new_log()
+    over(Wire(), server(Log(log)), source([b"a", b"b"], then="stay") | TCPClient(*HERE) | gather, stop_at(50))
+    assert [entry[1] for entry in log] == [b"ab", "end"]
+
+
+def test_a_stop_lets_a_client_connect_that_has_something_to_send():
+    received = bytearray()
+
+    class Receive(asyncio.Protocol):
+        def data_received(self, data: bytes) -> None:
+            received.extend(data)
+
+    wire = Wire()
+    wire.listeners[HERE] = Listener(wire, Receive, HERE)
+    run(source([b"a", b"b"]) | TCPClient(*HERE) | gather, stop_at(0.0005), loop_factory=lambda: wire)
+    assert received == b"ab"
+    assert not wire.open
+
+
+def test_at_the_end_of_the_grace_connections_are_aborted():
+    class Stubborn(Component):
+        async def main(self):
+            await sleep(1e9)  # although its inbox has ended
+
+    wire = Wire()
+    serving = server(Stubborn)
+    with pytest.raises(GraceExceeded, match="client-1"):
+        run(serving, source(then="stay") | TCPClient(*HERE), stop_at(50), grace=2, loop_factory=lambda: wire)
+    assert not wire.open and not wire.listeners
+    assert wire.time() < 60
+
+
+def test_a_server_is_no_deadlock_but_stays():
+    wire = Wire()
+    over(wire, server(DeafRoom), stop_at(1000))
+    assert wire.time() == 1000
+
+
+def test_the_same_run_goes_the_same_way_twice():
+    def trace() -> list[Any]:
+        log = new_log()
+        clients = [source([b"%d" % n] * 5) | TCPClient(*HERE) | gather for n in range(10)]
+        over(Wire(100), server(Echo() | Log(log)), *clients, stop_at(100), seed=1)
+        return list(log)
+
+    assert trace() == trace()
