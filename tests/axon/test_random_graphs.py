@@ -1,10 +1,10 @@
 """Random systems against a model of the contract: nothing is lost, duplicated or put out of order.
 
 A laboratory (one chassis) holds random nodes with all three bodies, wired at random: fan-in, fan-out, loops,
-lossy links, boundaries between. While it runs, links are made, cut and moved, and nodes are cancelled and failed.
-The model is small: each node numbers what it sends, the laboratory notes the numbers at which a link began and
-ended, and what a reader got through that link must be just these, in order. A reader that left early has a
-prefix; a lossy link has a subsequence with all that is missing counted.
+lossy links, boundaries between. While it runs, links are made, cut and moved, and nodes are cancelled and
+failed. The model is small: each node numbers what it sends, the laboratory notes the numbers at which a link
+began and ended, and what a reader got through that link must be just these, in order. A reader that left
+early has a prefix; a lossy link has a subsequence with all that is missing counted.
 
 `make soak` runs many more examples (KAMAELIA_EXAMPLES).
 """
@@ -18,10 +18,10 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+
 from kamaelia import Component, Inbox, Outbox, Pipeline, sleep
 from kamaelia.axon import (
     BrokenLink,
-
     Deadlock,
     EndOfMessages,
     Link,
@@ -110,9 +110,12 @@ class CoroutineNode(Node):
         try:
             for _ in range(self.plan.items):
                 await self.put(HOPS)
-            await {"iterate": self.iterate, "time-out": self.poll, "wait_for": self.wait_for, "tasks": self.tasks}[
-                self.plan.reading
-            ]()
+            await {
+                "iterate": self.iterate,
+                "time-out": self.poll,
+                "wait_for": self.wait_for,
+                "tasks": self.tasks,
+            }[self.plan.reading]()
             self.how_it_ended = "gave up" if self.gave_up else "end"
         except EndOfMessages:
             self.how_it_ended = "end"
@@ -140,8 +143,8 @@ class CoroutineNode(Node):
         async for message in self.inbox:
             await self.handle(message)
 
-    # Whoever waits with a time-out might do something then; so a loop with one in it never comes to rest, and these
-    # two give up after a while.
+    # Whoever waits with a time-out might do something then; so a loop with one in it never comes to rest, and
+    # these two give up after a while.
 
     async def poll(self):
         for _ in range(PATIENCE):
@@ -234,9 +237,7 @@ class Laboratory(Component):
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.nodes: list[Node] = [
-            BODIES[node.body](number, node) for number, node in enumerate(plan.nodes)
-        ]
+        self.nodes: list[Node] = [BODIES[node.body](number, node) for number, node in enumerate(plan.nodes)]
         for node, its_plan in zip(self.nodes, plan.nodes, strict=True):
             size: Any = its_plan.size
             node.inbox.queue.resize(size)
@@ -308,9 +309,7 @@ def plans(draw: Any) -> Plan:
     index = st.integers(0, len(nodes) - 1)
     links = draw(
         st.lists(
-            st.builds(
-                LinkPlan, index, index, st.sampled_from(["wait"] * 4 + ["drop-oldest", "drop-newest"])
-            ),
+            st.builds(LinkPlan, index, index, st.sampled_from(["wait"] * 4 + ["drop-oldest", "drop-newest"])),
             min_size=1,
             max_size=9,
         )
@@ -375,11 +374,20 @@ def run_plan(plan: Plan) -> tuple[Laboratory, str]:
 def test_nothing_is_lost_duplicated_or_reordered(plan: Plan) -> None:
     laboratory, outcome = run_plan(plan)
     if outcome == "deadlock":
-        assert any(link.source >= link.target for link in plan.links) or plan.events, "a deadlock without a loop"
+        assert any(link.source >= link.target for link in plan.links) or plan.events, (
+            "a deadlock without a loop"
+        )
     check(laboratory, complete=outcome == "ended")
     failed = [node for node in laboratory.nodes if node.fail_next]
-    if not failed and not any(event.kind in ("cancel", "fail") for event in plan.events) and outcome == "ended":
-        assert all(node.how_it_ended in ("end", "gave up", "BrokenLink", "ExceptionGroup") for node in laboratory.nodes)
+    if (
+        not failed
+        and not any(event.kind in ("cancel", "fail") for event in plan.events)
+        and outcome == "ended"
+    ):
+        assert all(
+            node.how_it_ended in ("end", "gave up", "BrokenLink", "ExceptionGroup")
+            for node in laboratory.nodes
+        )
 
 
 @settings(max_examples=max(20, EXAMPLES // 10), deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -394,7 +402,10 @@ def test_the_same_plan_gives_the_same_trace(plan: Plan) -> None:
 def test_the_laboratory_notices_a_lost_message():
     """A test that cannot fail is none: take a message away behind everybody's back."""
     plan = Plan(
-        [NodePlan("coroutine", "iterate", 100, 10, 0, False), NodePlan("coroutine", "iterate", 100, 0, 0, False)],
+        [
+            NodePlan("coroutine", "iterate", 100, 10, 0, False),
+            NodePlan("coroutine", "iterate", 100, 0, 0, False),
+        ],
         [LinkPlan(0, 1)],
     )
     laboratory, _ = run_plan(plan)
@@ -406,5 +417,3 @@ def test_the_laboratory_notices_a_lost_message():
         assert "a gap" in str(error)
     else:
         raise AssertionError("the model did not notice")
-
-

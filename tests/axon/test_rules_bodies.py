@@ -11,6 +11,7 @@ import weakref
 from typing import Any
 
 import pytest
+
 from kamaelia import Component, Inbox, Outbox, ScriptInbox, ScriptOutbox, clock, component, random, run, sleep
 from kamaelia.axon import Cancelled, ComponentsFailed, GraceExceeded, UsageError, VirtualLoop
 
@@ -95,7 +96,9 @@ def test_rule_19_a_plain_def_that_returns_a_coroutine_is_an_error():
 
     with pytest.raises(ComponentsFailed) as failed:
         virtually(forgot())
-    assert "is a plain function, which runs as a script in a thread of its own" in str(failed.value.exceptions[0])
+    assert "is a plain function, which runs as a script in a thread of its own" in str(
+        failed.value.exceptions[0]
+    )
     assert "but it returned a coroutine" in str(failed.value.exceptions[0])
 
 

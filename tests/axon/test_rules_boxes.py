@@ -7,6 +7,7 @@ import threading
 from typing import Any
 
 import pytest
+
 from kamaelia import Component, Graphline, Inbox, Outbox, component, run, select, sleep
 from kamaelia.axon import (
     BrokenLink,
@@ -243,7 +244,10 @@ def test_rule_04_send_raises_when_every_reader_has_gone():
             raise
 
     assert virtually(sender | take(1)) == [1]
-    assert seen == ["still here", "Pipeline/sender.outbox: every reader has gone, so nobody would see what is sent"]
+    assert seen == [
+        "still here",
+        "Pipeline/sender.outbox: every reader has gone, so nobody would see what is sent",
+    ]
 
 
 def test_rule_04_a_source_that_sleeps_ends_at_once_when_its_reader_goes():
@@ -585,7 +589,12 @@ def test_rule_08_it_takes_one_message_and_touches_no_other_box():
         async def main(self):
             await asyncio.sleep(1)
             box, message = await select(self.inbox, self.other)
-            return box is self.inbox, message, self.inbox.statistics().waiting, self.other.statistics().waiting
+            return (
+                box is self.inbox,
+                message,
+                self.inbox.statistics().waiting,
+                self.other.statistics().waiting,
+            )
 
     one, first, second = One(), source([1, 2]), source("ab")
     virtually(Graphline(first.outbox >> one.inbox, second.outbox >> one.other))
@@ -657,7 +666,9 @@ def test_rule_08_all_three_bodies():
 
         def main(self):
             box, message = select(self.inbox, self.other).receive()
-            return [(box.name, message)] + [(box.name, message) for box, message in select(self.inbox, self.other)]
+            return [(box.name, message)] + [
+                (box.name, message) for box, message in select(self.inbox, self.other)
+            ]
 
     for kind in (Generator, Script):
         both, first, second = kind(), source([1]), after(1, 2)
@@ -850,7 +861,9 @@ def test_rule_10_debug_notices_a_message_that_was_changed_after_it_was_sent():
 
     with pytest.raises(ComponentsFailed) as failed:
         virtually(reuses | collect, debug=True)
-    assert "was changed after it had been sent: it was [0] and is [0, 1, 2]" in str(failed.value.exceptions[0])
+    assert "was changed after it had been sent: it was [0] and is [0, 1, 2]" in str(
+        failed.value.exceptions[0]
+    )
 
 
 # -- rule 11: turns -----------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import weakref
 from typing import Any
 
 import pytest
+
 from kamaelia import Component, Graphline, Inbox, Outbox, background, component, run, sleep
 from kamaelia.axon import (
     Cancelled,
@@ -173,7 +174,11 @@ def run_script(text: str, tmp_path: Any, *signals: tuple[str, int]) -> tuple[int
     path.write_text(text)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
-        [sys.executable, str(path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        [sys.executable, str(path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
     ) as process:
         assert process.stdout is not None
         output = ""
@@ -251,7 +256,12 @@ def test_rule_26_siblings_are_stopped_with_breaks():
 
     with pytest.raises(ComponentsFailed):
         virtually(Graphline(stay(log), source([1, 2, 3]) | fail_at(3) | reader))
-    assert log == [1, 2, "cannot stand 3", "Cancelled" if Cancelled.__name__ == "Cancelled" else "CancelledError"]
+    assert log == [
+        1,
+        2,
+        "cannot stand 3",
+        "Cancelled" if Cancelled.__name__ == "Cancelled" else "CancelledError",
+    ]
 
 
 def test_rule_26_what_is_left_after_a_second_is_cancelled():
@@ -278,7 +288,9 @@ def test_rule_26_one_flat_group_however_deep_with_notes_and_the_users_frames():
     with pytest.raises(ComponentsFailed) as failed:
         virtually(source([1]) | deep)
     group = failed.value
-    assert group.message.startswith("1 component(s) failed: Pipeline/Graphline/Graphline/Graphline/fail_at (seed ")
+    assert group.message.startswith(
+        "1 component(s) failed: Pipeline/Graphline/Graphline/Graphline/fail_at (seed "
+    )
     (error,) = group.exceptions
     assert error.__notes__ == ["in Pipeline/Graphline/Graphline/Graphline/fail_at"]
     import traceback
@@ -471,7 +483,9 @@ def test_rule_29_a_feedback_link_also_ends_when_its_loop_is_idle_whatever_else_r
     loop, round_, start = Loop(), copy(), source([1, 2])
     virtually(
         Graphline(
-            start.outbox >> loop.inbox, loop.outbox >> round_.inbox, Link(round_.outbox, loop.back, feedback=True)
+            start.outbox >> loop.inbox,
+            loop.outbox >> round_.inbox,
+            Link(round_.outbox, loop.back, feedback=True),
         ),
         after(100),
     )
@@ -507,7 +521,9 @@ def test_rule_30_a_stopped_part_returns_what_its_main_returned():
     assert virtually(counts(), stay(), Stop(5.5)) == [5, None, None]
 
 
-@pytest.mark.parametrize("system", [lambda: source([1]) | copy | collect, lambda: source([1]) | script_copy | collect])
+@pytest.mark.parametrize(
+    "system", [lambda: source([1]) | copy | collect, lambda: source([1]) | script_copy | collect]
+)
 def test_rule_30_nothing_is_left_of_a_system(system):
     made = system()
     references = [weakref.ref(made), *(weakref.ref(child) for child in made.children)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from kamaelia import Component, Graphline, Inbox, Outbox, Pipeline, component, sleep
 from kamaelia.axon import (
     ComponentsFailed,
@@ -325,7 +326,9 @@ def test_rule_15_what_was_changed_after_construction_is_no_part_of_the_recipe():
 def test_rule_15_running_the_same_one_twice_is_an_error():
     end = collect()
     virtually(end)
-    with pytest.raises(UsageError, match="collect has been run already, and a component runs once. Make another"):
+    with pytest.raises(
+        UsageError, match=r"collect has been run already, and a component runs once\. Make another"
+    ):
         virtually(end)
 
 

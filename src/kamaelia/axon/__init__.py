@@ -4,7 +4,7 @@ Read in this order to see how it works; each of these opens with its theory:
 
 =============  =================================================================================
 `component`    what a user writes; `graph` puts components together, `body` has the three kinds
-`box`          inboxes and outboxes: receiving, sending, choosing
+`box`          inboxes and outboxes: receiving and sending (`choice`: select, `hold`: keeping open)
 `queue`        the messages of an inbox, and the lines of those who wait
 `postman`      links and what travels along them: routes, ends, failures (`link`, `typecheck`, `tap`)
 `scheduler`    who runs when; `process` is what it steps, `script` a body with its own thread
@@ -17,7 +17,8 @@ Nothing here imports anything from the rest of Kamaelia.
 """
 
 from . import postman
-from .box import Hold, Inbox, Outbox, ScriptInbox, ScriptOutbox, Select, select
+from .box import Inbox, Outbox, ScriptInbox, ScriptOutbox
+from .choice import Select, select
 from .clock import VirtualClock, VirtualLoop
 from .component import Component, ComponentFunction, component, make
 from .errors import (
@@ -40,11 +41,12 @@ from .errors import (
 )
 from .graph import Graphline, Pipeline
 from .here import clock, random, sleep
+from .hold import Hold
 from .lifecycle import Failure
 from .link import Link
 from .seat import Seat
-from .tap import Tap, Tapped
 from .system import Handle, System, background, run
+from .tap import Tap, Tapped
 
 __all__ = [
     "BrokenLink",
@@ -72,8 +74,8 @@ __all__ = [
     "RemoteProtocolError",
     "ScriptInbox",
     "ScriptOutbox",
-    "Select",
     "Seat",
+    "Select",
     "SourceFailed",
     "System",
     "Tap",

@@ -92,8 +92,10 @@ async def _drive(generator: Generator[Any, Any, Any]) -> Any:
                     value = await awaitable
                 else:
                     raise TypeError(
-                        f"a generator yields what a coroutine would await, but this one yielded {shorten(awaitable)}. "
-                        "To send it: 'yield outbox.send(...)'; to call a helper generator: 'yield from helper(...)'"
+                        "a generator yields what a coroutine would await, but this one yielded "
+                        f"{shorten(awaitable)}. "
+                        "To send it: 'yield outbox.send(...)'; to call a helper generator: 'yield from "
+                        "helper(...)'"
                     )
             except BaseException as raised:  # whatever it is, it belongs into the generator
                 error = raised
@@ -130,7 +132,7 @@ def _waiting_frame(awaited: Any) -> FrameType | None:
     frame: FrameType | None = None
     while awaited is not None:
         here = getattr(awaited, "cr_frame", None) or getattr(awaited, "gi_frame", None)
-        if here is not None and not is_ours(here.f_code):
+        if here is not None and not is_ours(here.f_code) and not is_library(here.f_code):
             frame = here
         if here is not None and here.f_code is _drive.__code__:
             generator = here.f_locals.get("generator")
@@ -141,10 +143,11 @@ def _waiting_frame(awaited: Any) -> FrameType | None:
 
 
 def has_time_limit(process: Process) -> bool:
-    """Say whether a waiting body is inside of somebody else's time-out, such as ``async with asyncio.timeout(5)``.
+    """Say whether a waiting body is inside of somebody else's time-out, such as ``async with
+    asyncio.timeout(5)``.
 
-    Such a wait will end although no message comes. The exit method of a ``with`` block that is under way lies on the
-    stack of the suspended frame, where the garbage collector can see it.
+    Such a wait will end although no message comes. The exit method of a ``with`` block that is under way lies
+    on the stack of the suspended frame, where the garbage collector can see it.
     """
     awaited: Any = process.coroutine
     while awaited is not None:
@@ -154,7 +157,8 @@ def has_time_limit(process: Process) -> bool:
                 if manager.when() is not None:
                     return True
             elif getattr(referent, "__name__", "") in ("__exit__", "__aexit__"):  # anyio's scopes
-                if getattr(manager, "deadline", math.inf) != math.inf:
+                limit = getattr(manager, "deadline", math.inf)
+                if limit != math.inf:
                     return True
         awaited = getattr(awaited, "cr_await", None) or getattr(awaited, "gi_yieldfrom", None)
     return False

@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Itera
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, TypeVar, final
 
-from . import postman
+from . import postman, typecheck
 from .errors import (
     BrokenLink,
     ClosedBox,
@@ -28,10 +28,11 @@ from .errors import (
     WouldBlock,
     shorten,
 )
-from .link import PAST_LIMIT, Link, Route, WhenFull
+from .link import PAST_LIMIT, Link, Route
 from .queue import DEEP, TURN, Queue, Wait, make_queue, parse_size
 
 if TYPE_CHECKING:
+    from .hold import Hold
     from .process import Process
     from .scheduler import Scheduler
     from .tap import Tap
@@ -69,7 +70,7 @@ class _Declare:
         return self.kind(doc, type=self.type, **options)
 
     def __repr__(self) -> str:
-        return f"{self.kind.__name__}[{postman.typecheck.name_of(self.type)}]"
+        return f"{self.kind.__name__}[{typecheck.name_of(self.type)}]"
 
     def __or__(self, other: Any) -> Any:  # so that "Inbox[str] | None" may be written in an annotation
         return object
@@ -103,7 +104,7 @@ class Box(Generic[T]):
 
     is_inbox: bool
 
-    def __init__(self, doc: str, type: Any) -> None:  # noqa: A002
+    def __init__(self, doc: str, type: Any) -> None:
         self.doc = doc
         self.type = type
         self.name = ""
@@ -152,7 +153,8 @@ class Box(Generic[T]):
         if isinstance(other, (Box, str)):
             return Link(self, other)
         raise TypeError(
-            f"{self} >> {shorten(other)}: link box to box, as in a.outbox >> b.inbox; whole components are joined with |"
+            f"{self} >> {shorten(other)}: link box to box, as in a.outbox >> b.inbox; whole components "
+            "are joined with |"
         )
 
     def __rrshift__(self, other: Any) -> Any:
@@ -222,6 +224,7 @@ class Inbox(Box[T]):
         >>> class Count(Component):
         ...     inbox = Inbox[bytes]("chunks", size="64 KiB")
         ...     outbox = Outbox[int]("how many bytes there were, once, at the end")
+        ...
         ...     async def main(self):
         ...         total = 0
         ...         async for chunk in self.inbox:
@@ -242,6 +245,12 @@ class Inbox(Box[T]):
     )
 
     is_inbox = True
+    _iterator: _Iterator
+    gone: bool  # its component has ended or closed it: nobody will read it any more
+    unread: int  # messages that nobody read
+    keeps_queue: bool  # a seat's: its queue outlives its occupants
+    failure_told: bool  # `select` has raised the failure of this box
+    queue: Queue
 
     def __init__(
         self,
@@ -249,7 +258,7 @@ class Inbox(Box[T]):
         *,
         size: int | str = DEFAULT_SIZE,
         held: bool = False,
-        type: Any = Any,  # noqa: A002
+        type: Any = Any,
     ) -> None:
         super().__init__(doc, type)
         self.size, self.in_bytes = parse_size(size, f"inbox {doc!r}")
@@ -265,10 +274,10 @@ class Inbox(Box[T]):
         box.size, box.in_bytes, box.held = self.size, self.in_bytes, self.held
         box._attach(owner, name)
         box.queue = make_queue(self.size, self.in_bytes)
-        box.gone = False  # its component has ended or closed it: nobody will read it any more
+        box.gone = False
         box.unread = 0
-        box.keeps_queue = False  # a seat's: its queue outlives its occupants
-        box.failure_told = False  # `select` has raised the failure of this box
+        box.keeps_queue = False
+        box.failure_told = False
         box._iterator = _Iterator(box)
         if self.held:
             box.holds = 1
@@ -286,7 +295,9 @@ class Inbox(Box[T]):
         if get_ident() == queue.thread:
             # A new one for each call, however alike they are: asyncio.gather awaits equal objects only once.
             return _Take(self, timeout)
-        return self._elsewhere(lambda: self.receive(timeout=timeout), wait=True)
+        return self._elsewhere(  # type: ignore[no-any-return]
+            lambda: self.receive(timeout=timeout), wait=True
+        )
 
     def receive_nowait(self) -> T:
         """Take the next message if there is one.
@@ -391,6 +402,8 @@ class Inbox(Box[T]):
         With ``outside=True`` something outside the system puts messages in, through the hold. A plain
         hold says that links may come from within the system, and goes when the system is at rest.
         """
+        from .hold import Hold
+
         return Hold(self, outside)
 
     def release(self) -> None:
@@ -461,7 +474,8 @@ class Inbox(Box[T]):
             )
         if self.wired:
             raise UsageError(
-                f"{self} is wired to boxes inside {self.owner.name}, so {self.owner.name} itself receives nothing here"
+                f"{self} is wired to boxes inside {self.owner.name}, so {self.owner.name} itself receives "
+                "nothing here"
             )
         if self.gone:
             raise ClosedBox(f"{self} has been closed, so nothing can be received from it")
@@ -494,6 +508,15 @@ class _Take:
                 queue.on_alarm()
             return message
         return (yield from self.box.wait_for_message(None, self.timeout))
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(
+            f"this is no message yet, so it has no {name!r}: write 'await {self.box.name}.receive()' "
+            f"in a coroutine, 'yield {self.box.name}.receive()' in a generator"
+        )
+
+    def __repr__(self) -> str:
+        return f"<receive() of {self.box}, which nobody has awaited>"
 
 
 class _Next:
@@ -558,11 +581,27 @@ class Outbox(Box[T]):
         type: the type of the messages; usually written ``Outbox[bytes]("...")``
     """
 
-    __slots__ = ("_fast_route", "_pacing", "closed", "discarded", "dropped", "optional", "routes", "tapped_by")
+    __slots__ = (
+        "_fast_route",
+        "_pacing",
+        "closed",
+        "discarded",
+        "dropped",
+        "optional",
+        "routes",
+        "tapped_by",
+    )
 
     is_inbox = False
+    _fast_route: Queue | None  # the one queue that messages go to, where it is as simple as that
+    _pacing: _Pacing
+    closed: bool
+    discarded: int  # messages that went nowhere
+    dropped: int  # messages that lossy links dropped, of links that are gone
+    routes: dict[Route, None]
+    tapped_by: tuple[Tap, ...]
 
-    def __init__(self, doc: str = "", *, optional: bool = False, type: Any = Any) -> None:  # noqa: A002
+    def __init__(self, doc: str = "", *, optional: bool = False, type: Any = Any) -> None:
         super().__init__(doc, type)
         self.optional = optional
 
@@ -576,8 +615,8 @@ class Outbox(Box[T]):
         box._attach(owner, name)
         box.routes = {}
         box.closed = False
-        box.discarded = 0  # messages that went nowhere
-        box.dropped = 0  # messages that lossy links dropped, of links that are gone
+        box.discarded = 0
+        box.dropped = 0
         box.tapped_by = ()
         box._fast_route = None
         box._pacing = _Pacing(box)
@@ -600,7 +639,7 @@ class Outbox(Box[T]):
             if queue.readers:
                 queue.grant()
             return READY  # type: ignore[no-any-return]
-        return self._send(message)
+        return self._send(message)  # type: ignore[no-any-return]
 
     def send_nowait(self, message: T) -> None:
         """Send a message if there is room for it at once. Raises `WouldBlock` if not, else like `send`."""
@@ -632,7 +671,8 @@ class Outbox(Box[T]):
             if route.when_full == "wait" and not route.count_past():
                 raise WouldBlock(
                     f"{self} has sent {PAST_LIMIT} messages past the mark ({route.queue.size}) of "
-                    f"{self._target(route)} without waiting: write 'await' (in a generator 'yield') before send(...)"
+                    f"{self._target(route)} without waiting: write 'await' (in a generator 'yield') "
+                    "before send(...)"
                 )
         full = turn = False
         for route in tuple(routes):
@@ -710,7 +750,7 @@ class Outbox(Box[T]):
 
     def set_fast_route(self) -> None:
         """Links have changed: is there just one queue, and no message may be dropped?"""
-        self._fast_route: Queue | None = None
+        self._fast_route = None
         if len(self.routes) == 1 and not self.tapped_by:
             (route,) = self.routes
             if route.when_full == "wait":
@@ -743,12 +783,11 @@ class Outbox(Box[T]):
             raise ClosedBox(f"{self} has been closed, so nothing can be sent from it")
         scheduler = self.owner.scheduler
         if scheduler is None:
-            raise UsageError(
-                f"{self} cannot be used yet: {self.owner.name} is not running. Give it to run()"
-            )
+            raise UsageError(f"{self} cannot be used yet: {self.owner.name} is not running. Give it to run()")
         if not self.own:
             raise UsageError(
-                f"{self} is wired to boxes inside {self.owner.name}, so {self.owner.name} itself cannot send from it"
+                f"{self} is wired to boxes inside {self.owner.name}, so {self.owner.name} itself cannot "
+                "send from it"
             )
         return scheduler
 
@@ -771,255 +810,7 @@ class _Pacing:
         self.box = box
 
     def __await__(self) -> Generator[Any, None, None]:
-        return self.box.wait_for_room()  # type: ignore[return-value]
-
-
-class Hold(Generic[T]):
-    """Keeps an inbox open; with ``outside=True`` also the way to put messages into it from outside.
-
-    It is what a transport, a handle, a test or a callback has in its hand. A stop of the system releases
-    it; ``on_release`` is then called once, so that the outside can stop producing.
-
-    Example:
-        ``hold = self.inbox.hold(outside=True)``; then, from a callback: ``hold.send(data)``, and at last
-        ``hold.release()``.
-    """
-
-    __slots__ = ("_outbox", "inbox", "on_release", "outside", "released")
-
-    def __init__(self, inbox: Inbox[T], outside: bool) -> None:
-        if inbox.ended or inbox.gone:
-            what = "has been closed" if inbox.gone else "has ended, and an end is final"
-            raise ClosedBox(f"{inbox} {what}: it cannot be held open any more")
-        self.inbox = inbox
-        self.outside = outside
-        self.released = False
-        self.on_release: Callable[[], object] | None = None
-        self._outbox: Outbox[T] | None = None
-        if outside:
-            declaration: Outbox[T] = Outbox("messages from outside", type=inbox.type)
-            outbox = declaration.attached(inbox.owner, f"{inbox.name} (from outside)")
-            outbox.own = True
-            self._outbox = outbox
-            wire = Link(outbox, inbox)
-            wire.outside = True
-            inbox.count_outside(1)
-            postman.make(wire)
-        else:
-            inbox.holds += 1
-        inbox.owner.holds[self] = None
-
-    def send(self, message: T) -> Awaitable[None]:
-        """Put a message into the inbox, as `Outbox.send` does."""
-        return self._sender().send(message)
-
-    def send_nowait(self, message: T) -> None:
-        """Put a message into the inbox if there is room, as `Outbox.send_nowait` does."""
-        self._sender().send_nowait(message)
-
-    @property
-    def full(self) -> bool:
-        """Whether whoever puts messages in should wait."""
-        return self._outbox is not None and self._outbox.full
-
-    @property
-    def lost(self) -> bool:
-        """Whether nobody reads the inbox any more."""
-        return self._outbox is not None and self._outbox.lost
-
-    def when_ready(self, callback: Callable[[], object]) -> None:
-        """Call something once when there is room again."""
-        self._sender().when_ready(callback)
-
-    def release(self, failure: BaseException | None = None) -> None:
-        """Give the hold up; with ``failure`` the reader gets `SourceFailed`. Twice is harmless."""
-        if self.released:
-            return
-        self.released = True
-        self.inbox.owner.holds.pop(self, None)
-        if self._outbox is not None:
-            self._outbox.close(failure)
-        else:
-            self.inbox.holds -= 1
-            if failure is not None and not self.inbox.holds and not self.inbox.outside:
-                self.inbox.failure = self.inbox.failure or failure
-            postman.end_if_unfed(self.inbox)
-        if self.on_release is not None:
-            callback, self.on_release = self.on_release, None
-            callback()
-
-    def __enter__(self) -> Hold[T]:
-        return self
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        self.release(error)
-
-    def _sender(self) -> Outbox[T]:
-        if self._outbox is None:
-            raise UsageError(
-                f"this hold of {self.inbox} is one from inside the system: to put messages in, "
-                "ask for hold(outside=True)"
-            )
-        return self._outbox
-
-
-class Select(Generic[T]):
-    """Messages of several inboxes, one at a time; made by `select`."""
-
-    __slots__ = ("boxes", "timeout", "until")
-
-    def __init__(self, boxes: tuple[Inbox[Any], ...], until: Inbox[Any] | None, timeout: float | None) -> None:
-        for box in boxes:
-            if not isinstance(box, Inbox):
-                raise TypeError(f"select({shorten(box)}, ...): select takes inboxes")
-            box._check_open()
-        if not boxes:
-            raise TypeError("select() needs at least one inbox")
-        if until is not None and until not in boxes:
-            raise TypeError(f"select(..., until={until}): the box that ends it must be one of those listed")
-        self.boxes = boxes
-        self.until = until
-        self.timeout = timeout
-
-    def receive(self) -> Awaitable[tuple[Inbox[Any], T]]:
-        """Take one message from the first listed box that has one: in a script, ``select(a, b).receive()``.
-
-        In a coroutine ``await select(a, b)`` is the same.
-        """
-        scheduler = self.boxes[0]._check_open()
-        if get_ident() != scheduler.thread:
-            return scheduler.from_thread(self.boxes[0].owner, lambda: self, wait=True)  # type: ignore[no-any-return]
-        return self  # type: ignore[return-value]
-
-    def __await__(self) -> Generator[Any, None, tuple[Inbox[Any], T]]:
-        return self._wait(None)  # type: ignore[return-value]
-
-    def __aiter__(self) -> Select[T]:
-        return self
-
-    def __anext__(self) -> Awaitable[tuple[Inbox[Any], T]]:
-        return _SelectNext(self)  # type: ignore[return-value]
-
-    def __iter__(self) -> Iterator[tuple[Inbox[Any], T]]:
-        if get_ident() == self.boxes[0].queue.thread:
-            raise TypeError("'for' over select(...) would block every other component: write 'async for'")
-        return self._iterate()
-
-    def _iterate(self) -> Iterator[tuple[Inbox[Any], T]]:
-        while True:
-            try:
-                pair = self.receive()
-            except EndOfMessages as end:
-                if end.owner is self.boxes[0].owner:
-                    return
-                raise
-            yield pair  # type: ignore[misc]
-
-    def _wait(self, end: type[BaseException] | None) -> Generator[Any, None, Any]:
-        boxes = self.boxes
-        scheduler = boxes[0]._check_open()
-        wait: Wait | None = None
-        timer = None
-        try:
-            while True:
-                own = scheduler.is_running_component()
-                until = self.until
-                if until is not None and (wait is None or wait.turn is not until.queue) and self._is_over(until):
-                    self._raise_end(end)
-                waiting = False
-                for box in boxes:
-                    queue = box.queue
-                    if wait is not None and wait.turn is queue:
-                        wait.turn = None
-                        queue.turns -= 1
-                        return box, queue.take()
-                    if queue.available():
-                        # Who has not been suspended yet may take only within the budget of its step.
-                        if wait is not None or (own and queue.has_budget(scheduler.steps)):
-                            if own:
-                                queue.set_fast(scheduler.steps)
-                            return box, queue.take()
-                        waiting = True
-                    elif not self._is_over(box):
-                        waiting = True
-                if not waiting:
-                    self._raise_end(end)
-                if wait is None:
-                    wait = Wait(scheduler, boxes[0].owner, "receive from", boxes)
-                    if self.timeout is not None:
-                        wait.timed = True
-                        names = ", ".join(str(box) for box in boxes)
-                        error = TimeoutError(f"select({names}) got no message within {self.timeout:g} s")
-                        timer = scheduler.loop.call_later(max(0, self.timeout), wait.fail, error)
-                for box in boxes:
-                    if not (box.gone or (box.ended and not box.queue.available())):
-                        box.queue.line_up(wait)
-                        if wait.turn is not None:
-                            break
-                if wait.turn is None:
-                    yield from wait.park()
-                else:
-                    yield from TURN.__await__()
-                for box in boxes:
-                    if wait.turn is not box.queue:
-                        box.queue.leave(wait)
-        finally:
-            if timer is not None:
-                timer.cancel()
-            if wait is not None:
-                for box in boxes:
-                    box.queue.leave(wait)
-
-    def _is_over(self, box: Inbox[Any]) -> bool:
-        """Say whether a box has nothing more to give; its failure counts as its last message."""
-        if box.gone:
-            return True
-        if not box.ended or box.queue.available():
-            return False
-        if box.failure is not None and not box.failure_told:
-            box.failure_told = True
-            box.raise_end(None)
-        return True
-
-    def _raise_end(self, end: type[BaseException] | None) -> NoReturn:
-        if end is not None:
-            raise end
-        names = ", ".join(str(box) for box in self.boxes)
-        ended = EndOfMessages(f"select({names}) has ended: everything that will ever arrive has been received")
-        ended.owner = self.boxes[0].owner
-        raise ended
-
-
-class _SelectNext:
-    """What iterating a `Select` awaits."""
-
-    __slots__ = ("select",)
-
-    def __init__(self, select: Select[Any]) -> None:
-        self.select = select
-
-    def __await__(self) -> Generator[Any, None, Any]:
-        return self.select._wait(StopAsyncIteration)  # type: ignore[return-value]
-
-
-def select(
-    *boxes: Inbox[Any], until: Inbox[Any] | None = None, timeout: float | None = None
-) -> Select[Any]:
-    """Take messages from several inboxes: one from the first listed box that has any.
-
-    ``box, message = await select(a, b)`` takes one, ``async for box, message in select(a, b)`` takes all;
-    in a generator ``yield select(a, b)``; in a script ``select(a, b).receive()`` and a plain ``for``.
-    Listed order is priority. Ended boxes are skipped.
-
-    Arguments:
-        boxes: inboxes of the component
-        until: one of them; when it has ended, so has the select, whatever the others hold
-        timeout: seconds to wait for a message
-
-    Raises `EndOfMessages` when all boxes have ended, or ``until`` has; `SourceFailed` once for a box whose
-    source failed, in listed order; `TimeoutError`.
-    """
-    return Select(boxes, until, timeout)
+        return self.box.wait_for_room()
 
 
 if TYPE_CHECKING:

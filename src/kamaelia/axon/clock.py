@@ -1,12 +1,12 @@
 """Time: the machine's, and one of our own.
 
 Every system takes its time from its event loop. `VirtualLoop` is an asyncio event loop whose time does not
-pass by itself: when nothing is left to do at one instant, its `VirtualClock` jumps to the next timer. So an hour of
-a system's life takes as long as its computations, and always goes the same way.
+pass by itself: when nothing is left to do at one instant, its `VirtualClock` jumps to the next timer. So an
+hour of a system's life takes as long as its computations, and always goes the same way.
 
-Several loops can share one clock; `kamaelia.testbed` has one for each simulated host. Callbacks of all of them
-stand in one queue in the order in which they became due, timers in one heap ordered by time and then by a
-serial number, so nothing depends on hashes, addresses or threads.
+Several loops can share one clock; `kamaelia.testbed` has one for each simulated host. Callbacks of all of
+them stand in one queue in the order in which they became due, timers in one heap ordered by time and then by
+a serial number, so nothing depends on hashes, addresses or threads.
 
 This is the only module that looks at the machine's clock.
 """
@@ -33,8 +33,8 @@ EPOCH = 946_684_800.0  # 2000-01-01 00:00:00 UTC in Unix time: the calendar when
 def calendar(loop: events.AbstractEventLoop) -> float:
     """Return the calendar time of a loop: seconds since 1970-01-01 00:00 UTC.
 
-    On a virtual loop it is `EPOCH` plus the virtual time, so that a simulated day is the same day in every run.
-    In a component, `kamaelia.axon.here.calendar` finds the loop by itself.
+    On a virtual loop it is `EPOCH` plus the virtual time, so that a simulated day is the same day in every
+    run. In a component, `kamaelia.axon.here.calendar` finds the loop by itself.
 
     >>> loop = VirtualLoop()
     >>> calendar(loop)
@@ -211,7 +211,11 @@ class VirtualLoop(base_events.BaseEventLoop):
         return handle
 
     def call_at(  # type: ignore[override]
-        self, when: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+        self,
+        when: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: contextvars.Context | None = None,
     ) -> events.TimerHandle:
         """See asyncio."""
         self._check_closed()  # type: ignore[attr-defined]
@@ -220,12 +224,22 @@ class VirtualLoop(base_events.BaseEventLoop):
         self.clock.add_timer(handle)
         return handle
 
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Any, func: Callable[..., Any], *args: Any
+    ) -> Any:
         """See asyncio. The clock stands still until the thread is done."""
         future = super().run_in_executor(executor, func, *args)
         self.clock.count_threads(1)
         future.add_done_callback(lambda _: self.clock.count_threads(-1))
         return future
+
+    async def shutdown_default_executor(self, *args: Any) -> None:
+        """See asyncio, which waits in one more thread for the others: the clock stands still for it too."""
+        self.clock.count_threads(1)
+        try:
+            await super().shutdown_default_executor(*args)
+        finally:
+            self.clock.count_threads(-1)
 
     def wait_for_thread(self, posted: threading.Event) -> None:
         """Stand still until a script has something to say (`script`)."""
@@ -246,12 +260,14 @@ class VirtualLoop(base_events.BaseEventLoop):
 
     async def subprocess_exec(self, *args: Any, **kwargs: Any) -> Any:
         """Refuse: programs of the machine do not live in virtual time."""
-        raise NotImplementedError("a program cannot be run in virtual time: it would not know what time it is")
+        raise NotImplementedError(
+            "a program cannot be run in virtual time: it would not know what time it is"
+        )
 
     subprocess_shell = subprocess_exec
 
-    def add_signal_handler(self, sig: int, callback: Callable[..., object], *args: Any) -> None:
+    def add_signal_handler(  # type: ignore[override]
+        self, sig: int, callback: Callable[..., object], *args: Any
+    ) -> None:
         """Refuse, as loops do that cannot: signals come in real time."""
         raise NotImplementedError("a virtual loop handles no signals")
-
-

@@ -1,16 +1,16 @@
 """Components: what a user writes.
 
 A component is a class with a ``main``, or a function with `component`; its boxes are declared beside it. It
-*remembers how it was made*, so that it is also its own pattern: wherever parts are made repeatedly, a component
-stands for "another one like this" (`make`).
+*remembers how it was made*, so that it is also its own pattern: wherever parts are made repeatedly, a
+component stands for "another one like this" (`make`).
 """
 
 from __future__ import annotations
 
-import copy
+import difflib
 import inspect
 from collections.abc import Callable, Coroutine, Generator
-from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Generic, ParamSpec, TypeVar, cast
 
 from . import body, lifecycle, postman
 from .box import Box, Inbox, Outbox, ScriptInbox, ScriptOutbox, _Declare
@@ -56,6 +56,7 @@ class Component:
         >>> class Double(Component):
         ...     inbox = Inbox[int]("numbers")
         ...     outbox = Outbox[int]("twice the numbers")
+        ...
         ...     async def main(self):
         ...         async for number in self.inbox:
         ...             await self.outbox.send(2 * number)
@@ -71,6 +72,7 @@ class Component:
 
     _box_declarations: ClassVar[dict[str, Box[Any]]]
     _axon: Process
+    _recipe: tuple[tuple[Any, ...], dict[str, Any]]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         self = super().__new__(cls)
@@ -113,21 +115,23 @@ class Component:
     def __or__(self, other: Any) -> Any:
         from .graph import Pipeline, parts_of
 
-        if not _is_pattern(other):
+        if not _can_be_joined(other):
             return NotImplemented
         return Pipeline(self, *parts_of(other))
 
     def __ror__(self, other: Any) -> Any:
         from .graph import Pipeline, parts_of
 
-        if not _is_pattern(other):
+        if not _can_be_joined(other):
             return NotImplemented
         return Pipeline(other, *parts_of(self))
 
     def named(self: C, name: str) -> C:
         """Give the component a name other than its class's, for its path; returns the component."""
         if "/" in name or not name:
-            raise UsageError(f"named({name!r}): a name is not empty and has no '/', which separates the names of a path")
+            raise UsageError(
+                f"named({name!r}): a name is not empty and has no '/', which separates the names of a path"
+            )
         self._axon.name = self._axon.given_name = name
         return self
 
@@ -139,7 +143,8 @@ class Component:
         Arguments:
             pattern: a component; or what `make` makes one of
             name: for its path, instead of its class's
-            isolated: its failure does not concern its siblings: it is logged, counted and sent to ``failures``
+            isolated: its failure does not concern its siblings: it is logged, counted and sent to
+                ``failures``
         """
         child = pattern if isinstance(pattern, Component) and pattern._axon.state == "new" else make(pattern)
         if child._axon.parent is not None:
@@ -193,11 +198,27 @@ class Component:
         """The component's boxes by name."""
         return dict(self._axon.boxes)
 
+    if not TYPE_CHECKING:  # a type checker is to complain about unknown attributes itself
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("__") or name == "_axon":
+                raise AttributeError(name)
+            known = [one for one in {*self.__dict__, *dir(type(self))} if not one.startswith("_")]
+            near = difflib.get_close_matches(name, known, n=2)
+            hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+            raise AttributeError(
+                f"{self._axon.path} has no {name!r}: {hint}its boxes are {', '.join(self._axon.boxes) or 'none'}",
+                name=name,
+                obj=None,  # or Python would add a guess of its own
+            )
+
     def __repr__(self) -> str:
         process = self._axon
         if process.state == "new" and process.parent is None:
             args, kwargs = self._recipe
-            shown = [shorten(value, 30) for value in args] + [f"{k}={shorten(v, 30)}" for k, v in kwargs.items()]
+            shown = [shorten(value, 30) for value in args] + [
+                f"{k}={shorten(v, 30)}" for k, v in kwargs.items()
+            ]
             return f"{process.name}({', '.join(shown)})"
         return f"<{process.path}: {process.outcome or process.state}>"
 
@@ -276,8 +297,8 @@ class Component:
 def make(pattern: Any) -> Component:
     """Make a component of a class, a factory, or another component, which is made again from its recipe.
 
-    Components among the arguments of the recipe, also inside lists, tuples, dicts and links, are made again too,
-    each once however often it is named. Other arguments are shared.
+    Components among the arguments of the recipe, also inside lists, tuples, dicts and links, are made again
+    too, each once however often it is named. Other arguments are shared.
 
     >>> from kamaelia.protocol import Echo
     >>> pattern = Echo()
@@ -286,8 +307,10 @@ def make(pattern: Any) -> Component:
     """
     if isinstance(pattern, Component):
         return _remake(pattern, {})
-    if isinstance(pattern, ComponentFunction) or (isinstance(pattern, type) and issubclass(pattern, Component)):
-        return pattern()
+    if isinstance(pattern, ComponentFunction) or (
+        isinstance(pattern, type) and issubclass(pattern, Component)
+    ):
+        return cast(Component, pattern())
     if callable(pattern):
         made = pattern()
         if isinstance(made, Component):
@@ -303,6 +326,11 @@ def _is_pattern(value: Any) -> bool:
     return isinstance(value, (Component, ComponentFunction)) or (
         isinstance(value, type) and issubclass(value, Component)
     )
+
+
+def _can_be_joined(value: Any) -> bool:
+    """Say whether ``|`` may be asked to join this; functions and lists get an error that says how to do it."""
+    return _is_pattern(value) or callable(value) or isinstance(value, (list, tuple, str, bytes))
 
 
 def as_part(pattern: Any) -> Component:
@@ -327,7 +355,7 @@ def _remake(component: Component, made: dict[int, Component]) -> Component:
     args, kwargs = component._recipe
     new_args = tuple(_remake_within(value, made) for value in args)
     new_kwargs = {name: _remake_within(value, made) for name, value in kwargs.items()}
-    new = type(component)(*new_args, **new_kwargs)
+    new: Component = type(component)(*new_args, **new_kwargs)
     new._axon.name = new._axon.given_name = component._axon.given_name
     made[id(component)] = new
     return new
@@ -387,7 +415,7 @@ class ComponentFunction(Generic[P]):
             raise TypeError(
                 f"{self.__name__}{self.signature} (the boxes are given to it by Axon): {error}"
             ) from None
-        return self.component_class(*args, **kwargs)
+        return cast(Component, self.component_class(*args, **kwargs))
 
     def __or__(self, other: Any) -> Any:
         return self() | other  # type: ignore[call-arg]
@@ -482,11 +510,7 @@ def _box_of(parameter: inspect.Parameter) -> Box[Any] | None:
     return None
 
 
-@overload
-def component(function: Callable[Concatenate[Any, Any, P], Any]) -> ComponentFunction[P]: ...
-@overload
-def component(function: Callable[..., Any]) -> ComponentFunction[...]: ...
-def component(function: Any) -> Any:
+def component(function: Callable[Concatenate[Any, Any, P], Any]) -> ComponentFunction[P]:
     """Make a component of a function whose first parameters are boxes.
 
     Parameters called ``inbox`` and ``outbox``, or annotated with ``Inbox[...]``, ``Outbox[...]``,
@@ -504,10 +528,12 @@ def component(function: Any) -> Any:
         [3, 6]
     """
     if isinstance(function, type):
-        raise UsageError(f"@component is for functions; {function.__name__} is a class: derive it from Component")
+        raise UsageError(
+            f"@component is for functions; {function.__name__} is a class: derive it from Component"
+        )
     if not callable(function):
         raise UsageError(f"@component is for functions, and {shorten(function)} is none")
     return ComponentFunction(function)
 
 
-__all__ = ["Component", "ComponentFunction", "as_part", "component", "copy", "make"]
+__all__ = ["Component", "ComponentFunction", "as_part", "component", "make"]

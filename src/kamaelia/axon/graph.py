@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from . import lifecycle, postman
 from .box import Box, Inbox, Outbox
-from .component import Component, _is_pattern, as_part
+from .component import Component, _can_be_joined, as_part
 from .errors import LinkError, UsageError, shorten, suggestion
 from .link import Link
 
@@ -60,14 +61,16 @@ class Pipeline(Chassis):
         for child in children[:-1]:
             if child._axon.boxes.get("outbox") is None:
                 raise LinkError(
-                    f"{child._axon.name} has no outbox, so nothing can come after it in a pipeline: put it last"
+                    f"{child._axon.name} has no outbox, so nothing can come after it in a pipeline: put "
+                    "it last"
                 )
         for child in children[1:]:
             if child._axon.boxes.get("inbox") is None:
                 raise LinkError(
-                    f"{child._axon.name} has no inbox, so nothing can come before it in a pipeline: put it first"
+                    f"{child._axon.name} has no inbox, so nothing can come before it in a pipeline: put "
+                    "it first"
                 )
-        for first, second in zip(children, children[1:], strict=False):
+        for first, second in itertools.pairwise(children):
             postman.link(first._axon.boxes["outbox"], second._axon.boxes["inbox"])
         first_inbox = children[0]._axon.boxes.get("inbox")
         if first_inbox is not None:
@@ -78,12 +81,13 @@ class Pipeline(Chassis):
         self._axon.result_from = children[-1]._axon
 
     def __or__(self, other: Any) -> Any:
-        if not _is_pattern(other):
+        if not _can_be_joined(other):
             return NotImplemented
         return Pipeline(*self._parts(), *parts_of(other))
 
     def _parts(self) -> list[Component]:
-        """Give the parts away, so that ``a | b | c`` is one pipeline of three; or itself, once it is in use."""
+        """Give the parts away, so that ``a | b | c`` is one pipeline of three; or itself, once it is in
+        use."""
         process = self._axon
         untouched = process.given_name == "Pipeline" and process.state == "new" and process.parent is None
         if not untouched:
@@ -94,6 +98,8 @@ class Pipeline(Chassis):
         for child in children:
             for box in child.boxes.values():
                 for wire in (*box.incoming, *box.outgoing):
+                    if wire.outside:
+                        continue  # a hold, which a component may have taken on its own inbox when it was made
                     if wire.source.owner.parent is not child and wire.target.owner.parent is not child:
                         postman.unlink(wire)
         for child in children:
@@ -116,10 +122,15 @@ class Graphline(Chassis):
 
     and, as it can be saved, with names::
 
-        Graphline(a=Lines(), b=Encode(),
-                  linkages={("self", "inbox"): ("a", "inbox"),
-                            ("a", "outbox"): ("b", "inbox"),
-                            ("b", "outbox"): ("self", "outbox")})
+        Graphline(
+            a=Lines(),
+            b=Encode(),
+            linkages={
+                ("self", "inbox"): ("a", "inbox"),
+                ("a", "outbox"): ("b", "inbox"),
+                ("b", "outbox"): ("self", "outbox"),
+            },
+        )
 
     where the value may be a list, for one to many. A component that no link names is given as an argument.
     Boxes of the graphline itself are made as they are named. It ends when all its components have ended.
@@ -148,7 +159,7 @@ class Graphline(Chassis):
                 wires.append(Link(self._by_name(source), self._by_name(target)))
         for wire in wires:
             for end in (wire.source, wire.target):
-                if isinstance(end, Box) and end.owner is not None and end.owner is not self._axon:
+                if isinstance(end, Box) and end.owner not in (None, self._axon):
                     self._adopt(end.owner.component)
         for wire in wires:
             self._make(wire)
@@ -159,20 +170,25 @@ class Graphline(Chassis):
 
     def _by_name(self, end: Any) -> Any:
         if not (isinstance(end, tuple) and len(end) == 2 and all(isinstance(one, str) for one in end)):
-            raise LinkError(f'linkages: {shorten(end)} is no end of a link: write ("name of the part", "name of its box")')
+            raise LinkError(
+                f'linkages: {shorten(end)} is no end of a link: write ("name of the part", "name of its box")'
+            )
         part_name, box_name = end
         if part_name == "self":
             return f"self.{box_name}"
         if part_name not in self.parts:
             raise LinkError(
-                f"linkages: there is no part called {part_name!r}; {suggestion(part_name, [*self.parts, 'self'])}"
+                f"linkages: there is no part called {part_name!r}; "
+                f"{suggestion(part_name, [*self.parts, 'self'])}"
             )
         return box_named(self.parts[part_name], box_name)
 
     def _make(self, wire: Link) -> None:
         source, target = wire.source, wire.target
         if isinstance(source, str) and isinstance(target, str):
-            raise LinkError(f"{source!r} cannot be linked to {target!r}: one end of a link is a box of a part")
+            raise LinkError(
+                f"{source!r} cannot be linked to {target!r}: one end of a link is a box of a part"
+            )
         if isinstance(source, str):
             source = self.boundary(_own_name(source), target, inward=True)
         elif isinstance(target, str):
@@ -191,7 +207,9 @@ def box_named(part: Component, name: str) -> Box[Any]:
 def _own_name(text: str) -> str:
     owner, dot, name = text.partition(".")
     if owner != "self" or not dot or not name.isidentifier():
-        raise LinkError(f'{text!r} is no box: a graphline\'s own boxes are written "self.inbox", "self.outbox", ...')
+        raise LinkError(
+            f'{text!r} is no box: a graphline\'s own boxes are written "self.inbox", "self.outbox", ...'
+        )
     return name
 
 

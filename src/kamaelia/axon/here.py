@@ -1,7 +1,7 @@
 """`sleep`, `clock` and `random`: the time and the chance of the component that asks.
 
-A component takes both from the system that it runs in, never from the machine. So the same component keeps real
-time on real sockets and virtual time in a simulation, and a run with a seed can be run again.
+A component takes both from the system that it runs in, never from the machine. So the same component keeps
+real time on real sockets and virtual time in a simulation, and a run with a seed can be run again.
 """
 
 from __future__ import annotations
@@ -94,6 +94,8 @@ class _Random(Chance):
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
+            if name.startswith("__"):  # inspect and doctest look for some in whatever a module imports
+                raise AttributeError(name)
             return getattr(stream_of(here()), name)
 
     def __repr__(self) -> str:

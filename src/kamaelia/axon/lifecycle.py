@@ -31,7 +31,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from . import body, postman
-from .errors import BrokenLink, Cancelled, EndOfMessages, GraceExceeded, KamaeliaError, SourceFailed, UsageError
+from .errors import (
+    BrokenLink,
+    Cancelled,
+    EndOfMessages,
+    GraceExceeded,
+    KamaeliaError,
+    SourceFailed,
+    UsageError,
+)
 from .process import Process, current_process
 
 if TYPE_CHECKING:
@@ -108,7 +116,8 @@ def add_child(chassis: Process, child: Process, *, isolated: bool = False) -> No
     if child.parent is not None or child.state != "new":
         what = "is part of a chassis already" if child.state == "new" else "has been run already"
         raise UsageError(
-            f"{child.path} {what}, and a component runs once. Make another: {type(child.component).__name__}(...). "
+            f"{child.path} {what}, and a component runs once. Make another: "
+            f"{type(child.component).__name__}(...). "
             "Where parts are made repeatedly, as in TCPServer(protocol), that is done for you"
         )
     child.parent = chassis
@@ -183,7 +192,8 @@ def _judge(process: Process, error: BaseException | None) -> tuple[str, BaseExce
         if process.reason is not None:
             return "cancelled", process.cause
         unasked = KamaeliaError(
-            f"{process.path} was cancelled, but nobody had asked for it: something that it awaited was cancelled"
+            f"{process.path} was cancelled, but nobody had asked for it: something that it awaited was "
+            "cancelled"
         )
         unasked.__cause__ = error
         return "failed", unasked
@@ -216,7 +226,13 @@ def _flat(error: Exception, path: str) -> Iterator[Exception]:
 
 def complete_if_over(process: Process) -> None:
     """A component is over when its body is and it has no children left."""
-    if process.state == "ended" or process.children or not process.body_done or not process.begun or process.vacant:
+    if (
+        process.state == "ended"
+        or process.children
+        or not process.body_done
+        or not process.begun
+        or process.vacant
+    ):
         return
     assert process.system is not None and process.scheduler is not None
     process.state = "ended"
@@ -341,7 +357,8 @@ def cancel(process: Process, reason: str, cause: BaseException | None, *, finall
 
 
 def is_fed(process: Process) -> bool:
-    """Say whether a component has an inbox into which something may still come, or in which something waits."""
+    """Say whether a component has an inbox into which something may still come, or in which something
+    waits."""
     return any(
         (box.sources or box.holds or box.queue.items) and not box.wired and not box.gone
         for box in process.inboxes

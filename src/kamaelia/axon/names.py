@@ -1,7 +1,7 @@
 """Names of services: how components find each other that nobody has linked.
 
-A name belongs to one system, never to the process. So two systems in one program, or two simulated hosts, each have
-their own ``"room"``.
+A name belongs to one system, never to the process. So two systems in one program, or two simulated hosts,
+each have their own ``"room"``.
 """
 
 from __future__ import annotations

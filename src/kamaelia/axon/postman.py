@@ -49,9 +49,7 @@ if TYPE_CHECKING:
 Path = tuple[Link, ...]
 
 
-def link(
-    source: Box[Any], target: Box[Any], *, when_full: WhenFull = "wait", feedback: bool = False
-) -> Link:
+def link(source: Box[Any], target: Box[Any], *, when_full: WhenFull = "wait", feedback: bool = False) -> Link:
     """Make a link, before or while the system runs.
 
     Arguments are those of `Link`. Raises `LinkError` when the two ends do not fit: wrong directions, wrong
@@ -103,16 +101,12 @@ def unlink(wire: Link) -> None:
         lose_source(wire)
 
 
-def relink(
-    wire: Link, *, source: Box[Any] | None = None, target: Box[Any] | None = None
-) -> Link:
+def relink(wire: Link, *, source: Box[Any] | None = None, target: Box[Any] | None = None) -> Link:
     """Move one or both ends of a link; an inbox that keeps a source this way sees no end.
 
     Returns the link that takes the old one's place.
     """
-    new = Link(
-        source or wire.source, target or wire.target, when_full=wire.when_full, feedback=wire.feedback
-    )
+    new = Link(source or wire.source, target or wire.target, when_full=wire.when_full, feedback=wire.feedback)
     if not wire.made:
         return make(new)
     _check(new, instead_of=wire)
@@ -198,9 +192,8 @@ def lose_source(wire: Link, failure: BaseException | None = None) -> None:
 
 def end_if_unfed(box: Box[Any]) -> None:
     """End a box that has neither a source nor a hold left, unless its component has yet to start."""
-    if box.sources == 0 and box.holds == 0:
-        if box.settled:
-            end(box)
+    if box.sources == 0 and box.holds == 0 and box.settled:
+        end(box)
 
 
 def end(box: Box[Any]) -> None:
@@ -209,7 +202,7 @@ def end(box: Box[Any]) -> None:
         return
     if box.is_inbox and not box.wired:
         box.ended = True
-        box.queue.wake_readers()
+        box.queue.wake_readers()  # type: ignore[attr-defined]
         for one in box.taps:
             one.finish(box.failure)
     elif box.is_inbox or not box.own:
@@ -231,7 +224,7 @@ def close_reader(box: Inbox[Any]) -> None:
 def has_reader(box: Box[Any]) -> bool:
     """Say whether somebody would read what is sent through this box."""
     if box.is_inbox and not box.wired:
-        return not box.gone
+        return not box.gone  # type: ignore[attr-defined]
     return any(has_reader(wire.target) for wire in box.outgoing)
 
 
@@ -266,7 +259,7 @@ def _ways_up(box: Box[Any]) -> Iterator[tuple[Outbox[Any], Path]]:
 def _ways_down(box: Box[Any]) -> Iterator[tuple[Queue, Path]]:
     """Yield every queue that messages in this box end up in, with the links between."""
     if box.is_inbox and not box.wired:
-        if not box.gone:
+        if not box.gone:  # type: ignore[attr-defined]
             yield box.queue, ()  # type: ignore[attr-defined]
     else:
         for wire in box.outgoing:
@@ -362,6 +355,7 @@ def _lend_queue(wire: Link, seat: Any, inner: Any) -> None:
 def _return_queue(wire: Link) -> None:
     """The occupant has gone: what it has not read stays in the seat."""
     inner, seat = wire.lends_to, wire.source
+    assert inner is not None
     wire.lends_to = None
     inner.queue.wake_readers()
     inner.replace_queue()

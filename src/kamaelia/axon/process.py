@@ -18,8 +18,9 @@ from .errors import BrokenLink, Cancelled
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from .box import Box, Hold, Inbox, Outbox
+    from .box import Box, Inbox, Outbox
     from .component import Component
+    from .hold import Hold
     from .queue import Wait
     from .scheduler import Scheduler
     from .system import System
@@ -53,6 +54,7 @@ class Process:
         "body_done",
         "boxes",
         "callbacks",
+        "cancel_message",
         "cancels",
         "cause",
         "children",
@@ -95,7 +97,9 @@ class Process:
         self.boxes: dict[str, Box[Any]] = {}
         self.parent: Process | None = None
         self.children: dict[Process, None] = {}
-        self.names_taken: dict[str, int] = {}  # by children, with the number last given to another of that name
+        self.names_taken: dict[
+            str, int
+        ] = {}  # by children, with the number last given to another of that name
         self.result_from: Process | None = None  # the child whose result is the chassis's
         self.holds: dict[Hold[Any], None] = {}  # on its inboxes
         self.names: list[str] = []  # of services that it offers
@@ -116,6 +120,7 @@ class Process:
         self.pending: BaseException | None = None  # thrown into the body at the next step
         self.abandoned: BrokenLink | None = None  # raised at the next wait on a box
         self.must_cancel = False
+        self.cancel_message: object = None  # of the last request: anyio knows its own by it
         self.cancels = 0  # as asyncio.Task.cancelling()
         self.reason: str | None = None  # why Axon has cancelled it: "stop", "failure", "grace"
 
@@ -163,7 +168,7 @@ class Process:
         error = self.pending
         if self.must_cancel:
             self.must_cancel = False
-            error = Cancelled()
+            error = self._cancelled()
         assert self.context is not None
         try:
             if error is None:
@@ -190,8 +195,8 @@ class Process:
                 scheduler.parked += 1
             if self.must_cancel:
                 self.must_cancel = False
-                self.resume(self.wait, Cancelled())
-            elif self.abandoned is not None:
+                self.resume(self.wait, self._cancelled())
+            elif self.abandoned is not None and not self.cancels:
                 error, self.abandoned = self.abandoned, None
                 self.resume(self.wait, error)
         elif getattr(yielded, "_asyncio_future_blocking", None):
@@ -199,10 +204,12 @@ class Process:
             self.state = "foreign"
             self.future = yielded
             yielded.add_done_callback(self._future_done, context=self.context)
-            if self.must_cancel and yielded.cancel():
+            if self.must_cancel and yielded.cancel(msg=self.cancel_message):
                 self.must_cancel = False
         else:
-            self.pending = RuntimeError(f"{self.path} awaited {yielded!r}, which is no awaitable of asyncio's")
+            self.pending = RuntimeError(
+                f"{self.path} awaited {yielded!r}, which is no awaitable of asyncio's"
+            )
             scheduler.ready.append(self)
 
     def resume(self, wait: Wait, error: BaseException | None = None) -> None:
@@ -237,21 +244,28 @@ class Process:
         if self.state == "ended" or (self.body_done and self.has_body):
             return False
         self.cancels += 1
-        self.abandoned = None
+        self.cancel_message = message
         if self.wait is not None:
-            self.resume(self.wait, Cancelled(*(() if message is None else (message,))))
+            self.resume(self.wait, self._cancelled())
         elif self.future is None or not self.future.cancel(msg=message):
             self.must_cancel = True
         return True
 
+    def _cancelled(self) -> Cancelled:
+        return Cancelled() if self.cancel_message is None else Cancelled(self.cancel_message)
+
     def reader_lost(self, outbox: Outbox[Any]) -> None:
         """An outbox has lost its last reader: when no other is left, nobody needs this component."""
-        if outbox.optional or self.body_done or self.cancels or self.abandoned is not None:
+        if outbox.optional or self.body_done or self.abandoned is not None:
             return
         required = [box for box in self.outboxes if box.own and not box.optional and not box.closed]
         if not any(box.lost for box in required) or any(box.routes for box in required):
             return
         error = outbox.broken()
+        if self.cancels:
+            # Not after Cancelled. But a time-out takes its cancellation back, and then it is due.
+            self.abandoned = error
+            return
         if self.wait is not None and not self.wait_is_foreign():
             self.resume(self.wait, error)
             return

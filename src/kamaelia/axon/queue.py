@@ -49,7 +49,9 @@ class Wait:
 
     __slots__ = ("callback", "future", "owner", "process", "scheduler", "timed", "turn", "verb", "where")
 
-    def __init__(self, scheduler: Scheduler, owner: Process | None, verb: str, where: tuple[Any, ...]) -> None:
+    def __init__(
+        self, scheduler: Scheduler, owner: Process | None, verb: str, where: tuple[Any, ...]
+    ) -> None:
         self.scheduler = scheduler
         self.owner = owner  # the component on whose behalf this waits
         self.verb = verb  # "receive from", "send to", "sleep": for those who ask who waits for what
@@ -63,12 +65,12 @@ class Wait:
     def park(self) -> Generator[Any, None, None]:
         """Suspend whoever runs now until `wake` or `fail`."""
         owner = self.owner
-        if owner is not None and owner.abandoned is not None:
+        if owner is not None and owner.abandoned is not None and not owner.cancels:
             error, owner.abandoned = owner.abandoned, None
             raise error
         scheduler = self.scheduler
         process = scheduler.running
-        if process is not None and asyncio.current_task(scheduler.loop) is process.component:
+        if process is not None and scheduler.is_running_component():
             self.process = process
             process.wait = self
             try:
@@ -443,7 +445,8 @@ def check_unchanged(message: Any, copied: Any) -> None:
     """Raise when a message is no longer what was sent."""
     if copied is not None and message != copied:
         raise UsageError(
-            f"a message was changed after it had been sent: it was {shorten(copied)} and is {shorten(message)}. From the "
+            f"a message was changed after it had been sent: it was {shorten(copied)} and is "
+            f"{shorten(message)}. From the "
             "moment it is sent a message belongs to its receivers; send a copy, or a new one"
         )
 
@@ -461,9 +464,11 @@ def parse_size(size: int | str, where: str) -> tuple[int, bool]:
         number, _, unit = size.strip().partition(" ")
         if number.isdigit() and int(number) > 0 and unit.strip().upper() in units:
             return int(number) * units[unit.strip().upper()], True
-    elif isinstance(size, int) and not isinstance(size, bool) and size >= 1:
+    elif size >= 1 and size is not True:
         return size, False
-    raise ValueError(f"size={size!r} of {where}: give a number of messages (1 or more), or bytes like '256 KiB'")
+    raise ValueError(
+        f"size={size!r} of {where}: give a number of messages (1 or more), or bytes like '256 KiB'"
+    )
 
 
 def make_queue(size: int, in_bytes: bool) -> Queue:

@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import body
 from .errors import ComponentsFailed, KamaeliaError
@@ -54,7 +54,11 @@ def describe(error: BaseException) -> str:
 
 def _describe_one(error: BaseException) -> str:
     path = next(
-        (note.removeprefix("in ") for note in reversed(getattr(error, "__notes__", [])) if note.startswith("in ")),
+        (
+            note.removeprefix("in ")
+            for note in reversed(getattr(error, "__notes__", []))
+            if note.startswith("in ")
+        ),
         None,
     )
     text = str(error)

@@ -57,7 +57,8 @@ def _find_way_to_be_current() -> Callable[[Any, Any], Any]:
     ways: list[Callable[[Any, Any], Any]] = [_make_current_by_table]
     if hasattr(asyncio_tasks, "_swap_current_task"):
         ways.append(asyncio_tasks._swap_current_task)
-    probe, loop = object(), asyncio.AbstractEventLoop()
+    probe: Any = object()
+    loop: Any = object()  # only looked up by its identity
     for way in ways:
         try:
             way(loop, probe)
@@ -137,7 +138,10 @@ class Scheduler:
     def is_running_component(self) -> bool:
         """Say whether the running code is a component's own, not some other task of the loop."""
         process = self.running
-        return process is not None and asyncio.current_task(self.loop) is process.component
+        if process is None:
+            return False
+        current: object = asyncio.current_task(self.loop)
+        return current is process.component
 
     def _slice(self) -> None:
         ready, loop = self.ready, self.loop

@@ -104,7 +104,7 @@ class ScriptThread:
     async def serve(self) -> Any:
         """Stand for the script: make its box calls, one after the other, until it is over."""
         self._thread.start()
-        cancelled: BaseException | None = None
+        cancelled: Cancelled | None = None
         while True:
             try:
                 request = await self._next_request()
@@ -121,8 +121,7 @@ class ScriptThread:
                 return request.result
             try:
                 if cancelled is not None:
-                    error, cancelled = cancelled, None
-                    raise error
+                    raise cancelled
                 result = request.call()
                 request.result = await result if request.wait else result
             except BaseException as error:  # whatever it is, the script's call raises it
@@ -130,6 +129,7 @@ class ScriptThread:
                 if isinstance(error, GeneratorExit):
                     request.answered.release()
                     raise
+            cancelled = None
             request.answered.release()
 
     async def _next_request(self) -> _Request:
@@ -156,7 +156,8 @@ class ScriptThread:
         self.is_cut_off = True
 
     async def _leave(self) -> None:
-        """Give the thread a moment to leave its function; else report where it is stuck, and go on without it."""
+        """Give the thread a moment to leave its function; else report where it is stuck, and go on without
+        it."""
         if hasattr(self.loop, "wait_for_thread"):
             self._posted.wait(CUT_OFF_PATIENCE)
         elif not self._posted.is_set():

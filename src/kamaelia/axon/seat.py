@@ -1,10 +1,12 @@
 """A seat: a place in a chassis that one component after another takes.
 
 Boxes, the queue and the links belong to the seat, not to its occupant. An occupant's inbox (of a chassis, the
-innermost inbox that its boundary leads to) reads from the seat's queue; so the next occupant goes on where the last
-one stopped, and who sends to the seat notices nothing. The outboxes of the seat stay open in between.
+innermost inbox that its boundary leads to) reads from the seat's queue; so the next occupant goes on where
+the last one stopped, and who sends to the seat notices nothing. The outboxes of the seat stay open in
+between.
 
-The message that an occupant is working on when it fails is not given to the next one: it goes with the failure.
+The message that an occupant is working on when it fails is not given to the next one: it goes with the
+failure.
 """
 
 from __future__ import annotations
@@ -24,8 +26,8 @@ class Seat(Chassis):
 
     Arguments:
         pattern: what the first occupant is made of (see `make`); the seat gets boxes like its
-        on_vacant: called with the occupant that has ended and its failure (or None); it may `fill` the seat again,
-            otherwise the seat ends
+        on_vacant: called with the occupant that has ended and its failure (or None); it may `fill` the seat
+            again, otherwise the seat ends
 
     Example:
         >>> from kamaelia import component, run
@@ -77,7 +79,8 @@ class Seat(Chassis):
         return occupant
 
     def has_work(self) -> bool:
-        """Say whether another occupant would have anything to do: an inbox that is open, or holds a message."""
+        """Say whether another occupant would have anything to do: an inbox that is open, or holds a
+        message."""
         inboxes = self._axon.inboxes
         return not inboxes or any(not box.ended or box.queue.items for box in inboxes)
 

@@ -17,8 +17,7 @@ from typing import Any
 
 from . import body, lifecycle, postman, report
 from .box import Inbox
-from .clock import fresh_seed
-from .clock import NothingLeft
+from .clock import NothingLeft, fresh_seed
 from .component import Component, as_part
 from .errors import (
     ClosedBox,
@@ -80,7 +79,9 @@ class System:
         self.scheduler.crashed = self.abort
         self.root = _Root()._axon
         self.root.name = ""
-        self.errors: list[KamaeliaError] = []  # that are not one component's: a deadlock, a grace that ran out
+        self.errors: list[
+            KamaeliaError
+        ] = []  # that are not one component's: a deadlock, a grace that ran out
         self.discarded: dict[str, int] = {}  # messages that went nowhere, by the component that sent them
         self.fatal: BaseException | None = None
         self.finished: asyncio.Future[None] = loop.create_future()
@@ -119,7 +120,11 @@ class System:
             text = f"{len(paths)} component(s) failed: {', '.join(paths)} (seed {self.seed})"
             raise ComponentsFailed(text, [report.trimmed(failure) for failure in failures])
         if self.errors:
-            raise self.errors[0] if len(self.errors) == 1 else ComponentsFailed("the system failed", self.errors)
+            raise (
+                self.errors[0]
+                if len(self.errors) == 1
+                else ComponentsFailed("the system failed", self.errors)
+            )
 
     async def wait(self) -> None:
         """Wait until the last component has ended; who is cancelled here cancels the system."""
@@ -136,8 +141,8 @@ class System:
     def stop(self, grace: float | None = None) -> None:
         """Stop: servers accept no more, sources are cancelled, and what was accepted is finished.
 
-        What has not ended after ``grace`` seconds is cancelled. A second stop cancels at once. May be called from
-        any thread.
+        What has not ended after ``grace`` seconds is cancelled. A second stop cancels at once. May be called
+        from any thread.
         """
         if get_ident() != self.scheduler.thread:
             self.loop.call_soon_threadsafe(self.stop, grace)
@@ -168,7 +173,8 @@ class System:
             return  # it names the script and its line already
         self.errors.append(
             GraceExceeded(
-                f"the script {process.path} is stuck at {line}; its thread was cut off from its boxes and left behind. "
+                f"the script {process.path} is stuck at {line}; its thread was cut off from its boxes and "
+                "left behind. "
                 "A script ends when its inbox has ended: let no call in it block for long"
             )
         )
@@ -276,9 +282,9 @@ def run(
 ) -> Any:
     """Run components until they have ended, and return what the component's ``main`` returned.
 
-    Several components run side by side; then a list of their results is returned. Ctrl-C stops the system: what
-    was accepted is finished, within ``grace`` seconds; a second Ctrl-C cancels. Arguments are those of `System`;
-    ``loop_factory`` makes the event loop, by default uvloop's where that is installed.
+    Several components run side by side; then a list of their results is returned. Ctrl-C stops the system:
+    what was accepted is finished, within ``grace`` seconds; a second Ctrl-C cancels. Arguments are those of
+    `System`; ``loop_factory`` makes the event loop, by default uvloop's where that is installed.
 
     Raises `ComponentsFailed` when components failed, `Deadlock` when all of them wait for each other,
     `GraceExceeded` when a stop took too long, `KeyboardInterrupt` after a second Ctrl-C.
@@ -290,14 +296,17 @@ def run(
         ['a', 'b']
     """
     if not systems:
-        raise UsageError("run() was given nothing to run: give it a component, such as run(Source('abc') | Collect())")
+        raise UsageError(
+            "run() was given nothing to run: give it a component, such as run(Source('abc') | Collect())"
+        )
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         pass
     else:
         raise UsageError(
-            "run() starts an event loop, and one is running already (as in a notebook): write 'await system.run()'"
+            "run() starts an event loop, and one is running already (as in a notebook): write 'await "
+            "system.run()'"
         )
     components = [as_part(one) for one in systems]
     options = {"seed": seed, "grace": grace, "slow_step": slow_step, "debug": debug}
@@ -374,19 +383,32 @@ def run_here(component: Component, options: dict[str, Any]) -> Coroutine[Any, An
         loop = asyncio.get_running_loop()
     except RuntimeError:
         raise UsageError(
-            f"{component._axon.name}.run() is awaited on a running event loop, and there is none: write run(component)"
+            f"{component._axon.name}.run() is awaited on a running event loop, and there is none: write "
+            "run(component)"
         ) from None
     parent = current_process.get(None)
-    if parent is not None and parent.state != "ended" and parent.scheduler is not None and parent.scheduler.loop is loop:
+    if (
+        parent is not None
+        and parent.state != "ended"
+        and parent.scheduler is not None
+        and parent.scheduler.loop is loop
+    ):
         if options:
-            raise UsageError(f"await {component._axon.name}.run(...) inside a component takes no options: it is its child")
+            raise UsageError(
+                f"await {component._axon.name}.run(...) inside a component takes no options: it is its child"
+            )
         return _run_as_child(parent, component)
     return _run_on(loop, component, options)
 
 
 async def _run_as_child(parent: Process, component: Component) -> Any:
     finished = asyncio.get_running_loop().create_future()
-    component.add_done_callback(lambda _: finished.done() or finished.set_result(None))
+
+    def tell(_: object) -> None:
+        if not finished.done():
+            finished.set_result(None)
+
+    component.add_done_callback(tell)
     lifecycle.add_child(parent, component._axon)
     try:
         await finished
@@ -469,7 +491,8 @@ class Handle:
 
 
 class _Front(Component):
-    """Stands around a background system: its inboxes are held from outside, its outboxes kept for the handle."""
+    """Stands around a background system: its inboxes are held from outside, its outboxes kept for the
+    handle."""
 
     inbox = None
     outbox = None
@@ -517,8 +540,8 @@ class _Front(Component):
 def background(component: Any, **options: Any) -> Iterator[Handle]:
     """Run a system in a thread of its own, beside ordinary code, for the time of a ``with`` block.
 
-    Leaving the block stops the system and waits for it; leaving by an exception cancels it. What the system raised
-    is raised there. Options are those of `run`.
+    Leaving the block stops the system and waits for it; leaving by an exception cancels it. What the system
+    raised is raised there. Options are those of `run`.
 
     Example:
         >>> from kamaelia import background

@@ -1,9 +1,9 @@
 """Taps: looking at what passes a link or a box, without being part of the system.
 
 A tap gets the same objects as the readers, each with its time, and at last the end. It never counts as a
-reader, so it keeps nobody waiting and nobody alive. By default it is lossy: it keeps the newest ``size`` messages
-that have not been looked at, and counts what it dropped. An error in a tap's callback is logged and ends that tap
-alone.
+reader, so it keeps nobody waiting and nobody alive. By default it is lossy: it keeps the newest ``size``
+messages that have not been looked at, and counts what it dropped. An error in a tap's callback is logged and
+ends that tap alone.
 """
 
 from __future__ import annotations
@@ -41,7 +41,10 @@ class Tap:
     """
 
     def __init__(
-        self, place: Box[Any] | Link, size: int | None = 1000, callback: Callable[[Tapped], object] | None = None
+        self,
+        place: Box[Any] | Link,
+        size: int | None = 1000,
+        callback: Callable[[Tapped], object] | None = None,
     ) -> None:
         self.place = place
         self.size = size

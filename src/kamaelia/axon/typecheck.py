@@ -24,7 +24,9 @@ def fits(given: Any, wanted: Any) -> bool:
     if _is_open(given) or _is_open(wanted):
         return True
     # Every alternative of what is given may come, but any alternative of what is wanted will do.
-    return all(any(_plain_fits(one, other) for other in _alternatives(wanted)) for one in _alternatives(given))
+    return all(
+        any(_plain_fits(one, other) for other in _alternatives(wanted)) for one in _alternatives(given)
+    )
 
 
 def _is_open(kind: Any) -> bool:

@@ -1,7 +1,7 @@
 """The watchdog: reports a component whose step holds everybody up.
 
-It runs in a thread of its own, so that it can look while the loop is stuck. It only compares the number of the
-step that runs with the one it saw before, so it costs the scheduler nothing.
+It runs in a thread of its own, so that it can look while the loop is stuck. It only compares the number of
+the step that runs with the one it saw before, so it costs the scheduler nothing.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ class Watchdog:
             if seen[1] == looks:
                 frame = body.user_frame(sys._current_frames().get(scheduler.thread))
                 log.warning(
-                    "%s has held everybody up for %g s, at %s. In a coroutine or generator nothing may block: await "
+                    "%s has held everybody up for %g s, at %s. In a coroutine or generator nothing may "
+                    "block: await "
                     "it, use asyncio.to_thread, or make the component a script (a plain def)",
                     process.path,
                     self._slow,
