@@ -207,7 +207,7 @@ class Component:
             near = difflib.get_close_matches(name, known, n=2)
             hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
             raise AttributeError(
-                f"{self._axon.path} has no {name!r}: {hint}its boxes are {', '.join(self._axon.boxes) or 'none'}",
+                f"{self._axon.path} has no {name!r}: {hint}its boxes are {', '.join(self._axon.boxes)}",
                 name=name,
                 obj=None,  # or Python would add a guess of its own
             )
@@ -329,7 +329,7 @@ def _is_pattern(value: Any) -> bool:
 
 
 def _can_be_joined(value: Any) -> bool:
-    """Say whether ``|`` may be asked to join this; functions and lists get an error that says how to do it."""
+    """Say whether ``|`` may be asked to join this; functions and lists get an error that says how."""
     return _is_pattern(value) or callable(value) or isinstance(value, (list, tuple, str, bytes))
 
 
@@ -342,7 +342,11 @@ def as_part(pattern: Any) -> Component:
     import types
 
     if isinstance(pattern, types.UnionType):
-        raise UsageError(f"{pattern} joins two classes into a type: write parentheses, as in Echo() | Echo()")
+        names = [getattr(one, "__name__", str(one)) for one in pattern.__args__]
+        calls = " | ".join(f"{name}()" for name in names)
+        raise UsageError(
+            f"{' | '.join(names)} joins two classes into a type: write parentheses, as in {calls}"
+        )
     raise UsageError(
         f"{shorten(pattern)} is no component. A chassis is made of components: Map(function) of a function, "
         "Source(items) of a list"

@@ -61,11 +61,9 @@ def _describe_one(error: BaseException) -> str:
         ),
         None,
     )
-    text = str(error)
-    if isinstance(error, KamaeliaError) and (path is None or path in text):
-        line = f"{type(error).__name__}: {text}"
-    else:
-        line = f"{path or 'kamaelia'}: {type(error).__name__}: {text}"
+    line = f"{type(error).__name__}: {error}"
+    if path is not None:
+        line = f"{path}: {line}"
     lines = [line + "\n"]
     for other in getattr(error, "__notes__", []):
         if not other.startswith("in "):
