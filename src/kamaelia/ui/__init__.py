@@ -1,0 +1,1 @@
+"""Parts for a person at a terminal."""
