@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import struct
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ import pytest
 from kamaelia import component
 from kamaelia.testbed import Network
 
-PORT = 1500
+CERTIFICATE = Path(__file__).with_name("server.pem")  # made for these tests, good for a hundred years
 Body = Callable[[Any, Any, str, int], Coroutine[Any, Any, Any]]
 
 
@@ -25,12 +27,14 @@ class Recorder(asyncio.Protocol):
         self.keep_open = keep_open
         self.data = b""
         self.transport: Any = None
+        self.made = asyncio.get_running_loop().create_future()
         self.lost = asyncio.get_running_loop().create_future()
         self.ended = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
         self.calls.append("connection_made")
+        self.made.set_result(None)
 
     def data_received(self, data: bytes) -> None:
         self.data += data
@@ -67,8 +71,7 @@ async def pair(loop: Any, host: str, port: int, **options: Any) -> tuple[Any, Re
     number = server.sockets[0].getsockname()[1]
     _, client = await loop.create_connection(Recorder, host, number)
     served = await accepted
-    while served.transport is None:
-        await asyncio.sleep(0.001)
+    await served.made
     return server, client, served
 
 
@@ -156,7 +159,7 @@ async def pausing(loop: Any, host: str, port: int) -> Any:
     await asyncio.sleep(0.05)
     served.calls.append(len(served.data))
     served.transport.resume_reading()
-    while len(served.data) < 8_000_000:
+    while len(served.data) < 8_000_000:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     client.calls.append(client.transport.get_write_buffer_size())
     client.transport.close()
@@ -188,7 +191,7 @@ async def eof_behind_a_full_buffer(loop: Any, host: str, port: int) -> Any:
 async def protocol_that_fails(loop: Any, host: str, port: int) -> Any:
     server, client, served = await pair(loop, host, port)
     told: list[Any] = []
-    loop.set_exception_handler(lambda _, context: told.append((type(context["exception"]), sorted(context))))
+    loop.set_exception_handler(lambda _, context: told.append([type(context["exception"]), *context]))
 
     def fail(data: bytes) -> None:
         raise ZeroDivisionError
@@ -228,7 +231,7 @@ async def buffered(loop: Any, host: str, port: int) -> Any:
     client.transport.close()
     await protocol.lost
     server.close()
-    # A read that finds the end asks for a buffer too; how often one is asked for in vain is the loop's affair.
+    # How often a buffer is asked for in vain is the loop's affair.
     return [call for call in protocol.calls if call[0] != "get_buffer"], protocol.calls[0]
 
 
@@ -318,6 +321,33 @@ async def streams(loop: Any, host: str, port: int) -> Any:
     return lines, answer
 
 
+async def tls(loop: Any, host: str, port: int) -> Any:
+    ours = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    ours.load_cert_chain(CERTIFICATE)
+    theirs = ssl.create_default_context(cafile=str(CERTIFICATE))
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write((await reader.readline()).upper())
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, host, port, ssl=ours)
+    number = server.sockets[0].getsockname()[1]
+    reader, writer = await asyncio.open_connection(host, number, ssl=theirs, server_hostname="server")
+    writer.write(b"secret\n")
+    answer = await reader.read()
+    version = writer.get_extra_info("ssl_object").version()
+    writer.close()
+    server.close()
+    with pytest.raises(ssl.SSLCertVerificationError):
+        again = await asyncio.start_server(serve, host, port, ssl=ours)
+        await asyncio.open_connection(
+            host, again.sockets[0].getsockname()[1], ssl=theirs, server_hostname="elsewhere"
+        )
+    again.close()
+    return answer, version
+
+
 class DatagramRecorder(asyncio.DatagramProtocol):
     def __init__(self) -> None:
         self.calls: list[Any] = []
@@ -361,7 +391,12 @@ async def datagrams(loop: Any, host: str, port: int) -> Any:
     connected.transport.close()
     free.transport.abort()
     await asyncio.sleep(0.01)
-    return server.calls, connected.calls, free.calls, connected.transport.get_extra_info("peername") == address
+    return (
+        server.calls,
+        connected.calls,
+        free.calls,
+        connected.transport.get_extra_info("peername") == address,
+    )
 
 
 BODIES: list[Body] = [
@@ -383,6 +418,7 @@ BODIES: list[Body] = [
     addresses,
     server_in_a_with_block,
     streams,
+    tls,
     datagrams,
 ]
 

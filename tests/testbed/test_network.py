@@ -183,7 +183,13 @@ def test_a_host_reaches_itself_by_all_its_names() -> None:
     for name in ("alone", "localhost", "127.0.0.1", "10.0.0.1", "0.0.0.0"):
         host.run(send(name.encode(), to=name))
     heard = network.simulate().results["alone"][0]
-    assert sorted(data for _, data in heard) == [b"0.0.0.0", b"10.0.0.1", b"127.0.0.1", b"alone", b"localhost"]
+    assert sorted(data for _, data in heard) == [
+        b"0.0.0.0",
+        b"10.0.0.1",
+        b"127.0.0.1",
+        b"alone",
+        b"localhost",
+    ]
     assert {time for time, _ in heard} == {0.0}
 
 
@@ -231,6 +237,16 @@ def test_ipv6_is_not_there() -> None:
 
 def test_a_run_ends_when_all_components_have() -> None:
     assert two_hosts(b"x").simulate(seconds=1e9).metrics.seconds == 9.0
+
+
+def test_a_run_can_end_when_one_host_is_done() -> None:
+    network = Network()
+    network.host("a").run(Stays)
+    network.host("b").run(listen(seconds=3))
+    trace = network.simulate(until="b")
+    assert trace.results == {"a": "stopped at 5", "b": []}
+    trace = network.simulate(seconds=1, until="b")
+    assert trace.results == {"a": "stopped at 3", "b": None}
 
 
 def test_what_happens_at_the_last_instant_happens() -> None:

@@ -266,7 +266,9 @@ def test_connecting_can_be_cancelled() -> None:
     network.hosts["server"].run(never())
     trace = network.simulate()
     assert trace.results["client"] == 5.6
-    assert [f"{event.what} {event.protocol}" for event in trace.events if event.what in ("send", "accept")] == [
+    assert [
+        f"{event.what} {event.protocol}" for event in trace.events if event.what in ("send", "accept")
+    ] == [
         "send tcp syn",
         "send tcp syn-ack",
         "send tcp rst",

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from .network import Network
 
 
+HEAD_START = 0.01  # seconds between the starts of two hosts
+
+
 class LoopbackLoop(asyncio.SelectorEventLoop):
     """asyncio's own loop, which also knows the hosts of a network by name."""
 
@@ -31,7 +34,9 @@ class LoopbackLoop(asyncio.SelectorEventLoop):
         )
 
 
-def run_on_loopback(network: Network, seconds: float, seed: int | str, grace: float, errors: str) -> Trace:
+def run_on_loopback(
+    network: Network, seed: int | str, grace: float, seconds: float, until: str | None, errors: str
+) -> Trace:
     """Run what the hosts run, and return or raise what came of it."""
     runs: list[HostRun] = []
 
@@ -43,8 +48,10 @@ def run_on_loopback(network: Network, seconds: float, seed: int | str, grace: fl
                 run = HostRun(host.name, loop, host.patterns, seed, grace)
                 runs.append(run)
                 run.system.start(*run.components)
-        if runs:
-            await asyncio.wait([run.system.finished for run in runs], timeout=seconds)
+                await asyncio.sleep(HEAD_START)
+        awaited = [run.system.finished for run in runs if until in (None, run.name)]
+        if awaited:
+            await asyncio.wait(awaited, timeout=seconds)
         for run in runs:
             if not run.system.finished.done():
                 run.system.stop()

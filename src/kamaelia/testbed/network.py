@@ -168,7 +168,13 @@ class Network:
         return link
 
     def simulate(
-        self, seconds: float | str = 60.0, *, seed: int | str = 0, grace: float = GRACE, errors: str = "raise"
+        self,
+        seconds: float | str = 60.0,
+        *,
+        seed: int | str = 0,
+        until: Host | str | None = None,
+        grace: float = GRACE,
+        errors: str = "raise",
     ) -> Trace:
         """Run everything in virtual time, and return what came of it.
 
@@ -179,31 +185,44 @@ class Network:
         Arguments:
             seconds: of virtual time, or text such as ``"1 min"``
             seed: of every random stream: one for each direction of a link, one for each component
+            until: a host; when its components have ended, those of the others are stopped
             grace: seconds that those who are stopped have to finish what they were sent
             errors: ``"raise"``, or ``"collect"`` for having them in ``trace.errors``
 
         Raises `ComponentsFailed` when components failed; each failure names its host and path.
         """
+        length, last = units.seconds(seconds, "seconds"), self._last(until)
         _check(errors)
-        return Simulation(self, seed, grace).run(units.seconds(seconds, "seconds"), errors)
+        return Simulation(self, seed, grace).run(length, last, errors)
 
     def loopback(
-        self, seconds: float | str = 60.0, *, seed: int | str = 0, grace: float = GRACE, errors: str = "raise"
+        self,
+        seconds: float | str = 60.0,
+        *,
+        seed: int | str = 0,
+        until: Host | str | None = None,
+        grace: float = GRACE,
+        errors: str = "raise",
     ) -> Trace:
         """Run the same components on real sockets and in real time, all in one event loop of this machine.
 
         Every host's name means 127.0.0.1, so two hosts can't listen on the same port; links mean nothing.
-        Arguments and what is raised are those of `simulate`; the trace has results, and no events.
+        Hosts start one after the other, 10 ms apart, so make servers first. Arguments and what is raised are
+        those of `simulate`; the trace has results, and no events.
         """
+        length, last = units.seconds(seconds, "seconds"), self._last(until)
         _check(errors)
-        return run_on_loopback(self, units.seconds(seconds, "seconds"), seed, grace, errors)
+        return run_on_loopback(self, seed, grace, length, last, errors)
+
+    def _last(self, until: Host | str | None) -> str | None:
+        return None if until is None else self._find(until).name
 
     def _find(self, host: Host | str) -> Host:
         name = host.name if isinstance(host, Host) else host
         if name not in self.hosts:
-            raise UsageError(f"link: there is no host {name!r}; {suggestion(name, self.hosts)}")
+            raise UsageError(f"there is no host {name!r}; {suggestion(name, self.hosts)}")
         if isinstance(host, Host) and self.hosts[name] is not host:
-            raise UsageError(f"link: the host {name} belongs to another network")
+            raise UsageError(f"the host {name} belongs to another network")
         return self.hosts[name]
 
     def __repr__(self) -> str:

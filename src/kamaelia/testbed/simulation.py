@@ -52,6 +52,7 @@ class Simulation:
         self._runs: list[HostRun] = []
         self._running = 0  # hosts whose components have not ended
         self._time_is_over = False
+        self._is_stopping = False
         self._homes: dict[int, HostLoop] = {}  # of asynchronous generators, by id
         for number, name in enumerate(network.hosts, 1):
             stack = Stack(self, name, address_of(number))
@@ -123,11 +124,11 @@ class Simulation:
 
     # -- from beginning to end --------------------------------------------------------------------
 
-    def run(self, seconds: float, errors: str) -> Trace:
+    def run(self, seconds: float, until: str | None, errors: str) -> Trace:
         """Run everything, and return or raise what came of it."""
         with self._as_running_loops():
             try:
-                self._start()
+                self._start(until)
                 self._drive(seconds)
                 self._stop()
             except BaseException:
@@ -139,7 +140,7 @@ class Simulation:
                     stack.loop.close()
         return self._outcome(seconds, errors)
 
-    def _start(self) -> None:
+    def _start(self, until: str | None) -> None:
         for name, patterns in self._patterns.items():
             if patterns:
                 loop = self.stacks[name].loop
@@ -149,6 +150,8 @@ class Simulation:
                     self._running += 1
                     run.system.start(*run.components)
                     run.system.finished.add_done_callback(functools.partial(self._leave, run))
+                    if name == until:
+                        run.system.finished.add_done_callback(self._host_is_over)
 
     def _drive(self, seconds: float) -> None:
         """Let things happen for some time, or until the components of all hosts have ended."""
@@ -165,8 +168,13 @@ class Simulation:
     def _end_time(self) -> None:
         self._time_is_over = True
 
+    def _host_is_over(self, _: object) -> None:
+        if not self._is_stopping:
+            self._time_is_over = True
+
     def _stop(self) -> None:
         """Stop the systems that still run, as Ctrl-C would."""
+        self._is_stopping = True
         for run in self._runs:
             if not run.system.finished.done() and not run.system.stopping:
                 with _inside(self.stacks[run.name].loop):
