@@ -1,0 +1,93 @@
+"""The command ``kamaelia``: a few verbs, one module each.
+
+A verb's module is imported only when it is asked for, so that ``kamaelia run`` starts quickly. Applications
+(``kamaelia present``) are found by the entry-point group ``kamaelia.apps``: whoever installs a package with
+such an entry point has another verb. What a verb returns is the exit code:
+
+====  ==============================================================================================
+0     it ended well, also after a first Ctrl-C
+1     something failed while it ran: a component, a deadlock, a stop that took too long
+2     nothing ran: the command line is wrong, or a system could not be made of what it names
+130   it was cancelled by a second Ctrl-C, as shells say it
+====  ==============================================================================================
+
+>>> from kamaelia.cli import main
+>>> main(["--version"])
+kamaelia 2.0.0.dev0
+0
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+VERBS = {
+    "run": "run Python files, module:name, or one-line expressions",
+    "doctor": "show versions, the loop, and which extras are there",
+}
+
+FAILED = 1  # exit codes; 0 is for all's well
+USAGE = 2
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do what a command line says, and return the exit code.
+
+    Arguments:
+        argv: the words after ``kamaelia``; without it, those of this process
+
+    Example:
+        >>> from kamaelia.cli import main
+        >>> main(["run", "Source('ab') | Map(str.upper) | Collect()"])
+        ['A', 'B']
+        0
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    verb, rest = (words[0], words[1:]) if words else ("--help", [])
+    try:
+        if verb in VERBS:
+            return int(import_module(f"{__name__}.{verb}").main(rest))
+        if verb in ("--help", "-h", "help"):
+            print(overview())
+            return 0 if words else USAGE
+        if verb in ("--version", "-V"):
+            from kamaelia import __version__
+
+            print(f"kamaelia {__version__}")
+            return 0
+        from .apps import start
+
+        return start(verb, rest)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except SystemExit as end:  # argparse ends the process; we return
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+            return FAILED
+        return int(end.code or 0)
+
+
+def overview() -> str:
+    """Return what ``kamaelia --help`` prints.
+
+    >>> print(overview().splitlines()[0])
+    usage: kamaelia VERB ...
+    """
+    from .apps import installed
+
+    lines = ["usage: kamaelia VERB ...", "", "Run systems of small concurrent components.", ""]
+    lines += [f"  {verb:<10} {what}" for verb, what in VERBS.items()]
+    lines += [f"  {name:<10} an application" for name in sorted(installed()) if name not in VERBS]
+    lines += [
+        "",
+        "'kamaelia VERB --help' says more about each. For example:",
+        "",
+        "  kamaelia run 'TCPServer(Echo, port=1500)'",
+    ]
+    return "\n".join(lines)
+
+
+__all__ = ["main", "overview"]

@@ -1,0 +1,145 @@
+"""``kamaelia run``: make systems of what the command line names, and run them side by side."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from . import FAILED, INTERRUPTED, USAGE
+
+EPILOG = r"""
+a SYSTEM is one of
+  chat.py          a file: its component called system or main, or else the only one at its top level
+  chat.py:lobby    the component called lobby of that file
+  package.chat:lobby
+                   the same of a module that can be imported from here
+  'Echo() | ...'   an expression, in which every public part of kamaelia and its rooms flow, chassis, net,
+                   protocol and ui may be used by name, and the modules of the standard library
+
+Several run side by side, and find each other's names. What a system returns is printed as Python's own
+prompt would print it: nothing for None.
+
+examples
+  kamaelia run chat.py
+  kamaelia run 'Source("abc") | Map(str.upper) | Collect()'
+  kamaelia run 'ConsoleReader() | PublishTo("talk")' \
+               'TCPServer(SubscribeTo("talk") | Encode(end="\n"), port=1500)'
+
+exit codes
+  0    it ended, also after a first Ctrl-C, which stops it: what was accepted is finished
+  1    a component failed, all of them waited for each other, or a stop took too long
+  2    nothing ran: the command line is wrong, or no system could be made of it
+  130  cancelled by a second Ctrl-C
+
+KAMAELIA_TRACEBACK=full shows every frame of an error.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Make the parser of this verb's command line."""
+    made = argparse.ArgumentParser(
+        prog="kamaelia run",
+        description="Run components: from files, from modules, or written on the command line.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    made.add_argument("systems", metavar="SYSTEM", nargs="+", help="a file, module:name, or an expression")
+    made.add_argument("--seed", help="of every random stream, to run the same again (a failure shows it)")
+    made.add_argument(
+        "--grace", type=seconds, default=5.0, metavar="SECONDS", help="to finish in, after a stop (5)"
+    )
+    made.add_argument("--debug", action="store_true", help="check messages, and turn asyncio's own checks on")
+    made.add_argument("--json", action="store_true", help="print the result as JSON, null for none")
+    made.add_argument("--watch", action="store_true", help="start again whenever a Python file here changes")
+    return made
+
+
+def seconds(text: str) -> float:
+    """Read a time of the command line."""
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text}: give a number of seconds, 0 or more")
+    return value
+
+
+def main(words: Sequence[str]) -> int:
+    """Run what the command line says; returns the exit code."""
+    options = parser().parse_args(words)
+    if options.watch:
+        from .watch import watch
+
+        return watch([word for word in words if word != "--watch"], options.systems)
+    return run_systems(options)
+
+
+def run_systems(options: argparse.Namespace) -> int:
+    """Make the systems and run them, once."""
+    from kamaelia.axon import run
+
+    from .show import show
+    from .systems import NotASystem, find_system
+
+    seed = int(options.seed) if options.seed and options.seed.isdecimal() else options.seed
+    try:
+        systems = [find_system(text) for text in options.systems]
+    except NotASystem as error:
+        print(f"kamaelia run: {error}", file=sys.stderr)
+        return USAGE
+    except Exception as error:  # the user's file may raise anything, and so may the making of a component
+        show(error)
+        return USAGE
+    try:
+        result = run(*systems, seed=seed, grace=options.grace, debug=options.debug)
+        return print_results(result if len(systems) > 1 else [result], options.json)
+    except BrokenPipeError:
+        # Whoever read what is printed has gone. Python would complain about its standard output at exit.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except KeyboardInterrupt:
+        print("kamaelia run: cancelled by the second Ctrl-C", file=sys.stderr)
+        return INTERRUPTED
+    except Exception as error:  # ours and, where something foreign has failed, whatever that raised
+        show(error)
+        return FAILED
+
+
+def print_results(results: list[Any], as_json: bool) -> int:
+    """Print what the systems returned."""
+    if not as_json:
+        for result in results:
+            if result is not None:
+                print(repr(result))
+        sys.stdout.flush()
+        return 0
+    import json
+
+    try:
+        text = json.dumps(results if len(results) > 1 else results[0], default=plain)
+    except (TypeError, ValueError) as error:
+        print(f"kamaelia run --json: the result cannot be written as JSON: {error}", file=sys.stderr)
+        return FAILED
+    print(text, flush=True)
+    return 0
+
+
+def plain(value: Any) -> Any:
+    """Say what stands in JSON for something that JSON has no word for.
+
+    >>> plain(b"abc"), plain({2, 1})
+    ('abc', [1, 2])
+    """
+    import dataclasses
+
+    if isinstance(value, (bytes, bytearray)):
+        return bytes(value).decode(errors="backslashreplace")
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    raise TypeError(f"{type(value).__name__} is not JSON")

@@ -1,0 +1,240 @@
+"""What ``kamaelia run`` can make a system of: a file, a module's component, an expression.
+
+An expression is read before it is evaluated: only the rooms whose names it uses are imported, and a name that
+nobody knows is answered with those that are like it.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import difflib
+import importlib
+import importlib.util
+import linecache
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import kamaelia
+from kamaelia.axon import Component, ComponentFunction, Link, UsageError
+from kamaelia.axon.component import as_part
+from kamaelia.axon.errors import suggestion
+
+ROOMS = ("flow", "chassis", "net", "protocol", "ui")  # whose names an expression may use
+MODULE_AND_NAME = re.compile(r"(?P<module>[^\W\d][\w.]*):(?P<name>[^\W\d][\w.]*)")
+FILE_AND_NAME = re.compile(r"(?P<file>.+\.py)(?::(?P<name>[^\W\d][\w.]*))?", re.DOTALL)
+
+
+class NotASystem(Exception):
+    """A text of the command line names no system; the message says why, and what would."""
+
+
+def find_system(text: str) -> Component:
+    """Make a system of one argument of the command line.
+
+    Raises `NotASystem`, and whatever the user's own code raises.
+
+    >>> find_system("Take(3)")
+    Take(3)
+    """
+    found = FILE_AND_NAME.fullmatch(text)
+    if found and ("(" not in text or os.path.exists(found["file"])):
+        module = load_file(found["file"])
+        return the_named(module, found["name"], text) if found["name"] else the_system_of(module, text)
+    found = MODULE_AND_NAME.fullmatch(text)
+    if found:
+        return the_named(load_module(found["module"], text), found["name"], text)
+    return evaluate(text)
+
+
+# -- files and modules ------------------------------------------------------------------------------
+
+
+def load_file(name: str) -> ModuleType:
+    """Import a file by its path, as a module: what is below ``if __name__ == "__main__"`` does not run."""
+    path = Path(name)
+    if not path.is_file():
+        near = difflib.get_close_matches(path.name, [one.name for one in path.parent.glob("*.py")], n=2)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise NotASystem(f"there is no file {name}{hint}")
+    folder = str(path.parent.resolve())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)  # as for `python chat.py`: the file may import its neighbours
+    # A file called random.py must not take the place of the module that others import.
+    known = path.stem in sys.modules or path.stem in sys.stdlib_module_names
+    module_name = f"kamaelia_run_{path.stem}" if known or not path.stem.isidentifier() else path.stem
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def load_module(name: str, text: str) -> ModuleType:
+    """Import a module by its name, also from the current folder."""
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (name == error.name or name.startswith(f"{error.name}.")):
+            raise  # it is there, but something that it imports is not
+        raise NotASystem(
+            f"{text}: there is no module {error.name!r}. A module is looked for in this folder and among "
+            "what is installed; for a file write its path, such as chat.py"
+        ) from None
+
+
+def the_named(module: ModuleType, name: str, text: str) -> Component:
+    """Return the component of a module that has a name."""
+    found: Any = module
+    for part in name.split("."):
+        if not hasattr(found, part):
+            known = [other for other, value in vars(found).items() if could_be_system(value)]
+            raise NotASystem(f"{text}: {name!r} is not in {module.__name__}; {suggestion(part, known)}")
+        found = getattr(found, part)
+    return made_of(found, text)
+
+
+def the_system_of(module: ModuleType, text: str) -> Component:
+    """Return the component of a module that is meant when no name is given."""
+    for name in ("system", "main"):
+        if could_be_system(vars(module).get(name)):
+            return made_of(vars(module)[name], text)
+    names = {id(value): name for name, value in vars(module).items() if isinstance(value, Component)}
+    values = [value for value in vars(module).values() if isinstance(value, Component)]
+    used = {id(part) for value in values for part in parts_in(value._recipe)}
+    found = [value for value in values if value._axon.parent is None and id(value) not in used]
+    if len(found) > 1:
+        several = ", ".join(names[id(value)] for value in found)
+        raise NotASystem(
+            f"{text} has several components at its top level: {several}. Call the one to run 'system', "
+            f"or say which: {text}:{names[id(found[0])]}"
+        )
+    if not found:
+        raise NotASystem(
+            f"{text} has no component at its top level: write one there, such as system = Echo() | ... "
+            "(what is below if __name__ == \"__main__\" is for 'python', not for 'kamaelia run')"
+        )
+    return found[0]
+
+
+def could_be_system(value: Any) -> bool:
+    """Say whether a component can be made of something."""
+    is_class = isinstance(value, type) and issubclass(value, Component) and value is not Component
+    return isinstance(value, (Component, ComponentFunction)) or is_class
+
+
+def parts_in(value: Any) -> Iterator[Component]:
+    """Yield the components among the arguments that another one was made with."""
+    if isinstance(value, Component):
+        yield value
+    elif isinstance(value, Link):
+        for end in (value.source, value.target):
+            owner = getattr(end, "owner", None)
+            if owner is not None:
+                yield owner.component
+    elif isinstance(value, (list, tuple)):
+        for one in value:
+            yield from parts_in(one)
+    elif isinstance(value, dict):
+        yield from parts_in(list(value.values()))
+
+
+def made_of(value: Any, text: str) -> Component:
+    """Return a component as it is; of a class or function component, make one."""
+    try:
+        return as_part(value)
+    except UsageError as error:
+        raise NotASystem(f"{text}: {error}") from None
+
+
+# -- expressions ------------------------------------------------------------------------------------
+
+
+def evaluate(text: str) -> Component:
+    """Make a system of an expression."""
+    try:
+        tree = ast.parse(text.strip(), filename="<command line>", mode="eval")
+    except SyntaxError as error:
+        raise NotASystem(
+            f"{text!r} is no file, no module:name and no expression: {error.msg}\n"
+            f"  {error.text or text}\n  {' ' * ((error.offset or 1) - 1)}^"
+        ) from None
+    names = {name: look_up(name, used_as_module, text) for name, used_as_module in names_in(tree).items()}
+    # Where a traceback looks for the line that it shows.
+    linecache.cache["<command line>"] = (
+        len(text),
+        None,
+        text.strip().splitlines(keepends=True),
+        "<command line>",
+    )
+    return made_of(eval(compile(tree, "<command line>", "eval"), names), text)
+
+
+def names_in(tree: ast.AST) -> dict[str, bool]:
+    """Return the names that an expression does not bind itself, and whether ``name.something`` is in it.
+
+    >>> names_in(ast.parse("Map(lambda line: json.loads(line))", mode="eval"))
+    {'Map': False, 'json': True}
+    """
+    bound = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    used: dict[str, bool] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            used[node.value.id] = True
+        elif isinstance(node, ast.Name):
+            if isinstance(node.ctx, ast.Load):
+                used.setdefault(node.id, False)
+            else:
+                bound.add(node.id)
+    return {name: dotted for name, dotted in used.items() if name not in bound}
+
+
+def look_up(name: str, used_as_module: bool, text: str) -> Any:
+    """Find what a name of an expression stands for."""
+    if name in kamaelia.__all__:
+        return getattr(kamaelia, name)
+    known: set[str] = set(kamaelia.__all__)
+    for room in ROOMS:
+        offered = names_of(room)
+        if name in offered:
+            return getattr(importlib.import_module(f"kamaelia.{room}"), name)
+        known.update(offered)
+    if hasattr(builtins, name):
+        return getattr(builtins, name)
+    if name in ROOMS or name == "kamaelia":
+        return importlib.import_module("kamaelia" if name == "kamaelia" else f"kamaelia.{name}")
+    if used_as_module or name in sys.stdlib_module_names:
+        try:
+            return load_module(name, name)
+        except NotASystem:
+            pass
+    if Path(f"{name}.py").is_file():
+        raise NotASystem(f"{text}: {name!r} is not known; did you mean the file {name}.py?")
+    if text == name and not difflib.get_close_matches(name, known):
+        raise NotASystem(f"{name!r} is no file, no module:name, and no part of Kamaelia's")
+    near = difflib.get_close_matches(name, known)
+    hint = suggestion(name, known) if near else "no public part is called like that"
+    raise NotASystem(f"{text}: {name!r} is not known; {hint}")
+
+
+def names_of(room: str) -> Iterable[str]:
+    """Return the public names of a room, without importing it: they are read in its source."""
+    source = Path(kamaelia.__file__).with_name(room) / "__init__.py"
+    try:
+        tree = ast.parse(source.read_text(encoding="utf-8"))
+    except OSError:  # this room is not there, or it is in a zip file
+        return []
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and any(
+            isinstance(target, ast.Name) and target.id == "__all__" for target in node.targets
+        ):
+            return list(ast.literal_eval(node.value))
+    return []
