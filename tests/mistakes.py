@@ -10,7 +10,8 @@ import textwrap
 from dataclasses import dataclass
 
 PRELUDE = """\
-from kamaelia import (Component, Graphline, Inbox, Outbox, Pipeline, background, clock, component, random, run,
+from kamaelia import (Component, Graphline, Inbox, Outbox, Pipeline, background, clock, component, random,
+run,
                       select, sleep)
 from kamaelia.axon import Link, VirtualLoop, postman
 from kamaelia.flow import Collect, Encode, Lines, Map, Source, Take
@@ -72,7 +73,8 @@ MISTAKES = [
 
         Speaks() | Listens()
         """,
-        "LinkError: Pipeline/Speaks.outbox (bytes) cannot be linked to Pipeline/Listens.inbox (str): bytes does "
+        "LinkError: Pipeline/Speaks.outbox (bytes) cannot be linked to Pipeline/Listens.inbox (str): "
+        "bytes does "
         "not fit into str: put Lines() between (bytes to lines of text)",
     ),
     mistake(
@@ -80,7 +82,8 @@ MISTAKES = [
         """
         Lines() | Lines()
         """,
-        "LinkError: Pipeline/Lines.outbox (str) cannot be linked to Pipeline/Lines-2.inbox (bytes): str does not "
+        "LinkError: Pipeline/Lines.outbox (str) cannot be linked to Pipeline/Lines-2.inbox (bytes): str "
+        "does not "
         "fit into bytes: put Encode() between (text to bytes)",
     ),
     mistake(
@@ -168,7 +171,8 @@ MISTAKES = [
         run(slow(), slow_step=0.1)
         """,
         "slow has held everybody up for 0.1 s, at listing.py:5 in slow: time.sleep(0.3). In a coroutine or "
-        "generator nothing may block: await it, use asyncio.to_thread, or make the component a script (a plain "
+        "generator nothing may block: await it, use asyncio.to_thread, or make the component a script (a "
+        "plain "
         "def)",
         "A warning, from half a second on unless `slow_step=` says otherwise.",
     ),
@@ -191,7 +195,8 @@ MISTAKES = [
         run(Source(["a"]) | deaf, Stop(), grace=0.1)
         """,
         "GraceExceeded: 1 component(s) had not ended 0.1 s after the stop and were cancelled:",
-        "The next line names the component and where in its code it is: `Pipeline/deaf: listing.py:7 in deaf: "
+        "The next line names the component and where in its code it is: `Pipeline/deaf: listing.py:7 in "
+        "deaf: "
         "time.sleep(2)`. Its thread cannot be stopped; it is cut off from its boxes and left behind, so the "
         "program can exit. The usual grace is 5 seconds.",
     ),
@@ -223,14 +228,16 @@ MISTAKES = [
         """
         run()
         """,
-        "UsageError: run() was given nothing to run: give it a component, such as run(Source('abc') | Collect())",
+        "UsageError: run() was given nothing to run: give it a component, such as run(Source('abc') | "
+        "Collect())",
     ),
     mistake(
         "Two classes joined",
         """
         run(Lines | Collect)
         """,
-        "UsageError: Lines | Collect joins two classes into a type: write parentheses, as in Lines() | Collect()",
+        "UsageError: Lines | Collect joins two classes into a type: write parentheses, as in Lines() | "
+        "Collect()",
     ),
     mistake(
         "A function in a pipeline",
@@ -245,7 +252,8 @@ MISTAKES = [
         """
         [1, 2, 3] | Collect()
         """,
-        "UsageError: [1, 2, 3] is no component. A chassis is made of components: Map(function) of a function, "
+        "UsageError: [1, 2, 3] is no component. A chassis is made of components: Map(function) of a "
+        "function, "
         "Source(items) of a list",
     ),
     mistake(
@@ -265,8 +273,10 @@ MISTAKES = [
 
         postman.link(Echo.outbox, Collect().inbox)
         """,
-        "LinkError: Outbox('messages from this component') (Any) cannot be linked to Collect.inbox (Any): the "
-        "boxes of a class belong to no component. Make the component first: link Echo().outbox, not Echo.outbox",
+        "LinkError: Outbox('messages from this component') (Any) cannot be linked to Collect.inbox "
+        "(Any): the "
+        "boxes of a class belong to no component. Make the component first: link Echo().outbox, not "
+        "Echo.outbox",
     ),
     mistake(
         "`async def` with `yield`",
@@ -275,7 +285,8 @@ MISTAKES = [
             async def main(self):
                 yield self.outbox.send("a")
         """,
-        "UsageError: Mixed.main has both 'async def' and 'yield': send messages with 'await outbox.send(...)' "
+        "UsageError: Mixed.main has both 'async def' and 'yield': send messages with 'await "
+        "outbox.send(...)' "
         "instead of yielding them",
     ),
     mistake(
@@ -289,7 +300,8 @@ MISTAKES = [
 
         run(wrapper())
         """,
-        "wrapper: UsageError: the body of wrapper is a plain function, which runs as a script in a thread of its "
+        "wrapper: UsageError: the body of wrapper is a plain function, which runs as a script in a "
+        "thread of its "
         "own, but it returned a coroutine: write 'async def', or use 'yield' in the function itself",
     ),
     mistake(
@@ -301,7 +313,8 @@ MISTAKES = [
 
         run(numbers | Collect())
         """,
-        "Pipeline/numbers: TypeError: a generator yields what a coroutine would await, but this one yielded 1. "
+        "Pipeline/numbers: TypeError: a generator yields what a coroutine would await, but this one "
+        "yielded 1. "
         "To send it: 'yield outbox.send(...)'; to call a helper generator: 'yield from helper(...)'",
     ),
     mistake(
@@ -373,7 +386,8 @@ MISTAKES = [
         """
         postman.link(Lines().outbox, Source("abc").outbox)
         """,
-        "LinkError: Lines.outbox (str) cannot be linked to Source.outbox (Any): Source.outbox is where Source "
+        "LinkError: Lines.outbox (str) cannot be linked to Source.outbox (Any): Source.outbox is where "
+        "Source "
         "sends from; link to its inbox instead",
     ),
     mistake(
@@ -392,7 +406,8 @@ MISTAKES = [
         postman.link(one.outbox, collect.inbox)
         postman.link(other.outbox, collect.inbox, when_full="drop-oldest")
         """,
-        "LinkError: Source.outbox (Any) cannot be linked to Collect.inbox (Any): when_full=\"drop-oldest\" needs "
+        'LinkError: Source.outbox (Any) cannot be linked to Collect.inbox (Any): when_full="drop-oldest" '
+        "needs "
         "the inbox to itself, or one sender would drop another's messages",
     ),
     mistake(
@@ -406,7 +421,8 @@ MISTAKES = [
 
         run(Late(), loop_factory=VirtualLoop)
         """,
-        "Late: LinkError: Late.outbox (Any) cannot be linked to Late/Collect.inbox (Any): Late/Collect.inbox has "
+        "Late: LinkError: Late.outbox (Any) cannot be linked to Late/Collect.inbox (Any): "
+        "Late/Collect.inbox has "
         "ended, and an end is final. An inbox that is to be linked later is declared with "
         "Inbox(held=True)",
         "Link a child in the step in which it is added, or declare its inbox as held.",
@@ -416,7 +432,8 @@ MISTAKES = [
         """
         sleep(1)
         """,
-        "UsageError: sleep, clock and random belong to a component: call them in its body, or in what it calls. "
+        "UsageError: sleep, clock and random belong to a component: call them in its body, or in what it "
+        "calls. "
         "Outside of a system use asyncio's, or `time` and `random` of the standard library",
     ),
     mistake(
@@ -431,7 +448,8 @@ MISTAKES = [
 
         run(reuses | Collect(), debug=True)
         """,
-        "Pipeline/Collect: UsageError: a message was changed after it had been sent: it was [0] and is [0, 1, 2]. "
+        "Pipeline/Collect: UsageError: a message was changed after it had been sent: it was [0] and is "
+        "[0, 1, 2]. "
         "From the moment it is sent a message belongs to its receivers; send a copy, or a new one",
         "Only `run(debug=True)` looks; without it the readers just see the changed list.",
     ),
@@ -465,7 +483,8 @@ MISTAKES = [
 
         run(Offers(), Offers(), loop_factory=VirtualLoop)
         """,
-        "Offers-2: NameTaken: Offers-2 offers the service 'camera', but Offers offers it already: a name belongs "
+        "Offers-2: NameTaken: Offers-2 offers the service 'camera', but Offers offers it already: a name "
+        "belongs "
         "to one component of a system",
     ),
     mistake(
@@ -488,7 +507,8 @@ def page() -> str:
     parts = [
         "# Common mistakes",
         "",
-        "Every message of Kamaelia says which component it is about (by its path), what is wrong, and what to "
+        "Every message of Kamaelia says which component it is about (by its path), what is wrong, and "
+        "what to "
         "write instead. Here are the mistakes that people make most, each with the text that it gets; a test "
         "makes them all. The listings begin with",
         "",
@@ -498,7 +518,12 @@ def page() -> str:
         "",
     ]
     for one in MISTAKES:
-        parts += [f"## {one.title}", "", '```python no-run="a mistake; tests/test_mistakes.py makes it"', one.code]
+        parts += [
+            f"## {one.title}",
+            "",
+            '```python no-run="a mistake; tests/test_mistakes.py makes it"',
+            one.code,
+        ]
         parts += ["```", "", "```text", *textwrap.wrap(one.text, 100), "```", ""]
         if one.remark:
             parts += [one.remark, ""]

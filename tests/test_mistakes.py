@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from kamaelia.axon import report
 
 from .mistakes import MISTAKES, PRELUDE, Mistake, page

@@ -20,7 +20,7 @@ import inspect
 import linecache
 import math
 import os
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -130,16 +130,24 @@ def where(process: Process) -> str:
 def _waiting_frame(awaited: Any) -> FrameType | None:
     """Follow a suspended coroutine to the innermost frame that is the user's."""
     frame: FrameType | None = None
+    for here in frames_of(awaited):
+        if not is_library(here.f_code):
+            frame = here
+    return frame
+
+
+def frames_of(awaited: Any) -> Iterator[FrameType]:
+    """Yield the frames of a suspended coroutine, the outermost first; but none of Axon's own."""
     while awaited is not None:
         here = getattr(awaited, "cr_frame", None) or getattr(awaited, "gi_frame", None)
-        if here is not None and not is_ours(here.f_code) and not is_library(here.f_code):
-            frame = here
+        if here is not None and not is_ours(here.f_code):
+            yield here
         if here is not None and here.f_code is _drive.__code__:
             generator = here.f_locals.get("generator")
-            if generator is not None and generator.gi_frame is not None:
-                frame = generator.gi_frame
+            while (inner := getattr(generator, "gi_frame", None)) is not None:
+                yield inner
+                generator = generator.gi_yieldfrom
         awaited = getattr(awaited, "cr_await", None) or getattr(awaited, "gi_yieldfrom", None)
-    return frame
 
 
 def has_time_limit(process: Process) -> bool:

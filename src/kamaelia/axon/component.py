@@ -7,10 +7,13 @@ component stands for "another one like this" (`make`).
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import difflib
 import inspect
+import sys
 from collections.abc import Callable, Coroutine, Generator
-from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Generic, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Generic, NoReturn, ParamSpec, TypeVar, cast
 
 from . import body, lifecycle, postman
 from .box import Box, Inbox, Outbox, ScriptInbox, ScriptOutbox, _Declare
@@ -19,8 +22,8 @@ from .link import Link
 from .process import Process
 
 if TYPE_CHECKING:
-    import asyncio
-    import contextvars
+    from types import FrameType
+    from typing import TextIO
 
     from .system import System
 
@@ -249,13 +252,33 @@ class Component:
 
     def cancelled(self) -> bool:
         """Say whether the component was cancelled."""
-        return self._axon.outcome in ("stopped", "cancelled")
+        return self.done() and self._axon.outcome in ("stopped", "cancelled")
+
+    def result(self) -> Any:
+        """Return what ``main`` returned, or raise what it raised; before that,
+        `asyncio.InvalidStateError`."""
+        error = self.exception()
+        if error is not None:
+            raise error
+        return self._axon.result
+
+    def exception(self) -> BaseException | None:
+        """Return what the component failed with, if it did; raise `Cancelled` if it was cancelled."""
+        if not self.done():
+            raise asyncio.InvalidStateError(f"{self._axon.path} has not ended")
+        if self.cancelled():
+            raise asyncio.CancelledError(f"{self._axon.path} was cancelled")
+        return self._axon.cause if self._axon.outcome in ("failed", "broken") else None
 
     def add_done_callback(
         self, callback: Callable[[Any], object], *, context: contextvars.Context | None = None
     ) -> None:
-        """Have something called when the component has ended."""
-        self._axon.callbacks.append((callback, context))
+        """Have something called when the component has ended; soon, if it has already."""
+        context = context or contextvars.copy_context()
+        if self.done():
+            self.get_loop().call_soon(callback, self, context=context)
+        else:
+            self._axon.callbacks.append((callback, context))
 
     def remove_done_callback(self, callback: Callable[[Any], object]) -> int:
         """Take callbacks away again; return how many."""
@@ -272,8 +295,35 @@ class Component:
         return self._axon.context
 
     def get_name(self) -> str:
-        """Return the path."""
-        return self._axon.path
+        """Return the path, or what `set_name` was given."""
+        return self._axon.task_name or self._axon.path
+
+    def set_name(self, value: object) -> None:
+        """Change what `get_name` returns, and nothing else: the name in the path is given by `named`."""
+        self._axon.task_name = str(value)
+
+    def get_stack(self, *, limit: int | None = None) -> list[FrameType]:
+        """Return the frames in which the component waits, the outermost first; none when it has ended."""
+        frames = list(body.frames_of(self._axon.coroutine))
+        return frames if limit is None else frames[-limit:] if limit > 0 else []
+
+    def print_stack(self, *, limit: int | None = None, file: TextIO | None = None) -> None:
+        """Print where the component waits."""
+        import traceback
+
+        lines = traceback.StackSummary.extract(
+            (frame, frame.f_lineno) for frame in self.get_stack(limit=limit)
+        )
+        print(f"Stack for {self!r} (most recent call last):", file=file or sys.stderr)
+        print("".join(lines.format()), file=file or sys.stderr, end="")
+
+    def set_result(self, result: Any) -> NoReturn:
+        """Refuse, as tasks do."""
+        raise RuntimeError("a component's result is what its main returns")
+
+    def set_exception(self, exception: object) -> NoReturn:
+        """Refuse, as tasks do."""
+        raise RuntimeError("a component fails by what its main raises")
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
         """Return the loop on which the component runs."""
@@ -281,6 +331,10 @@ class Component:
         if scheduler is None:
             raise UsageError(f"{self._axon.name} is not running, so it has no loop yet")
         return scheduler.loop
+
+    @property
+    def _loop(self) -> asyncio.AbstractEventLoop:  # anyio's worker threads ask for it
+        return self.get_loop()
 
     @property
     def _must_cancel(self) -> bool:

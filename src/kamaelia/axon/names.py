@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .system import System
 
 
-class _Parked:
+class Parked:
     """Awaiting this parks whoever runs, until the wait is woken."""
 
     def __init__(self, wait: Wait) -> None:
@@ -57,7 +57,7 @@ class Names:
             wait = Wait(self._system.scheduler, current_process.get(None), "ask for", (repr(name),))
             self._waiting.setdefault(name, []).append(wait)
             try:
-                await _Parked(wait)
+                await Parked(wait)
             finally:
                 waiting = self._waiting.get(name, [])
                 if wait in waiting:

@@ -171,6 +171,9 @@ def close_source(box: Box[Any], failure: BaseException | None = None) -> None:
         _drop_own_routes(box)
     for wire in list(box.outgoing):
         lose_source(wire, failure)
+        # An inbox that lives on, such as that of a room, forgets the sources that it has outlived.
+        if wire.target.settled and not wire.target.ended and wire.lends_to is None:
+            wire.target.incoming.pop(wire, None)
 
 
 def lose_source(wire: Link, failure: BaseException | None = None) -> None:

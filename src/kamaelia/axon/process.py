@@ -84,6 +84,7 @@ class Process:
         "script",
         "state",
         "system",
+        "task_name",
         "vacant",
         "wait",
     )
@@ -119,6 +120,7 @@ class Process:
         self.future: asyncio.Future[Any] | None = None  # what it awaits of asyncio's
         self.pending: BaseException | None = None  # thrown into the body at the next step
         self.abandoned: BrokenLink | None = None  # raised at the next wait on a box
+        self.task_name: str | None = None  # if a library calls its current task something
         self.must_cancel = False
         self.cancel_message: object = None  # of the last request: anyio knows its own by it
         self.cancels = 0  # as asyncio.Task.cancelling()

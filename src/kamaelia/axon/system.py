@@ -29,8 +29,9 @@ from .errors import (
     UsageError,
     suggestion,
 )
-from .names import Names
+from .names import Names, Parked
 from .process import Process, current_process
+from .queue import Wait
 from .scheduler import Scheduler
 from .watchdog import Watchdog
 
@@ -195,6 +196,13 @@ class System:
             return
         if any(body.has_time_limit(process) for process in lifecycle.bodies(self.root)):
             return
+        self.end_what_is_held()
+        # If that has woken nobody, the system is still at rest.
+        self.scheduler.look_for_rest()
+
+    def end_what_is_held(self) -> None:
+        """At rest, holds from inside and feedback links end (rule 29); if there are none, it is a
+        deadlock."""
         moved = False
         for process in list(lifecycle.family(self.root)):
             if process.begun and any(box.held or box.holds for box in process.inboxes):
@@ -207,8 +215,6 @@ class System:
                 moved = True
         if not moved:
             self.deadlock()
-        # If that has woken nobody, the system is still at rest.
-        self.scheduler.look_for_rest()
 
     def deadlock(self) -> None:
         """Nothing will ever happen again: say who waits for what, and cancel them."""
@@ -333,7 +339,7 @@ def _drive(runner: asyncio.Runner, system: System, components: list[Component]) 
         except (KeyboardInterrupt, SystemExit) as error:
             system.abort(error)
         except NothingLeft:  # in virtual time also what awaits something foreign is seen to wait for ever
-            system.deadlock()
+            system.end_what_is_held()
 
 
 def default_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
@@ -342,7 +348,8 @@ def default_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
         import uvloop
     except ImportError:
         return asyncio.new_event_loop
-    return uvloop.new_event_loop  # type: ignore[no-any-return]
+    make_loop: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return make_loop
 
 
 @contextlib.contextmanager
@@ -402,16 +409,14 @@ def run_here(component: Component, options: dict[str, Any]) -> Coroutine[Any, An
 
 
 async def _run_as_child(parent: Process, component: Component) -> Any:
-    finished = asyncio.get_running_loop().create_future()
-
-    def tell(_: object) -> None:
-        if not finished.done():
-            finished.set_result(None)
-
-    component.add_done_callback(tell)
+    assert parent.scheduler is not None
+    # Nobody's wait, as rule 4 goes: who waits for a child to end is not told that nobody listens. But it is
+    # no waiting for something foreign either, so a system in which all wait is at rest.
+    wait = Wait(parent.scheduler, None, "see the end of", (component._axon.name,))
+    component.add_done_callback(lambda _: wait.wake())
     lifecycle.add_child(parent, component._axon)
     try:
-        await finished
+        await Parked(wait)
     except asyncio.CancelledError:
         component.cancel()
         raise
