@@ -81,11 +81,12 @@ def drive(
     Arguments:
         component: what to drive; a class or `component` function stands for one made without arguments
         seed: of the component's random stream; the same seed gives the same run sizes: how much the reader
-        of an outbox takes before the component has to wait, ``{"outbox": 1}`` for a slow one; messages, or
-        bytes as in ``"64 KiB"``. 100 messages where it is not given.
+            of an outbox takes before the component has to wait, ``{"outbox": 1}`` for a slow one; messages, or
+            bytes as in ``"64 KiB"``. 100 messages where it is not given.
         unlinked: boxes that nobody is linked to. Such an inbox has ended from the start, such an outbox
-        discards. names: services that the component may ask for, by name debug: also check that no message
-        is changed after it was sent (rule 10)
+            discards.
+        names: services that the component may ask for, by name
+        debug: also check that no message is changed after it was sent (rule 10)
 
     Example:
         >>> from kamaelia.flow import Interval

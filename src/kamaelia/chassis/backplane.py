@@ -1,0 +1,316 @@
+"""Rooms: many speak, many listen, and come and go as they like.
+
+Theory
+------ A room is one component, a `Backplane`: what arrives in its inbox it sends on, and everybody who
+listens is linked to its outbox. So *n* speakers and *m* listeners take *n + m* links, and not *n* times *m*.
+
+`PublishTo` and `SubscribeTo` find the room by its name, when they start, and are linked to it by the
+postman; when they end, their links go. A room to which nobody has written a `Backplane` is opened by the
+first who asks for it. Names belong to one system: two runs, or two simulated hosts, have different rooms of
+the same name.
+
+**Who comes a little late.** When a system starts, a speaker may have its turn before the listener beside it
+has. So what is said in the first second of a room, while nobody has listened yet, is kept for the first who
+comes. After that second a room without listeners forgets; `Backplane` with ``keep`` remembers the last
+messages for everybody.
+
+**Ends.** A room that was opened by itself closes a second after the last one has left it; one that somebody
+has written lasts as long as the system. Both are held open from inside only. At a stop it ends when its
+speakers have. At rest, when everybody waits for somebody else, it ends too, and so do those who listen.
+Where what is heard in a room comes back into it (a robot in a chat), that link closes a loop, and is made
+as such (``feedback=True``).
+"""
+
+from __future__ import annotations
+
+import contextvars
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+from kamaelia.axon import Component, Inbox, Link, Outbox, UsageError, clock, postman, select
+from kamaelia.axon.errors import shorten
+from kamaelia.axon.link import WhenFull
+
+EARLY = 1.0  # seconds of a new room in which what is said is kept, until somebody listens
+EARLY_LIMIT = 1000  # messages that are kept in that time
+
+
+class Backplane(Component):
+    """A room: sends what anybody publishes to everybody who listens.
+
+    It is needed only to say how a room is to be; without one, the first `PublishTo` or `SubscribeTo` makes
+    the room. One that comes after that takes the room over. Two of the same name are `NameTaken`.
+
+    Inbox: ``inbox``, from every `PublishTo`. Outbox: ``outbox``, to every `SubscribeTo`. Both may be linked
+        by hand, too.
+
+    Arguments:
+        name: of the room
+        keep: who comes later first gets the last so many messages
+
+    Example:
+        >>> from kamaelia import run
+        >>> from kamaelia.chassis import Backplane, PublishTo, SubscribeTo
+        >>> from kamaelia.flow import Collect, Source
+        >>> run(
+        ...     Backplane("news", keep=10),
+        ...     Source(["rain"]) | PublishTo("news"),
+        ...     SubscribeTo("news") | Collect(),
+        ... )
+        [None, None, ['rain']]
+    """
+
+    inbox = Inbox[Any]("what is published in the room", held=True)
+    outbox = Outbox[Any]("the same, to all who listen", optional=True)
+
+    def __init__(self, name: str, keep: int = 0) -> None:
+        _check_name(name, "Backplane")
+        if keep < 0:
+            raise ValueError(f"Backplane({name!r}, keep={keep!r}): it can keep 0 messages or more")
+        self.name = name
+        self.keep = keep
+        self._by_itself = False  # nobody has written it: it was made by the first who asked
+        self._kept: deque[Any] = deque(maxlen=keep)
+        self._early: deque[Any] | None = deque(maxlen=EARLY_LIMIT)  # None as soon as somebody has listened
+        self._opened_at: float | None = None
+        self._people = 0  # who speak and listen now
+
+    async def main(self) -> None:
+        if not self._by_itself:
+            self._open()
+        async for message in self.inbox:
+            if self._early is not None:
+                self._keep_early(message)
+            if self.keep:
+                self._kept.append(message)
+            await self.outbox.send(message)
+
+    def join(self, feed: Inbox[Any], when_full: WhenFull = "wait") -> list[Any]:
+        """Link an inbox to the room; return the messages that were kept for who comes now, oldest first."""
+        kept = list(self._early or self._kept)
+        self._early = None
+        postman.link(self.outbox, feed, when_full=when_full)
+        return kept
+
+    def enter(self) -> None:
+        """Count one more who speaks or listens."""
+        self._people += 1
+
+    def leave(self) -> None:
+        """Count one less. A room that nobody has written closes a second after the last has gone."""
+        self._people -= 1
+        if self._people == 0 and self._by_itself:
+            self.system.loop.call_later(EARLY, self._close_if_empty, context=contextvars.Context())
+
+    def _close_if_empty(self) -> None:
+        names = self.system.names
+        if self._people == 0 and names.find(self.name) is self:
+            self._axon.names.remove(self.name)
+            names.withdraw(self.name)  # now, and not when it has ended: who asks from here on opens another
+            self.inbox.release()
+
+    def _keep_early(self, message: Any) -> None:
+        assert self._early is not None
+        if self._opened_at is None:
+            self._opened_at = clock()
+        if clock() - self._opened_at > EARLY:
+            self._early = None
+        else:
+            self._early.append(message)
+
+    def _open(self) -> None:
+        """Offer the room under its name; a room that was made by itself hands over."""
+        names = self.system.names
+        other = names.find(self.name)
+        if not (isinstance(other, Backplane) and other._by_itself):
+            names.offer(self.name, self, self)
+            return
+        other._axon.names.remove(self.name)
+        names.withdraw(self.name)
+        names.offer(self.name, self, self)
+        # Who listened there listens here. Who spoke there still does, and the old room passes it on: so each
+        # speaker's messages keep their order.
+        for wire in list(other.outbox.outgoing):
+            postman.relink(wire, source=self.outbox)
+        self._early, other._early = other._early, None
+        self._opened_at = other._opened_at
+        postman.link(other.outbox, self.inbox)
+        other.inbox.release()
+
+
+class PublishTo(Component):
+    """Say everything that arrives in a room. Ends when its inbox does, and closes its outbox.
+
+    Inbox: ``inbox``, anything. Outbox: ``outbox``, nothing; or with ``forward``, the same as into the room.
+        It is
+    optional: the work of this component lies elsewhere.
+
+    Arguments:
+        name: of the room
+        forward: pass the messages on, too
+
+    Example: a chat, in which everybody hears everybody
+        >>> from kamaelia.chassis import PublishTo, SubscribeTo
+        >>> from kamaelia.flow import Encode, Lines
+        >>> visitor = Lines() | PublishTo("room") | SubscribeTo("room") | Encode(end="\\n")
+    """
+
+    inbox = Inbox[Any]("what to say in the room")
+    outbox = Outbox[Any]("the same, if it is to be passed on", optional=True)
+
+    def __init__(self, name: str, forward: bool = False) -> None:
+        self.name = _check_name(name, "PublishTo")
+        self.forward = forward
+
+    async def main(self) -> None:
+        process = self._axon
+        room = room_for(self, self.name)
+        # An outbox that only the postman and the room know of: from outside, nothing else can be linked to
+        # it.
+        to_room: Outbox[Any] = Outbox(f"to the room {self.name!r}").attached(process, "room")
+        process.boxes["room"] = to_room
+        wire = postman.link(to_room, room.inbox)
+        wire.feedback = _hears(self, room)
+        room.enter()
+        try:
+            async for message in self.inbox:
+                await to_room.send(message)
+                if self.forward:
+                    await self.outbox.send(message)
+        finally:
+            room.leave()
+
+
+class SubscribeTo(Component):
+    """Hear everything that is said in a room. Ends when its own inbox does, if that is linked.
+
+    So in a visitor's pipeline the end of what the visitor sends ends this visitor's connection, and nobody
+    else's.
+
+    Inboxes: ``inbox``, messages that are passed on too, before those of the room; ``feed``, to which the
+        room is linked.
+    Outbox: ``outbox``, the messages.
+
+    Arguments:
+        name: of the room
+        when_full: what happens when this one does not keep up with the room. With ``"wait"`` everybody
+            waits for it; with ``"drop-oldest"`` or ``"drop-newest"`` it misses messages, which are counted.
+
+    Example:
+        >>> from kamaelia import run
+        >>> from kamaelia.chassis import PublishTo, SubscribeTo
+        >>> from kamaelia.flow import Collect, Source
+        >>> run(
+        ...     Source("ab") | PublishTo("talk"),
+        ...     SubscribeTo("talk") | Collect(),
+        ...     SubscribeTo("talk") | Collect(),
+        ... )
+        [None, ['a', 'b'], ['a', 'b']]
+    """
+
+    inbox = Inbox[Any]("messages that are passed on, too; its end is the end")
+    feed = Inbox[Any]("what is said in the room", held=True)
+    outbox = Outbox[Any]("both")
+
+    def __init__(self, name: str, when_full: WhenFull = "wait") -> None:
+        self.name = _check_name(name, "SubscribeTo")
+        if when_full not in ("wait", "drop-oldest", "drop-newest"):
+            raise ValueError(
+                f"SubscribeTo({name!r}, when_full={when_full!r}): say 'wait', 'drop-oldest' or 'drop-newest'"
+            )
+        self.when_full = when_full
+
+    async def main(self) -> None:
+        own_inbox_is_linked = _has_a_source(self.inbox)
+        room = room_for(self, self.name)
+        room.enter()
+        try:
+            await self._listen(room, own_inbox_is_linked)
+        finally:
+            room.leave()
+
+    async def _listen(self, room: Backplane, own_inbox_is_linked: bool) -> None:
+        kept = room.join(self.feed, self.when_full)
+        for wire in _ways_back(self, room):
+            wire.feedback = True
+        self.feed.release()  # from here on the room keeps it open, and nothing else: it ends when the room does
+        for message in kept:
+            await self.outbox.send(message)
+        if own_inbox_is_linked:
+            async for _, message in select(self.inbox, self.feed, until=self.inbox):
+                await self.outbox.send(message)
+        else:
+            async for message in self.feed:
+                await self.outbox.send(message)
+
+
+# -- finding the room -------------------------------------------------------------------------------
+
+
+def room_for(asker: Component, name: str) -> Backplane:
+    """Return the room of a name in the asker's system; make it if there is none yet."""
+    system = asker.system
+    room = system.names.find(name)
+    if room is None:
+        room = Backplane(name).named("Backplane " + name.replace("/", ":"))
+        room._by_itself = True
+        # A child of the whole system, because it belongs to nobody who comes and goes; so the context of
+        # who happens to come first is not for it either.
+        contextvars.Context().run(system.root.component.add, room)
+        system.names.offer(name, room, room)
+        if system.stopping:
+            room.inbox.release()
+    elif not isinstance(room, Backplane):
+        raise UsageError(f"{asker.path}: {name!r} is no room in this system, but the name of {shorten(room)}")
+    return room
+
+
+def _check_name(name: Any, who: str) -> str:
+    if not isinstance(name, str) or not name:
+        raise TypeError(f"{who}({shorten(name)}): the name of a room is a text such as 'talk'")
+    return name
+
+
+# -- looking along links ----------------------------------------------------------------------------
+
+
+def _has_a_source(box: Any) -> bool:
+    """Say whether anything has been linked to an inbox, also through boundaries that lead to it."""
+    return bool(box.holds) or any(
+        not wire.source.is_inbox or _has_a_source(wire.source) for wire in box.incoming
+    )
+
+
+def _hears(speaker: Component, room: Backplane) -> bool:
+    """Say whether something of what is said in the room comes to this speaker in the end."""
+    todo: list[Any] = list(speaker._axon.inboxes)
+    seen = set(todo)
+    while todo:
+        for wire in todo.pop().incoming:
+            source = wire.source
+            if source is room.outbox:
+                return True
+            # A boundary passes on what comes to it; a component may pass on what comes to any of its inboxes.
+            further = source.owner.inboxes if source.own and not source.is_inbox else [source]
+            todo.extend(box for box in further if box not in seen)
+            seen.update(further)
+    return False
+
+
+def _ways_back(listener: Component, room: Backplane) -> Iterator[Link]:
+    """Yield the links through which what this listener hears comes back into the room."""
+    todo: list[Any] = list(listener._axon.outboxes)
+    seen = set(todo)
+    while todo:
+        for wire in todo.pop().outgoing:
+            target = wire.target
+            if target is room.inbox:
+                yield wire
+                continue
+            further = target.owner.outboxes if target.is_inbox and not target.wired else [target]
+            todo.extend(box for box in further if box not in seen)
+            seen.update(further)
+
+
+__all__ = ["Backplane", "PublishTo", "SubscribeTo", "room_for"]
