@@ -10,9 +10,9 @@ import textwrap
 from dataclasses import dataclass
 
 PRELUDE = """\
-from kamaelia import (Component, Graphline, Inbox, Outbox, Pipeline, background, clock, component, random,
-run,
-                      select, sleep)
+from kamaelia import (
+    Component, Graphline, Inbox, Outbox, Pipeline, background, clock, component, random, run, select, sleep
+)
 from kamaelia.axon import Link, VirtualLoop, postman
 from kamaelia.flow import Collect, Encode, Lines, Map, Source, Take
 """

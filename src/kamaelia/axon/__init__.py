@@ -2,16 +2,16 @@
 
 Read in this order to see how it works; each of these opens with its theory:
 
-=============  =================================================================================
-`component`    what a user writes; `graph` puts components together, `body` has the three kinds
-`box`          inboxes and outboxes: receiving and sending (`choice`: select, `hold`: keeping open)
-`queue`        the messages of an inbox, and the lines of those who wait
-`postman`      links and what travels along them: routes, ends, failures (`link`, `typecheck`, `tap`)
-`scheduler`    who runs when; `process` is what it steps, `script` a body with its own thread
-`lifecycle`    how components begin, end, fail and are stopped; `seat`, a place that is taken again
-`system`       a whole run of them: `run`, `background`, rest and deadlock (`names`, `report`)
-`clock`        real and virtual time; `here` is the time and chance of the running component
-=============  =================================================================================
+| module | what is in it |
+| --- | --- |
+| `component` | what a user writes; `graph` puts components together, `body` has the three kinds |
+| `box` | inboxes and outboxes: receiving and sending (`choice`: select, `hold`: keeping open) |
+| `queue` | the messages of an inbox, and the lines of those who wait |
+| `postman` | links and what travels along them: routes, ends, failures (`link`, `typecheck`, `tap`) |
+| `scheduler` | who runs when; `process` is what it steps, `script` a body with its own thread |
+| `lifecycle` | how components begin, end, fail and are stopped; `seat`, a place that is taken again |
+| `system` | a whole run of them: `run`, `background`, rest and deadlock (`names`, `report`) |
+| `clock` | real and virtual time; `here` is the time and chance of the running component |
 
 Nothing here imports anything from the rest of Kamaelia.
 """

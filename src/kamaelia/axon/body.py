@@ -1,12 +1,10 @@
 """The three kinds of body that a component can have, made into one: a coroutine.
 
-=============  ============================  ====================================
-kind           written as                    waits by
-=============  ============================  ====================================
-coroutine      ``async def``                 ``await inbox.receive()``
-generator      ``def`` with ``yield``        ``yield inbox.receive()``
-script         plain ``def``, own thread     ``inbox.receive()``, which blocks
-=============  ============================  ====================================
+| kind | written as | waits by |
+| --- | --- | --- |
+| coroutine | ``async def`` | ``await inbox.receive()`` |
+| generator | ``def`` with ``yield`` | ``yield inbox.receive()`` |
+| script | plain ``def``, own thread | ``inbox.receive()``, which blocks |
 
 The scheduler knows coroutines only. A generator is driven by a coroutine that awaits what it yields; a script
 is served by one that awaits what its thread asks for (`script`). So every rule holds for all three.
@@ -15,6 +13,7 @@ is served by one that awaits what its thread asks for (`script`). So every rule 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import inspect
 import linecache
@@ -159,17 +158,32 @@ def has_time_limit(process: Process) -> bool:
     """
     awaited: Any = process.coroutine
     while awaited is not None:
-        for referent in gc.get_referents(awaited):
-            manager = getattr(referent, "__self__", None)
-            if isinstance(manager, asyncio.Timeout):
-                if manager.when() is not None:
-                    return True
-            elif getattr(referent, "__name__", "") in ("__exit__", "__aexit__"):  # anyio's scopes
-                limit = getattr(manager, "deadline", math.inf)
-                if limit != math.inf:
-                    return True
+        if any(_is_time_limit(manager) for manager in _managers(awaited)):
+            return True
         awaited = getattr(awaited, "cr_await", None) or getattr(awaited, "gi_yieldfrom", None)
     return False
+
+
+def _managers(suspended: Any) -> Iterator[Any]:
+    """Yield the context managers whose blocks are under way in a suspended coroutine or generator."""
+    for referent in gc.get_referents(suspended):
+        if getattr(referent, "__name__", "") in ("__exit__", "__aexit__"):
+            yield from _managers_in(getattr(referent, "__self__", None))
+
+
+def _managers_in(manager: Any) -> Iterator[Any]:
+    """Yield a context manager, and those inside of one that was made of others with `contextlib`."""
+    yield manager
+    if isinstance(manager, contextlib._GeneratorContextManagerBase):
+        yield from _managers(manager.gen)  # anyio.fail_after is one
+    for _, leave in getattr(manager, "_exit_callbacks", ()):  # an ExitStack
+        yield from _managers_in(getattr(leave, "__self__", None))
+
+
+def _is_time_limit(manager: Any) -> bool:
+    if isinstance(manager, asyncio.Timeout):
+        return manager.when() is not None
+    return getattr(manager, "deadline", math.inf) != math.inf  # anyio's scopes
 
 
 def is_ours(code: CodeType) -> bool:

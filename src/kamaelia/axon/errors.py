@@ -1,15 +1,15 @@
 """What can go wrong, named after whose fault it is.
 
-===================  ======================================================================
-you wired it wrong   `LinkError`
-you closed it        `ClosedBox`
-the other side ...   ... ended: `EndOfMessages`; went away: `BrokenLink`; failed: `SourceFailed`
-too fast             `WouldBlock`
-you were stopped     `Cancelled` (asyncio's own)
-a name               `NameTaken`
-the whole system     `ComponentsFailed`, `Deadlock`, `GraceExceeded`
-a protocol           `LocalProtocolError` (you broke the rules), `RemoteProtocolError` (the peer did)
-===================  ======================================================================
+| whose fault | error |
+| --- | --- |
+| you wired it wrong | `LinkError` |
+| you closed it | `ClosedBox` |
+| the other side ... | ... ended: `EndOfMessages`; went away: `BrokenLink`; failed: `SourceFailed` |
+| too fast | `WouldBlock` |
+| you were stopped | `Cancelled` (asyncio's own) |
+| a name | `NameTaken` |
+| the whole system | `ComponentsFailed`, `Deadlock`, `GraceExceeded` |
+| a protocol | `LocalProtocolError` (you broke the rules), `RemoteProtocolError` (the peer did) |
 
 Each message names the component's path (like ``radio/server/client-3``), the offending value and what
 to do about it.

@@ -34,14 +34,14 @@ class Process:
 
     ``state`` is one of
 
-    ========  =============================================================================
-    new       has not been given to `run`, or its chassis has not started it yet
-    ready     can go on, and will when its turn comes (also while it is running)
-    waiting   is in line at a box, or sleeps
-    foreign   awaits something of asyncio's
-    holding   has no code of its own (any more), and waits for its children to end
-    ended     is over: ``outcome`` says how
-    ========  =============================================================================
+    | state | meaning |
+    | --- | --- |
+    | new | has not been given to `run`, or its chassis has not started it yet |
+    | ready | can go on, and will when its turn comes (also while it is running) |
+    | waiting | is in line at a box, or sleeps |
+    | foreign | awaits something of asyncio's |
+    | holding | has no code of its own (any more), and waits for its children to end |
+    | ended | is over: ``outcome`` says how |
 
     ``outcome`` is ``"ended"``, ``"stopped"`` (cancelled by a stop), ``"failed"``, ``"broken"`` (what fed it
     failed, and it had no use for that) or ``"cancelled"`` (because another failed, or the grace ran out).
