@@ -9,6 +9,9 @@ import asyncio
 from typing import Any
 
 from kamaelia import component, random, sleep
+from kamaelia.chassis import PublishTo, SubscribeTo
+from kamaelia.flow import Collect, Encode, Lines, Source
+from kamaelia.net import TCPClient, TCPServer
 from kamaelia.testbed import Network
 
 
@@ -79,6 +82,18 @@ def network(phones: int = 10) -> Network:
     return made
 
 
+def chat(phones: int = 20) -> Network:
+    """Return a chat room made of the library's parts."""
+    made = Network()
+    room = Lines() | PublishTo("room") | SubscribeTo("room") | Encode(end="\n")
+    made.host("server").run(TCPServer(room, port=1500))
+    for n in range(phones):
+        hello = Source([f"hello from {n}\n".encode()], then="stay")
+        made.host(f"phone-{n}").run(hello | TCPClient("server", 1500) | Collect())
+        made.link("server", f"phone-{n}", rate="2 Mbit/s", delay="80 ms", loss=0.05)
+    return made
+
+
 if __name__ == "__main__":
-    trace = network().simulate(seconds=30, seed=7)
-    print(trace.fingerprint, len(trace.events), trace.metrics.seconds, trace.results)
+    for trace in (network().simulate(seconds=30, seed=7), chat().simulate(seconds=30, seed=7)):
+        print(trace.fingerprint, len(trace.events), trace.metrics.seconds, trace.results)

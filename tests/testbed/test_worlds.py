@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from kamaelia import Component, component
+from kamaelia import Component, component, sleep
+from kamaelia.chassis import PublishTo, SubscribeTo
 from kamaelia.flow import Collect, Encode, Lines, Source
 from kamaelia.net import TCPClient, TCPServer
 from kamaelia.testbed import Network
@@ -76,6 +77,32 @@ def test_an_echo_server_and_a_hundred_phones() -> None:
     assert trace.fingerprint == echo_network(100).simulate(seconds=60, seed=7).fingerprint
 
 
+def chat_network(phones: int) -> Network:
+    """Return chat.py, as it stands in the design, and some phones."""
+    chat = TCPServer(Lines() | PublishTo("room") | SubscribeTo("room") | Encode(end="\n"), port=1500)
+    network = Network()
+    server = network.host("server")
+    server.run(chat)
+    for n in range(phones):
+        phone = network.host(f"phone-{n}")
+        network.link(server, phone, rate="2 Mbit/s", delay="80 ms", loss=0.05)
+        phone.run(Source([f"hello from {n}\n".encode()], then="stay") | TCPClient("server", 1500) | Collect())
+    return network
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_chat_room_and_a_hundred_phones(seed: int) -> None:
+    trace = chat_network(100).simulate(seconds=60, seed=seed)
+    heard = {n: b"".join(trace.results[f"phone-{n}"]).decode().split("\n")[:-1] for n in range(100)}
+    everything = max(heard.values(), key=len)
+    assert sorted(everything) == sorted(f"hello from {n}" for n in range(100))
+    for n, lines in heard.items():
+        # From when on one is in the room, one hears what all hear, and in the same order; and oneself.
+        assert lines == everything[len(everything) - len(lines) :]
+        assert f"hello from {n}" in lines
+    assert trace.fingerprint == chat_network(100).simulate(seconds=60, seed=seed).fingerprint
+
+
 def test_packets_are_simulated_fast_enough() -> None:
     network = Network()
     server = network.host("server").run(TCPServer(Echo, port=1500))
@@ -136,11 +163,7 @@ def test_aiohttp_runs_unchanged() -> None:
         await runner.setup()
         await web.TCPSite(runner, "0.0.0.0", 80).start()
         try:
-            async for _ in inbox:
-                pass
-            import asyncio
-
-            await asyncio.sleep(20)
+            await sleep(20)
         finally:
             await runner.cleanup()
 
