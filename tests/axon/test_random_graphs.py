@@ -6,7 +6,7 @@ failed. The model is small: each node numbers what it sends, the laboratory note
 began and ended, and what a reader got through that link must be just these, in order. A reader that left
 early has a prefix; a lossy link has a subsequence with all that is missing counted.
 
-`make soak` runs many more examples (KAMAELIA_EXAMPLES).
+`make soak` runs ten thousand examples, CI some; a failing one prints how to run it again.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import os
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -362,16 +363,7 @@ def run_plan(plan: Plan) -> tuple[Laboratory, str]:
     return laboratory, "ended"
 
 
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    print_blob=True,
-    # No shrinking: a graph is small enough to read, and a run that must time out shrinks for minutes.
-    phases=[Phase.explicit, Phase.reuse, Phase.generate],
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
-@given(plans())
-def test_nothing_is_lost_duplicated_or_reordered(plan: Plan) -> None:
+def check_plan(plan: Plan) -> None:
     laboratory, outcome = run_plan(plan)
     if outcome == "deadlock":
         assert any(link.source >= link.target for link in plan.links) or plan.events, (
@@ -390,7 +382,29 @@ def test_nothing_is_lost_duplicated_or_reordered(plan: Plan) -> None:
         )
 
 
-@settings(max_examples=max(20, EXAMPLES // 10), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# No shrinking: a graph is small enough to read, and one that runs into a time-out shrinks for minutes.
+EXPLORE = settings(
+    deadline=None,
+    print_blob=True,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+@settings(EXPLORE, max_examples=EXAMPLES)
+@given(plans())
+def test_nothing_is_lost_duplicated_or_reordered(plan: Plan) -> None:
+    check_plan(plan)
+
+
+@pytest.mark.soak
+@settings(EXPLORE, max_examples=10_000)
+@given(plans())
+def test_nothing_is_lost_duplicated_or_reordered_in_ten_thousand_systems(plan: Plan) -> None:
+    check_plan(plan)
+
+
+@settings(EXPLORE, max_examples=max(20, EXAMPLES // 10))
 @given(plans())
 def test_the_same_plan_gives_the_same_trace(plan: Plan) -> None:
     first, second = run_plan(plan), run_plan(plan)
