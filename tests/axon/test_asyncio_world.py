@@ -1,8 +1,9 @@
 """Components may await any asyncio library: each one used here for real, from inside of a body.
 
-Every test runs in several worlds: on asyncio's own loop, on the same with asyncio's debug mode, on uvloop, and,
-where nothing of the machine is needed, in virtual time. Sockets are real, on 127.0.0.1, and the system chooses
-the port. Time-outs that are to expire wait for what never comes, so no test depends on how fast the machine is.
+Every test runs in several worlds: on asyncio's own loop, on the same with asyncio's debug mode, on uvloop,
+and, where nothing of the machine is needed, in virtual time. Sockets are real, on 127.0.0.1, and the system
+chooses the port. Time-outs that are to expire wait for what never comes, so no test depends on how fast the
+machine is.
 """
 
 from __future__ import annotations
@@ -295,7 +296,7 @@ def test_the_cancellation_of_a_component_goes_through_time_outs_and_groups(anywh
 
 
 def test_a_cancellation_that_comes_with_a_time_out_wins(anywhere):
-    """Cancelled by somebody in the very turn in which its time-out expires: it is cancelled, not timed out."""
+    """Cancelled by somebody in the turn in which its time-out expires: it is cancelled, not timed out."""
 
     @component
     async def both(inbox, outbox):
@@ -374,7 +375,7 @@ def test_a_failing_group_is_the_failure_of_the_component(anywhere):
 if sys.version_info >= (3, 12):  # from then on there are eager tasks
 
     def eager_task_factory(loop, coro, *, eager_start=True, **options):
-        """As asyncio's, but with an option that uvloop gives to it from 3.13 on and asyncio takes from 3.13.3 on."""
+        """As asyncio's, with an option that uvloop gives from 3.13 on, and asyncio takes from 3.13.3 on."""
         return asyncio.eager_task_factory(loop, coro, **options)
 
     def test_eager_tasks(anywhere):
@@ -616,7 +617,7 @@ def test_streams(world):
 
 
 class Wired(Component):
-    """A server, and a client that is told its port and has gone when it has; returns what the client returns."""
+    """A server, and a client that is told its port; returns what the client returns."""
 
     def __init__(self, server: Component, client: Component) -> None:
         self.server, self.client = self.add(server), self.add(client)
@@ -870,7 +871,7 @@ def test_anyio_scopes(anywhere, what):
             finally:
                 with anyio.CancelScope(shield=True):
                     await asyncio.sleep(0)
-                    await anyio.sleep(0)
+                    await anyio.lowlevel.checkpoint()
         assert asyncio.current_task().cancelling() == 0
         await anyio.lowlevel.checkpoint()
         return "well"
@@ -898,7 +899,7 @@ def test_anyio_groups(anywhere, what):
             await wait()
 
         async def fails():
-            await anyio.sleep(0)
+            await anyio.lowlevel.checkpoint()
             raise ValueError("on purpose")
 
         with pytest.raises(ExceptionGroup) as caught:
@@ -945,7 +946,7 @@ def test_anyio_threads_streams_and_locks(world):
         return got
 
     async def answer():
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         return "from thread"
 
     assert in_component(world, use) == ["thread", "from thread", "stream", "Pipeline/Waits"]
@@ -1043,7 +1044,7 @@ def test_log_records_name_the_component(anywhere, caplog):
 
 
 def test_debug_mode_by_environment():
-    """PYTHONASYNCIODEBUG=1 is what a user sets when something is strange; nothing may become stranger by it."""
+    """PYTHONASYNCIODEBUG=1 is what a user sets when something is strange; it may not become stranger."""
     program = """
 import asyncio
 from kamaelia import component, run
