@@ -120,6 +120,8 @@ def add_child(chassis: Process, child: Process, *, isolated: bool = False) -> No
             f"{type(child.component).__name__}(...). "
             "Where parts are made repeatedly, as in TCPServer(protocol), that is done for you"
         )
+    if chassis.state == "ended":
+        raise UsageError(f"{chassis.path} has ended, so {child.name} cannot be added to it any more")
     child.parent = chassis
     child.isolated = isolated
     child.name = _free_name(chassis, child.given_name)
@@ -177,6 +179,10 @@ def finish_body(process: Process, error: BaseException | None, result: Any) -> N
         process.state = "holding"
         if process.failures and not process.failing:
             fail_children(process, process.cause)
+        elif process.outcome == "stopped" and process.reason is None:
+            # Somebody has cancelled this very component, and with it what is in it.
+            for child in list(process.children):
+                child.cancel()
     complete_if_over(process)
 
 

@@ -243,9 +243,13 @@ class Process:
 
     def cancel(self, message: object = None) -> bool:
         """Raise `Cancelled` where the body waits, or at its next wait. False when it is over."""
-        if self.state == "ended" or (self.body_done and self.has_body):
+        if self.state == "ended":
             return False
         self.cancels += 1
+        if self.body_done:  # a chassis without code of its own (any more): it is its children
+            for child in list(self.children):
+                child.cancel(message)
+            return True
         self.cancel_message = message
         if self.wait is not None:
             self.resume(self.wait, self._cancelled())

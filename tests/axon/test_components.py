@@ -1,0 +1,148 @@
+"""What a component is and offers, beyond the thirty rules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kamaelia import Component, Pipeline
+from kamaelia.axon import UsageError, make
+
+from .parts import collect, copy, source, stay, virtually
+
+
+def test_cancelling_a_chassis_cancels_what_is_in_it():
+    log: list[str] = []
+
+    class Parent(Component):
+        async def main(self):
+            inner = self.add(Pipeline(Pipeline(stay(log)), collect()))
+            self.get_loop().call_later(1, inner.cancel)
+
+    virtually(Parent())
+    assert log == ["CancelledError"]
+
+
+def test_cancelling_a_component_with_children_cancels_them_when_its_body_has_ended():
+    log: list[str] = []
+
+    class Inner(Component):
+        async def main(self):
+            self.add(stay(log))
+            try:
+                await self.get_loop().create_future()
+            finally:
+                log.append("main")
+
+    class Parent(Component):
+        async def main(self):
+            inner = self.add(Inner())
+            self.get_loop().call_later(1, inner.cancel)
+
+    virtually(Parent())
+    assert log == ["main", "CancelledError"]
+
+
+def test_a_time_out_in_main_leaves_the_children_alone():
+    import asyncio
+
+    log: list[str] = []
+
+    class Parent(Component):
+        async def main(self):
+            self.add(source(["from the child"], log))
+            child = self.add(stay(log))
+            try:
+                async with asyncio.timeout(1):
+                    await asyncio.sleep(10)
+            except TimeoutError:
+                log.append("time-out")
+            log.append(child._axon.state)
+            child.cancel()
+
+    virtually(Parent())
+    assert log == ["from the child", "time-out", "waiting", "CancelledError"]
+
+
+def test_names_of_siblings_are_told_apart_by_numbers_that_are_not_used_twice():
+    class Parent(Component):
+        async def main(self):
+            paths = [self.add(copy()).path for _ in range(3)]
+            await self.get_loop().create_task(_nap())  # they end
+            paths.append(self.add(copy()).path)
+            paths.append(self.add(copy(), name="special").path)
+            return paths
+
+    async def _nap():
+        import asyncio
+
+        await asyncio.sleep(1)
+
+    assert virtually(Parent()) == [
+        "Parent/copy",
+        "Parent/copy-2",
+        "Parent/copy-3",
+        "Parent/copy-4",
+        "Parent/special",
+    ]
+
+
+def test_a_name_has_no_slash():
+    with pytest.raises(UsageError, match="has no '/'"):
+        copy().named("a/b")
+
+
+def test_the_users_names_are_the_users():
+    class Mine(Component):
+        def __init__(self) -> None:
+            self.path, self.children, self.system, self.name, self.result = "my path", [], "mine", "me", 5
+            self._state = self._wait = self._process = None
+
+        async def main(self) -> Any:
+            self.done = True
+            return self.path, self.name, self.result
+
+    assert virtually(Mine()) == ("my path", "me", 5)
+
+
+def test_nothing_can_be_added_to_a_chassis_that_has_ended():
+    class Parent(Component):
+        async def main(self): ...
+
+    parent = Parent()
+    virtually(parent)
+    with pytest.raises(UsageError, match="Parent has ended"):
+        parent.add(copy())
+
+
+def test_pipelines_grow_without_nesting_and_a_part_stays_usable_as_a_pattern():
+    front = copy() | copy()
+    whole = source([1]) | front | collect()
+    assert [child.path for child in whole.children] == [
+        "Pipeline/source",
+        "Pipeline/copy",
+        "Pipeline/copy-2",
+        "Pipeline/collect",
+    ]
+    assert virtually(whole) == [1]
+    again = make(front)
+    assert virtually(source([2]) | again | collect()) == [2]
+
+
+def test_a_pipeline_that_has_a_name_stays_one():
+    named = (copy() | copy()).named("twice")
+    whole = source([1]) | named | collect()
+    assert [child.path for child in whole.children] == [
+        "Pipeline/source",
+        "Pipeline/twice",
+        "Pipeline/collect",
+    ]
+    assert virtually(whole) == [1]
+
+
+def test_the_repr_shows_how_it_was_made_and_then_how_it_is():
+    made = source([1, 2])
+    assert repr(made) == "source([1, 2])"
+    virtually(made)
+    assert repr(made) == "<source: ended>"
