@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import os
 import socket
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -390,6 +392,31 @@ def test_tasks_that_are_left_over_are_cancelled_in_order() -> None:
     network.host("a").run(careless())
     assert network.simulate().metrics.seconds == 1.0
     assert ended == ["one", "two", "three"]
+
+
+def test_when_python_collects_garbage_makes_no_difference() -> None:
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        forgotten = [reader, writer]
+        forgotten.append(forgotten)  # type: ignore[arg-type]
+
+    @component
+    async def forgetful(inbox: Any, outbox: Any) -> None:
+        async with await asyncio.start_server(accept, port=1500):
+            for _ in range(20):
+                await asyncio.open_connection("alone", 1500)
+                await sleep(1)
+
+    network = Network()
+    network.host("alone").run(forgetful())
+    fingerprints, before = set(), gc.get_threshold()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # "unclosed StreamWriter": that is what it is about
+        for threshold in (1, 700, 1000000):
+            gc.set_threshold(threshold)
+            fingerprints.add(network.simulate().fingerprint)
+        gc.set_threshold(*before)
+        gc.collect()
+    assert len(fingerprints) == 1
 
 
 def test_asynchronous_generators_are_closed() -> None:

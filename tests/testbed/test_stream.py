@@ -300,7 +300,7 @@ def test_ports_and_addresses() -> None:
     @component
     async def look(inbox: Any, outbox: Any) -> Any:
         loop = asyncio.get_running_loop()
-        server = await asyncio.start_server(lambda reader, writer: None, port=0)
+        server = await asyncio.start_server(lambda reader, writer: writer.close(), port=0)
         _, writer = await asyncio.open_connection("localhost", server.sockets[0].getsockname()[1])
         seen = [
             server.sockets[0].getsockname(),

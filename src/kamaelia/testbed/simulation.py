@@ -1,10 +1,13 @@
 """One run of a network: everything is made anew from the description, driven to its end, and counted.
 
 Time is one `VirtualClock`. Everything that is to happen stands in its queue, ordered by time and then by a
-    serial number: callbacks and timers of all hosts' loops, and packets. Each host has a stack, a loop on
-    this clock, and one Axon system for all that it runs, with names and random streams of its own. So
-    nothing depends on hashes, addresses of objects, or real time; and what happens on one host depends on
-    another only by the packets between them.
+serial number: callbacks and timers of all hosts' loops, and packets. Each host has a stack, a loop on this
+clock, and one Axon system for all that it runs, with names and random streams of its own. So nothing depends
+on hashes, addresses of objects, or real time; and what happens on one host depends on another only by the
+packets between them.
+
+Nor does anything depend on when Python collects garbage, which may close what was forgotten: meanwhile that
+happens only every so many turns of the clock.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import functools
+import gc
 import heapq
 import sys
 from _thread import get_ident
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
     from .wire import Packet
 
 PATIENCE = 60.0  # virtual seconds that code has to end after it was cancelled
+GARBAGE = 100_000  # turns of the clock after which garbage is collected
 
 
 class Simulation:
@@ -51,6 +56,7 @@ class Simulation:
         self._patterns = {host.name: host.patterns for host in network.hosts.values()}
         self._runs: list[HostRun] = []
         self._running = 0  # hosts whose components have not ended
+        self._turns = 0
         self._time_is_over = False
         self._is_stopping = False
         self._homes: dict[int, HostLoop] = {}  # of asynchronous generators, by id
@@ -126,7 +132,7 @@ class Simulation:
 
     def run(self, seconds: float, until: str | None, errors: str) -> Trace:
         """Run everything, and return or raise what came of it."""
-        with self._as_running_loops():
+        with self._as_running_loops(), _without_garbage_collection():
             try:
                 self._start(until)
                 self._drive(seconds)
@@ -161,6 +167,9 @@ class Simulation:
             timer = loop.call_at(self.clock.now + seconds, self._end_time, context=contextvars.Context())
             while self._running and not self._time_is_over:
                 self.clock.turn()
+                self._turns += 1
+                if self._turns % GARBAGE == 0:
+                    gc.collect()
             timer.cancel()
             if self._running:
                 self.clock.settle()
@@ -250,6 +259,18 @@ class Simulation:
             for one in self.stacks.values()
         }
         return Metrics(self.clock.now, links, hosts)
+
+
+@contextlib.contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Have Python collect no garbage by itself."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 @contextlib.contextmanager
