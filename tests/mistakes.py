@@ -492,12 +492,13 @@ MISTAKES = [
         """
         import socket
         from kamaelia.net import TCPServer
-        from kamaelia.protocol import Echo
 
-        other = socket.create_server(("127.0.0.1", 0))
-        run(TCPServer(Echo, port=other.getsockname()[1]))
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            taken = other.getsockname()[1]
+            run(TCPServer(Map(bytes.upper), port=taken))
         """,
-        "TCPServer: PORT",
+        "TCPServer: CannotListen: TCPServer: another program listens on 127.0.0.1:1500: stop it or choose "
+        "another port=... (0 for a free one)",
     ),
 ]
 
