@@ -177,7 +177,8 @@ def test_a_connection_that_breaks_is_a_failure_of_the_client():
     assert isinstance(error, ConnectionLost) and isinstance(error.__cause__, ConnectionResetError)
     assert str(error) == (
         "Pipeline/TCPClient: the connection to 127.0.0.1:1500 broke ([Errno 104] Connection reset by peer) "
-        "after 3 bytes received and 3 sent, the last of which may not have arrived. reconnect=True connects again"
+        "after 3 bytes received and 3 sent, the last of which may not have arrived. "
+        "reconnect=True connects again"
     )
     assert (client.statistics().lost, client.statistics().connected) == (1, False)
 

@@ -30,7 +30,7 @@ class Reconnect:
 
     Example:
         >>> [Reconnect(initial=1, limit=5).delay(attempt, chance=0) for attempt in range(4)]
-        [1, 2, 4, 5]
+        [1.0, 2.0, 4.0, 5.0]
     """
 
     initial: float = 0.5

@@ -61,6 +61,10 @@ class TCPServer(Component):
     component that fails ends its own connection and no other's. The children of the server are called
     ``client-1``, ``client-2``, ...
 
+    A peer that leaves in an orderly way looks like one that has only finished sending. So a component ends
+    when its inbox has ended, as most do by themselves; one that does not, and is silent, is found by
+    ``idle_timeout``.
+
     =================  ===============  ===================================================================
     argument           default          what it limits
     =================  ===============  ===================================================================
@@ -243,7 +247,8 @@ class TCPServer(Component):
             self._counts["failed"] += 1
             path = f"{self.path}/{name}"
             log.error("%s could not be made: %s: %s", path, type(error).__name__, error, exc_info=error)
-            self.failures.send(Failure(path, error, self._protocol))
+            if not self.failures.full:
+                self.failures.send(Failure(path, error, self._protocol))
 
     def _over(self, stream: Stream) -> None:
         self._streams.discard(stream)
