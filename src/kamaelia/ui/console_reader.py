@@ -1,0 +1,201 @@
+"""What somebody types."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import io
+import logging
+import sys
+from collections.abc import Iterable, Iterator
+from typing import IO, Any
+
+from kamaelia.axon import Component, Inbox, Outbox, UsageError, VirtualLoop
+from kamaelia.axon.errors import shorten
+from kamaelia.flow.lines import LONGEST, LineDecoder
+
+from . import keyboard
+from .keyboard import News
+
+log = logging.getLogger("kamaelia")
+
+PAUSE = 0.05  # seconds of silence after a line before the next prompt, for an answer to come before it
+
+_taken: dict[int, str] = {}  # file descriptors that are being read, and the paths of who reads
+
+
+class ConsoleReader(Component):
+    r"""Send the lines that are typed, or come in a pipe or file, on standard input.
+
+    Outbox: ``outbox``, str, one message for each line, without its ``\n`` or ``\r\n``. There is no inbox. The
+    end of the input (in a terminal, Ctrl-D) is its end, and what is left without a line end is a line too. It
+    also ends when nobody listens any more and, at a stop of the system, after the lines that it has read.
+
+    It never holds up the system, nor its end: also while nobody types, the process is gone at once. No more
+    is read than readers take, but for one chunk of at most 64 KiB. What other code, such as ``input()``, has
+    read into the buffer of the stream before is not seen. A process without standard input has an empty one.
+
+    Bytes that cannot be decoded become U+FFFD. A line of more than ``longest`` bytes is cut, which is
+    logged once, and counted in `cut`. An error of the stream is a failure. Two readers of one stream would
+    take the lines from each other, so the second fails with `UsageError`.
+
+    Arguments:
+        prompt: shown on standard output before each line, if the input is a terminal
+        stream: what to read instead of standard input: a file of text or bytes, or an iterable of lines. In
+            virtual time any stream is read at once, and the clock stands still meanwhile.
+        longest: bytes of the longest line that is sent whole
+
+    Example:
+        >>> from kamaelia import run
+        >>> from kamaelia.flow import Collect
+        >>> from kamaelia.ui import ConsoleReader
+        >>> run(ConsoleReader(stream=["one\n", "two\n"]) | Collect())
+        ['one', 'two']
+    """
+
+    inbox = None
+    outbox = Outbox[str]("the lines, without their ends")
+
+    def __init__(
+        self,
+        prompt: str = "",
+        stream: IO[str] | IO[bytes] | Iterable[str] | Iterable[bytes] | None = None,
+        longest: int = LONGEST,
+    ) -> None:
+        if not (stream is None or isinstance(stream, Iterable)) or isinstance(stream, (str, bytes)):
+            raise TypeError(f"ConsoleReader(stream={shorten(stream)}): give an open file, or a list of lines")
+        if longest < 1:
+            raise ValueError(f"ConsoleReader(longest={longest!r}): a line has at least 1 byte")
+        self.prompt = prompt
+        self.stream = stream
+        self.longest = longest
+        self._decoder: LineDecoder | None = None
+        self._warned = False
+
+    @property
+    def cut(self) -> int:
+        """Lines that were too long and were cut."""
+        return 0 if self._decoder is None else self._decoder.cut
+
+    async def main(self) -> None:
+        stream: Any = sys.stdin if self.stream is None else self.stream
+        if stream is None or getattr(stream, "closed", False):
+            return
+        raw = keyboard.raw_of(stream)
+        encoding = getattr(stream, "encoding", None) or "utf-8"
+        decoder = self._decoder = LineDecoder(
+            encoding if raw is not None else "utf-8", longest=self.longest, too_long="cut"
+        )
+        if raw is None:
+            await self._read_at_once(_chunks_of(stream), decoder)
+        elif keyboard.is_regular(raw) or isinstance(asyncio.get_running_loop(), VirtualLoop):
+            await self._read_at_once(iter(lambda: _bytes(keyboard.read(raw)), b""), decoder)
+        else:
+            descriptor = raw.fileno()
+            if descriptor in _taken:
+                raise UsageError(
+                    f"{self.path}: this stream is read by {_taken[descriptor]} already. Let one read, and "
+                    "link it to all who want the lines, or publish them: ConsoleReader() | PublishTo('lines')"
+                )
+            _taken[descriptor] = self.path
+            try:
+                await self._read_as_it_comes(raw, decoder)
+            finally:
+                del _taken[descriptor]
+
+    async def _read_at_once(self, chunks: Iterator[bytes], decoder: LineDecoder) -> None:
+        for chunk in chunks:
+            decoder.feed(chunk)
+            await self._send_lines(decoder)
+        decoder.end()
+        await self._send_lines(decoder)
+
+    async def _read_as_it_comes(self, raw: io.RawIOBase, decoder: LineDecoder) -> None:
+        # The box is its own, and wired to nothing: what it waits on, so that a stop ends the wait, and so
+        # does the going of whoever listens. Room for a single chunk is the back-pressure.
+        process = self._axon
+        assert process.scheduler is not None
+        box: Inbox[News] = Inbox("what has been typed", size=1, held=True).attached(process, "typed")
+        process.boxes["typed"] = box
+        box.queue.thread = process.scheduler.thread
+        box.settle()
+        hold = box.hold(outside=True)
+        box.release()  # the hold from outside has taken its place
+        loop = process.scheduler.loop
+        waiting: keyboard.Waiting | None = None
+
+        def deliver(news: News) -> None:
+            hold.send(news)
+            if news and isinstance(news, bytes):
+                hold.when_ready(ask)
+
+        def ask() -> None:
+            if waiting is not None and not hold.released:
+                waiting.ask()
+
+        try:
+            waiting = keyboard.Watched(raw, loop, deliver)
+        except (NotImplementedError, OSError):
+            waiting = keyboard.Threaded(raw, loop, deliver)
+        hold.on_release = waiting.forget
+        try:
+            await self._send_what_comes(box, decoder, prompted=bool(self.prompt) and raw.isatty())
+        finally:
+            hold.release()
+            del process.boxes["typed"]
+
+    async def _send_what_comes(self, box: Inbox[News], decoder: LineDecoder, prompted: bool) -> None:
+        pause = 0.0
+        while True:
+            # At a stop this raises EndOfMessages, which ends it; half a line, of which nobody knows how it
+            # was to go on, is then not sent.
+            chunk = _bytes(await (self._prompt(box, pause) if prompted else box.receive()))
+            if not chunk:
+                break
+            decoder.feed(chunk)
+            await self._send_lines(decoder)
+            pause = PAUSE
+        decoder.end()
+        await self._send_lines(decoder)
+
+    async def _prompt(self, box: Inbox[News], pause: float) -> News:
+        """Show the prompt when nothing comes for a moment, and wait."""
+        try:
+            return await box.receive(timeout=pause)
+        except TimeoutError:
+            pass
+        try:
+            print(self.prompt, end="", flush=True)
+        except OSError:  # nobody sees it; whoever prints what matters will say so
+            pass
+        return await box.receive()
+
+    async def _send_lines(self, decoder: LineDecoder) -> None:
+        while (line := decoder.next_line()) is not None:
+            if decoder.cut and not self._warned:
+                self._warned = True
+                log.warning(
+                    "%s cuts lines of more than %s bytes: allow more with longest=", self.path, self.longest
+                )
+            await self.outbox.send(line)
+
+
+def _bytes(news: News | None) -> bytes:
+    """Return what has been read; the terminal's hanging up is its end, other errors are raised."""
+    if isinstance(news, OSError):
+        if news.errno == errno.EIO:
+            return b""
+        raise news
+    return news or b""
+
+
+def _chunks_of(lines: Iterable[Any]) -> Iterator[bytes]:
+    for line in lines:
+        if isinstance(line, str):
+            line = line.encode(errors="replace")
+        elif not isinstance(line, (bytes, bytearray, memoryview)):
+            raise TypeError(f"a stream of lines gives str or bytes, not {shorten(line)}")
+        yield bytes(line).removesuffix(b"\n") + b"\n"
+
+
+__all__ = ["ConsoleReader"]
