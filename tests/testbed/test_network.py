@@ -447,6 +447,15 @@ def test_asynchronous_generators_are_closed() -> None:
     assert closed == [1.0, 6.0]
 
 
+def test_a_network_can_be_simulated_while_another_loop_runs() -> None:
+    async def notebook() -> Any:
+        trace = two_hosts(b"x", delay=1).simulate()
+        await asyncio.sleep(0)
+        return trace.results["b"]
+
+    assert asyncio.run(notebook()) == [(1.0, b"x")]
+
+
 def test_keyboard_interrupt_passes_bare() -> None:
     @component
     async def interrupt(inbox: Any, outbox: Any) -> None:

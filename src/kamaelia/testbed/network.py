@@ -90,7 +90,9 @@ class Network:
         ... async def ask(inbox, outbox):
         ...     reader, writer = await asyncio.open_connection("server", 1500)
         ...     writer.write(b"world\\n")
-        ...     return await reader.read()
+        ...     answer = await reader.read()
+        ...     writer.close()
+        ...     return answer
         >>> network = Network()
         >>> server, phone = network.host("server").run(serve), network.host("phone").run(ask)
         >>> network.link(server, phone, delay="80 ms", loss="5 %")
