@@ -1,7 +1,8 @@
 """Rooms: many speak, many listen, and come and go as they like.
 
 Theory
------- A room is one component, a `Backplane`: what arrives in its inbox it sends on, and everybody who
+------
+A room is one component, a `Backplane`: what arrives in its inbox it sends on, and everybody who
 listens is linked to its outbox. So *n* speakers and *m* listeners take *n + m* links, and not *n* times *m*.
 
 `PublishTo` and `SubscribeTo` find the room by its name, when they start, and are linked to it by the
@@ -222,7 +223,7 @@ class SubscribeTo(Component):
         self.when_full = when_full
 
     async def main(self) -> None:
-        own_inbox_is_linked = _has_a_source(self.inbox)
+        own_inbox_is_linked = is_linked(self.inbox)
         room = room_for(self, self.name)
         room.enter()
         try:
@@ -234,12 +235,16 @@ class SubscribeTo(Component):
         kept = room.join(self.feed, self.when_full)
         for wire in _ways_back(self, room):
             wire.feedback = True
-        self.feed.release()  # from here on the room keeps it open, and nothing else: it ends when the room does
+        # From here on only the room keeps the feed open: it ends when the room does.
+        self.feed.release()
         for message in kept:
             await self.outbox.send(message)
         if own_inbox_is_linked:
             async for _, message in select(self.inbox, self.feed, until=self.inbox):
                 await self.outbox.send(message)
+            # What the room had said by then is passed on, too: at a stop a talk's last lines arrive.
+            while self.feed.statistics().waiting:
+                await self.outbox.send(await self.feed.receive())
         else:
             async for message in self.feed:
                 await self.outbox.send(message)
@@ -275,11 +280,13 @@ def _check_name(name: Any, who: str) -> str:
 # -- looking along links ----------------------------------------------------------------------------
 
 
-def _has_a_source(box: Any) -> bool:
-    """Say whether anything has been linked to an inbox, also through boundaries that lead to it."""
-    return bool(box.holds) or any(
-        not wire.source.is_inbox or _has_a_source(wire.source) for wire in box.incoming
-    )
+def is_linked(box: Any) -> bool:
+    """Say whether anything has been linked to an inbox, also through boundaries that lead to it.
+
+    A component may ask at its first step, if it has another use for an inbox that nobody feeds than one
+    that has ended.
+    """
+    return bool(box.holds) or any(not wire.source.is_inbox or is_linked(wire.source) for wire in box.incoming)
 
 
 def _hears(speaker: Component, room: Backplane) -> bool:
@@ -313,4 +320,4 @@ def _ways_back(listener: Component, room: Backplane) -> Iterator[Link]:
             seen.update(further)
 
 
-__all__ = ["Backplane", "PublishTo", "SubscribeTo", "room_for"]
+__all__ = ["Backplane", "PublishTo", "SubscribeTo", "is_linked", "room_for"]

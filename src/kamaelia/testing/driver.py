@@ -1,7 +1,8 @@
 """Driving one component by hand.
 
 Theory
------- The component runs in a real `System`, on a `VirtualLoop` that nobody else runs: time stands still
+------
+The component runs in a real `System`, on a `VirtualLoop` that nobody else runs: time stands still
 until the test says otherwise. A *front*, a chassis around the component, plays the outside world. It holds
 each inbox of the component from outside, so the test is what feeds it; and it has one inbox for each
 outbox, so the test is who reads it. These inboxes have a mark like any other: a component that sends much
@@ -80,9 +81,9 @@ def drive(
 
     Arguments:
         component: what to drive; a class or `component` function stands for one made without arguments
-        seed: of the component's random stream; the same seed gives the same run sizes: how much the reader
-            of an outbox takes before the component has to wait, ``{"outbox": 1}`` for a slow one; messages, or
-            bytes as in ``"64 KiB"``. 100 messages where it is not given.
+        seed: of the component's random stream; the same seed gives the same run
+        sizes: how much the reader of an outbox takes before the component has to wait, ``{"outbox": 1}`` for
+            a slow one; messages, or bytes as in ``"64 KiB"``. 100 messages where it is not given.
         unlinked: boxes that nobody is linked to. Such an inbox has ended from the start, such an outbox
             discards.
         names: services that the component may ask for, by name
@@ -93,7 +94,7 @@ def drive(
         >>> with drive(Interval(10)) as interval:
         ...     interval.advance(25)
         ...     interval.take_all()
-        [0, 1]
+        [0, 1, 2]
     """
     return Driver(as_part(component), seed, sizes or {}, tuple(unlinked), names or {}, debug)
 
