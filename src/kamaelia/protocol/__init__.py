@@ -1,0 +1,23 @@
+"""Protocols. Each component speaks one with one peer, in bytes: give it to a server, or drive it in a test.
+
+=============  ===========================================================  ========
+`Echo`         sends back what it gets                                      RFC 862
+`Chargen`      sends characters without end                                 RFC 864
+`Fortune`      sends a thought, and closes                                  RFC 865
+`Daytime`      sends the date and the time, and closes                      RFC 867
+=============  ===========================================================  ========
+
+>>> from kamaelia.protocol import Echo
+>>> from kamaelia.testing import drive
+>>> with drive(Echo()) as echo:
+...     echo.send(b"x")
+...     echo.take()
+b'x'
+"""
+
+from .chargen import Chargen
+from .daytime import Daytime
+from .echo import Echo
+from .fortune import Fortune
+
+__all__ = ["Chargen", "Daytime", "Echo", "Fortune"]
