@@ -187,6 +187,20 @@ def test_going_round_for_ever_at_one_instant_is_noticed() -> None:
             pytest.fail("the block must not be entered")
 
 
+def test_much_to_do_at_one_instant_is_not_going_round_for_ever() -> None:
+    @component
+    async def many(inbox: Inbox[Any], outbox: Outbox[int]) -> None:
+        for number in range(20_000):
+            await outbox.send(number)
+
+    @component
+    def add_up(inbox: ScriptInbox[int], outbox: ScriptOutbox[int]) -> None:
+        outbox.send(sum(inbox))
+
+    with drive(many() | add_up()) as part:
+        assert part.take() == sum(range(20_000))
+
+
 # --- time -----------------------------------------------------------------------------------------
 
 

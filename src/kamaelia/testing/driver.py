@@ -15,7 +15,7 @@ returns, the component has done all it can, and what comes next needs another me
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Generic, TypeVar, overload
 
@@ -39,8 +39,8 @@ from kamaelia.axon.lifecycle import bodies
 C = TypeVar("C", bound=Component)
 
 READER_SIZE = 100  # messages; the mark of any inbox, see `sizes`
-ROUNDS = 10_000  # of the loop at one instant, from which on the component is taken to go round for ever
-TAKE_LIMIT = 100_000  # messages that `take_all` takes before it says that there is no end of them
+WORK_LIMIT = 500_000  # steps at one instant, from which on the component is taken to go round for ever
+TAKE_LIMIT = 20_000  # messages that `take_all` takes before it says that there is no end of them
 FINISH_LIMIT = 24 * 3600.0  # virtual seconds that `finish` waits
 GRACE = 5.0  # virtual seconds that a component has to end when it is stopped
 
@@ -136,8 +136,10 @@ class Driver(Generic[C]):
             raise UsageError(f"{self._name} is driven already: enter the block of a driver once")
         loop = self._runner.get_loop()
         self._system = System(loop, seed=self._seed, grace=GRACE, slow_step=0, debug=self._debug)
+        scheduler = self._system.scheduler
+        self._clock.count_steps = lambda: scheduler.steps
         # As long as the test is there, something may come from outside: what it takes frees a sender.
-        self._system.scheduler.outside += 1
+        scheduler.outside += 1
         for name, service in self._names.items():
             self._system.names.offer(name, service, self._front)
         self._system.start(self._front)
@@ -267,7 +269,7 @@ class Driver(Generic[C]):
         if seconds < 0:
             raise ValueError(f"advance({seconds!r}): time does not go back")
         self._check_started()
-        self._clock.rounds = 0
+        self._clock.begin()
         self._clock.advance(seconds)
 
     def finish(self, limit: float = FINISH_LIMIT) -> Any:
@@ -282,7 +284,7 @@ class Driver(Generic[C]):
             when = self._clock.next_time()
             if when is None or when > end:
                 raise AssertionError(self._tell(f"{self._name} does not end by itself"))
-            self._clock.rounds = 0
+            self._clock.begin()
             self._clock.run_until(when)
         return self.result
 
@@ -409,7 +411,7 @@ class Driver(Generic[C]):
 
     def _settle(self) -> None:
         self._check_started()
-        self._clock.rounds = 0
+        self._clock.begin()
         self._clock.settle()
 
     def _check_started(self) -> System:
@@ -449,17 +451,24 @@ class _PatientClock(VirtualClock):
 
     def __init__(self, component: Component) -> None:
         super().__init__()
-        self.rounds = 0
+        self.count_steps: Callable[[], int] = lambda: 0  # how many the scheduler has made
         self._component = component
+        self._rounds = 0  # of the loop, at this instant
+        self._steps_before = 0
+
+    def begin(self) -> None:
+        """The test has done something, or time has passed: from here on there may be much to do."""
+        self._rounds = 0
+        self._steps_before = self.count_steps()
 
     def go_to(self, when: float) -> None:
-        self.rounds = 0
+        self.begin()
         super().go_to(when)
 
     def _run_ready(self) -> None:
-        self.rounds += 1
-        if self.rounds > ROUNDS:
-            self.rounds = 0
+        self._rounds += 1
+        if self._rounds + self.count_steps() - self._steps_before > WORK_LIMIT:
+            self.begin()
             raise AssertionError(
                 f"{self._component!r} never comes to rest: at {self.now:g} s there is always more to do. "
                 "A loop without a wait? An endless sender whose outbox nobody is linked to?"
