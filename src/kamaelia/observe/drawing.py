@@ -305,7 +305,8 @@ class _Picture:
     def _title(self, part: Part, place: _Place) -> None:
         self.lines.append(
             f'<text x="{_n(place.x + 12)}" y="{_n(place.y + 18)}" font-size="13" font-weight="bold" '
-            f'fill="{INK}">{escape(part.name)}<tspan font-size="10.5" font-weight="normal" fill="{PALE}" dx="8">'
+            f'fill="{INK}">{escape(part.name)}'
+            f'<tspan font-size="10.5" font-weight="normal" fill="{PALE}" dx="8">'
             f"{escape(part.detail)}</tspan></text>"
         )
 

@@ -1,0 +1,1 @@
+"""Complete systems, each a short file that reads like its diagram. ``kamaelia NAME`` runs one."""

@@ -1,0 +1,149 @@
+r"""A presentation: what is typed, or piped in, goes to everybody who connects.
+
+::
+
+    speaker --> "talk" --+--> ticker, here
+                         |
+                         +--> listeners: everybody who has connected
+
+The room "talk" keeps the last lines for those who come late. Who listens slowly misses lines, but never holds
+the talk up; what listeners type is counted and ignored. The ticker shows the talk at reading speed, and a long
+text that is piped in goes no faster than that. The usher says where the talk is, and when it is over sends
+everybody home.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from kamaelia import Component, Graphline, Inbox, run
+from kamaelia.chassis import Backplane, PublishTo, SubscribeTo
+from kamaelia.cli import FAILED, INTERRUPTED
+from kamaelia.cli.show import show
+from kamaelia.flow import Encode, Filter
+from kamaelia.net import TCPServer
+from kamaelia.ui import ConsoleReader, Ticker
+
+STALLED = 2.0  # seconds for which somebody takes nothing, although megabytes wait, until they are left out
+
+
+def present(
+    words: Component | None = None,
+    *,
+    host: str | None = "127.0.0.1",
+    port: int = 1500,
+    keep: int = 10,
+    quiet: bool = False,
+) -> Component:
+    """Return the whole presentation as one component.
+
+    Arguments:
+        words: where the talk comes from; by default it is typed at the console
+        host: to listen on; None for every address of this machine
+        port: to listen on; 0 for any that is free
+        keep: how many of the last lines those get who come late
+        quiet: do not show the talk here, and do not say where it is
+
+    Example:
+        >>> from kamaelia import run
+        >>> from kamaelia.apps.present import present
+        >>> from kamaelia.flow import Source
+        >>> run(present(Source(["Good evening."]), port=0, quiet=True))
+    """
+    speaker = (words or ConsoleReader()) | PublishTo("talk")
+    ticker = SubscribeTo("talk") | (Filter(nothing) if quiet else Ticker())
+    listeners = TCPServer(
+        Filter(nothing) | SubscribeTo("talk", when_full="drop-oldest") | Encode(end="\n"),
+        host=host,
+        port=port,
+        idle_timeout=None,  # a speaker may pause for thought
+        stall_timeout=STALLED,
+        quiet=True,  # the usher says it
+    )
+    usher = Usher(quiet)
+    return Graphline(
+        Backplane("talk", keep=keep),
+        speaker.outbox >> usher.spoken,
+        ticker.outbox >> usher.shown,
+        listeners.listening >> usher.listening,
+    ).named("present")
+
+
+def nothing(message: object) -> bool:
+    """Let no message pass a `Filter`, which counts them.
+
+    >>> nothing("what somebody typed")
+    False
+    """
+    return False
+
+
+class Usher(Component):
+    """Says where the talk is, and when it is over closes the room and sends everybody home.
+
+    Arguments:
+        quiet: do not say where it is
+    """
+
+    inbox = None
+    outbox = None
+    listening = Inbox[tuple[str, int]]("where the talk is")
+    spoken = Inbox("nothing; its end is the end of the talk")
+    shown = Inbox("nothing; its end is the end of what was shown here")
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.quiet = quiet
+
+    async def main(self) -> None:
+        address = await self.listening.receive()
+        if not self.quiet:
+            self.tell(*address)
+        async for _ in self.spoken:
+            pass
+        # What has been said still goes to everybody; then the ticker sees the end.
+        self.system.names.find("talk").inbox.release()
+        async for _ in self.shown:
+            pass
+        self.system.stop()
+
+    def tell(self, host: str, port: int) -> None:
+        """Say how to listen."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+        text = f"What you type is read by everybody who connects with: nc {host} {port}"
+        end = "Ctrl-D (end of file) or Ctrl-C ends it."
+        print(f"{text}\n{end}", file=sys.stderr, flush=True)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Make the parser of the command line."""
+    made = argparse.ArgumentParser(
+        prog="kamaelia present",
+        description="What you type, or pipe in, goes to everybody who connects, and is shown here. "
+        "Those who come late get the last lines.",
+        epilog="examples\n  kamaelia present\n  fortune | kamaelia present --host 0.0.0.0 --port 1501\n\n"
+        "exit codes\n  0    the talk was over (end of file), or Ctrl-C ended it\n"
+        "  1    it failed, for instance because another program has the port\n  2    a wrong command line\n"
+        "  130  cancelled by a second Ctrl-C",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    made.add_argument("--host", default="127.0.0.1", help="to listen on (127.0.0.1: this machine only)")
+    made.add_argument("--port", type=int, default=1500, help="to listen on (1500; 0 for any that is free)")
+    made.add_argument("--keep", type=int, default=10, help="lines that those who come late get (10)")
+    made.add_argument("--quiet", action="store_true", help="neither show the talk here nor say where it is")
+    return made
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Give a presentation, as the command line says; return the exit code."""
+    options = parser().parse_args(words)
+    try:
+        run(present(host=options.host, port=options.port, keep=options.keep, quiet=options.quiet))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:  # whatever failed, a user wants to read one line about it
+        show(error)
+        return FAILED
+    return 0
