@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from kamaelia import Component, Pipeline
-from kamaelia.axon import UsageError, make
+from kamaelia import Component, Graphline, Outbox, Pipeline, component, sleep
+from kamaelia.axon import Failure, UsageError, make
 
 from .parts import collect, copy, source, stay, virtually
 
@@ -146,3 +146,55 @@ def test_the_repr_shows_how_it_was_made_and_then_how_it_is():
     assert repr(made) == "source([1, 2])"
     virtually(made)
     assert repr(made) == "<source: ended>"
+
+
+def test_arguments_that_hold_no_component_are_shared_with_the_pattern():
+    shared: list[int] = []
+    pattern = source([1, 2, 3], shared)
+    virtually(make(pattern) | collect())
+    assert shared == [1, 2, 3]
+
+
+def test_a_context_variable_set_before_run_reaches_every_component():
+    import contextvars
+
+    setting: contextvars.ContextVar[str] = contextvars.ContextVar("setting", default="none")
+
+    class Reads(Component):
+        async def main(self):
+            return setting.get()
+
+    def within():
+        setting.set("mine")
+        return virtually(Reads(), copy() | Reads())
+
+    assert contextvars.copy_context().run(within) == ["mine", "mine"]
+
+
+def test_an_isolated_failure_is_one_line_and_never_blocks_nor_crashes(caplog):
+    class Makes(Component):
+        failures = Outbox[Failure]("what failed", optional=True)
+
+        async def main(self):
+            for _ in range(1300):
+                self.add(fails(), isolated=True)
+            await sleep(1)
+            return self.failures.statistics().dropped
+
+    class Slow(Component):
+        async def main(self):
+            await sleep(5)
+            return len([failure async for failure in self.inbox])
+
+    @component
+    async def fails(inbox, outbox):
+        raise ValueError("over\nseveral lines")
+
+    maker, reader = Makes(), Slow()
+    virtually(Graphline(maker.failures >> reader.inbox))
+    assert (maker._axon.result, reader._axon.result) == (1200, 100)
+    assert len(caplog.records) == 1300
+    assert caplog.records[0].getMessage() == (
+        "Graphline/Makes/fails failed and was isolated: ValueError: over several lines "
+        f"(test_components.py:{fails.function.__code__.co_firstlineno + 2} in fails)"
+    )

@@ -101,7 +101,7 @@ class VirtualClock:
 
     def turn(self) -> None:
         """Do what is due now; when nothing is, go to the next instant at which something is."""
-        if not self._ready and not self._collect():
+        if not self._anything_due():
             when = self.next_time()
             if when is None:
                 raise NothingLeft(
@@ -113,7 +113,7 @@ class VirtualClock:
 
     def settle(self) -> None:
         """Do everything that is due at this instant, also what becomes due by it. Time does not pass."""
-        while self._ready or self._collect():
+        while self._anything_due():
             self._run_ready()
 
     def advance(self, seconds: float) -> None:
@@ -160,8 +160,16 @@ class VirtualClock:
         finally:
             events._set_running_loop(running)
 
+    def _anything_due(self) -> bool:
+        """Make ready what is due at this instant, and say whether there is anything."""
+        if self._timers and self._timers[0][0] <= self.now:
+            self.go_to(self.now)  # also while others keep each other busy at this instant
+        return bool(self._ready) or self._collect()
+
     def _collect(self) -> bool:
         """Take over what other threads have added, and wait for it while they work."""
+        if not self._threads and not self._from_threads:
+            return False
         with self._arrival:
             while self._threads and not self._from_threads:
                 self._arrival.wait()

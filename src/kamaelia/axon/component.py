@@ -434,10 +434,17 @@ def _remake_within(value: Any, made: dict[int, Component]) -> Any:
             return value
         return _remake(value.owner.component, made)._axon.boxes[value.name]
     if type(value) in (list, tuple):
-        return type(value)(_remake_within(one, made) for one in value)
-    if type(value) is dict:
-        return {_remake_within(k, made): _remake_within(v, made) for k, v in value.items()}
-    return value
+        items = [_remake_within(one, made) for one in value]
+        if any(new is not old for new, old in zip(items, value, strict=True)):
+            return type(value)(items)
+    elif type(value) is dict:
+        pairs = [(_remake_within(key, made), _remake_within(one, made)) for key, one in value.items()]
+        if any(
+            new[0] is not old[0] or new[1] is not old[1]
+            for new, old in zip(pairs, value.items(), strict=True)
+        ):
+            return dict(pairs)
+    return value  # shared: nothing in it is remade
 
 
 # -- functions as components ------------------------------------------------------------------------

@@ -30,7 +30,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from . import body, postman
+from . import body, postman, report
 from .errors import (
     BrokenLink,
     Cancelled,
@@ -77,8 +77,13 @@ def start(process: Process, system: System) -> None:
         if system.debug:
             box.queue.checks = deque()
             box.queue.set_brake()
-    # A context of its own: what a component sets is not seen by others. Copied from whoever starts it.
-    process.context = contextvars.copy_context()
+    # A context of its own: what a component sets is not seen by others. It begins as a copy of its chassis's,
+    # and that of the outermost as a copy of what `run` was called in.
+    parent = process.parent
+    if parent is not None and parent.context is not None:
+        process.context = parent.context.copy()
+    else:
+        process.context = contextvars.copy_context()
     process.context.run(current_process.set, process)
     if process.has_body:
         system.scheduler.live += 1
@@ -242,6 +247,7 @@ def complete_if_over(process: Process) -> None:
         return
     assert process.system is not None and process.scheduler is not None
     process.state = "ended"
+    process.context = None
     if process.failures:
         process.outcome = "failed"
     elif process.outcome is None:
@@ -296,10 +302,13 @@ def child_over(chassis: Process, child: Process) -> None:
 def _report(chassis: Process, failure: Failure) -> None:
     """A child that was made for somebody outside has failed: nobody else has to suffer."""
     error = failure.error
-    log.error("%s failed and was isolated: %s: %s", failure.path, type(error).__name__, error, exc_info=error)
-    box = chassis.boxes.get("failures")
-    if box is not None and not box.ended and not box.closed:  # type: ignore[attr-defined]
-        box.send(failure)  # type: ignore[attr-defined]
+    log.error("%s failed and was isolated: %s", failure.path, report.one_line(error))
+    box: Any = chassis.boxes.get("failures")
+    if box is not None and not box.ended and not box.closed:
+        if box.full:  # nobody can wait here, and it has been logged
+            box.dropped += 1
+        else:
+            box.send(failure)
     chassis.component.child_failed(failure.component, error)
 
 

@@ -52,6 +52,22 @@ def describe(error: BaseException) -> str:
     return _describe_one(error)
 
 
+def one_line(error: BaseException) -> str:
+    """Return an error on one line, with the place in the user's code where it was raised."""
+    text = " ".join(str(error).split())
+    frames = [one for one in traceback.extract_tb(error.__traceback__) if _is_users(one.filename)]
+    where = (
+        f" ({os.path.basename(frames[-1].filename)}:{frames[-1].lineno} in {frames[-1].name})"
+        if frames
+        else ""
+    )
+    return f"{type(error).__name__}: {text}{where}"
+
+
+def _is_users(filename: str) -> bool:
+    return not filename.startswith((body._OUR_FOLDER, "<frozen", body._STANDARD_LIBRARY))
+
+
 def _describe_one(error: BaseException) -> str:
     path = next(
         (
@@ -69,7 +85,7 @@ def _describe_one(error: BaseException) -> str:
         if not other.startswith("in "):
             lines.append(f"  ({other})\n")
     for frame in traceback.extract_tb(error.__traceback__):
-        if not frame.filename.startswith((body._OUR_FOLDER, "<frozen", body._STANDARD_LIBRARY)):
+        if _is_users(frame.filename):
             lines.append(f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}\n')
             if frame.line:
                 lines.append(f"    {frame.line}\n")

@@ -352,6 +352,12 @@ def default_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     return make_loop
 
 
+def describe_core(loop: asyncio.AbstractEventLoop) -> str:
+    """Return which form of the core runs on which kind of loop, for banners and bug reports."""
+    kind = "virtual time" if hasattr(loop, "clock") else type(loop).__module__.partition(".")[0]
+    return f"plain Python core, {kind}"
+
+
 @contextlib.contextmanager
 def _ctrl_c(system: System) -> Iterator[None]:
     """Make the first Ctrl-C (or SIGTERM) a stop, and the second a KeyboardInterrupt."""

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from kamaelia.axon import Component, ComponentFunction, Failure, Inbox, Outbox, make
 from kamaelia.axon.component import as_part
 from kamaelia.axon.queue import parse_size
+from kamaelia.axon.system import describe_core
 
 from .connection import SIZE, Connection, address_text, check_protocol
 from .errors import CannotListen, why_not_listening
@@ -140,6 +141,7 @@ class TCPServer(Component):
         """Host and port that the server listens on (the first in order, of several); None until it does."""
         self.addresses: list[tuple[str, int]] = []
         """All of them."""
+        self.accepted.queue.resize(limit + 1)  # `limit` bounds it: more than that are refused at once
         self._arrivals = self.accepted.hold(outside=True)
         self._streams: set[Stream] = set()  # those that are open
         self._waiting: set[Stream] = set()  # those of them that are not served yet
@@ -194,12 +196,12 @@ class TCPServer(Component):
         text = f"{self.path} listens on {address_text(address)}"
         log.info("%s", text)
         if not self._quiet:
-            loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]
+            core = describe_core(asyncio.get_running_loop())
             version = ".".join(sys.modules["kamaelia"].__version__.split(".")[:2])
             host, port = address
             host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
             hint = f"Try: nc {host} {port}. Ctrl-C ends."
-            print(f"kamaelia {version} ({loop}): {text}. {hint}", file=sys.stderr, flush=True)
+            print(f"kamaelia {version} ({core}): {text}. {hint}", file=sys.stderr, flush=True)
 
     # -- connections ------------------------------------------------------------------------------
 
@@ -209,7 +211,7 @@ class TCPServer(Component):
     def _arrived(self, stream: Stream) -> None:
         """The loop has made a connection."""
         self._streams.add(stream)
-        if len(self._streams) > self._limit or self._arrivals.released or self._arrivals.full:
+        if len(self._streams) > self._limit or self._arrivals.released:
             if not self._refusing and not self._arrivals.released:
                 self._refusing = True
                 log.warning(
