@@ -18,6 +18,7 @@ from kamaelia.axon import (
     Pipeline,
     UsageError,
     VirtualLoop,
+    clock,
     component,
     run,
     sleep,
@@ -235,6 +236,22 @@ def test_a_written_room_that_comes_later_takes_over() -> None:
     assert (results[1], results[3]) == (list(range(10)), [5, 6, 7, 8, 9])
 
 
+def test_who_listened_before_a_room_was_taken_over_hears_who_speaks_after() -> None:
+    parts = (
+        SubscribeTo("talk") | collect(),
+        nested(Backplane("talk"), 2),
+        say("a", after=1) | nested(PublishTo("talk"), 3),
+    )
+    assert virtually(*parts)[0] == ["a"]
+    with drive(Graphline(SubscribeTo("talk") | copy(), nested(Backplane("talk"), 2))) as driver:
+        system = driver.component.system
+        room = system.names.find("talk")
+        assert not room._by_itself
+        # its own boundary, and the listener
+        assert [wire.target.name for wire in room.outbox.outgoing] == ["outbox", "feed"]
+        assert [child.name for child in system.root.children] == [""]  # the room that made itself has gone
+
+
 def test_two_written_rooms_of_one_name_are_an_error() -> None:
     with pytest.raises(ComponentsFailed) as caught:
         virtually(Backplane("talk"), Backplane("talk"))
@@ -327,6 +344,41 @@ def test_a_robot_in_the_room_closes_a_loop_and_does_not_keep_the_system_alive() 
     with drive(SubscribeTo("talk") | robot() | PublishTo("talk"), unlinked=["inbox"]) as part:
         part.stop()
         assert (part.outcome, part.time) == ("ended", 0)
+
+
+def test_a_loop_is_a_loop_whichever_end_of_it_is_linked_first() -> None:
+    @component
+    async def shorten(inbox: Inbox[Any], outbox: Outbox[Any]) -> None:
+        async for message in inbox:
+            if len(message) > 1:
+                await outbox.send(message[1:])
+
+    parts = (
+        say("abc", after=1) | PublishTo("talk"),
+        nested(SubscribeTo("talk"), 5) | shorten() | PublishTo("talk"),
+        SubscribeTo("talk") | collect(),
+    )
+    assert virtually(*parts)[2] == ["abc", "bc", "c"]
+
+
+def test_who_listens_ends_when_the_room_does() -> None:
+    class Janitor(Component):
+        async def main(self) -> None:
+            room = self.add(Backplane("talk"))
+            await sleep(10)
+            room.cancel()
+            await sleep(90)
+
+    times = []
+
+    @component
+    async def note_end(inbox: Inbox[Any]) -> None:
+        async for _ in inbox:
+            pass
+        times.append(clock())
+
+    virtually(Janitor(), SubscribeTo("talk") | note_end())
+    assert times == [10]
 
 
 def test_robots_in_two_rooms_that_talk_to_each_other_end_at_rest() -> None:
