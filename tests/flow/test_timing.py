@@ -108,7 +108,8 @@ def test_what_has_no_length_is_refused() -> None:
     with drive(RateLimit(1, unit="bytes")) as limit:
         limit.send(7)
         assert str(limit.error) == (
-            'RateLimit: RateLimit(unit="bytes") takes bytes, but got 7; put Encode() before it, or say unit="messages"'
+            'RateLimit: RateLimit(unit="bytes") takes bytes, but got 7; put Encode() before it, '
+            'or say unit="messages"'
         )
 
 
