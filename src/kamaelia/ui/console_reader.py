@@ -32,7 +32,7 @@ class ConsoleReader(Component):
     also ends when nobody listens any more and, at a stop of the system, after the lines that it has read.
 
     It never holds up the system, nor its end: also while nobody types, the process is gone at once. No more
-    is read than readers take, but for one chunk of at most 64 KiB. What other code, such as ``input()``, has
+    than 128 KiB is read ahead of its readers. What other code, such as ``input()``, has
     read into the buffer of the stream before is not seen. A process without standard input has an empty one.
 
     Bytes that cannot be decoded become U+FFFD. A line of more than ``longest`` bytes is cut, which is
@@ -62,7 +62,8 @@ class ConsoleReader(Component):
         stream: IO[str] | IO[bytes] | Iterable[str] | Iterable[bytes] | None = None,
         longest: int = LONGEST,
     ) -> None:
-        if not (stream is None or isinstance(stream, Iterable)) or isinstance(stream, (str, bytes)):
+        given: Any = stream
+        if isinstance(given, (str, bytes)) or not (given is None or isinstance(given, Iterable)):
             raise TypeError(f"ConsoleReader(stream={shorten(stream)}): give an open file, or a list of lines")
         if longest < 1:
             raise ValueError(f"ConsoleReader(longest={longest!r}): a line has at least 1 byte")
@@ -111,8 +112,8 @@ class ConsoleReader(Component):
         await self._send_lines(decoder)
 
     async def _read_as_it_comes(self, raw: io.RawIOBase, decoder: LineDecoder) -> None:
-        # The box is its own, and wired to nothing: what it waits on, so that a stop ends the wait, and so
-        # does the going of whoever listens. Room for a single chunk is the back-pressure.
+        # A box of its own, linked to nothing, is what it waits on: so a stop ends the wait, and so it does
+        # when nobody listens any more. Room for a single chunk is the back-pressure.
         process = self._axon
         assert process.scheduler is not None
         box: Inbox[News] = Inbox("what has been typed", size=1, held=True).attached(process, "typed")
@@ -142,7 +143,6 @@ class ConsoleReader(Component):
             await self._send_what_comes(box, decoder, prompted=bool(self.prompt) and raw.isatty())
         finally:
             hold.release()
-            del process.boxes["typed"]
 
     async def _send_what_comes(self, box: Inbox[News], decoder: LineDecoder, prompted: bool) -> None:
         pause = 0.0
@@ -166,7 +166,7 @@ class ConsoleReader(Component):
             pass
         try:
             print(self.prompt, end="", flush=True)
-        except OSError:  # nobody sees it; whoever prints what matters will say so
+        except (OSError, ValueError):  # nobody sees it; whoever prints what matters will say so
             pass
         return await box.receive()
 

@@ -71,6 +71,8 @@ def read(raw: io.RawIOBase) -> News | None:
         return raw.read(CHUNK)
     except OSError as error:
         return error
+    except ValueError:  # somebody has closed it
+        return b""
 
 
 class Watched:

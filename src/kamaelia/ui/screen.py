@@ -7,7 +7,8 @@ import os
 import sys
 from typing import Any, Final, TextIO
 
-GONE: Final = frozenset({errno.EPIPE, errno.EINVAL})  # Windows says EINVAL of a pipe that nobody reads
+# Windows says EINVAL of a pipe that nobody reads.
+GONE: Final = frozenset({errno.EPIPE, *([errno.EINVAL] if sys.platform == "win32" else [])})
 
 
 class Screen:

@@ -77,16 +77,19 @@ class Ticker(Component):
                 start, shown = clock(), 0
             words = _text(message).split()
             column = 0
-            while words:
+            stopped: Cancelled | None = None
+            for word in words:
                 try:
-                    await self._wait_until(start + shown * 60 / self.words_per_minute)
-                except Cancelled:  # it was stopped in its last paragraph
-                    self._show_rest(words, column)
-                    raise
-                column = self._show(words.pop(0), column)
+                    if stopped is None:
+                        await self._wait_until(start + shown * 60 / self.words_per_minute)
+                except Cancelled as error:  # a stop, in the last paragraph: show what is left of it
+                    stopped = error
+                column = self._show(word, column)
                 shown += 1
             self._screen.write("\n")
             await self.outbox.send(message)
+            if stopped is not None:
+                raise stopped
 
     async def _wait_until(self, when: float) -> None:
         while not self.system.stopping and (seconds := when - clock()) > ROUNDING:
@@ -104,11 +107,6 @@ class Ticker(Component):
             return columns
         self._screen.write(" " + word)
         return column + 1 + columns
-
-    def _show_rest(self, words: list[str], column: int) -> None:
-        for word in words:
-            column = self._show(word, column)
-        self._screen.write("\n")
 
     def _limit(self) -> int | None:
         if self.width is not None:
