@@ -7,9 +7,9 @@ r"""A presentation: what is typed, or piped in, goes to everybody who connects.
                          +--> listeners: everybody who has connected
 
 The room "talk" keeps the last lines for those who come late. Who listens slowly misses lines, but never holds
-the talk up; what listeners type is counted and ignored. The ticker shows the talk at reading speed, and a long
-text that is piped in goes no faster than that. The usher says where the talk is, and when it is over sends
-everybody home.
+the talk up; what listeners type is counted and ignored. The ticker shows the talk at reading speed, and a
+long text that is piped in goes no faster than that. The usher says where the talk is, and when it is over
+sends everybody home.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from kamaelia import Component, Graphline, Inbox, run
+from kamaelia.axon import ComponentsFailed
 from kamaelia.chassis import Backplane, PublishTo, SubscribeTo
 from kamaelia.cli import FAILED, INTERRUPTED
 from kamaelia.cli.show import show
 from kamaelia.flow import Encode, Filter
-from kamaelia.net import TCPServer
+from kamaelia.net import CannotListen, TCPServer
 from kamaelia.ui import ConsoleReader, Ticker
 
 STALLED = 2.0  # seconds for which somebody takes nothing, although megabytes wait, until they are left out
@@ -90,8 +92,8 @@ class Usher(Component):
     inbox = None
     outbox = None
     listening = Inbox[tuple[str, int]]("where the talk is")
-    spoken = Inbox("nothing; its end is the end of the talk")
-    shown = Inbox("nothing; its end is the end of what was shown here")
+    spoken = Inbox[Any]("nothing; its end is the end of the talk")
+    shown = Inbox[Any]("nothing; its end is the end of what was shown here")
 
     def __init__(self, quiet: bool = False) -> None:
         self.quiet = quiet
@@ -145,5 +147,7 @@ def main(words: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except Exception as error:  # whatever failed, a user wants to read one line about it
         show(error)
+        if isinstance(error, ComponentsFailed) and isinstance(error.exceptions[0], CannotListen):
+            print(f"For another port: kamaelia present --port {options.port + 1}", file=sys.stderr)
         return FAILED
     return 0

@@ -23,7 +23,7 @@ def text_of(error: BaseException) -> str:
     """Return what `show` prints.
 
     >>> text_of(ValueError("too big"))
-    'kamaelia: ValueError: too big\\n'
+    'ValueError: too big\\n'
     """
     if not report.shows_all():
         if isinstance(error, SyntaxError):  # Python itself shows best where it is

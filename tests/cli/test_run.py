@@ -1,0 +1,346 @@
+"""``kamaelia run``: what it takes, what it prints, how it ends."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import textwrap
+
+import pytest
+
+from kamaelia.cli import main
+
+from .programs import start
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder of its own; the modules that are imported from it are forgotten afterwards."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    before = set(sys.modules)
+
+    def write(name, text):
+        (tmp_path / name).write_text(textwrap.dedent(text))
+
+    yield write
+    for name in set(sys.modules) - before:
+        if not name.startswith("kamaelia."):
+            del sys.modules[name]
+
+
+NUMBERS = """
+    from kamaelia.flow import Collect, Source
+
+    numbers = Source([1, 2, 3]) | Collect()
+
+    if __name__ == "__main__":
+        raise SystemExit("this is for python, not for kamaelia run")
+"""
+
+
+# -- what it takes ------------------------------------------------------------------------------------
+
+
+def run(capsys, *words):
+    code = main(["run", *words])
+    shown = capsys.readouterr()
+    return shown.out, shown.err, code
+
+
+def test_an_expression(capsys, here):
+    assert run(capsys, "Source('ab') | Map(str.upper) | Collect()") == ("['A', 'B']\n", "", 0)
+
+
+def test_a_result_of_none_is_not_printed(capsys, here):
+    assert run(capsys, "Source('ab') | ConsoleEchoer()") == ("a\nb\n", "", 0)
+
+
+def test_lambdas_and_modules_of_the_standard_library(capsys, here):
+    text = "Source(['4']) | Map(lambda text: math.sqrt(json.loads(text))) | Collect()"
+    assert run(capsys, text) == ("[2.0]\n", "", 0)
+
+
+def test_names_that_an_expression_binds_itself(capsys, here):
+    text = "Source([[x for x in range(n)] for n in (1, 2)]) | Collect()"
+    assert run(capsys, text) == ("[[0], [0, 1]]\n", "", 0)
+
+
+def test_a_class_stands_for_one_made_without_arguments(capsys, here):
+    assert run(capsys, "Collect") == ("[]\n", "", 0)
+
+
+def test_several_side_by_side_find_each_others_names(capsys, here):
+    speaker, listener = "Source('ab') | PublishTo('talk')", "SubscribeTo('talk') | Collect()"
+    assert run(capsys, speaker, listener) == ("['a', 'b']\n", "", 0)
+
+
+def test_a_file_with_one_component(capsys, here):
+    here("numbers_file.py", NUMBERS)
+    assert run(capsys, "numbers_file.py") == ("[1, 2, 3]\n", "", 0)
+
+
+def test_a_component_of_a_file_by_its_name(capsys, here):
+    here(
+        "several.py",
+        "from kamaelia.flow import *\nother = Source('x') | Collect()\n" + textwrap.dedent(NUMBERS),
+    )
+    assert run(capsys, "several.py:other") == ("['x']\n", "", 0)
+    out, err, code = run(capsys, "several.py")
+    assert (out, code) == ("", 2)
+    assert "several components at its top level: other, numbers." in err
+    assert "several.py:other" in err
+
+
+def test_system_and_main_are_preferred(capsys, here):
+    here("named.py", NUMBERS.replace("if __name__", "system = Source('s') | Collect()\n\n    if __name__"))
+    assert run(capsys, "named.py") == ("['s']\n", "", 0)
+
+
+def test_a_part_of_another_is_not_a_system(capsys, here):
+    here(
+        "parts.py",
+        """
+        from kamaelia.flow import Collect, Encode, Map, Source
+        from kamaelia.net import TCPServer
+
+        first = Source("a")
+        second = Collect()
+        both = first | second
+        """,
+    )
+    assert run(capsys, "parts.py") == ("['a']\n", "", 0)
+
+
+def test_a_pattern_that_a_server_makes_is_not_a_system(here):
+    from kamaelia.cli.systems import find_system
+
+    here(
+        "server.py",
+        """
+        from kamaelia.net import TCPServer
+        from kamaelia.protocol import Echo
+
+        visitor = Echo()
+        chat = TCPServer(visitor, port=0)
+        """,
+    )
+    assert type(find_system("server.py")).__name__ == "TCPServer"
+
+
+def test_a_file_may_import_its_neighbours_and_have_the_name_of_a_module(capsys, here):
+    here("neighbour.py", "items = 'n'")
+    here(
+        "random.py",
+        "from neighbour import items\nfrom kamaelia.flow import *\nit = Source(items) | Collect()",
+    )
+    assert run(capsys, "random.py") == ("['n']\n", "", 0)
+    import random
+
+    assert hasattr(random, "Random")
+
+
+def test_a_component_of_a_module(capsys, here):
+    here("amodule.py", NUMBERS)
+    assert run(capsys, "amodule:numbers") == ("[1, 2, 3]\n", "", 0)
+
+
+# -- what it does not take ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("system", "says"),
+    [
+        ("Sorce('ab') | Collect()", "Sorce('ab') | Collect(): 'Sorce' is not known; did you mean 'Source'?"),
+        ("nowhere.py", "there is no file nowhere.py"),
+        ("nowhere:system", "nowhere:system: there is no module 'nowhere'."),
+        ("gibberish", "'gibberish' is no file, no module:name, and no part of Kamaelia's"),
+        ("Source([", "'Source([' is no file, no module:name and no expression: '[' was never closed"),
+        ("1 + 1", "1 + 1: 2 is no component."),
+        ("empty.py", "empty.py has no component at its top level"),
+        ("empty.py:system", "empty.py:system: 'system' is not in empty; there are none"),
+        ("emptyy.py", "there is no file emptyy.py; did you mean empty.py?"),
+        ("empty", "empty: 'empty' is not known; did you mean the file empty.py?"),
+    ],
+)
+def test_what_is_no_system_is_said_in_one_sentence(system, says, capsys, here):
+    here("empty.py", "")
+    out, err, code = run(capsys, system)
+    assert (out, code) == ("", 2)
+    assert err.startswith(f"kamaelia run: {says}")
+
+
+def test_an_error_in_the_users_file_shows_the_users_frames_only(capsys, here, tmp_path):
+    here("broken.py", "from kamaelia.flow import Map\n\nsystem = Map(7)\n")
+    out, err, code = run(capsys, "broken.py")
+    assert (out, code) == ("", 2)
+    lines = err.splitlines()
+    assert lines[0].startswith("TypeError: Map(7)")
+    assert lines[1:] == [f'  File "{tmp_path}/broken.py", line 3, in <module>', "    system = Map(7)"]
+
+
+def test_a_syntax_error_is_shown_where_it_is(capsys, here):
+    here("wrong.py", "system = = 3\n")
+    _, err, code = run(capsys, "wrong.py")
+    assert code == 2
+    assert "wrong.py" in err
+    assert "SyntaxError: invalid syntax" in err
+
+
+def test_what_a_file_misses_is_not_the_file_itself(capsys, here):
+    here("lacking.py", "import no_such_module_anywhere")
+    _, err, code = run(capsys, "lacking:system")
+    assert code == 2
+    assert err.startswith("ModuleNotFoundError: No module named 'no_such_module_anywhere'")
+
+
+# -- options ------------------------------------------------------------------------------------------
+
+
+def test_json(capsys, here):
+    out, err, code = run(capsys, "--json", "Source(['a', b'b', {2}]) | Collect()")
+    assert (json.loads(out), err, code) == (["a", "b", [2]], "", 0)
+    assert run(capsys, "--json", "Source([])")[0] == "null\n"
+    assert run(capsys, "--json", "Source([]) | Collect()", "Source([])")[0] == "[[], null]\n"
+
+
+def test_what_is_not_json_is_said(capsys, here):
+    out, err, code = run(capsys, "--json", "Source([object]) | Collect()")
+    assert (out, code) == ("", 1)
+    assert "cannot be written as JSON: type is not JSON" in err
+
+
+def test_a_seed_runs_the_same_again(capsys, here):
+    text = "Source(range(3)) | Map(lambda n: random.random()) | Collect()"
+    first = run(capsys, "--seed", "7", text)
+    assert first[1:] == ("", 0)
+    assert first == run(capsys, "--seed", "7", text)
+    assert first != run(capsys, "--seed", "8", text)
+
+
+# -- how it ends --------------------------------------------------------------------------------------
+
+
+def test_a_failure_is_a_line_and_the_users_frames(capsys, here):
+    out, err, code = run(capsys, "Source([0]) | Map(lambda n: 1 / n) | Collect()")
+    assert (out, code) == ("", 1)
+    assert err.splitlines() == [
+        "Pipeline/Map: ZeroDivisionError: division by zero",
+        '  File "<command line>", line 1, in <lambda>',
+        "    Source([0]) | Map(lambda n: 1 / n) | Collect()",
+    ]
+
+
+def test_everything_is_shown_on_demand(capsys, here, monkeypatch):
+    monkeypatch.setenv("KAMAELIA_TRACEBACK", "full")
+    _, err, code = run(capsys, "Source([0]) | Map(lambda n: 1 / n) | Collect()")
+    assert code == 1
+    assert "Traceback (most recent call last)" in err
+    assert "map.py" in err
+
+
+def test_a_deadlock_is_a_failure(capsys, here):
+    here(
+        "ring.py",
+        """
+        from kamaelia import Graphline, component
+
+        @component
+        async def echo(inbox, outbox):
+            async for message in inbox:
+                await outbox.send(message)
+
+        a, b = echo(), echo()
+        system = Graphline(a.outbox >> b.inbox, b.outbox >> a.inbox)
+        """,
+    )
+    _, err, code = run(capsys, "ring.py")
+    assert code == 1
+    assert "Deadlock: every component waits" in err
+
+
+@pytest.mark.slow
+def test_the_first_ctrl_c_finishes_what_was_accepted_and_is_no_failure():
+    program = start("run", "ConsoleReader() | ConsoleEchoer()")
+    program.stdin.write("hello\n")
+    assert program.stdout.readline() == "hello\n"
+    program.send_signal(signal.SIGINT)
+    out, err = program.communicate(timeout=30)
+    assert (out, err, program.returncode) == ("", "", 0)
+
+
+STUBBORN = """
+    import time
+    from kamaelia import component
+
+    @component
+    async def stubborn(inbox, outbox):
+        from kamaelia import sleep
+        print("ready", flush=True)
+        try:
+            await sleep(60)
+        finally:
+            print("stopping", flush=True)
+            await sleep(60)
+
+    system = stubborn()
+"""
+
+
+@pytest.mark.slow
+def test_the_second_ctrl_c_cancels_with_another_exit_code(here, tmp_path):
+    here("stubborn.py", STUBBORN)
+    program = start("run", "stubborn.py", folder=tmp_path)
+    assert program.stdout.readline() == "ready\n"
+    program.send_signal(signal.SIGINT)
+    assert program.stdout.readline() == "stopping\n"
+    program.send_signal(signal.SIGINT)
+    _, err = program.communicate(timeout=30)
+    assert (err, program.returncode) == ("kamaelia run: cancelled by the second Ctrl-C\n", 130)
+
+
+@pytest.mark.slow
+def test_a_stop_that_takes_too_long_names_who_took_it(here, tmp_path):
+    here("stubborn.py", STUBBORN)
+    program = start("run", "--grace", "0.1", "stubborn.py", folder=tmp_path)
+    assert program.stdout.readline() == "ready\n"
+    program.send_signal(signal.SIGTERM)
+    _, err = program.communicate(timeout=30)
+    assert program.returncode == 1
+    assert "GraceExceeded" in err
+    assert "stubborn.py:13" in err
+
+
+@pytest.mark.slow
+def test_the_reader_of_a_result_may_go():
+    program = start("run", "ConsoleReader() | Collect()")
+    program.stdout.close()
+    program.stdin.write("hello\n")
+    program.stdin.close()
+    assert program.stderr.read() == ""
+    assert program.wait(30) == 1
+    program.stderr.close()
+
+
+# -- watching -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_watch_starts_again_when_a_file_changes(here, tmp_path):
+    text = (
+        "from kamaelia.ui import *\nfrom kamaelia.flow import *\nsystem = Source([{!r}]) | ConsoleEchoer()\n"
+    )
+    here("watched.py", text.format("one"))
+    program = start("run", "--watch", "watched.py", folder=tmp_path)
+    try:
+        assert program.stdout.readline() == "one\n"
+        assert program.stderr.readline() == "kamaelia run --watch: watching 1 Python files in .\n"
+        assert "ended with exit code 0" in program.stderr.readline()
+        here("watched.py", text.format("another"))
+        assert program.stderr.readline() == "kamaelia run --watch: watched.py has changed: starting again\n"
+        assert program.stdout.readline() == "another\n"
+    finally:
+        program.send_signal(signal.SIGINT)
+        program.communicate(timeout=30)
+    assert program.returncode == 0
