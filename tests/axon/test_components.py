@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
-from kamaelia import Component, Graphline, Outbox, Pipeline, component, sleep
+from kamaelia import Component, Graphline, Outbox, Pipeline, background, component, sleep
 from kamaelia.axon import Failure, UsageError, make
 
 from .parts import collect, copy, source, stay, virtually
@@ -45,8 +46,6 @@ def test_cancelling_a_component_with_children_cancels_them_when_its_body_has_end
 
 
 def test_a_time_out_in_main_leaves_the_children_alone():
-    import asyncio
-
     log: list[str] = []
 
     class Parent(Component):
@@ -75,8 +74,6 @@ def test_names_of_siblings_are_told_apart_by_numbers_that_are_not_used_twice():
             return paths
 
     async def _nap():
-        import asyncio
-
         await asyncio.sleep(1)
 
     assert virtually(Parent()) == [
@@ -198,3 +195,37 @@ def test_an_isolated_failure_is_one_line_and_never_blocks_nor_crashes(caplog):
         "Graphline/Makes/fails failed and was isolated: ValueError: over several lines "
         f"(test_components.py:{fails.function.__code__.co_firstlineno + 2} in fails)"
     )
+
+
+def test_a_background_system_that_waits_for_its_handle_is_in_no_deadlock():
+    log: list[str] = []
+
+    @component
+    async def endless(inbox, outbox):
+        number = 0
+        try:
+            while True:
+                await outbox.send(number)
+                number += 1
+        finally:
+            log.append("stopped")
+
+    with background(endless()) as handle:
+        assert [handle.receive() for _ in range(500)] == list(range(500))
+    assert log == ["stopped"]
+
+
+def test_what_was_sent_into_a_background_system_is_finished_when_the_block_is_left():
+    written: list[int] = []
+
+    @component
+    async def write(inbox, outbox):
+        async for number in inbox:
+            await asyncio.sleep(0.001)
+            written.append(number)
+            await outbox.send(number)
+
+    with background(write()) as handle:
+        for number in range(50):
+            handle.send(number)
+    assert written == list(range(50))

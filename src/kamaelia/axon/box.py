@@ -234,6 +234,7 @@ class Inbox(Box[T]):
 
     __slots__ = (
         "_iterator",
+        "asked",
         "failure_told",
         "gone",
         "held",
@@ -246,6 +247,7 @@ class Inbox(Box[T]):
 
     is_inbox = True
     _iterator: _Iterator
+    asked: bool  # somebody has tried to receive here
     gone: bool  # its component has ended or closed it: nobody will read it any more
     unread: int  # messages that nobody read
     keeps_queue: bool  # a seat's: its queue outlives its occupants
@@ -274,6 +276,7 @@ class Inbox(Box[T]):
         box.size, box.in_bytes, box.held = self.size, self.in_bytes, self.held
         box._attach(owner, name)
         box.queue = make_queue(self.size, self.in_bytes)
+        box.asked = False
         box.gone = False
         box.unread = 0
         box.keeps_queue = False
@@ -341,6 +344,7 @@ class Inbox(Box[T]):
         """The slow path of every way to receive: whatever needs more than taking a message off a queue."""
         queue = self.queue
         scheduler = self._check_open()
+        self.asked = True
         wait: Wait | None = None
         timer = None
         try:

@@ -70,6 +70,8 @@ class Select(Generic[T]):
     def _wait(self, end: type[BaseException] | None) -> Generator[Any, None, Any]:
         boxes = self.boxes
         scheduler = boxes[0]._check_open()
+        for box in boxes:
+            box.asked = True
         wait: Wait | None = None
         timer = None
         try:

@@ -372,11 +372,15 @@ def cancel(process: Process, reason: str, cause: BaseException | None, *, finall
 
 
 def is_fed(process: Process) -> bool:
-    """Say whether a component has an inbox into which something may still come, or in which something
-    waits."""
+    """Say whether a component has an inbox into which something may still come, or in which something waits.
+
+    An inbox that is only held open feeds nobody who has never asked for a message there: such a component
+    would not notice the end of the hold either.
+    """
     return any(
-        (box.sources or box.holds or box.queue.items) and not box.wired and not box.gone
+        box.queue.items or box.sources > box.outside or (box.asked and (box.holds or box.outside))
         for box in process.inboxes
+        if not box.wired and not box.gone
     )
 
 

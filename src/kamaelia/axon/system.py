@@ -29,6 +29,7 @@ from .errors import (
     UsageError,
     suggestion,
 )
+from .link import Link
 from .names import Names, Parked
 from .process import Process, current_process
 from .queue import Wait
@@ -484,8 +485,8 @@ class Handle:
     def _leave(self, how: str) -> None:
         assert self._system is not None
         with contextlib.suppress(RuntimeError):  # the loop is closed: the system has failed to start
+            self._system.loop.call_soon_threadsafe(self._front.leave)
             self._system.loop.call_soon_threadsafe(getattr(self._system, how))
-            self._system.loop.call_soon_threadsafe(self._front.left.set)
 
     def _ask(self, what: Coroutine[Any, Any, Any], timeout: float | None) -> Any:
         assert self._system is not None
@@ -511,6 +512,7 @@ class _Front(Component):
     def __init__(self, component: Component) -> None:
         self._axon.name = self._axon.given_name = ""  # no part of any path
         self.inner = self.add(component)
+        self.wires: list[Link] = []
         self.left = asyncio.Event()  # the with block has been left
         self.holds: dict[str, Any] = {}
         self.received: dict[str, Inbox[Any]] = {}
@@ -521,7 +523,14 @@ class _Front(Component):
                 inbox: Inbox[Any] = Inbox("for the handle").attached(self._axon, f"from {name}")
                 self._axon.boxes[inbox.name] = inbox
                 self.received[name] = inbox
-                self.link(box, inbox)
+                self.wires.append(self.link(box, inbox))
+
+    def leave(self) -> None:
+        """Nobody asks any more: what is sent from now on is discarded, and who waits for room goes on."""
+        self.left.set()
+        self._axon.scheduler.outside -= 1  # type: ignore[union-attr]
+        for wire in self.wires:
+            postman.unlink(wire)
 
     def find(self, boxes: dict[str, Any], name: str, what: str) -> Any:
         if name not in boxes:
@@ -582,6 +591,9 @@ def background(component: Any, **options: Any) -> Iterator[Handle]:
         front = _Front(part)
         handle._system, handle._front = system, front
         system.start(front)
+        system.scheduler.outside += (
+            1  # the handle may receive at any time, so nobody who waits is in a deadlock
+        )
         ready.set()
         await system.wait()
         handle.result = part._axon.result
