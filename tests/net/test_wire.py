@@ -492,6 +492,8 @@ def test_a_stop_lets_a_client_connect_that_has_something_to_send():
 def test_at_the_end_of_the_grace_connections_are_aborted():
     class Stubborn(Component):
         async def main(self):
+            async for _ in self.inbox:
+                pass
             await sleep(1e9)  # although its inbox has ended
 
     wire = Wire()

@@ -424,6 +424,24 @@ def test_ctrl_c_while_nobody_types(options: str, stdin: str) -> None:
     assert time.monotonic() - before < 3
 
 
+def test_the_terminal_stays_as_it_was() -> None:
+    code = """
+@component
+async def look(inbox, outbox):
+    async for line in inbox:
+        print(line, [os.get_blocking(fd) for fd in (0, 1, 2)], flush=True)
+run(ConsoleReader("say> ") | look())
+print("after", [os.get_blocking(fd) for fd in (0, 1, 2)], flush=True)
+"""
+    with Terminal(code) as terminal:
+        terminal.wait_for(b"say> ")
+        terminal.type(b"one\n")
+        terminal.wait_for(b"one [True, True, True]\r\nsay> ")
+        terminal.type(b"two\n\x04")
+        terminal.wait_for(b"two [True, True, True]\r\n")
+        terminal.wait_for(b"after [True, True, True]\r\n")
+
+
 def test_a_hung_up_terminal_is_the_end() -> None:
     reading, writing = os.pipe()
     code = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"

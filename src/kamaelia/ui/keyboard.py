@@ -29,6 +29,7 @@ import contextvars
 import io
 import os
 import stat
+import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -90,8 +91,14 @@ class Watched:
 
     def ask(self) -> None:
         if not self._watching:
+            if sys.platform == "win32":  # there the loop that has add_reader takes nothing but sockets
+                raise NotImplementedError
+            blocking = os.get_blocking(self._fd)
             self._loop.add_reader(self._fd, self._on_readable)
             self._watching = True
+            # uvloop makes what it watches non-blocking. In a terminal standard output is the same file, and
+            # so is the shell's: printing would fail with what it has not taken at once.
+            os.set_blocking(self._fd, blocking)
 
     def forget(self) -> None:
         if self._watching:
