@@ -292,10 +292,14 @@ RUNS = pytest.mark.parametrize("options", ["", ", loop_factory=Plain"], ids=["wa
 
 @RUNS
 def test_standard_input_from_a_pipe(options: str) -> None:
-    code = PLAIN_LOOP + f"print(run(ConsoleReader('unseen> ') | Collect(){options}))"
+    # Compared within the program: after uvloop has run, a write of more than a pipe holds may be cut short,
+    # and with PYTHONUNBUFFERED Python's print loses the rest.
+    code = PLAIN_LOOP + (
+        f"lines = run(ConsoleReader('unseen> ') | Collect(){options})\n"
+        "print(lines[:30_000] == [f'line {number}' for number in range(30_000)], lines[30_000:])"
+    )
     text = "".join(f"line {number}\n" for number in range(30_000)) + "grün\r\n\nno end"
-    expected = [f"line {number}" for number in range(30_000)] + ["grün", "", "no end"]
-    assert result_of(code, text.encode()) == f"{expected}\n"
+    assert result_of(code, text.encode()) == "True ['grün', '', 'no end']\n"
 
 
 def test_standard_input_from_a_file_and_the_null_device(tmp_path: Path) -> None:
