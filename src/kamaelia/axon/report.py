@@ -79,7 +79,7 @@ def _describe_one(error: BaseException) -> str:
     )
     line = f"{type(error).__name__}: {error}"
     if path is not None:
-        line = f"{path}: {line}"
+        line = f"{path}: {type(error).__name__}: {str(error).removeprefix(path + ': ')}"
     lines = [line + "\n"]
     for other in getattr(error, "__notes__", []):
         if not other.startswith("in "):
