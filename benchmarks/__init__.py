@@ -1,0 +1,1 @@
+"""Kamaelia measured beside its peers, in one run."""
