@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -229,3 +231,15 @@ def test_what_was_sent_into_a_background_system_is_finished_when_the_block_is_le
         for number in range(50):
             handle.send(number)
     assert written == list(range(50))
+
+
+def test_a_program_whose_standard_input_is_closed_runs(tmp_path):
+    program = (
+        "from kamaelia import run\n"
+        "from kamaelia.flow import Collect, Source\n"
+        "print(run(Source('ab') | Collect()))"
+    )
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$0" -c "$1" <&-', sys.executable, program], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "['a', 'b']\n", "")

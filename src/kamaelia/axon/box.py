@@ -136,7 +136,8 @@ class Box(Generic[T]):
         self.taps: tuple[Tap, ...] = ()
         self.wired = False  # an inbox boundary: messages go on to boxes inside
         # The component's own code uses this box. Of an outbox: is a source, open until the code closes it.
-        self.own = owner.has_body
+        # Axon sends the failures of a chassis's children for it, so that box is never a mere wire.
+        self.own = owner.has_body or (name == "failures" and not self.is_inbox)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self}>"
@@ -615,7 +616,7 @@ class Outbox(Box[T]):
     def attached(self, owner: Process, name: str) -> Outbox[T]:
         """Make a component's own outbox from this declaration."""
         box: Outbox[T] = Outbox.__new__(Outbox)
-        box.doc, box.type, box.optional = self.doc, self.type, self.optional
+        box.doc, box.type, box.optional = self.doc, self.type, self.optional or name == "failures"
         box._attach(owner, name)
         box.routes = {}
         box.closed = False

@@ -295,7 +295,16 @@ def child_over(chassis: Process, child: Process) -> None:
                 fail_children(chassis, child.cause)
     for box in chassis.inboxes:
         box.queue.hand = None
-    chassis.component._child_over(child.component, failure)
+    try:
+        if failure is not None:
+            chassis.component.child_failed(child.component, failure.error)
+        chassis.component._child_over(child.component, failure)
+    except Exception as error:  # of the user's code: it is the chassis that fails, and not Axon
+        chassis.failures.extend(_flat(error, chassis.path))
+        if chassis.cause is None:
+            chassis.cause = error
+        if not chassis.failing:
+            fail_children(chassis, error)
     complete_if_over(chassis)
 
 
@@ -304,12 +313,11 @@ def _report(chassis: Process, failure: Failure) -> None:
     error = failure.error
     log.error("%s failed and was isolated: %s", failure.path, report.one_line(error))
     box: Any = chassis.boxes.get("failures")
-    if box is not None and not box.ended and not box.closed:
+    if box is not None and box.own and not box.ended and not box.closed:
         if box.full:  # nobody can wait here, and it has been logged
             box.dropped += 1
         else:
             box.send(failure)
-    chassis.component.child_failed(failure.component, error)
 
 
 # -- failing ----------------------------------------------------------------------------------------

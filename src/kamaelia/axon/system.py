@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import threading
 from _thread import get_ident
@@ -219,7 +220,16 @@ class System:
 
     def deadlock(self) -> None:
         """Nothing will ever happen again: say who waits for what, and cancel them."""
-        error = Deadlock(report.who_waits(list(lifecycle.bodies(self.root))))
+        left = list(lifecycle.bodies(self.root))
+        if not left:
+            # Nobody is left to wait for, and yet somebody's end has not been told: an error of Axon's own has
+            # interrupted it (`abort` has kept it). Raise that, rather than wait for ever.
+            paths = ", ".join(process.path for process in lifecycle.family(self.root) if process.path)
+            self.fatal = self.fatal or KamaeliaError(f"an error in Axon: {paths} will never end")
+            self.root.state = "ended"
+            self.over()
+            return
+        error = Deadlock(report.who_waits(left))
         self.errors.append(error)
         lifecycle.cancel_all(self.root, "grace", error)
 
@@ -347,7 +357,10 @@ def default_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     """Return what makes the event loop: uvloop's where it is installed, else asyncio's."""
     try:
         import uvloop
-    except ImportError:
+
+        for standard in (0, 1, 2):  # uvloop aborts the process when it gets one of these for its own use
+            os.fstat(standard)
+    except (ImportError, OSError):
         return asyncio.new_event_loop
     make_loop: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
     return make_loop
