@@ -218,11 +218,14 @@ class ScriptNode(Node):
 
     def put(self, hops):
         message = self.numbered(hops)
-        self.sent += 1  # before the call, which blocks although the message is there at once
+        # Counted before the call, which blocks although the message is there at once. When nobody is left to
+        # read it is not; but BrokenLink may come from the waiting as well, and then it is.
+        nobody = not self.outbox.routes
+        self.sent += 1
         try:
             self.outbox.send(message)
         except BrokenLink:
-            self.sent -= 1
+            self.sent -= nobody
             raise
         if self.plan.pause:
             sleep(self.plan.pause / 1000)
@@ -391,7 +394,7 @@ EXPLORE = settings(
 )
 
 
-@settings(EXPLORE, max_examples=EXAMPLES)
+@settings(EXPLORE, max_examples=EXAMPLES, derandomize=True)  # the same ones each time: CI is no lottery
 @given(plans())
 def test_nothing_is_lost_duplicated_or_reordered(plan: Plan) -> None:
     check_plan(plan)
@@ -404,7 +407,7 @@ def test_nothing_is_lost_duplicated_or_reordered_in_ten_thousand_systems(plan: P
     check_plan(plan)
 
 
-@settings(EXPLORE, max_examples=max(20, EXAMPLES // 10))
+@settings(EXPLORE, max_examples=max(20, EXAMPLES // 10), derandomize=True)
 @given(plans())
 def test_the_same_plan_gives_the_same_trace(plan: Plan) -> None:
     first, second = run_plan(plan), run_plan(plan)

@@ -664,14 +664,9 @@ class Outbox(Box[T]):
         if self._on_another_thread():
             return self._elsewhere(lambda: self.send(message), wait=True)
         scheduler = self._check_open()
-        for tap in self.tapped_by:
-            tap.record(message, scheduler.loop.time())
         routes = self.routes
-        if not routes:
-            if self.lost and not self.optional:
-                raise self.broken()
-            self.discarded += 1
-            return TURN
+        if not routes and self.lost and not self.optional:
+            raise self.broken()
         for route in routes:  # all before any is used: a refused message goes to no reader
             if route.when_full == "wait" and not route.count_past():
                 raise WouldBlock(
@@ -679,6 +674,11 @@ class Outbox(Box[T]):
                     f"{self._target(route)} without waiting: write 'await' (in a generator 'yield') "
                     "before send(...)"
                 )
+        for tap in self.tapped_by:
+            tap.record(message, scheduler.loop.time())
+        if not routes:
+            self.discarded += 1
+            return TURN
         full = turn = False
         for route in tuple(routes):
             queue = route.queue
