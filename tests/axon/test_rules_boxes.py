@@ -845,6 +845,34 @@ def test_rule_10_lossy_links_drop_and_count(policy, expected):
     assert start.outbox.statistics().dropped == 8
 
 
+def test_rule_10_what_is_dropped_may_have_been_given_to_a_reader_already():
+    class TwoReaders(Component):
+        inbox = Inbox[int]("one", size=1)
+
+        async def main(self):
+            got = []
+
+            async def read():
+                async for number in self.inbox:
+                    got.append(number)
+
+            async with asyncio.TaskGroup() as group:
+                group.create_task(read())
+                group.create_task(read())
+            return got
+
+    @component
+    async def burst(inbox, outbox):
+        await sleep(1)
+        for number in range(3):
+            outbox.send(number)  # all in one step, while two readers wait
+
+    start, end = burst(), TwoReaders()
+    virtually(Graphline(Link(start.outbox, end.inbox, when_full="drop-oldest")))
+    assert end._axon.result == [2]
+    assert start.outbox.statistics().dropped == 2
+
+
 def test_rule_10_drop_oldest_needs_the_inbox_to_itself():
     first, second, end = source("a"), source("b"), collect()
     with pytest.raises(LinkError, match="needs the inbox to itself"):

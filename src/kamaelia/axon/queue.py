@@ -210,7 +210,8 @@ class Queue:
             self.alarm = max(self.alarm, self.size - 1)
         if self.checks is not None:
             self.checks.append(snapshot(message))
-        if self.readers:
+        # The message is not always one more: the oldest, dropped to make room, may have been given already.
+        if self.readers and self.available():
             self.grant()
 
     def take(self) -> Any:
