@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -61,3 +62,18 @@ def test_a_verb_imports_no_room_that_it_does_not_need():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n['kamaelia.axon', 'kamaelia.cli', 'kamaelia.flow']\n"
+
+
+@pytest.mark.slow
+@pytest.mark.once
+def test_a_one_liner_is_done_within_a_fifth_of_a_second():
+    def quickest(*words):
+        times = []
+        for _ in range(7):
+            begun = time.perf_counter()
+            subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL)
+            times.append(time.perf_counter() - begun)
+        return min(times)
+
+    expression = "Source('abc') | Map(str.upper) | Collect()"
+    assert quickest("-m", "kamaelia", "run", expression) - quickest("-c", "pass") < 0.2

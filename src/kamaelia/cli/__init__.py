@@ -13,7 +13,7 @@ such an entry point has another verb. What a verb returns is the exit code:
 
 >>> from kamaelia.cli import main
 >>> main(["--version"])
-kamaelia 2.0.0.dev0
+kamaelia 2.0...
 0
 """
 
