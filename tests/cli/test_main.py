@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -67,12 +67,14 @@ def test_a_verb_imports_no_room_that_it_does_not_need():
 @pytest.mark.slow
 @pytest.mark.once
 def test_a_one_liner_is_done_within_a_fifth_of_a_second():
+    # Of the processor's time, which does not depend on who else uses this machine. It waits for nothing.
     def quickest(*words):
         times = []
         for _ in range(7):
-            begun = time.perf_counter()
+            before = os.times()
             subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL)
-            times.append(time.perf_counter() - begun)
+            after = os.times()
+            times.append(sum(after[2:4]) - sum(before[2:4]))
         return min(times)
 
     expression = "Source('abc') | Map(str.upper) | Collect()"
