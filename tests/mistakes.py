@@ -497,8 +497,8 @@ MISTAKES = [
             taken = other.getsockname()[1]
             run(TCPServer(Map(bytes.upper), port=taken))
         """,
-        "TCPServer: CannotListen: another program listens on 127.0.0.1:1500: stop it or choose another port=... "
-        "(0 for a free one)",
+        "TCPServer: CannotListen: another program listens on 127.0.0.1:1500: stop it or choose another "
+        "port=... (0 for a free one)",
     ),
 ]
 
