@@ -88,16 +88,14 @@ def start(process: Process, system: System) -> None:
     if process.has_body:
         system.scheduler.live += 1
     system.scheduler.make_ready(process)
+    if system.cancelled is not None and process.has_body:
+        cancel(process, "grace", system.cancelled)
 
 
 def begin(process: Process) -> None:
     """Take the first step: boxes without a source end, children start, the body is made."""
     assert process.system is not None and process.scheduler is not None
     process.begun = True
-    if process.must_cancel and process.has_body:
-        process.must_cancel = False
-        finish_body(process, Cancelled(), None)
-        return
     for box in process.boxes.values():
         if box.outside:
             process.scheduler.outside += box.outside
@@ -105,7 +103,12 @@ def begin(process: Process) -> None:
     for child in list(process.children):
         if child.state == "new":
             start(child, process.system)
-    if process.has_body:
+            if process.system.stopping:  # which could not find those that had not started
+                stop(child)
+    if process.has_body and process.must_cancel:
+        process.must_cancel = False
+        finish_body(process, Cancelled(), None)
+    elif process.has_body:
         try:
             assert process.context is not None
             process.coroutine = process.context.run(body.make_coroutine, process)

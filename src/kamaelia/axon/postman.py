@@ -234,7 +234,9 @@ def has_reader(box: Box[Any]) -> bool:
 def _reader_left(wire: Link) -> None:
     source = wire.source
     _cut(wire)
-    wire.open = False
+    if wire.open:
+        wire.open = False
+        wire.target.sources -= 1
     if has_reader(source):
         return
     if any(not wire.target.is_inbox for wire in source.outgoing):

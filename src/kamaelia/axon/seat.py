@@ -99,7 +99,8 @@ class Seat(Chassis):
 
     def _child_over(self, child: Component, failure: lifecycle.Failure | None) -> None:
         process = self._axon
-        if self._on_vacant is not None and process.reason is None and not process.failing:
+        cancelled = process.reason is not None or child._axon.reason is not None  # by Axon, and for good
+        if self._on_vacant is not None and not cancelled and not process.failing:
             process.vacant = True  # it does not end while `on_vacant` decides
             try:
                 if self.has_work():

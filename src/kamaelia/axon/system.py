@@ -76,6 +76,7 @@ class System:
         self.debug = debug
         self.names = Names(self)
         self.stopping = False
+        self.cancelled: KamaeliaError | None = None  # why everything is cancelled, also who is yet to start
         self.scheduler = Scheduler(loop)
         self.scheduler.at_rest = self._at_rest
         self.scheduler.check_loops = self._check_loops
@@ -162,6 +163,10 @@ class System:
         """Cancel everything at once; what was under way is lost, and outboxes break."""
         self.stopping = True
         error = GraceExceeded("the system was cancelled")
+        self._cancel_all(error)
+
+    def _cancel_all(self, error: KamaeliaError) -> None:
+        self.cancelled = error
         lifecycle.cancel_all(self.root, "grace", error)
 
     def abort(self, error: BaseException) -> None:
@@ -188,7 +193,7 @@ class System:
             error = lifecycle.grace_exceeded(left, grace)
             if not any(isinstance(other, GraceExceeded) for other in self.errors):
                 self.errors.append(error)
-            lifecycle.cancel_all(self.root, "grace", error)
+            self._cancel_all(error)
 
     # -- rest -------------------------------------------------------------------------------------
 
@@ -231,7 +236,7 @@ class System:
             return
         error = Deadlock(report.who_waits(left))
         self.errors.append(error)
-        lifecycle.cancel_all(self.root, "grace", error)
+        self._cancel_all(error)
 
     def _foreign_tasks(self) -> bool:
         """Say whether tasks that components have started may still do something."""
