@@ -11,6 +11,7 @@ import socket
 import struct
 import subprocess
 import threading
+import time
 import weakref
 
 import pytest
@@ -427,6 +428,9 @@ def test_a_slow_peer_stops_the_sender(serve, connect):
     noted: collections.deque[int] = collections.deque()
     with serve(Flood(200, noted), size="256 KiB") as server:
         sock = connect(server)
+        deadline = time.monotonic() + 20
+        while max(list(noted), default=0) <= 65536 and time.monotonic() < deadline:
+            time.sleep(0.001)  # nothing is read until the sender has had to wait
         assert len(read_all(sock)) == 200 * 65536
         sock.close()
     assert max(noted) <= 256 * 1024 + 65536
