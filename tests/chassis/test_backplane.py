@@ -124,13 +124,23 @@ def test_publish_passes_on_only_if_it_is_asked_to() -> None:
 
 def two_ways() -> Graphline:
     """A speaker and a listener in one room, each with boxes of its own."""
-    speaker, listener = PublishTo("talk"), SubscribeTo("talk")
+    speaker, listener = PublishTo("talk"), SubscribeTo("talk", forward=True)
     return Graphline(
         "self.say" >> speaker.inbox, "self.pass_on" >> listener.inbox, listener.outbox >> "self.heard"
     )
 
 
-def test_subscribe_passes_on_both_and_ends_with_its_own_inbox() -> None:
+def test_subscribe_counts_what_is_not_for_the_room_and_ends_with_its_own_inbox() -> None:
+    listener = SubscribeTo("talk")
+    with drive(listener) as subscribe:
+        subscribe.send("from the visitor", "again")
+        subscribe.send("from the room", box="feed")
+        assert (subscribe.take_all(), listener.ignored) == (["from the room"], 2)
+        subscribe.close()
+        assert subscribe.outcome == "ended"
+
+
+def test_subscribe_may_pass_on_both() -> None:
     with drive(two_ways()) as room:
         room.send("hello", box="say")
         room.send("mine", box="pass_on")
@@ -314,6 +324,32 @@ def test_a_slow_listener_may_miss_messages() -> None:
 
 
 # --- ends -----------------------------------------------------------------------------------------
+
+
+def test_what_a_room_had_said_before_a_stop_is_passed_on() -> None:
+    @component
+    async def visitor(inbox: Inbox[Any], outbox: Outbox[Any]) -> None:
+        await sleep(3600)  # and never says anything; the stop cancels it
+
+    class Slow(Component):
+        inbox = Inbox[int]("what is heard", size=1)
+
+        async def main(self) -> list[int]:
+            heard = []
+            async for message in self.inbox:
+                heard.append(message)
+                await sleep(0.5)
+            return heard
+
+    @component
+    async def janitor(inbox: Inbox[Any]) -> None:
+        await sleep(1)
+        assert listener.feed.statistics().waiting == 5
+        listener.system.stop()
+
+    listener = SubscribeTo("talk")
+    parts = [visitor() | listener | Slow(), say(*range(8)) | PublishTo("talk"), janitor()]
+    assert virtually(*parts)[0] == list(range(8))
 
 
 def test_a_stop_ends_a_room_and_who_is_in_it() -> None:

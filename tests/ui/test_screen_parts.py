@@ -224,6 +224,23 @@ def test_lines_are_wrapped() -> None:
     assert stream.getvalue().endswith("\n日本\n語\ne\u0301e\u0301\nxy z\n")
 
 
+def test_a_ticker_lets_no_text_control_the_terminal() -> None:
+    stream = Noted()
+    text = [
+        "\x1b]0;owned\x07 \x9b31m",
+        b"\x1b[2Jgone",
+        "\u202ekcab",
+        "na\u00efve \u2764 \U0001f469\u200d\U0001f680",
+    ]
+    run(Source(text) | Ticker(stream=stream), loop_factory=VirtualLoop)
+    assert stream.getvalue().splitlines() == [
+        "\\x1b]0;owned\\x07 \\x9b31m",
+        "\\x1b[2Jgone",
+        "\\u202ekcab",
+        "na\u00efve \u2764 \U0001f469\u200d\U0001f680",
+    ]
+
+
 def test_the_width_of_the_terminal_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = Noted(terminal=True)
     with drive(Ticker(words_per_minute=60, stream=stream)) as ticker:

@@ -7,9 +7,9 @@ r"""A presentation: what is typed, or piped in, goes to everybody who connects.
                          +--> listeners: everybody who has connected
 
 The room "talk" keeps the last lines for those who come late. Who listens slowly misses lines, but never holds
-the talk up; what listeners type is counted and ignored. The ticker shows the talk at reading speed, and a
-long text that is piped in goes no faster than that. The usher says where the talk is, and when it is over
-sends everybody home.
+the talk up; what listeners type is counted and ignored (`SubscribeTo`). The ticker shows the talk at reading
+speed, and a long text that is piped in goes no faster than that. The usher says where the talk is, and when it
+is over sends everybody home.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def present(
     speaker = (words or ConsoleReader()) | PublishTo("talk")
     ticker = SubscribeTo("talk") | (Filter(nothing) if quiet else Ticker())
     listeners = TCPServer(
-        Filter(nothing) | SubscribeTo("talk", when_full="drop-oldest") | Encode(end="\n"),
+        SubscribeTo("talk", when_full="drop-oldest") | Encode(end="\n"),
         host=host,
         port=port,
         idle_timeout=None,  # a speaker may pause for thought

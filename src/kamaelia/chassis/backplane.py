@@ -65,7 +65,7 @@ class Backplane(Component):
     inbox = Inbox[Any]("what is published in the room", held=True)
     outbox = Outbox[Any]("the same, to all who listen", optional=True)
 
-    def __init__(self, name: str, keep: int = 0) -> None:
+    def __init__(self, name: str, *, keep: int = 0) -> None:
         _check_name(name, "Backplane")
         if keep < 0:
             raise ValueError(f"Backplane({name!r}, keep={keep!r}): it can keep 0 messages or more")
@@ -144,8 +144,7 @@ class PublishTo(Component):
     """Say everything that arrives in a room. Ends when its inbox does, and closes its outbox.
 
     Inbox: ``inbox``, anything. Outbox: ``outbox``, nothing; or with ``forward``, the same as into the room.
-        It is
-    optional: the work of this component lies elsewhere.
+    It is optional: the work of this component lies elsewhere.
 
     Arguments:
         name: of the room
@@ -160,7 +159,7 @@ class PublishTo(Component):
     inbox = Inbox[Any]("what to say in the room")
     outbox = Outbox[Any]("the same, if it is to be passed on", optional=True)
 
-    def __init__(self, name: str, forward: bool = False) -> None:
+    def __init__(self, name: str, *, forward: bool = False) -> None:
         self.name = _check_name(name, "PublishTo")
         self.forward = forward
 
@@ -187,14 +186,15 @@ class SubscribeTo(Component):
     """Hear everything that is said in a room. Ends when its own inbox does, if that is linked.
 
     So in a visitor's pipeline the end of what the visitor sends ends this visitor's connection, and nobody
-    else's.
+    else's. What the visitor sends before that is not for the room (`PublishTo` is): it is counted in
+    `ignored`, or with ``forward`` passed on.
 
-    Inboxes: ``inbox``, messages that are passed on too, before those of the room; ``feed``, to which the
-        room is linked.
-    Outbox: ``outbox``, the messages.
+    Inboxes: ``inbox``, whose end is the end; ``feed``, to which the room is linked.
+    Outbox: ``outbox``, what is said in the room, and with ``forward`` what comes to ``inbox``.
 
     Arguments:
         name: of the room
+        forward: pass on what comes to ``inbox`` too, before what the room says
         when_full: what happens when this one does not keep up with the room. With ``"wait"`` everybody
             waits for it; with ``"drop-oldest"`` or ``"drop-newest"`` it misses messages, which are counted.
 
@@ -210,17 +210,20 @@ class SubscribeTo(Component):
         [None, ['a', 'b'], ['a', 'b']]
     """
 
-    inbox = Inbox[Any]("messages that are passed on, too; its end is the end")
+    inbox = Inbox[Any]("its end is the end; with forward, messages to pass on")
     feed = Inbox[Any]("what is said in the room", held=True)
-    outbox = Outbox[Any]("both")
+    outbox = Outbox[Any]("what is said in the room, and with forward what comes to inbox")
 
-    def __init__(self, name: str, when_full: WhenFull = "wait") -> None:
+    def __init__(self, name: str, *, forward: bool = False, when_full: WhenFull = "wait") -> None:
         self.name = _check_name(name, "SubscribeTo")
         if when_full not in ("wait", "drop-oldest", "drop-newest"):
             raise ValueError(
                 f"SubscribeTo({name!r}, when_full={when_full!r}): say 'wait', 'drop-oldest' or 'drop-newest'"
             )
+        self.forward = forward
         self.when_full = when_full
+        self.ignored = 0
+        """Messages that came to ``inbox`` and were not to be passed on."""
 
     async def main(self) -> None:
         own_inbox_is_linked = is_linked(self.inbox)
@@ -240,8 +243,11 @@ class SubscribeTo(Component):
         for message in kept:
             await self.outbox.send(message)
         if own_inbox_is_linked:
-            async for _, message in select(self.inbox, self.feed, until=self.inbox):
-                await self.outbox.send(message)
+            async for box, message in select(self.inbox, self.feed, until=self.inbox):
+                if box is self.feed or self.forward:
+                    await self.outbox.send(message)
+                else:
+                    self.ignored += 1
             # What the room had said by then is passed on, too: at a stop a talk's last lines arrive.
             while self.feed.statistics().waiting:
                 await self.outbox.send(await self.feed.receive())

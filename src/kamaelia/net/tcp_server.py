@@ -150,11 +150,12 @@ class TCPServer(Component):
         self._bytes = [0, 0, 0]  # in, out, unread of connections that are over
 
     def statistics(self) -> ServerStatistics:
-        """Return what the server has done so far."""
-        live = [(stream.bytes_in, stream.bytes_out, stream.unread) for stream in self._streams]
+        """Return what the server has done so far; may be called from any thread."""
+        streams = list(self._streams)  # a copy, for it may change while another thread looks through it
+        live = [(stream.bytes_in, stream.bytes_out, stream.unread) for stream in streams]
         bytes_in, bytes_out, unread = (sum(column) for column in zip(self._bytes, *live, strict=True))
         return ServerStatistics(
-            open=len(self._streams), bytes_in=bytes_in, bytes_out=bytes_out, unread=unread, **self._counts
+            open=len(streams), bytes_in=bytes_in, bytes_out=bytes_out, unread=unread, **self._counts
         )
 
     async def main(self) -> None:

@@ -19,7 +19,9 @@ class ConsoleEchoer(Component):
     `str` shows it. Outbox: ``outbox``, with ``forward=True`` the same messages once they are printed;
     nobody need listen.
 
-    What has arrived by the time that it prints is written and flushed together. Characters that the stream
+    Like ``cat`` it writes what it gets, also the sequences that a terminal obeys (colours, but from strangers
+    perhaps worse); `Ticker` writes those out. What has arrived by the time that it prints is written and
+    flushed together. Characters that the stream
     cannot encode are written as ``\u20ac``. Printing blocks, as `print` does: a terminal that is held with
     Ctrl-S holds up the whole system.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import unicodedata
 from typing import Any, Final, TextIO
 
 # Windows says EINVAL of a pipe that nobody reads.
@@ -54,6 +55,27 @@ class Screen:
             ) from None
 
 
+def printable(text: str) -> str:
+    r"""Return text in which control characters are written out, as Python writes them in a string.
+
+    So text from strangers cannot move the cursor, change the title of the window, or answer for the person
+    who sits there; nor can it turn the direction of what is written around it.
+
+    >>> print(printable("red: \x1b[31m, \u202eback"))
+    red: \x1b[31m, \u202eback
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        one if unicodedata.category(one) not in ("Cc", "Cs") and one not in _TURNING else ascii(one)[1:-1]
+        for one in text
+    )
+
+
+# The characters of Unicode that change the direction of writing beyond themselves (UAX 9).
+_TURNING: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
 def _silence(stream: Any) -> None:
     """Let what a broken standard output still has in its buffer go nowhere.
 
@@ -68,4 +90,4 @@ def _silence(stream: Any) -> None:
         pass
 
 
-__all__ = ["Screen"]
+__all__ = ["Screen", "printable"]

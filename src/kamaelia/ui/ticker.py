@@ -9,7 +9,7 @@ from typing import Any, Final, TextIO
 
 from kamaelia.axon import Cancelled, Component, Inbox, Outbox, clock, sleep
 
-from .screen import Screen
+from .screen import Screen, printable
 
 READING_SPEED: Final = 240.0  # words per minute: what adults read silently, in most studies
 ROUNDING = 1e-9  # seconds: a wait may end this much beside the time that was meant
@@ -17,10 +17,11 @@ LOOK_UP = 1.0  # seconds after which even the slowest ticker sees that the syste
 
 
 class Ticker(Component):
-    """Show text word by word, at reading speed.
+    r"""Show text word by word, at reading speed.
 
     Inbox: ``inbox``, text: str, bytes as UTF-8 (what is not becomes U+FFFD), the rest as `str` shows it.
     Each message is a paragraph, which begins on a line of its own; white space in it only divides words.
+    Control characters, such as those that a terminal obeys, are written out as ``\x1b``.
     Outbox: ``outbox``, the same messages, each when its last word is shown; nobody need listen.
 
     The first word appears at once, and each further one, also of the next paragraph, ``60 /
@@ -75,7 +76,7 @@ class Ticker(Component):
         async for message in self.inbox:
             if clock() > start + shown * 60 / self.words_per_minute + ROUNDING:
                 start, shown = clock(), 0
-            words = _text(message).split()
+            words = [printable(word) for word in _text(message).split()]
             column = 0
             stopped: Cancelled | None = None
             for word in words:
