@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from kamaelia.flow import Collect, Source
 from kamaelia.net import TCPClient, TCPServer
 from kamaelia.testbed import Network
 
@@ -27,3 +28,16 @@ def test_every_byte_comes_back_over_a_simulated_network(loss):
     trace = star(5, rate="20 Mbit/s", delay="20 ms", loss=loss).simulate(seconds=60, seed=7)
     for number in range(5):
         assert trace.results[f"phone-{number}"] == DATA
+
+
+def test_a_simulated_server_tells_nobody_at_a_terminal_where_it_listens(capsys, caplog):
+    network = Network()
+    server, phone = network.host("server"), network.host("phone")
+    network.link(server, phone, delay="1 ms")
+    server.run(TCPServer(Echo, port=1500))
+    phone.run(Source([b"hello"]) | TCPClient("server", 1500) | Collect())
+    with caplog.at_level("INFO", logger="kamaelia"):
+        assert network.simulate(seconds=10, seed=1).results["phone"] == [b"hello"]
+    assert capsys.readouterr() == ("", "")
+    (line,) = (record.getMessage() for record in caplog.records if "Try:" in record.getMessage())
+    assert line.startswith("server: kamaelia 2.0 (plain Python core, virtual time): TCPServer listens on ")

@@ -8,8 +8,8 @@ r"""A presentation: what is typed, or piped in, goes to everybody who connects.
 
 The room "talk" keeps the last lines for those who come late. Who listens slowly misses lines, but never holds
 the talk up; what listeners type is counted and ignored (`SubscribeTo`). The ticker shows the talk at reading
-speed, and a long text that is piped in goes no faster than that. The usher says where the talk is, and when it
-is over sends everybody home.
+speed, and a long text that is piped in goes no faster than that. The usher says where the talk is, and when
+it is over sends everybody home.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class Usher(Component):
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
         text = f"What you type is read by everybody who connects with: nc {host} {port}"
         end = "Ctrl-D (end of file) or Ctrl-C ends it."
-        print(f"{text}\n{end}", file=sys.stderr, flush=True)
+        self.system.announce(f"{text}\n{end}")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 import signal
+import sys
 import threading
 from _thread import get_ident
 from collections.abc import Callable, Coroutine, Iterator
@@ -59,6 +60,7 @@ class System:
         grace: seconds that a stop gives to those who still have something to do
         slow_step: seconds from which on a step is reported that holds everybody up; 0 for never
         debug: check what can be checked of rule 10, and switch asyncio's debug mode on
+        announce: what `announce` calls, instead of printing on standard error
     """
 
     def __init__(
@@ -69,11 +71,17 @@ class System:
         grace: float = GRACE,
         slow_step: float = SLOW_STEP,
         debug: bool = False,
+        announce: Callable[[str], object] | None = None,
     ) -> None:
         self.loop = loop
         self.seed = fresh_seed() if seed is None else seed
         self.grace = grace
         self.debug = debug
+        self.announce = announce or print_announcement
+        """Tells whoever started the system something that they should know, such as where a server listens.
+
+        By default it is a line on standard error. Where nobody sits, in a test or on a simulated host, it is
+        something else: so a component need not know where it runs."""
         self.names = Names(self)
         self.stopping = False
         self.cancelled: KamaeliaError | None = None  # why everything is cancelled, also who is yet to start
@@ -369,6 +377,11 @@ def default_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
         return asyncio.new_event_loop
     make_loop: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
     return make_loop
+
+
+def print_announcement(text: str) -> None:
+    """Print a line for the person at the terminal, beside the results on standard output."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def describe_core(loop: asyncio.AbstractEventLoop) -> str:

@@ -202,7 +202,7 @@ class TCPServer(Component):
             host, port = address
             host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
             hint = f"Try: nc {host} {port}. Ctrl-C ends."
-            print(f"kamaelia {version} ({core}): {text}. {hint}", file=sys.stderr, flush=True)
+            self.system.announce(f"kamaelia {version} ({core}): {text}. {hint}")
 
     # -- connections ------------------------------------------------------------------------------
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 from ..axon import Component, ComponentsFailed, System, make, report
+
+log = logging.getLogger("kamaelia")
 
 
 class HostRun:
@@ -17,8 +20,14 @@ class HostRun:
         self.name = name
         self.has_left = False  # it has ended, and so has everything that it has left behind
         self.error: Exception | None = None
-        self.system = System(loop, seed=f"{seed}/{name}", grace=grace, slow_step=0)
+        self.system = System(
+            loop, seed=f"{seed}/{name}", grace=grace, slow_step=0, announce=self._note_announcement
+        )
         self.components: list[Component] = [make(pattern) for pattern in patterns]
+
+    def _note_announcement(self, text: str) -> None:
+        """Nobody sits at the terminal of this host, and nobody can try what it says."""
+        log.info("%s: %s", self.name, text)
 
     @property
     def result(self) -> Any:

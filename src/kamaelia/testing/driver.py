@@ -118,6 +118,8 @@ class Driver(Generic[C]):
     ) -> None:
         self.component = component
         """The component itself."""
+        self.announcements: list[str] = []
+        """What the component wanted to have said, as a server does that says where it listens."""
         self._clock = _PatientClock(component)
         self._runner = asyncio.Runner(loop_factory=lambda: VirtualLoop(self._clock))
         self._seed = seed
@@ -135,7 +137,14 @@ class Driver(Generic[C]):
         if self._system is not None:
             raise UsageError(f"{self._name} is driven already: enter the block of a driver once")
         loop = self._runner.get_loop()
-        self._system = System(loop, seed=self._seed, grace=GRACE, slow_step=0, debug=self._debug)
+        self._system = System(
+            loop,
+            seed=self._seed,
+            grace=GRACE,
+            slow_step=0,
+            debug=self._debug,
+            announce=self.announcements.append,
+        )
         scheduler = self._system.scheduler
         self._clock.count_steps = lambda: scheduler.steps
         # As long as the test is there, something may come from outside: what it takes frees a sender.
