@@ -5,7 +5,7 @@ Read in this order to see how it works; each of these opens with its theory:
 | module | what is in it |
 | --- | --- |
 | `component` | what a user writes; `graph` puts components together, `body` has the three kinds |
-| `box` | inboxes and outboxes: receiving and sending (`choice`: select, `hold`: keeping open) |
+| `box` | inboxes and outboxes: receiving and sending (`choice`: select, `hold`: keeping open, `signal`) |
 | `queue` | the messages of an inbox, and the lines of those who wait |
 | `postman` | links and what travels along them: routes, ends, failures (`link`, `typecheck`, `tap`) |
 | `scheduler` | who runs when; `process` is what it steps, `script` a body with its own thread |
@@ -20,7 +20,7 @@ from . import postman
 from .box import Inbox, Outbox, ScriptInbox, ScriptOutbox
 from .choice import Select, select
 from .clock import VirtualClock, VirtualLoop
-from .component import Component, ComponentFunction, component, make
+from .component import Component, ComponentFunction, as_part, component, make
 from .errors import (
     BrokenLink,
     Cancelled,
@@ -40,11 +40,12 @@ from .errors import (
     WouldBlock,
 )
 from .graph import Graphline, Pipeline
-from .here import clock, random, sleep
+from .here import clock, current_component, random, sleep
 from .hold import Hold
 from .lifecycle import Failure
-from .link import Link
+from .link import Link, WhenFull
 from .seat import Seat
+from .signal import Signal
 from .system import Handle, System, background, run
 from .tap import Tap, Tapped
 
@@ -76,6 +77,7 @@ __all__ = [
     "ScriptOutbox",
     "Seat",
     "Select",
+    "Signal",
     "SourceFailed",
     "System",
     "Tap",
@@ -83,10 +85,13 @@ __all__ = [
     "UsageError",
     "VirtualClock",
     "VirtualLoop",
+    "WhenFull",
     "WouldBlock",
+    "as_part",
     "background",
     "clock",
     "component",
+    "current_component",
     "make",
     "postman",
     "random",

@@ -187,8 +187,13 @@ def _is_time_limit(manager: Any) -> bool:
 
 
 def is_ours(code: CodeType) -> bool:
-    """Say whether code belongs to Axon, so that a user need not see it in a traceback."""
+    """Say whether code belongs to Axon, which is never where a component waits or is stuck."""
     return code.co_filename.startswith(_OUR_FOLDER)
+
+
+def is_users(filename: str) -> bool:
+    """Say whether a file is the user's own or another package's: neither Kamaelia's nor Python's."""
+    return not filename.startswith((_PACKAGE_FOLDER, "<frozen", _STANDARD_LIBRARY))
 
 
 def is_library(code: CodeType) -> bool:
@@ -198,6 +203,7 @@ def is_library(code: CodeType) -> bool:
 
 
 _OUR_FOLDER = os.path.dirname(__file__) + os.sep
+_PACKAGE_FOLDER = os.path.dirname(os.path.dirname(__file__)) + os.sep
 _STANDARD_LIBRARY = os.path.dirname(os.__file__) + os.sep
 
 

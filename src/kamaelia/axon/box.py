@@ -430,6 +430,25 @@ class Inbox(Box[T]):
             postman.close_reader(self)
             self.queue.wake_readers()
 
+    def resize(self, size: int | str) -> None:
+        """Move the mark at which senders wait: a number of messages, or bytes as in ``"256 KiB"``.
+
+        From messages to bytes, or back, only while the inbox is empty and nothing is linked to it.
+        """
+        number, in_bytes = parse_size(size, str(self))
+        if in_bytes is not self.in_bytes:
+            if self.queue.items or self.queue.feeders or self.keeps_queue or self.lender is not None:
+                raise UsageError(
+                    f"{self} counts {'bytes' if self.in_bytes else 'messages'}, and is in use: before it is "
+                    "linked it can be made to count something else"
+                )
+            self.in_bytes = in_bytes
+            self.size = number
+            self.replace_queue()
+        self.size = number
+        self.queue.resize(number)
+        self.queue.on_alarm()  # with more room there may be senders to free
+
     @property
     def lender(self) -> Link | None:
         """The link through which this inbox reads from the queue of a seat."""
@@ -444,8 +463,10 @@ class Inbox(Box[T]):
         return None
 
     def replace_queue(self) -> None:
-        """Go on with a queue of its own: the one that was lent has gone back to its seat."""
+        """Go on with an empty queue of its own, where another was lent or counted something else."""
+        thread = self.queue.thread
         self.queue = make_queue(self.size, self.in_bytes)
+        self.queue.thread = thread
 
     @property
     def closed(self) -> bool:

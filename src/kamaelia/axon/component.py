@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 C = TypeVar("C", bound="Component")
+B = TypeVar("B", bound=Box[Any])
 
 
 class _Shown:
@@ -161,6 +162,26 @@ class Component:
         """Have the postman link two boxes; options are those of `Link`."""
         return postman.link(source, target, **options)
 
+    def add_box(self, name: str, declaration: B) -> B:
+        """Give this component one more box of its own, beside those that its class declares; return it.
+
+        It is the component's own code that receives or sends there. While the component runs, an inbox that
+        is to be linked or held afterwards is declared ``Inbox(..., held=True)``; any other ends at once.
+
+        Example:
+            ``ticks = self.add_box("ticks", Inbox[int]("from the clock that we have just added", held=True))``
+        """
+        process = self._axon
+        if name in process.boxes:
+            raise UsageError(f"{process.boxes[name]} is there already: give the new box another name")
+        box = cast(B, declaration.attached(process, name))  # type: ignore[attr-defined]
+        process.boxes[name] = box
+        if process.system is not None:
+            lifecycle.prepare_box(box, process.system)
+        if process.begun:
+            box.settle()
+        return box
+
     def child_failed(self, child: Component, error: BaseException) -> None:
         """An isolated child has failed and has been logged. For a chassis that wants to count it."""
 
@@ -190,6 +211,12 @@ class Component:
     def path(self) -> str:
         """Where the component stands: ``radio/server/client-3``."""
         return self._axon.path
+
+    @_Shown
+    def chassis(self) -> Component | None:
+        """The component that this one is a part of; None for the outermost."""
+        parent = self._axon.parent
+        return parent.component if parent is not None and parent.name else None
 
     @_Shown
     def children(self) -> list[Component]:

@@ -31,10 +31,10 @@ class Chassis(Component):
             return box
         made: Box[Any]
         if inward:
-            made = Inbox(like.doc, type=like.type).attached(process, name)
+            made = self.add_box(name, Inbox(like.doc, type=like.type))
         else:
-            made = Outbox(like.doc, type=like.type, optional=like.optional).attached(process, name)  # type: ignore[attr-defined]
-        process.boxes[name] = made
+            optional = like.optional  # type: ignore[attr-defined]
+            made = self.add_box(name, Outbox(like.doc, type=like.type, optional=optional))
         self.__dict__[name] = made
         return made
 

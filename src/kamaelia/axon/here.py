@@ -17,6 +17,8 @@ from .process import Process, current_process
 from .queue import TURN, Wait
 
 if TYPE_CHECKING:
+    from .component import Component
+
     Chance = random_module.Random
 else:
     Chance = object
@@ -32,6 +34,14 @@ def here() -> Process:
             "Outside of a system use asyncio's, or `time` and `random` of the standard library"
         ) from None
     return process
+
+
+def current_component() -> Component:
+    """Return the component whose code runs, also in the tasks and threads that it has started.
+
+    Unlike `asyncio.current_task`, which in such a task is the task.
+    """
+    return here().component
 
 
 def sleep(seconds: float) -> Awaitable[None]:

@@ -43,6 +43,7 @@ from .errors import (
 from .process import Process, current_process
 
 if TYPE_CHECKING:
+    from .box import Box
     from .system import System
 
 log = logging.getLogger("kamaelia")
@@ -72,11 +73,8 @@ def start(process: Process, system: System) -> None:
     process.system = system
     process.scheduler = system.scheduler
     process.state = "ready"
-    for box in process.inboxes:
-        box.queue.thread = system.scheduler.thread
-        if system.debug:
-            box.queue.checks = deque()
-            box.queue.set_brake()
+    for box in process.boxes.values():
+        prepare_box(box, system)
     # A context of its own: what a component sets is not seen by others. It begins as a copy of its chassis's,
     # and that of the outermost as a copy of what `run` was called in.
     parent = process.parent
@@ -90,6 +88,16 @@ def start(process: Process, system: System) -> None:
     system.scheduler.make_ready(process)
     if system.cancelled is not None and process.has_body:
         cancel(process, "grace", system.cancelled)
+
+
+def prepare_box(box: Box[Any], system: System) -> None:
+    """Let a box take part in a system that runs."""
+    if box.is_inbox:
+        queue = box.queue  # type: ignore[attr-defined]
+        queue.thread = system.scheduler.thread
+        if system.debug:
+            queue.checks = deque()
+            queue.set_brake()
 
 
 def begin(process: Process) -> None:
@@ -175,7 +183,7 @@ def finish_body(process: Process, error: BaseException | None, result: Any) -> N
             process.failures.extend(_flat(cause, process.path))
         elif cause is not None:
             process.system.abort(cause)  # KeyboardInterrupt and SystemExit pass bare
-    for name in process.names:
+    for name in list(process.names):
         process.system.names.withdraw(name)
     for box in process.outboxes:
         if box.own and not (process.children and box.name == "failures"):

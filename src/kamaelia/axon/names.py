@@ -70,5 +70,5 @@ class Names:
 
     def withdraw(self, name: str) -> None:
         """Take an offer back; the end of its component does."""
-        self._services.pop(name, None)
-        self._owners.pop(name, None)
+        if self._services.pop(name, None) is not None:
+            self._owners.pop(name)._axon.names.remove(name)

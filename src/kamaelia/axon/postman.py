@@ -44,6 +44,7 @@ from .tap import Tap, Tapped
 
 if TYPE_CHECKING:
     from .box import Box, Inbox, Outbox
+    from .component import Component
     from .queue import Queue
 
 Path = tuple[Link, ...]
@@ -247,6 +248,60 @@ def _reader_left(wire: Link) -> None:
             _reader_left(upstream)
     else:
         source.owner.reader_lost(source)
+
+
+# -- looking along links ----------------------------------------------------------------------------
+
+
+def is_linked(box: Box[Any]) -> bool:
+    """Say whether something has been linked to an inbox, also through boundaries that lead to it.
+
+    A component may ask at its first step, if it has another use for an inbox that nobody feeds than one
+    that has ended.
+    """
+    return bool(box.holds) or any(not wire.source.is_inbox or is_linked(wire.source) for wire in box.incoming)
+
+
+def inboxes_behind(box: Box[Any]) -> Iterator[Inbox[Any]]:
+    """Yield the inboxes in which messages for an inbox arrive: itself, or those it is wired to inside."""
+    if box.wired:
+        for wire in box.outgoing:
+            yield from inboxes_behind(wire.target)
+    else:
+        yield box  # type: ignore[misc]
+
+
+def hears(component: Component, outbox: Outbox[Any]) -> bool:
+    """Say whether something of what is sent through an outbox may come to a component, also by way of
+    others that pass it on."""
+    todo: list[Box[Any]] = list(component._axon.inboxes)
+    seen = set(todo)
+    while todo:
+        for wire in todo.pop().incoming:
+            source = wire.source
+            if source is outbox:
+                return True
+            # A boundary passes on what comes to it; a component may pass on what comes to any of its inboxes.
+            further = source.owner.inboxes if source.own and not source.is_inbox else [source]
+            todo.extend(box for box in further if box not in seen)
+            seen.update(further)
+    return False
+
+
+def links_from(component: Component, inbox: Inbox[Any]) -> Iterator[Link]:
+    """Yield the links into an inbox through which something of what a component sends may come, also by way
+    of others that pass it on."""
+    todo: list[Box[Any]] = list(component._axon.outboxes)
+    seen = set(todo)
+    while todo:
+        for wire in todo.pop().outgoing:
+            target = wire.target
+            if target is inbox:
+                yield wire
+                continue
+            further = target.owner.outboxes if target.is_inbox and not target.wired else [target]
+            todo.extend(box for box in further if box not in seen)
+            seen.update(further)
 
 
 # -- routes -----------------------------------------------------------------------------------------

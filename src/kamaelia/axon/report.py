@@ -20,18 +20,18 @@ log = logging.getLogger("kamaelia")
 
 
 def shows_all() -> bool:
-    """Say whether the user wants to see the frames of Axon, too."""
+    """Say whether the user wants to see the frames of Kamaelia and of Python's library, too."""
     return os.environ.get("KAMAELIA_TRACEBACK") == "full"
 
 
 def trimmed(error: Exception) -> Exception:
-    """Take the frames of Axon out of an exception's traceback."""
+    """Take the frames of Kamaelia, its parts included, out of an exception's traceback."""
     if shows_all():
         return error
     frames: list[TracebackType] = []
     step = error.__traceback__
     while step is not None:
-        if not body.is_ours(step.tb_frame.f_code):
+        if not step.tb_frame.f_code.co_filename.startswith(body._PACKAGE_FOLDER):
             frames.append(step)
         step = step.tb_next
     kept: TracebackType | None = None
@@ -55,17 +55,13 @@ def describe(error: BaseException) -> str:
 def one_line(error: BaseException) -> str:
     """Return an error on one line, with the place in the user's code where it was raised."""
     text = " ".join(str(error).split())
-    frames = [one for one in traceback.extract_tb(error.__traceback__) if _is_users(one.filename)]
+    frames = [one for one in traceback.extract_tb(error.__traceback__) if body.is_users(one.filename)]
     where = (
         f" ({os.path.basename(frames[-1].filename)}:{frames[-1].lineno} in {frames[-1].name})"
         if frames
         else ""
     )
     return f"{type(error).__name__}: {text}{where}"
-
-
-def _is_users(filename: str) -> bool:
-    return not filename.startswith((body._OUR_FOLDER, "<frozen", body._STANDARD_LIBRARY))
 
 
 def _describe_one(error: BaseException) -> str:
@@ -85,7 +81,7 @@ def _describe_one(error: BaseException) -> str:
         if not other.startswith("in "):
             lines.append(f"  ({other})\n")
     for frame in traceback.extract_tb(error.__traceback__):
-        if _is_users(frame.filename):
+        if body.is_users(frame.filename):
             lines.append(f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}\n')
             if frame.line:
                 lines.append(f"    {frame.line}\n")

@@ -56,8 +56,7 @@ class Seat(Chassis):
                 continue
             own = self.boundary(name, box, inward=box.is_inbox)
             if isinstance(own, Inbox) and isinstance(box, Inbox):
-                own.size, own.in_bytes = box.size, box.in_bytes
-                own.replace_queue()
+                own.resize(f"{box.size} B" if box.in_bytes else box.size)
                 own.keeps_queue = own.queue.keeps_hand = True
             else:
                 own.own = False
@@ -99,7 +98,8 @@ class Seat(Chassis):
 
     def _child_over(self, child: Component, failure: lifecycle.Failure | None) -> None:
         process = self._axon
-        cancelled = process.reason is not None or child._axon.reason is not None  # by Axon, and for good
+        # Whoever cancels the seat means the place; so does Axon when it cancels who sits there.
+        cancelled = process.cancels > 0 or child._axon.reason is not None
         if self._on_vacant is not None and not cancelled and not process.failing:
             process.vacant = True  # it does not end while `on_vacant` decides
             try:

@@ -551,8 +551,7 @@ class _Front(Component):
             if box.is_inbox:
                 self.holds[name] = box.hold(outside=True)  # type: ignore[attr-defined]
             elif name != "failures":
-                inbox: Inbox[Any] = Inbox("for the handle").attached(self._axon, f"from {name}")
-                self._axon.boxes[inbox.name] = inbox
+                inbox: Inbox[Any] = self.add_box(f"from {name}", Inbox("for the handle"))
                 self.received[name] = inbox
                 self.wires.append(self.link(box, inbox))
 

@@ -4,6 +4,6 @@
 nobody has to know who else is there.
 """
 
-from .backplane import Backplane, PublishTo, SubscribeTo, is_linked
+from .backplane import Backplane, PublishTo, SubscribeTo
 
-__all__ = ["Backplane", "PublishTo", "SubscribeTo", "is_linked"]
+__all__ = ["Backplane", "PublishTo", "SubscribeTo"]

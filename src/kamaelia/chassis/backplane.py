@@ -26,12 +26,10 @@ from __future__ import annotations
 
 import contextvars
 from collections import deque
-from collections.abc import Iterator
 from typing import Any
 
-from kamaelia.axon import Component, Inbox, Link, Outbox, UsageError, clock, postman, select
+from kamaelia.axon import Component, Inbox, Outbox, UsageError, WhenFull, clock, postman, select
 from kamaelia.axon.errors import shorten
-from kamaelia.axon.link import WhenFull
 
 EARLY = 1.0  # seconds of a new room in which what is said is kept, until somebody listens
 EARLY_LIMIT = 1000  # messages that are kept in that time
@@ -107,7 +105,6 @@ class Backplane(Component):
     def _close_if_empty(self) -> None:
         names = self.system.names
         if self._people == 0 and names.find(self.name) is self:
-            self._axon.names.remove(self.name)
             names.withdraw(self.name)  # now, and not when it has ended: who asks from here on opens another
             self.inbox.release()
 
@@ -127,7 +124,6 @@ class Backplane(Component):
         if not (isinstance(other, Backplane) and other._by_itself):
             names.offer(self.name, self, self)
             return
-        other._axon.names.remove(self.name)
         names.withdraw(self.name)
         names.offer(self.name, self, self)
         # Who listened there listens here. Who spoke there still does, and the old room passes it on: so each
@@ -164,14 +160,10 @@ class PublishTo(Component):
         self.forward = forward
 
     async def main(self) -> None:
-        process = self._axon
         room = room_for(self, self.name)
-        # An outbox that only the postman and the room know of: from outside, nothing else can be linked to
-        # it.
-        to_room: Outbox[Any] = Outbox(f"to the room {self.name!r}").attached(process, "room")
-        process.boxes["room"] = to_room
+        to_room: Outbox[Any] = self.add_box("room", Outbox(f"to the room {self.name!r}"))
         wire = postman.link(to_room, room.inbox)
-        wire.feedback = _hears(self, room)
+        wire.feedback = postman.hears(self, room.outbox)
         room.enter()
         try:
             async for message in self.inbox:
@@ -226,7 +218,7 @@ class SubscribeTo(Component):
         """Messages that came to ``inbox`` and were not to be passed on."""
 
     async def main(self) -> None:
-        own_inbox_is_linked = is_linked(self.inbox)
+        own_inbox_is_linked = postman.is_linked(self.inbox)
         room = room_for(self, self.name)
         room.enter()
         try:
@@ -236,7 +228,7 @@ class SubscribeTo(Component):
 
     async def _listen(self, room: Backplane, own_inbox_is_linked: bool) -> None:
         kept = room.join(self.feed, self.when_full)
-        for wire in _ways_back(self, room):
+        for wire in postman.links_from(self, room.inbox):
             wire.feedback = True
         # From here on only the room keeps the feed open: it ends when the room does.
         self.feed.release()
@@ -283,47 +275,4 @@ def _check_name(name: Any, who: str) -> str:
     return name
 
 
-# -- looking along links ----------------------------------------------------------------------------
-
-
-def is_linked(box: Any) -> bool:
-    """Say whether anything has been linked to an inbox, also through boundaries that lead to it.
-
-    A component may ask at its first step, if it has another use for an inbox that nobody feeds than one
-    that has ended.
-    """
-    return bool(box.holds) or any(not wire.source.is_inbox or is_linked(wire.source) for wire in box.incoming)
-
-
-def _hears(speaker: Component, room: Backplane) -> bool:
-    """Say whether something of what is said in the room comes to this speaker in the end."""
-    todo: list[Any] = list(speaker._axon.inboxes)
-    seen = set(todo)
-    while todo:
-        for wire in todo.pop().incoming:
-            source = wire.source
-            if source is room.outbox:
-                return True
-            # A boundary passes on what comes to it; a component may pass on what comes to any of its inboxes.
-            further = source.owner.inboxes if source.own and not source.is_inbox else [source]
-            todo.extend(box for box in further if box not in seen)
-            seen.update(further)
-    return False
-
-
-def _ways_back(listener: Component, room: Backplane) -> Iterator[Link]:
-    """Yield the links through which what this listener hears comes back into the room."""
-    todo: list[Any] = list(listener._axon.outboxes)
-    seen = set(todo)
-    while todo:
-        for wire in todo.pop().outgoing:
-            target = wire.target
-            if target is room.inbox:
-                yield wire
-                continue
-            further = target.owner.outboxes if target.is_inbox and not target.wired else [target]
-            todo.extend(box for box in further if box not in seen)
-            seen.update(further)
-
-
-__all__ = ["Backplane", "PublishTo", "SubscribeTo", "is_linked", "room_for"]
+__all__ = ["Backplane", "PublishTo", "SubscribeTo", "room_for"]

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
-from types import TracebackType
 
-import kamaelia
 from kamaelia.axon import report
-
-OURS = os.path.dirname(kamaelia.__file__) + os.sep
 
 
 def show(error: BaseException) -> None:
@@ -25,25 +20,6 @@ def text_of(error: BaseException) -> str:
     >>> text_of(ValueError("too big"))
     'ValueError: too big\\n'
     """
-    if not report.shows_all():
-        if isinstance(error, SyntaxError):  # Python itself shows best where it is
-            return "".join(traceback.format_exception_only(error))
-        forget_our_frames(error)
+    if isinstance(error, SyntaxError) and not report.shows_all():  # Python itself shows best where it is
+        return "".join(traceback.format_exception_only(error))
     return report.describe(error)
-
-
-def forget_our_frames(error: BaseException) -> None:
-    """Take the frames of Kamaelia out of an error's traceback, and of those that it is a group of."""
-    if isinstance(error, BaseExceptionGroup):
-        for one in error.exceptions:
-            forget_our_frames(one)
-    kept: TracebackType | None = None
-    steps = []
-    step = error.__traceback__
-    while step is not None:
-        if not step.tb_frame.f_code.co_filename.startswith(OURS):
-            steps.append(step)
-        step = step.tb_next
-    for step in reversed(steps):
-        kept = TracebackType(kept, step.tb_frame, step.tb_lasti, step.tb_lineno)
-    error.__traceback__ = kept

@@ -21,8 +21,7 @@ from types import ModuleType
 from typing import Any
 
 import kamaelia
-from kamaelia.axon import Component, ComponentFunction, Link, UsageError
-from kamaelia.axon.component import as_part
+from kamaelia.axon import Component, ComponentFunction, Link, UsageError, as_part
 from kamaelia.axon.errors import suggestion
 
 ROOMS = ("flow", "chassis", "net", "protocol", "ui")  # whose names an expression may use

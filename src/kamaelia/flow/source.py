@@ -76,15 +76,8 @@ class Source(Component):
         It is made only now. A source with an inbox would count as fed while it still sends its items,
         and a stop cancels what nothing feeds.
         """
-        process = self._axon
-        assert process.scheduler is not None
-        box: Inbox[Any] = Inbox("nothing comes here: it keeps the line open", held=True).attached(
-            process, "stay"
-        )
-        process.boxes["stay"] = box
-        box.queue.thread = process.scheduler.thread
-        box.settle()
-        await box.receive()
+        stay = self.add_box("stay", Inbox[Any]("nothing comes here: it keeps the line open", held=True))
+        await stay.receive()
 
 
 __all__ = ["Source"]

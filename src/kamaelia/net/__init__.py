@@ -14,7 +14,7 @@ uvloop, and unchanged on the simulated hosts of `kamaelia.testbed`.
 
 from .connection import Connection, Peer, peer
 from .errors import CannotConnect, CannotListen, ConnectionLost
-from .stream import Signal, Sink, Stream
+from .stream import Sink, Stream
 from .tcp_client import ClientStatistics, Reconnect, TCPClient
 from .tcp_server import ServerStatistics, TCPServer
 
@@ -27,7 +27,6 @@ __all__ = [
     "Peer",
     "Reconnect",
     "ServerStatistics",
-    "Signal",
     "Sink",
     "Stream",
     "TCPClient",

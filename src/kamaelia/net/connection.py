@@ -11,13 +11,20 @@ What the peer sends goes straight into the protocol's inbox; what the protocol s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from kamaelia.axon import Component, Hold, Inbox, LinkError, SourceFailed, UsageError
+from kamaelia.axon import (
+    Component,
+    Hold,
+    Inbox,
+    LinkError,
+    SourceFailed,
+    UsageError,
+    current_component,
+    postman,
+)
 from kamaelia.axon.box import DEFAULT_SIZE, Box
-from kamaelia.axon.here import here
 from kamaelia.axon.queue import parse_size
 from kamaelia.axon.typecheck import advice, fits, name_of
 
@@ -56,11 +63,11 @@ def peer() -> Peer:
         ...     run(TCPClient(*server.receive("listening")) | Collect())
         [b'127.0.0.1']
     """
-    process = asking = here()
-    while process.parent is not None:
-        process = process.parent
-        if isinstance(process.component, Connection):
-            return process.component.peer
+    asking = around = current_component()
+    while around is not None:
+        if isinstance(around, Connection):
+            return around.peer
+        around = around.chassis
     raise UsageError(f"{asking.path} asks for its peer, but does not run in a connection of a server")
 
 
@@ -103,7 +110,7 @@ class Connection(Component):
         self._protocol = self.add(protocol)
         limit, _ = parse_size(size, f"size={size!r}")
         # The transport may hold one message besides, so the mark is lower by what one message is.
-        self.outgoing.queue.resize(max(1, limit - CHUNK))
+        self.outgoing.resize(f"{max(1, limit - CHUNK)} B")
         self._news = self.news.hold(outside=True)
         boxes = protocol.boxes
         self._sink: Hold[bytes] | None = None
@@ -166,16 +173,7 @@ def count_in_bytes(box: Box[Any], limit: int) -> None:
     A chunk from the network may have a quarter of a megabyte, and a hundred of those are more than one silent
     component should make a server keep for one visitor.
     """
-    for inbox in _inboxes_behind(box):
+    for inbox in postman.inboxes_behind(box):
         usual = inbox.size == DEFAULT_SIZE and not inbox.in_bytes
         if usual and not inbox.keeps_queue and not inbox.queue.feeders:
-            inbox.size, inbox.in_bytes = limit, True
-            inbox.replace_queue()
-
-
-def _inboxes_behind(box: Any) -> Iterator[Any]:
-    if not box.wired:
-        yield box
-    else:
-        for wire in box.outgoing:
-            yield from _inboxes_behind(wire.target)
+            inbox.resize(f"{limit} B")

@@ -33,13 +33,11 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from typing import Any, Protocol, cast
 
-from kamaelia.axon import Inbox, select
+from kamaelia.axon import Inbox, Signal, select
 from kamaelia.axon.errors import shorten
-from kamaelia.axon.here import here
-from kamaelia.axon.queue import Wait
 
 STALL_CHECKS = 4  # looks per stall time-out whether the peer has taken anything
 CHUNK = 64 * 1024  # bytes: what one message of a stream is expected to be at most
@@ -57,37 +55,6 @@ class Sink(Protocol):
     def send(self, message: bytes, /) -> Any: ...
 
     def when_ready(self, callback: Callable[[], object], /) -> None: ...
-
-
-class Signal:
-    """Wakes the one component that awaits it: a sleep without a given end.
-
-    Like every wait on a box or `sleep` it ends with `BrokenLink` when nobody listens to the component any
-    more. Waking is no message: who is woken looks whether what it waits for has come, and otherwise awaits
-    again.
-    """
-
-    __slots__ = ("_wait",)
-
-    def __init__(self) -> None:
-        self._wait: Wait | None = None
-
-    def set(self) -> None:
-        """Wake whoever awaits the signal; nobody, if nobody does."""
-        wait, self._wait = self._wait, None
-        if wait is not None:
-            wait.wake()
-
-    def __await__(self) -> Generator[Any, None, None]:
-        process = here()
-        assert process.scheduler is not None
-        wait = self._wait = Wait(process.scheduler, process, "hear from its connection", ())
-        wait.timed = True  # what it waits for comes from outside, so this is no deadlock
-        try:
-            yield from wait.park()
-        finally:
-            if self._wait is wait:
-                self._wait = None
 
 
 class Stream(asyncio.Protocol):
@@ -129,7 +96,7 @@ class Stream(asyncio.Protocol):
         """Why it is lost, if that was not agreed."""
         self.trouble: str | None = None
         """What kind of failure that was: ``"idle"``, ``"stalled"`` or ``"broken"``."""
-        self.changed = Signal()
+        self.changed = Signal("hear from its connection")
         """Set whenever one of these has changed, or there is room to write again."""
         self._on_made = on_made
         self._transport: asyncio.Transport | None = None

@@ -14,8 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from kamaelia.axon import Component, ComponentFunction, Failure, Inbox, Outbox, make
-from kamaelia.axon.component import as_part
+from kamaelia.axon import Component, ComponentFunction, Failure, Inbox, Outbox, as_part, make
 from kamaelia.axon.queue import parse_size
 from kamaelia.axon.system import describe_core
 
@@ -141,7 +140,7 @@ class TCPServer(Component):
         """Host and port that the server listens on (the first in order, of several); None until it does."""
         self.addresses: list[tuple[str, int]] = []
         """All of them."""
-        self.accepted.queue.resize(limit + 1)  # `limit` bounds it: more than that are refused at once
+        self.accepted.resize(limit + 1)  # `limit` bounds it: more than that are refused at once
         self._arrivals = self.accepted.hold(outside=True)
         self._streams: set[Stream] = set()  # those that are open
         self._waiting: set[Stream] = set()  # those of them that are not served yet

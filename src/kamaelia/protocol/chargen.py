@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from kamaelia.axon import Component, Inbox, Outbox
-from kamaelia.chassis import is_linked
+from kamaelia.axon import Component, Inbox, Outbox, postman
 
 PRINTABLE: Final = bytes(range(0x20, 0x7F))  # the 95 printable characters of ASCII
 LINE_LENGTH: Final = 72
@@ -40,7 +39,7 @@ class Chargen(Component):
     outbox = Outbox[bytes]("lines of characters")
 
     async def main(self) -> None:
-        if not is_linked(self.inbox):
+        if not postman.is_linked(self.inbox):
             await self._send_lines()
             return
         # Two things at once: to send, which may have to wait for the peer, and to notice when the peer ends.

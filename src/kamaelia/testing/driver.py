@@ -30,9 +30,9 @@ from kamaelia.axon import (
     UsageError,
     VirtualClock,
     VirtualLoop,
+    as_part,
     postman,
 )
-from kamaelia.axon.component import as_part
 from kamaelia.axon.errors import shorten, suggestion
 from kamaelia.axon.lifecycle import bodies
 
@@ -306,8 +306,7 @@ class Driver(Generic[C]):
         for hold in list(self._front.holds.values()):
             hold.release()
         for reader in self._front.readers.values():
-            reader.queue.resize(TAKE_LIMIT)
-            reader.queue.on_alarm()
+            reader.resize(f"{TAKE_LIMIT} B" if reader.in_bytes else TAKE_LIMIT)
         if self._present:
             self._present = False
             self._running.scheduler.outside -= 1
@@ -512,9 +511,8 @@ class _Front(Component):
                 self.holds[name] = box.hold(outside=True)
             elif isinstance(box, Outbox):
                 declared: Inbox[Any] = Inbox("for the test", size=sizes.get(name, READER_SIZE))
-                reader = declared.attached(process, f"reader of {name}")
-                process.boxes[reader.name] = self.readers[name] = reader
-                postman.make(Link(box, reader))
+                self.readers[name] = self.add_box(f"reader of {name}", declared)
+                postman.make(Link(box, self.readers[name]))
 
 
 __all__ = ["Driver", "drive"]

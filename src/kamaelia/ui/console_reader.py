@@ -114,15 +114,10 @@ class ConsoleReader(Component):
     async def _read_as_it_comes(self, raw: io.RawIOBase, decoder: LineDecoder) -> None:
         # A box of its own, linked to nothing, is what it waits on: so a stop ends the wait, and so it does
         # when nobody listens any more. Room for a single chunk is the back-pressure.
-        process = self._axon
-        assert process.scheduler is not None
-        box: Inbox[News] = Inbox("what has been typed", size=1, held=True).attached(process, "typed")
-        process.boxes["typed"] = box
-        box.queue.thread = process.scheduler.thread
-        box.settle()
+        box = self.add_box("typed", Inbox[News]("what has been typed", size=1, held=True))
         hold = box.hold(outside=True)
         box.release()  # the hold from outside has taken its place
-        loop = process.scheduler.loop
+        loop = self.get_loop()
         waiting: keyboard.Waiting | None = None
 
         def deliver(news: News) -> None:
