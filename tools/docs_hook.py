@@ -4,7 +4,7 @@ It makes a reference page for each public package and for each public module bes
 room is in the reference as soon as it exists; and it takes our own attributes off the listings, which
 tell tests/test_docs_listings.py how to run them and which the Markdown extension does not know.
 
-`Examples` is an extension of mkdocstrings' reader, griffe (`extensions:` in mkdocs.yml).
+`OurDocstrings` is an extension of mkdocstrings' reader, griffe (`extensions:` in mkdocs.yml).
 """
 
 from __future__ import annotations
@@ -60,9 +60,14 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     return OPENING_FENCE.sub(lambda fence: OUR_ATTRIBUTE.sub("", fence[0]), markdown)
 
 
-class Examples(griffe.Extension):
-    """Let a docstring's section be called `Example:`, as ours are; griffe knows only the plural."""
+class OurDocstrings(griffe.Extension):
+    """Read docstrings as we write them.
+
+    A section may be called `Example:`; griffe knows only the plural. And `::` before an indented block, which
+    Markdown shows as code anyhow, is for those who read the source.
+    """
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
         if obj.docstring is not None:
-            obj.docstring.value = re.sub(r"^Example:$", "Examples:", obj.docstring.value, flags=re.MULTILINE)
+            text = re.sub(r"^Example:$", "Examples:", obj.docstring.value, flags=re.MULTILINE)
+            obj.docstring.value = re.sub(r"(^|:):$", r"\1", text, flags=re.MULTILINE)

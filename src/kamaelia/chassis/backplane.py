@@ -42,7 +42,7 @@ class Backplane(Component):
     the room. One that comes after that takes the room over. Two of the same name are `NameTaken`.
 
     Inbox: ``inbox``, from every `PublishTo`. Outbox: ``outbox``, to every `SubscribeTo`. Both may be linked
-        by hand, too.
+    by hand, too.
 
     Arguments:
         name: of the room
@@ -146,7 +146,9 @@ class PublishTo(Component):
         name: of the room
         forward: pass the messages on, too
 
-    Example: a chat, in which everybody hears everybody
+    Example:
+        A chat, in which everybody hears everybody:
+
         >>> from kamaelia.chassis import PublishTo, SubscribeTo
         >>> from kamaelia.flow import Encode, Lines
         >>> visitor = Lines() | PublishTo("room") | SubscribeTo("room") | Encode(end="\\n")

@@ -4,12 +4,12 @@ A verb's module is imported only when it is asked for, so that ``kamaelia run`` 
 (``kamaelia present``) are found by the entry-point group ``kamaelia.apps``: whoever installs a package with
 such an entry point has another verb. What a verb returns is the exit code:
 
-====  ==============================================================================================
-0     it ended well, also after a first Ctrl-C
-1     something failed while it ran: a component, a deadlock, a stop that took too long
-2     nothing ran: the command line is wrong, or a system could not be made of what it names
-130   it was cancelled by a second Ctrl-C, as shells say it
-====  ==============================================================================================
+| exit code | what it says |
+| --- | --- |
+| 0 | it ended well, also after a first Ctrl-C |
+| 1 | something failed while it ran: a component, a deadlock, a stop that took too long |
+| 2 | nothing ran: the command line is wrong, or a system could not be made of what it names |
+| 130 | it was cancelled by a second Ctrl-C, as shells say it |
 
 >>> from kamaelia.cli import main
 >>> main(["--version"])

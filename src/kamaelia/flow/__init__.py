@@ -1,14 +1,14 @@
 """Everyday parts, to put between others.
 
-=================  ==============================================================
-`Source`           sends the items of a list, a generator, anything iterable
-`Collect`          gathers what arrives into a list
-`Lines`, `Encode`  the two ways between the wire (bytes) and text (str)
-`Map`, `Filter`    a function of each message; only some messages
-`Take`             the first messages
-`Interval`         a message every so often
-`RateLimit`        not more than so many, or so many bytes, in a time
-=================  ==============================================================
+| part | what it does |
+| --- | --- |
+| `Source` | sends the items of a list, a generator, anything iterable |
+| `Collect` | gathers what arrives into a list |
+| `Lines`, `Encode` | the two ways between the wire (bytes) and text (str) |
+| `Map`, `Filter` | a function of each message; only some messages |
+| `Take` | the first messages |
+| `Interval` | a message every so often |
+| `RateLimit` | not more than so many, or so many bytes, in a time |
 
 >>> from kamaelia import run
 >>> from kamaelia.flow import Collect, Lines, Map, Source

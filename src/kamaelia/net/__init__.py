@@ -1,12 +1,12 @@
 """Transports: components that talk to other machines.
 
-=====================  ======================================================================
-`tcp_server`           `TCPServer`: a component of its own for each who connects
-`tcp_client`           `TCPClient`: one connection to a server, made again if need be
-`connection`           what a server makes for each peer; `peer` says who that is
-`stream`               the adapter between an asyncio transport and boxes: start reading here
-`errors`               what goes wrong, and what to do about it
-=====================  ======================================================================
+| module | what is in it |
+| --- | --- |
+| `tcp_server` | `TCPServer`: a component of its own for each who connects |
+| `tcp_client` | `TCPClient`: one connection to a server, made again if need be |
+| `connection` | what a server makes for each peer; `peer` says who that is |
+| `stream` | the adapter between an asyncio transport and boxes: start reading here |
+| `errors` | what goes wrong, and what to do about it |
 
 All of it uses the interface of asyncio's event loops and nothing else: so it runs on asyncio's own, on
 uvloop, and unchanged on the simulated hosts of `kamaelia.testbed`.

@@ -65,19 +65,17 @@ class TCPServer(Component):
     when its inbox has ended, as most do by themselves; one that does not, and is silent, is found by
     ``idle_timeout``.
 
-    =================  ===============  ===================================================================
-    argument           default          what it limits
-    =================  ===============  ===================================================================
-    ``limit``          1000             connections at a time; those beyond are closed at once, and counted
-    ``idle_timeout``   300 s            no byte in either direction; None for never
-    ``stall_timeout``  60 s             the peer takes nothing of what is sent; None for never. Noticed at the
-                                        latest a quarter later
-    ``linger``         1 s              waiting for the peer's end once nobody reads what it sends
-    ``size``           256 KiB          bytes that wait for the component, and for the peer; each may be
-                                        exceeded by one message. (A component whose inbox declares a ``size``
-                                        of its own keeps that one)
-    ``backlog``        100              connections that wait in the operating system to be accepted
-    =================  ===============  ===================================================================
+    | argument | default | what it limits |
+    | --- | --- | --- |
+    | ``limit`` | 1000 | connections at a time; those beyond are closed at once, and counted |
+    | ``idle_timeout`` | 300 s | no byte in either direction; None for never |
+    | ``stall_timeout`` | 60 s | the peer takes nothing of what is sent; None for never |
+    | ``linger`` | 1 s | waiting for the peer's end once nobody reads what it sends |
+    | ``size`` | 256 KiB | bytes that wait for the component, and for the peer, and one message more |
+    | ``backlog`` | 100 | connections that wait in the operating system to be accepted |
+
+    A stalled peer is noticed at the latest a quarter later. A component whose inbox declares a ``size`` of
+    its own keeps that one.
 
     Arguments:
         protocol: the component for a connection: a class, a component (made again from its recipe), a factory

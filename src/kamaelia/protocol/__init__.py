@@ -1,11 +1,11 @@
 """Protocols. Each component speaks one with one peer, in bytes: give it to a server, or drive it in a test.
 
-=============  ===========================================================  ========
-`Echo`         sends back what it gets                                      RFC 862
-`Chargen`      sends characters without end                                 RFC 864
-`Fortune`      sends a thought, and closes                                  RFC 865
-`Daytime`      sends the date and the time, and closes                      RFC 867
-=============  ===========================================================  ========
+| part | what it does |
+| --- | --- |
+| `Echo` | sends back what it gets | RFC 862 |
+| `Chargen` | sends characters without end | RFC 864 |
+| `Fortune` | sends a thought, and closes | RFC 865 |
+| `Daytime` | sends the date and the time, and closes | RFC 867 |
 
 >>> from kamaelia.protocol import Echo
 >>> from kamaelia.testing import drive

@@ -13,16 +13,16 @@ The components are the same objects that run on real sockets. They see an asynci
 is the only thing that is different. Read in this order to see how it works; each of these opens with its
 theory:
 
-============  ==================================================================================
-`network`     the description: hosts, links, what runs where (`units`)
-`simulation`  one run of it: the clock, the systems, the end
-`wire`        packets and what carries them: rate, queue, loss, delay
-`stack`       a host's addresses and ports
-`stream`      simulated TCP; `datagram` simulated UDP (`sockets`)
-`loop`        the event loop in front of all this
-`trace`       what a run has shown
-`loopback`    the same on real sockets of this machine (`hostrun`)
-============  ==================================================================================
+| module | what is in it |
+| --- | --- |
+| `network` | the description: hosts, links, what runs where (`units`) |
+| `simulation` | one run of it: the clock, the systems, the end |
+| `wire` | packets and what carries them: rate, queue, loss, delay |
+| `stack` | a host's addresses and ports |
+| `stream` | simulated TCP; `datagram` simulated UDP (`sockets`) |
+| `loop` | the event loop in front of all this |
+| `trace` | what a run has shown |
+| `loopback` | the same on real sockets of this machine (`hostrun`) |
 
 Not modelled: IPv6, multicast and broadcast, congestion control, corruption and reordering of packets, the
 time that computing takes.

@@ -131,10 +131,12 @@ class DatagramTransport(transports._FlowControlMixin, asyncio.DatagramTransport)
     def sendto(self, data: bytes | bytearray | memoryview, addr: Any = None) -> None:
         """See asyncio."""
         if not isinstance(data, (bytes, bytearray, memoryview)):
-            raise TypeError(f"data argument must be a bytes-like object, not {type(data).__name__!r}")
+            raise TypeError(f"a datagram is bytes, and not {type(data).__name__}")
         if self.connected_to is not None:
             if addr not in (None, self.connected_to):
-                raise ValueError(f"Invalid address: must be None or {self.connected_to}")
+                raise ValueError(
+                    f"Invalid address: this socket is connected to {self.connected_to} and sends only there"
+                )
             addr = self.connected_to
         elif addr is None:
             raise ValueError("a socket that is not connected needs an address: sendto(data, (host, port))")

@@ -131,17 +131,19 @@ class HostLoop(VirtualLoop):
         """See asyncio. Raises `socket.gaierror` for an unknown name, `OSError` when no links lead there."""
         if server_hostname is None and ssl:
             if not host:
-                raise ValueError("You must set server_hostname when using ssl without a host")
+                raise ValueError(
+                    "create_connection(ssl=...): without a host, server_hostname says whose certificate it is"
+                )
             server_hostname = host if isinstance(host, str) else host.decode("ascii")
         if sock is not None:
             if host is not None or port is not None:
-                raise ValueError("host/port and sock can not be specified at the same time")
+                raise ValueError("create_connection: give a host and port or a connected sock, not both")
             end = self._connected.pop(sock.fileno(), None)
             if end is None:
                 raise _no_real_socket("create_connection(sock=...)")
             sock.close()
         elif host is None and port is None:
-            raise ValueError("host and port was not specified and no sock specified")
+            raise ValueError("create_connection: give a host and port, or a connected sock")
         else:
             local = await self._local_address(local_addr, family, flags)
             (info, *_) = await self.getaddrinfo(
@@ -196,11 +198,13 @@ class HostLoop(VirtualLoop):
     ) -> Server:
         """See asyncio. Whatever of the host's addresses it listens on, it is reached by all of them."""
         if isinstance(ssl, bool):
-            raise TypeError("ssl argument must be an SSLContext or None")
+            raise TypeError(
+                "create_server(ssl=...): a server needs an ssl.SSLContext, which holds its certificate"
+            )
         if sock is not None:
             raise _no_real_socket("create_server(sock=...)")
         if host is None and port is None:
-            raise ValueError("Neither host/port nor sock were specified")
+            raise ValueError("create_server: give a host or a port")
         hosts: Iterable[Any] = [host] if host is None or isinstance(host, (str, bytes)) else host
         addresses = [self.stack.own_address(one) for one in hosts]
         number = self.stack.stream_port(_port(port), reuse_port=bool(reuse_port))
@@ -265,7 +269,7 @@ class HostLoop(VirtualLoop):
         if sock is not None:
             raise _no_real_socket("create_datagram_endpoint(sock=...)")
         if local_addr is None and remote_addr is None and family == 0:
-            raise ValueError("unexpected address family")
+            raise ValueError("a datagram endpoint without addresses needs family=socket.AF_INET")
         local = await self._local_address(local_addr, family, flags) or ("0.0.0.0", 0)
         remote: Address | None = None
         if remote_addr is not None:
@@ -417,9 +421,9 @@ class Server(events.AbstractServer):
     async def serve_forever(self) -> None:
         """See asyncio."""
         if self._forever is not None:
-            raise RuntimeError(f"server {self!r} is already being awaited on serve_forever()")
+            raise RuntimeError(f"{self!r}: serve_forever() is under way already")
         if self._closed:
-            raise RuntimeError(f"server {self!r} is closed")
+            raise RuntimeError(f"{self!r} has been closed")
         self._listener.open()
         self._forever = self._loop.create_future()
         try:

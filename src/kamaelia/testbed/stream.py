@@ -423,7 +423,7 @@ class StreamTransport(transports._FlowControlMixin, asyncio.Transport):
             if self._is_buffered:
                 buffer = self._protocol.get_buffer(-1)
                 if not len(buffer):
-                    raise RuntimeError("get_buffer() returned an empty buffer")
+                    raise RuntimeError("the protocol's get_buffer() has returned a buffer without room")
             what = "read"
             data = self._end.receive(len(buffer) if self._is_buffered else LONGEST_READ)
             if not data:
@@ -460,9 +460,9 @@ class StreamTransport(transports._FlowControlMixin, asyncio.Transport):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """See asyncio."""
         if not isinstance(data, (bytes, bytearray, memoryview)):
-            raise TypeError(f"data argument must be a bytes-like object, not {type(data).__name__!r}")
+            raise TypeError(f"a connection carries bytes, and not {type(data).__name__}")
         if self._eof_written:
-            raise RuntimeError("Cannot call write() after write_eof()")
+            raise RuntimeError("write() after write_eof(): this half has ended")
         if not data:
             return
         if self._losses:

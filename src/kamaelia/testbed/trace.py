@@ -16,21 +16,21 @@ from typing import Any, NamedTuple
 class Event(NamedTuple):
     """Something that happened in the network.
 
-    =========  ==============================================================================================
-    send       a host sends a packet
-    forward    a packet has come over one link, and goes on over the next
-    deliver    it has arrived at the host that it was for
-    lose       a link has lost it
-    drop       it found the queue of a link full
-    resend     a host sends a packet of a connection again
-    ignore     a datagram has arrived, and nobody has that port
-    listen     a server has begun to accept connections
-    connect    a connection is made, says the one who asked for it
-    accept     a connection is made, says the server
-    refuse     nobody listens there
-    reset      the other side has given the connection up
-    expire     a packet was sent again too often without getting through: the connection is given up
-    =========  ==============================================================================================
+    | event | what has happened |
+    | --- | --- |
+    | send | a host sends a packet |
+    | forward | a packet has come over one link, and goes on over the next |
+    | deliver | it has arrived at the host that it was for |
+    | lose | a link has lost it |
+    | drop | it found the queue of a link full |
+    | resend | a host sends a packet of a connection again |
+    | ignore | a datagram has arrived, and nobody has that port |
+    | listen | a server has begun to accept connections |
+    | connect | a connection is made, says the one who asked for it |
+    | accept | a connection is made, says the server |
+    | refuse | nobody listens there |
+    | reset | the other side has given the connection up |
+    | expire | a packet was sent again too often without getting through: the connection is given up |
     """
 
     time: float

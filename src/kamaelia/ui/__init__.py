@@ -1,10 +1,10 @@
 """Parts for a person at a terminal.
 
-===============  ================================================================
-`ConsoleReader`  sends the lines that are typed
-`ConsoleEchoer`  prints what arrives
-`Ticker`         shows text word by word, at reading speed
-===============  ================================================================
+| part | what it does |
+| --- | --- |
+| `ConsoleReader` | sends the lines that are typed |
+| `ConsoleEchoer` | prints what arrives |
+| `Ticker` | shows text word by word, at reading speed |
 
 Each takes the streams of the process unless it is given another, so they can be tested and embedded.
 
