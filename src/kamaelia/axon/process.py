@@ -98,9 +98,8 @@ class Process:
         self.boxes: dict[str, Box[Any]] = {}
         self.parent: Process | None = None
         self.children: dict[Process, None] = {}
-        self.names_taken: dict[
-            str, int
-        ] = {}  # by children, with the number last given to another of that name
+        # Names of children, each with the number last given to another of that name.
+        self.names_taken: dict[str, int] = {}
         self.result_from: Process | None = None  # the child whose result is the chassis's
         self.holds: dict[Hold[Any], None] = {}  # on its inboxes
         self.names: list[str] = []  # of services that it offers

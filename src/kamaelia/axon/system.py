@@ -91,9 +91,8 @@ class System:
         self.scheduler.crashed = self.abort
         self.root = _Root()._axon
         self.root.name = ""
-        self.errors: list[
-            KamaeliaError
-        ] = []  # that are not one component's: a deadlock, a grace that ran out
+        # Those that are not one component's: a deadlock, a grace that ran out.
+        self.errors: list[KamaeliaError] = []
         self.discarded: dict[str, int] = {}  # messages that went nowhere, by the component that sent them
         self.fatal: BaseException | None = None
         self.finished: asyncio.Future[None] = loop.create_future()
@@ -621,9 +620,8 @@ def background(component: Any, **options: Any) -> Iterator[Handle]:
         front = _Front(part)
         handle._system, handle._front = system, front
         system.start(front)
-        system.scheduler.outside += (
-            1  # the handle may receive at any time, so nobody who waits is in a deadlock
-        )
+        # The handle may receive at any time, so nobody who waits is in a deadlock.
+        system.scheduler.outside += 1
         ready.set()
         await system.wait()
         handle.result = part._axon.result

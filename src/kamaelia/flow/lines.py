@@ -63,9 +63,7 @@ class LineDecoder:
         """Lines that were too long and were cut."""
         self._bytes = bytearray()  # what has come and has not gone out as a line
         self._searched = 0  # so many of them are known to contain no line end
-        self._cutting: bytes | None = (
-            None  # the beginning of a line that is too long, while its end is awaited
-        )
+        self._cutting: bytes | None = None  # the beginning of a line that is too long, until its end comes
         self._ended = False
 
     def feed(self, data: bytes) -> None:

@@ -72,13 +72,10 @@ class RateLimit(Component):
         async for message in self.inbox:
             cost = self._cost(message)
             if clock() > start + spent * self.per / self.rate + ROUNDING:
-                start, spent = (
-                    clock(),
-                    0,
-                )  # all that was spent has come back, and the bucket cannot get fuller
-            tokens_missing = (
-                spent + min(cost, self.burst) - self.burst
-            )  # in a bucket into which nothing has come
+                # All that was spent has come back, and the bucket cannot get fuller.
+                start, spent = clock(), 0
+            # In a bucket into which nothing has come since:
+            tokens_missing = spent + min(cost, self.burst) - self.burst
             await self._wait_until(start + tokens_missing * self.per / self.rate)
             spent += cost
             await self.outbox.send(message)

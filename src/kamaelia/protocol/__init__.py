@@ -1,7 +1,7 @@
 """Protocols. Each component speaks one with one peer, in bytes: give it to a server, or drive it in a test.
 
-| part | what it does |
-| --- | --- |
+| part | what it does | by |
+| --- | --- | --- |
 | `Echo` | sends back what it gets | RFC 862 |
 | `Chargen` | sends characters without end | RFC 864 |
 | `Fortune` | sends a thought, and closes | RFC 865 |
