@@ -15,7 +15,6 @@ from typing import Any
 from kamaelia.axon import Component, Graphline, Pipeline
 from kamaelia.axon.typecheck import name_of
 
-ALIKE = 2  # so many parts of one shape are drawn as one
 DETAIL = 26  # letters of the arguments that are shown
 
 
@@ -177,7 +176,7 @@ def _groups(processes: Iterable[Any]) -> list[list[Any]]:
             groups.append([process])
         else:
             alike.append(process)
-    return [one for group in groups for one in ([group] if len(group) >= ALIKE else [[x] for x in group])]
+    return groups
 
 
 def _shape(process: Any) -> Any:
