@@ -66,6 +66,19 @@ async def after(inbox, outbox, seconds, message=None):
 
 
 @component
+async def later(inbox, outbox, seconds, do):
+    """Call something after some time."""
+    await sleep(seconds)
+    do()
+
+
+@component
+async def take(inbox, outbox, count):
+    """Return so many messages, then be gone."""
+    return [await inbox.receive() for _ in range(count)]
+
+
+@component
 async def stay(inbox, outbox, log=None):
     """Wait for ever."""
     try:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kamaelia import Component, Graphline, Inbox, Outbox, component, run, select, sleep
+from kamaelia import Component, Graphline, Inbox, Outbox, Pipeline, component, run, select, sleep
 from kamaelia.axon import (
     BrokenLink,
     ClosedBox,
@@ -22,7 +22,7 @@ from kamaelia.axon import (
     postman,
 )
 
-from .parts import Held, Stop, after, collect, copy, fail_at, source, stay, virtually
+from .parts import Held, Stop, after, collect, copy, fail_at, later, source, stay, take, virtually
 
 # -- rule 1: open and ended ---------------------------------------------------------------------------
 
@@ -224,11 +224,6 @@ def test_rule_03_while_an_inbox_is_held_a_failed_source_counts_as_one_that_ended
 # -- rule 4: nobody listens ---------------------------------------------------------------------------
 
 
-@component
-async def take(inbox, outbox, count):
-    return [await inbox.receive() for _ in range(count)]
-
-
 def test_rule_04_send_raises_when_every_reader_has_gone():
     seen: list[str] = []
 
@@ -327,6 +322,24 @@ def test_rule_04_an_optional_outbox_never_breaks_and_counts():
     chatty = Chatty()
     virtually(chatty | take(2))
     assert chatty._axon.result == 3
+
+
+def test_rule_04_readers_of_an_optional_outbox_come_and_go_behind_a_boundary_too():
+    class Ticks(Component):
+        outbox = Outbox[int]("seconds", optional=True)
+
+        async def main(self):
+            for number in range(5):
+                await self.outbox.send(number)
+                await sleep(1)
+
+    ticks, first, second, end = Pipeline(Ticks()), take(2), Held(), collect()
+    virtually(
+        Graphline(ticks.outbox >> first.inbox),
+        second | end,
+        later(2.5, lambda: postman.link(ticks.outbox, second.inbox)),
+    )
+    assert (first._axon.result, end._axon.result) == ([0, 1], [3, 4])
 
 
 def test_rule_04_a_visitor_who_leaves_a_silent_room_leaves_nothing_behind():

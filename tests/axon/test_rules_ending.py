@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -136,6 +137,41 @@ def test_rule_25_a_second_stop_cancels():
 
     virtually(stubborn(), Twice())
     assert times == []  # the second took it out of its second sleep
+
+
+class AtOnce(Component):
+    """Does something in its first step, when what is inside of its siblings has yet to start."""
+
+    def __init__(self, do: Callable[[Component], object]) -> None:
+        self.do = do
+
+    async def main(self) -> None:
+        self.do(self)
+
+
+def test_rule_25_a_stop_also_stops_who_was_still_to_start():
+    late, end = stay(), collect()
+    virtually(AtOnce(lambda me: me.system.stop()), late | end)
+    assert (late._axon.outcome, end._axon.outcome) == ("stopped", "ended")
+
+
+def test_rule_25_cancelling_the_system_also_cancels_who_was_still_to_start():
+    late = stay()
+    virtually(AtOnce(lambda me: me.system.cancel()), late | collect())
+    assert late._axon.outcome == "cancelled"
+
+
+def test_rule_25_a_chassis_cancelled_before_its_first_step_takes_its_children_along():
+    class Parent(Component):
+        def __init__(self):
+            self.child = self.add(stay())
+
+        async def main(self):
+            raise AssertionError("this is never run")
+
+    parent = Parent()
+    virtually(AtOnce(lambda me: parent.cancel()), parent)
+    assert (parent._axon.outcome, parent.child._axon.outcome) == ("stopped", "stopped")
 
 
 def test_rule_25_leaving_background_stops_and_an_exception_cancels():

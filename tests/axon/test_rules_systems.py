@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
-from kamaelia import Component, Graphline, Inbox, Outbox, Pipeline, component, sleep
+from kamaelia import Component, Graphline, Inbox, Outbox, Pipeline, clock, component, sleep
 from kamaelia.axon import (
+    BrokenLink,
     ComponentsFailed,
     LinkError,
     NameTaken,
@@ -17,7 +19,7 @@ from kamaelia.axon import (
     postman,
 )
 
-from .parts import Held, Stop, after, collect, copy, fail_at, source, stay, virtually
+from .parts import Held, Stop, after, collect, copy, fail_at, later, source, stay, take, virtually
 
 # -- rule 12: links -----------------------------------------------------------------------------------
 
@@ -185,6 +187,52 @@ def test_rule_13_once_what_was_wired_has_gone_the_reader_has_gone():
     assert log == ["BrokenLink"]
 
 
+class Hall(Component):
+    """A chassis whose children come and go, and stays for ten seconds."""
+
+    inbox = Inbox[Any]("for whoever is in the hall")
+    outbox = None
+
+    def __init__(self, first: Component) -> None:
+        self.add(after(10))
+        self.enter(first)
+
+    def enter(self, child: Component) -> None:
+        self.add(child)
+        self.link(self.inbox, child.inbox)
+
+
+def test_rule_13_who_is_wired_to_a_boundary_later_gets_the_rest_and_sees_its_end():
+    @component
+    async def goes_on(inbox, outbox):
+        for number in range(4):
+            try:
+                await outbox.send(number)
+            except BrokenLink:
+                told.append(number)
+            await asyncio.sleep(1)
+
+    told: list[int] = []
+    hall, second = Hall(take(1)), collect()
+    virtually(goes_on | hall, later(1.5, lambda: hall.enter(second)))
+    assert told == [1]
+    assert second._axon.result == [2, 3]
+
+
+def test_rule_13_a_held_boundary_ends_when_later_sources_have_and_its_hold():
+    class HeldHall(Hall):
+        inbox = Inbox[Any]("for whoever is in the hall", held=True)
+
+    def visit():
+        hall.enter(second)
+        postman.link(visitor.outbox, hall.inbox)
+        hall.inbox.release()
+
+    hall, second, visitor = HeldHall(take(1)), collect(), after(2, "hello")
+    virtually(stay() | hall, later(1, visit), visitor)
+    assert second._axon.result == ["hello"]
+
+
 def test_rule_13_a_chassis_ends_when_its_main_and_all_children_have():
     times: dict[str, float] = {}
 
@@ -279,6 +327,51 @@ def test_rule_14_a_seat_with_nothing_left_is_not_filled_again():
 def test_rule_14_a_vacant_seat_ends_at_rest():
     seat = Seat(pair, on_vacant=lambda occupant, failure: None)
     assert virtually(source(range(6)) | seat | collect()) == [(0, 1)]
+
+
+def test_rule_14_a_seat_whose_readers_have_gone_is_not_filled_again():
+    class Ticks(Component):
+        inbox = None
+
+        async def main(self):
+            started.append(clock())
+            while True:
+                await self.outbox.send("tick")
+                await sleep(1)
+
+    started: list[float] = []
+    seat = Seat(Ticks, on_vacant=lambda occupant, failure: seat.fill(Ticks))
+    assert virtually(seat | take(3)) == ["tick"] * 3
+    assert started == [0.0]
+    with pytest.raises(UsageError, match="every reader has gone"):
+        seat.fill(Ticks)
+
+
+def seat_of_one_who_stays() -> tuple[Seat, list[float]]:
+    """Make a seat that is filled again and again, and a list of the times at which that was done."""
+
+    class Stays(Component):
+        inbox = None
+
+        async def main(self):
+            started.append(clock())
+            await sleep(1e9)
+
+    started: list[float] = []
+    seat = Seat(Stays, on_vacant=lambda occupant, failure: seat.fill(Stays))
+    return seat, started
+
+
+def test_rule_14_a_seat_is_not_filled_again_when_its_occupant_was_cancelled_by_a_stop():
+    seat, started = seat_of_one_who_stays()
+    virtually(seat | collect(), Stop(1))
+    assert started == [0.0]
+
+
+def test_rule_14_a_cancelled_seat_is_not_filled_again_a_cancelled_occupant_is():
+    seat, started = seat_of_one_who_stays()
+    virtually(seat | collect(), later(1, lambda: seat.children[0].cancel()), later(2, seat.cancel))
+    assert started == [0.0, 1.0]
 
 
 # -- rule 15: patterns --------------------------------------------------------------------------------

@@ -111,8 +111,8 @@ def begin(process: Process) -> None:
     for child in list(process.children):
         if child.state == "new":
             start(child, process.system)
-            if process.system.stopping:  # which could not find those that had not started
-                stop(child)
+            if process.system.stopping and process.system.cancelled is None:
+                stop(child)  # which could not find those that had not started
     if process.has_body and process.must_cancel:
         process.must_cancel = False
         finish_body(process, Cancelled(), None)

@@ -13,8 +13,9 @@ changes, so that sending a message never has to ask:
   When the last goes, it ends; a boundary box that ends closes the links behind it, and so on. A failure
   travels the same way: it is an end with a cause.
 * **"Nobody listens" goes upstream.** When an inbox's component goes, the links into it are cut. A boundary
-  box behind which nobody is left passes that on; an outbox that has lost all its readers is *lost*, and
-  its component is told (`Process.reader_lost`).
+  box behind which nobody is left passes that on, and keeps the links into it: another reader may be linked
+  behind it. An outbox that has lost all its readers is *lost*, and its component is told
+  (`Process.reader_lost`).
 
 What does not belong here: messages (`queue`), when components run (`scheduler`), who is whose child and
 what happens at a failure (`lifecycle`).
@@ -222,7 +223,9 @@ def close_reader(box: Inbox[Any]) -> None:
     for one in box.taps:
         one.finish(None)
     for wire in list(box.incoming):
-        _reader_left(wire)
+        _cut(wire)
+        wire.open = False
+        _reader_left(wire.source)
 
 
 def has_reader(box: Box[Any]) -> bool:
@@ -232,22 +235,21 @@ def has_reader(box: Box[Any]) -> bool:
     return any(has_reader(wire.target) for wire in box.outgoing)
 
 
-def _reader_left(wire: Link) -> None:
-    source = wire.source
-    _cut(wire)
-    if wire.open:
-        wire.open = False
-        wire.target.sources -= 1
-    if has_reader(source):
+def _reader_left(box: Box[Any]) -> None:
+    """A reader of what is sent through this box has gone: if it was the last, say so upstream."""
+    if box.lost or has_reader(box):
         return
-    if any(not wire.target.is_inbox for wire in source.outgoing):
+    if any(not (wire.target.is_inbox or wire.target.lost) for wire in box.outgoing):
         return  # what is left leads into a boundary that nobody has linked yet
-    source.lost = True
-    if source.is_inbox or not source.own:
-        for upstream in list(source.incoming):
-            _reader_left(upstream)
-    else:
-        source.owner.reader_lost(source)
+    box.lost = True
+    if not box.is_inbox and box.own:
+        box.owner.reader_lost(box)  # type: ignore[arg-type]
+        return
+    for wire in list(box.incoming):
+        if wire.lends_to is not None:  # an occupant reads no more: its seat has the queue back
+            _cut(wire)
+            lose_source(wire)
+        _reader_left(wire.source)
 
 
 # -- looking along links ----------------------------------------------------------------------------
@@ -336,6 +338,7 @@ def _add_route(route: Route) -> None:
     queue.set_brake()
     for wire in route.links:
         wire.routes[route] = None
+        wire.source.lost = False
     route.outbox.routes[route] = None
     if any(wire.taps or wire.source.taps or wire.target.taps for wire in route.links):
         route.outbox.find_taps()

@@ -67,21 +67,30 @@ class Seat(Chassis):
         """Let another component take the seat; it starts at once. Returns the component.
 
         Raises `UsageError` while somebody sits there, and when nothing is left to do: every inbox of
-        the seat has ended and holds no message.
+        the seat has ended and holds no message, or all who read its outboxes have gone.
         """
         if self._axon.children:
             raise UsageError(f"{self._axon.path} is taken by {next(iter(self._axon.children)).name}")
         if not self.has_work():
-            raise UsageError(f"{self._axon.path} is not filled again: its inbox has ended with nothing left")
+            why = "every reader has gone" if self._is_fed() else "its inbox has ended with nothing left"
+            raise UsageError(f"{self._axon.path} is not filled again: {why}")
         occupant = make(pattern)
         self._sit(occupant)
         return occupant
 
     def has_work(self) -> bool:
         """Say whether another occupant would have anything to do: an inbox that is open, or holds a
-        message."""
+        message, and somebody for whom to do it."""
+        return self._is_fed() and not self._is_lost()
+
+    def _is_fed(self) -> bool:
         inboxes = self._axon.inboxes
         return not inboxes or any(not box.ended or box.queue.items for box in inboxes)
+
+    def _is_lost(self) -> bool:
+        """Say whether the last reader has gone: who sat here then was told so, the next one would not be."""
+        required = [box for box in self._axon.outboxes if not box.optional]
+        return any(box.lost for box in required) and not any(postman.has_reader(box) for box in required)
 
     def _sit(self, occupant: Component) -> None:
         process = self._axon
