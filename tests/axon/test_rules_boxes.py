@@ -296,6 +296,23 @@ def test_rule_04_it_is_raised_once():
     assert seen == ["broken", "slept"]
 
 
+def test_rule_04_it_is_raised_once_also_when_the_chassis_around_the_reader_ends_later():
+    @component
+    async def hardened(inbox, outbox):
+        await outbox.send("hello")
+        for _ in range(2):
+            try:
+                await sleep(20)
+            except BrokenLink:
+                times.append(asyncio.get_running_loop().time())
+        times.append(asyncio.get_running_loop().time())
+
+    times: list[float] = []
+    reader = take(1)
+    virtually(hardened | Graphline("self.inbox" >> reader.inbox, after(10)))
+    assert times == [0.0, 20.0]
+
+
 def test_rule_04_one_reader_of_any_required_outbox_is_enough():
     class Two(Component):
         second = Outbox[int]("more")

@@ -219,6 +219,24 @@ def test_rule_13_who_is_wired_to_a_boundary_later_gets_the_rest_and_sees_its_end
     assert second._axon.result == [2, 3]
 
 
+def test_rule_13_a_reader_wired_later_may_leave_as_the_first_did():
+    @component
+    async def goes_on(inbox, outbox):
+        for number in range(2):
+            await outbox.send(number)
+            try:
+                await sleep(1e9)
+            except BrokenLink:
+                told.append(clock())
+            await asyncio.sleep(2)
+
+    told: list[float] = []
+    hall, second = Hall(take(1)), take(1)
+    virtually(goes_on | hall, later(1, lambda: hall.enter(second)))
+    assert second._axon.result == [1]
+    assert told == [0.0, 2.0]
+
+
 def test_rule_13_a_held_boundary_ends_when_later_sources_have_and_its_hold():
     class HeldHall(Hall):
         inbox = Inbox[Any]("for whoever is in the hall", held=True)
@@ -228,8 +246,13 @@ def test_rule_13_a_held_boundary_ends_when_later_sources_have_and_its_hold():
         postman.link(visitor.outbox, hall.inbox)
         hall.inbox.release()
 
+    @component
+    async def earlier_visitor(inbox, outbox):
+        await outbox.send("good morning")
+        await sleep(1e9)  # until the only one who listened has gone
+
     hall, second, visitor = HeldHall(take(1)), collect(), after(2, "hello")
-    virtually(stay() | hall, later(1, visit), visitor)
+    virtually(earlier_visitor() | hall, later(1, visit), visitor)
     assert second._axon.result == ["hello"]
 
 
@@ -300,6 +323,50 @@ def test_rule_14_an_occupant_that_is_a_chassis_reads_from_the_seat_with_its_inne
 
     seat = Seat(double(), on_vacant=lambda occupant, failure: seat.fill(double))
     assert virtually(source(range(6)) | seat | collect()) == [(0, 1), (2, 3), (4, 5)]
+
+
+@component
+async def persistent(inbox, outbox, items, times):
+    """Send an item a second, then wait to be told that nobody listens."""
+    for item in items:
+        await outbox.send(item)
+        await sleep(1)
+    try:
+        await sleep(1e9)
+    except BrokenLink:
+        times.append(clock())
+
+
+def test_rule_14_a_seat_listens_until_it_ends_although_the_first_part_of_its_occupant_has_gone():
+    @component
+    async def lingers(inbox, outbox):
+        async for message in inbox:
+            await outbox.send(message)
+        await sleep(5)
+
+    def occupant():
+        return pair() | lingers()
+
+    times: list[float] = []
+    others = [occupant]
+    seat = Seat(occupant(), on_vacant=lambda one, failure: others and seat.fill(others.pop()))
+    assert virtually(persistent(range(4), times) | seat | collect()) == [(0, 1), (2, 3)]
+    assert times == [11.0]
+
+
+def test_rule_14_what_the_first_part_of_an_occupant_has_left_stays_in_the_seat():
+    @component
+    async def latecomer(inbox, outbox):
+        messages = [message async for message in inbox]
+        log.append((messages, clock()))
+
+    log: list[Any] = []
+    hall, times = Hall(take(1)), []
+    seat = Seat(hall)
+    virtually(persistent([1, 2, 3], times) | seat, later(0.5, lambda: hall.enter(latecomer())))
+    assert log == [([], 0.5)]
+    assert seat.inbox.unread == 2
+    assert times == [10.0]
 
 
 def test_rule_14_closing_by_its_occupant_ends_the_occupants_use_not_the_box():
