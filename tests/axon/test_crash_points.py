@@ -275,12 +275,11 @@ def judge_outcome(records: Records, isolated: Callable[[str], bool]) -> None:
 
 def judge_remains(process: Process) -> None:
     """Nothing is left over."""
-    if process.state != "new":  # which its chassis has never started
-        assert process.state == "ended", f"{process} has not ended"
-        for inbox in process.inboxes:
-            assert inbox.gone, f"{inbox} is still open"
-        for outbox in process.outboxes:
-            assert outbox.ended, f"{outbox} is still open"
+    assert process.state == "ended", f"{process} has not ended"
+    for inbox in process.inboxes:
+        assert inbox.gone, f"{inbox} is still open"
+    for outbox in process.outboxes:
+        assert outbox.ended, f"{outbox} is still open"
 
 
 def judge_order(records: Records, box: str, messages: list[Any]) -> None:
