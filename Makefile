@@ -46,7 +46,7 @@ docs: $(DOCS) ## build the documentation into site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict && echo "Now open site/index.html."
 
 soak: $(TEST) ## the long tests, which run for minutes
-	@$(BIN)/pytest -m soak --timeout=0
+	@$(BIN)/pytest -m soak --timeout=0 -o faulthandler_timeout=0
 
 bench: $(TEST) ## measure Kamaelia beside its peers
 	@$(BIN)/python -m benchmarks

@@ -26,7 +26,9 @@ ROOT = Path(__file__).resolve().parent.parent
 # --- tests that are not run -----------------------------------------------------------------------
 
 
-def run_pytest(folder: Path, test: str, *, everything: bool = False) -> tuple[int, str, dict[str, list[str]]]:
+def run_pytest(
+    folder: Path, test: str, *options: str, everything: bool = False
+) -> tuple[int, str, dict[str, list[str]]]:
     """Run a test file beside our conftest; return the exit code, the output and what was not run."""
     for name in ("tests/conftest.py", "tools/debian-packages.txt", "pyproject.toml"):
         (folder / name).parent.mkdir(exist_ok=True)
@@ -39,7 +41,7 @@ def run_pytest(folder: Path, test: str, *, everything: bool = False) -> tuple[in
         "KAMAELIA_TEST_REPORT": str(report),
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
     }
-    command = [sys.executable, "-m", "pytest", "-p", "pytest_timeout", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-p", "pytest_timeout", "-p", "no:cacheprovider", *options]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     not_run = json.loads(report.read_text())["not_run"] if report.exists() else {}
     return done.returncode, done.stdout + done.stderr, not_run
@@ -105,6 +107,19 @@ def test_a_need_that_nothing_provides_is_an_error(tmp_path: Path, need: str) -> 
 def test_only_soak_runs_the_soak_tests(tmp_path: Path) -> None:
     code, output, _ = run_pytest(tmp_path, "@pytest.mark.soak\ndef test_it(): pass\n")
     assert code == pytest.ExitCode.NO_TESTS_COLLECTED, output
+
+
+@pytest.mark.needs("module:uvloop")
+def test_a_test_that_hangs_in_uvloop_ends_the_run(tmp_path: Path) -> None:
+    test = """
+        import uvloop
+
+        def test_it():
+            uvloop.new_event_loop().run_forever()
+    """
+    code, output, _ = run_pytest(tmp_path, test, "-o", "timeout=0.1", "-o", "faulthandler_timeout=0.5")
+    assert code not in (0, 5), output
+    assert "in test_it" in output
 
 
 # --- listings -------------------------------------------------------------------------------------

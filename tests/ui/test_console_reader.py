@@ -41,16 +41,22 @@ def factory(loop: str) -> Any:
     return {"default": None, "asyncio": asyncio.SelectorEventLoop, "plain": Plain}[loop]
 
 
+def reading_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("reads for")]
+
+
 @pytest.fixture
 def pipe() -> Iterator[tuple[io.FileIO, io.FileIO]]:
     """The two ends of a pipe, to read and to write."""
     reading, writing = os.pipe()
-    with io.FileIO(reading, "r") as out, io.FileIO(writing, "w") as into:
-        yield out, into
-
-
-def no_reading_threads() -> bool:
-    return not any(thread.name.startswith("reads for") for thread in threading.enumerate())
+    with io.FileIO(reading, "r") as out:
+        with io.FileIO(writing, "w") as into:
+            yield out, into
+        # A thread may be on its way into its read(): with the descriptor closed, and given to the pipe of the
+        # next test, it would take from that one.
+        for thread in reading_threads():
+            thread.join(10)
+        assert not reading_threads()
 
 
 # --- streams that are there at once ---------------------------------------------------------------
@@ -206,7 +212,7 @@ def test_readers_one_after_another_miss_nothing(pipe: tuple[io.FileIO, io.FileIO
             writing.write(b"line %d\n" % number)  # the reader of the time before may be in its read() still
             assert handle.receive(timeout=10) == f"line {number}"
             assert list(handle) == []
-    assert loop == "plain" or no_reading_threads()
+    assert loop == "plain" or not reading_threads()
 
 
 def test_what_comes_when_nobody_reads_waits_for_the_next(pipe: tuple[io.FileIO, io.FileIO]) -> None:
@@ -215,13 +221,12 @@ def test_what_comes_when_nobody_reads_waits_for_the_next(pipe: tuple[io.FileIO, 
         handle.stop()
         assert list(handle) == []
     writing.write(b"one\n")  # a thread has been left in its read(), and gets it
-    for thread in threading.enumerate():
-        if thread.name.startswith("reads for"):
-            thread.join(10)
+    for thread in reading_threads():
+        thread.join(10)
     writing.write(b"two\n")
     writing.close()
     assert run(ConsoleReader(stream=reading) | Collect(), loop_factory=Plain) == ["one", "two"]
-    assert no_reading_threads()
+    assert not reading_threads()
 
 
 @LOOPS
