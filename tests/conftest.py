@@ -10,6 +10,7 @@ it. With KAMAELIA_ALL=1, as in CI, it is a failure: there is no way for a test t
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import json
 import os
@@ -80,6 +81,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if soaks:
             config.hook.pytest_deselected(items=soaks)
             items[:] = [item for item in items if item not in soaks]
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Spare the garbage collector what is there to stay: hundreds of tests let it search for their own."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -245,7 +245,7 @@ def test_a_failing_component_ends_its_own_connection_and_no_other(new_loop, conn
             async for failure in self.inbox:
                 failures.put(failure)
 
-    server, watch = TCPServer(Fragile, port=0, quiet=True), Watch()
+    server, watch = TCPServer(Fragile, port=0, quiet=True, linger=0.01), Watch()
     with background(Graphline(server.failures >> watch.inbox, server.listening >> "self.listening"),
                     loop_factory=new_loop) as handle:  # fmt: skip
         handle.receive("listening", timeout=WAIT)
@@ -518,38 +518,43 @@ def test_a_stop_ends_silent_connections(serve, connect):
 
 def visit_and_leave(serve, kind, leave, visitors: int, at_once: int) -> None:
     alive: list[weakref.ref] = []
-    come: queue.Queue = queue.Queue()
-    gone: queue.Queue = queue.Queue()
+    come: list[str] = []
+    gone: list[str] = []
+    all_came, all_went = threading.Event(), threading.Event()  # those of a round
 
     class Visitor(kind):
         def __init__(self) -> None:
             alive.append(weakref.ref(self))
 
         async def main(self):
-            come.put(self.path)
+            come.append(self.path)
+            if len(come) % at_once == 0:
+                all_came.set()
             try:
                 await super().main()
             finally:
-                gone.put(self.path)
+                gone.append(self.path)
+                if len(gone) % at_once == 0:
+                    all_went.set()
 
-    def round_of(count: int) -> None:
-        socks = [socket.create_connection(server.address, timeout=WAIT) for _ in range(count)]
-        for _ in socks:
-            come.get(timeout=WAIT)
+    def round_of_visits() -> None:
+        all_came.clear(), all_went.clear()
+        socks = [socket.create_connection(server.address, timeout=WAIT) for _ in range(at_once)]
+        assert all_came.wait(WAIT)
         for sock in socks:
             leave(sock)
-        for _ in socks:
-            gone.get(timeout=WAIT)
+        assert all_went.wait(WAIT)
 
     with serve(Visitor) as server:
-        round_of(at_once)  # whatever is made only once is there now
+        round_of_visits()  # whatever is made only once is there now
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         for _ in range(visitors // at_once - 1):
-            round_of(at_once)
+            round_of_visits()
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory
     gc.collect()
     done = server.statistics()
     assert (done.open, done.accepted, done.refused, done.failed) == (0, visitors, 0, 0)
+    assert len(set(come)) == len(set(gone)) == visitors
     assert len(alive) == visitors + 1  # and the pattern
     assert len([one for one in alive if one() is not None]) == 1
     assert not server.children
@@ -565,7 +570,14 @@ def test_visitors_who_leave_a_silent_room_leave_nothing(serve, kind, leave):
     visit_and_leave(serve, kind, leave, visitors=500, at_once=50)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("kind", "leave"), LEAVING, ids=["close", "reset"])
+@pytest.mark.slow  # so each loop sees ten thousand once, and so does each way of leaving
+@pytest.mark.parametrize(
+    ("new_loop", "kind", "leave"),
+    [
+        pytest.param("asyncio", *LEAVING[0], id="asyncio-close"),
+        pytest.param("uvloop", *LEAVING[1], id="uvloop-reset", marks=pytest.mark.needs("module:uvloop")),
+    ],
+    indirect=["new_loop"],
+)
 def test_ten_thousand_visitors_leave_nothing(serve, kind, leave):
     visit_and_leave(serve, kind, leave, visitors=10_000, at_once=100)
