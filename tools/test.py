@@ -1,22 +1,27 @@
 """Run the tests: all of them on the Python of .venv, the short ones on the other Pythons; then sum up.
 
-`make test` runs this after `make lint`. What could not be run, and what would make it run, is listed
-at the very end; with KAMAELIA_ALL=1 it is a failure.
+`make test` runs this after `make lint`. The short passes, and the making of their environments, go on in the
+background while all tests run; what they print is shown when those are done. What could not be run, and what
+would make it run, is listed at the very end; with KAMAELIA_ALL=1 it is a failure.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).resolve().parent.parent
 VERSIONS = ("3.11", "3.12", "3.13")
-SHORT_PASS = ["-q", "-m", "not slow and not once and not soak"]
+# Without pytest's cache, because `pytest --last-failed` is about the run in the foreground.
+SHORT_PASS = ["-q", "-m", "not slow and not once and not soak", "-p", "no:cacheprovider"]
 
 
 @dataclass
@@ -37,12 +42,14 @@ class Outcome:
         return f"{self.name}: {counted or 'no tests'}{verdict}"
 
 
-def run_pytest(name: str, python: Path, arguments: list[str]) -> Outcome:
-    print(f"\nTesting on {name}.", flush=True)
+def run_pytest(name: str, python: Path, arguments: list[str], output: IO[str] | None = None) -> Outcome:
+    """Run pytest; what it prints is shown at once, or goes into a file."""
+    print(f"\nTesting on {name}.", flush=True, file=output)
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         environment = {**os.environ, "KAMAELIA_TEST_REPORT": str(report)}
-        done = subprocess.run([python, "-m", "pytest", *arguments], cwd=ROOT, env=environment)
+        command = [python, "-m", "pytest", *arguments]
+        done = subprocess.run(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
         # There is no report when pytest did not get as far as running tests.
         facts = json.loads(report.read_text()) if report.exists() else {"counts": {}, "not_run": {}}
     counts = facts["counts"]
@@ -68,36 +75,56 @@ def find_python(version: str) -> Path | None:
     return None
 
 
-def venv_for(version: str, python: Path) -> Path | None:
+def venv_for(version: str, python: Path, output: IO[str]) -> Path | None:
     """Return the Python of .venv-VERSION, which is made or brought up to date first."""
     directory = ROOT / f".venv-{version}"
     stamp = directory / ".has-test"
     if not stamp.exists() or stamp.stat().st_mtime < (ROOT / "pyproject.toml").stat().st_mtime:
-        made = subprocess.run(["sh", "tools/venv.sh", directory.name, ".[test]", python], cwd=ROOT)
+        command = ["sh", "tools/venv.sh", directory.name, ".[test]", python]
+        made = subprocess.run(command, cwd=ROOT, stdout=output, stderr=output)
         if made.returncode != 0:
             return None
         stamp.touch()
     return directory / "bin" / "python"
 
 
-def main() -> int:
+def short_pass(version: str, output: IO[str]) -> Outcome | str:
+    """Run the short tests on another Python; return what came of it, or why they could not be run."""
+    python = find_python(version)
+    if python is None:
+        return f"the short pass on Python {version}: no python{version} on PATH or in ~/.pyenv"
+    venv_python = venv_for(version, python, output)
+    if venv_python is None:
+        return f"the short pass on Python {version}: no .venv-{version} (see above)"
+    return run_pytest(f"Python {version}, short pass", venv_python, SHORT_PASS, output)
+
+
+def all_passes() -> tuple[list[Outcome], list[str]]:
+    """Run everything; return what came of it, and which passes could not be run."""
     own_version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    outcomes = [run_pytest(f"Python {own_version}", Path(sys.executable), [])]
-    absent: list[str] = []
+    others = [version for version in VERSIONS if version != own_version]
+    with contextlib.ExitStack() as stack:
+        outputs = [stack.enter_context(tempfile.TemporaryFile("w+", errors="replace")) for _ in others]
+        # One at a time, because a machine with two cores has one left beside the tests in the foreground.
+        pool = ThreadPoolExecutor(max_workers=1)
+        # After Ctrl-C, which those in the background get too, none of them begins any more.
+        stack.callback(pool.shutdown, cancel_futures=True)
+        passes = [pool.submit(short_pass, *pair) for pair in zip(others, outputs, strict=True)]
+        outcomes = [run_pytest(f"Python {own_version}", Path(sys.executable), [])]
+        absent: list[str] = []
+        for one, output in zip(passes, outputs, strict=True):
+            came_of_it = one.result()
+            output.seek(0)
+            sys.stdout.writelines(output)
+            if isinstance(came_of_it, Outcome):
+                outcomes.append(came_of_it)
+            else:
+                absent.append(came_of_it)
+    return outcomes, absent
 
-    for version in VERSIONS:
-        if version == own_version:
-            continue
-        python = find_python(version)
-        if python is None:
-            absent.append(f"the short pass on Python {version}: no python{version} on PATH or in ~/.pyenv")
-            continue
-        venv_python = venv_for(version, python)
-        if venv_python is None:
-            absent.append(f"the short pass on Python {version}: no .venv-{version} (see above)")
-            continue
-        outcomes.append(run_pytest(f"Python {version}, short pass", venv_python, SHORT_PASS))
 
+def main() -> int:
+    outcomes, absent = all_passes()
     print("\n" + "\n".join(str(outcome) for outcome in outcomes))
     not_run = list(absent)
     for outcome in outcomes:
