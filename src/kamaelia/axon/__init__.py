@@ -5,7 +5,8 @@ Read in this order to see how it works; each of these opens with its theory:
 | module | what is in it |
 | --- | --- |
 | `component` | what a user writes; `graph` puts components together, `body` has the three kinds |
-| `box` | inboxes and outboxes: receiving and sending (`choice`: select, `hold`: keeping open, `signal`) |
+| `box` | what inboxes and outboxes are; `inbox`: receiving, `outbox`: sending |
+| `choice` | `select`: from several inboxes; `hold`: keeping one open; `signal`: waiting for something else |
 | `queue` | the messages of an inbox, and the lines of those who wait |
 | `postman` | links and what travels along them: routes, ends, failures (`link`, `typecheck`, `tap`) |
 | `scheduler` | who runs when; `process` is what it steps, `script` a body with its own thread |
@@ -17,7 +18,6 @@ Nothing here imports anything from the rest of Kamaelia.
 """
 
 from . import postman
-from .box import Inbox, Outbox, ScriptInbox, ScriptOutbox
 from .choice import Select, select
 from .clock import VirtualClock, VirtualLoop
 from .component import Component, ComponentFunction, as_part, component, make
@@ -42,8 +42,10 @@ from .errors import (
 from .graph import Graphline, Pipeline
 from .here import clock, current_component, random, sleep
 from .hold import Hold
+from .inbox import Inbox, ScriptInbox
 from .lifecycle import Failure
 from .link import Link, WhenFull
+from .outbox import Outbox, ScriptOutbox
 from .seat import Seat
 from .signal import Signal
 from .system import Handle, System, background, run

@@ -6,8 +6,8 @@ from _thread import get_ident
 from collections.abc import Awaitable, Generator, Iterator
 from typing import Any, Generic, NoReturn, TypeVar
 
-from .box import Inbox
 from .errors import EndOfMessages, shorten
+from .inbox import Inbox
 from .queue import TURN, Wait
 
 T = TypeVar("T")

@@ -16,9 +16,11 @@ from collections.abc import Callable, Coroutine, Generator
 from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Generic, NoReturn, ParamSpec, TypeVar, cast
 
 from . import body, lifecycle, postman
-from .box import Box, Inbox, Outbox, ScriptInbox, ScriptOutbox, _Declare
+from .box import Box, Declare
 from .errors import UsageError, shorten, suggestion
+from .inbox import Inbox, ScriptInbox
 from .link import Link
+from .outbox import Outbox, ScriptOutbox
 from .process import Process
 
 if TYPE_CHECKING:
@@ -96,7 +98,7 @@ class Component:
             for name, value in vars(one).items():
                 if isinstance(value, Box):
                     declarations[name] = value
-                elif isinstance(value, _Declare):
+                elif isinstance(value, Declare):
                     raise UsageError(
                         f"{cls.__name__}.{name} = {value!r} declares no box yet: call it, "
                         f'as in {name} = {value!r}("what it is for")'
@@ -582,7 +584,7 @@ def _split_signature(function: Callable[..., Any]) -> tuple[dict[str, Box[Any]],
 def _box_of(parameter: inspect.Parameter) -> Box[Any] | None:
     kind = parameter.annotation
     name = parameter.name
-    if isinstance(kind, _Declare):
+    if isinstance(kind, Declare):
         return kind(f"{name} of the function")  # type: ignore[no-any-return]
     if kind in (Inbox, ScriptInbox):
         return Inbox(f"{name} of the function")

@@ -6,10 +6,12 @@ import itertools
 from typing import Any
 
 from . import lifecycle, postman
-from .box import Box, Inbox, Outbox
+from .box import Box
 from .component import Component, _can_be_joined, as_part
 from .errors import LinkError, UsageError, shorten, suggestion
+from .inbox import Inbox
 from .link import Link
+from .outbox import Outbox
 
 
 class Chassis(Component):

@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 from . import postman
-from .box import Inbox, Outbox
 from .errors import ClosedBox, UsageError
+from .inbox import Inbox
 from .link import Link
+from .outbox import Outbox
 
 T = TypeVar("T")
 

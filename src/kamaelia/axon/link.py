@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from .errors import LinkError, suggestion
 
 if TYPE_CHECKING:
-    from .box import Box, Inbox, Outbox
+    from .box import Box
+    from .inbox import Inbox
+    from .outbox import Outbox
     from .queue import Queue, Wait
     from .scheduler import Scheduler
     from .tap import Tap

@@ -44,8 +44,10 @@ from .link import Link, Route, WhenFull
 from .tap import Tap, Tapped
 
 if TYPE_CHECKING:
-    from .box import Box, Inbox, Outbox
+    from .box import Box
     from .component import Component
+    from .inbox import Inbox
+    from .outbox import Outbox
     from .queue import Queue
 
 Path = tuple[Link, ...]

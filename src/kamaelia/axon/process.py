@@ -18,9 +18,11 @@ from .errors import BrokenLink, Cancelled
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from .box import Box, Inbox, Outbox
+    from .box import Box
     from .component import Component
     from .hold import Hold
+    from .inbox import Inbox
+    from .outbox import Outbox
     from .queue import Wait
     from .scheduler import Scheduler
     from .system import System

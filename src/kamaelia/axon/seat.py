@@ -15,10 +15,12 @@ from collections.abc import Callable
 from typing import Any
 
 from . import lifecycle, postman
-from .box import Box, Inbox, Outbox
+from .box import Box
 from .component import Component, as_part, make
 from .errors import UsageError
 from .graph import Chassis
+from .inbox import Inbox
+from .outbox import Outbox
 
 
 class Seat(Chassis):

@@ -18,7 +18,6 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from . import body, lifecycle, postman, report
-from .box import Inbox
 from .clock import NothingLeft, fresh_seed
 from .component import Component, as_part
 from .errors import (
@@ -31,6 +30,7 @@ from .errors import (
     UsageError,
     suggestion,
 )
+from .inbox import Inbox
 from .link import Link
 from .names import Names, Parked
 from .process import Process, current_process

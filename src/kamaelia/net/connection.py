@@ -24,7 +24,8 @@ from kamaelia.axon import (
     current_component,
     postman,
 )
-from kamaelia.axon.box import DEFAULT_SIZE, Box
+from kamaelia.axon.box import Box
+from kamaelia.axon.inbox import DEFAULT_SIZE
 from kamaelia.axon.queue import parse_size
 from kamaelia.axon.typecheck import advice, fits, name_of
 
