@@ -54,6 +54,12 @@ def say(talk, *lines):
     talk.stdin.flush()
 
 
+def end(talk):
+    """Press Ctrl-D. The talk is over when its listeners have gone too, or after a second."""
+    talk.stdin.close()
+    talk.stdin = None  # as communicate() wants it
+
+
 # -- real sockets -------------------------------------------------------------------------------------
 
 
@@ -72,10 +78,12 @@ def test_everybody_gets_every_line_and_who_comes_late_the_last_ones(talk):
     assert [early.readline(), early.readline()] == ["one\n", "two\n"]
     late = listener(talk.port)
     assert [late.readline(), late.readline()] == ["one\n", "two\n"]
-    out, err = talk.communicate("three\n")
+    say(talk, "three")
+    end(talk)
     assert early.read() == late.read() == "three\n"
-    assert (out, err, talk.returncode) == ("one\ntwo\nthree\n", "", 0)
     early.close(), late.close()
+    out, err = talk.communicate(timeout=30)
+    assert (out, err, talk.returncode) == ("one\ntwo\nthree\n", "", 0)
 
 
 @pytest.mark.slow
@@ -99,9 +107,11 @@ def test_what_listeners_type_is_ignored_and_their_leaving_ends_nothing(talk):
     leaving.close()
     say(talk, "one")
     assert typing.readline() == "one\n"
-    out, _ = talk.communicate()
-    assert (typing.read(), out, talk.returncode) == ("", "one\n", 0)
+    end(talk)
+    assert typing.read() == ""
     typing.close()
+    out, _ = talk.communicate(timeout=30)
+    assert (out, talk.returncode) == ("one\n", 0)
 
 
 @pytest.mark.slow

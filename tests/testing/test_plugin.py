@@ -30,10 +30,13 @@ def test_red(seed):
 """
 
 
-def run_pytest(folder: Path, seed: str | None) -> str:
+def run_pytest(folder: Path, seed: str | None, *, as_installed: bool = False) -> str:
+    """Run the tests above; with the plugins of this environment, which takes a second, only if asked to."""
     (folder / "test_them.py").write_text(TESTS)
-    plugin = [] if _is_installed() else ["-p", "kamaelia.testing.plugin"]
+    plugin = [] if as_installed and _is_installed() else ["-p", "kamaelia.testing.plugin"]
     environment = {name: value for name, value in os.environ.items() if name != "KAMAELIA_SEED"}
+    if not as_installed:
+        environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *plugin, "test_them.py"],
         cwd=folder,
@@ -55,7 +58,7 @@ def _is_installed() -> bool:
 
 
 def test_fixtures_drive_and_replay(tmp_path: Path) -> None:
-    output = run_pytest(tmp_path, "1234")
+    output = run_pytest(tmp_path, "1234", as_installed=True)
     assert "2 failed, 2 passed" in output or "1 failed, 2 passed, 1 error" in output, output
     assert "ERROR at teardown of test_fails_unnoticed" in output
     assert "ZeroDivisionError" in output
