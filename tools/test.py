@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -75,28 +75,28 @@ def find_python(version: str) -> Path | None:
     return None
 
 
-def venv_for(version: str, python: Path, output: IO[str]) -> Path | None:
-    """Return the Python of .venv-VERSION, which is made or brought up to date first."""
+def venv_for(version: str, output: IO[str]) -> Path | str:
+    """Return the Python of .venv-VERSION, made or brought up to date first; or why there is none."""
+    python = find_python(version)
+    if python is None:
+        return f"no python{version} on PATH or in ~/.pyenv"
     directory = ROOT / f".venv-{version}"
     stamp = directory / ".has-test"
     if not stamp.exists() or stamp.stat().st_mtime < (ROOT / "pyproject.toml").stat().st_mtime:
         command = ["sh", "tools/venv.sh", directory.name, ".[test]", python]
         made = subprocess.run(command, cwd=ROOT, stdout=output, stderr=output)
         if made.returncode != 0:
-            return None
+            return f"no .venv-{version} (see above)"
         stamp.touch()
     return directory / "bin" / "python"
 
 
-def short_pass(version: str, output: IO[str]) -> Outcome | str:
+def short_pass(version: str, venv: Future[Path | str], output: IO[str]) -> Outcome | str:
     """Run the short tests on another Python; return what came of it, or why they could not be run."""
-    python = find_python(version)
-    if python is None:
-        return f"the short pass on Python {version}: no python{version} on PATH or in ~/.pyenv"
-    venv_python = venv_for(version, python, output)
-    if venv_python is None:
-        return f"the short pass on Python {version}: no .venv-{version} (see above)"
-    return run_pytest(f"Python {version}, short pass", venv_python, SHORT_PASS, output)
+    python = venv.result()
+    if isinstance(python, str):
+        return f"the short pass on Python {version}: {python}"
+    return run_pytest(f"Python {version}, short pass", python, SHORT_PASS, output)
 
 
 def all_passes() -> tuple[list[Outcome], list[str]]:
@@ -105,21 +105,24 @@ def all_passes() -> tuple[list[Outcome], list[str]]:
     others = [version for version in VERSIONS if version != own_version]
     with contextlib.ExitStack() as stack:
         outputs = [stack.enter_context(tempfile.TemporaryFile("w+", errors="replace")) for _ in others]
-        # One at a time, because a machine with two cores has one left beside the tests in the foreground.
-        pool = ThreadPoolExecutor(max_workers=1)
-        # After Ctrl-C, which those in the background get too, none of them begins any more.
-        stack.callback(pool.shutdown, cancel_futures=True)
-        passes = [pool.submit(short_pass, *pair) for pair in zip(others, outputs, strict=True)]
+        # One short pass at a time beside the tests in the foreground, and pip for the next one meanwhile.
+        running, making = ThreadPoolExecutor(max_workers=1), ThreadPoolExecutor(max_workers=1)
+        for pool in (running, making):
+            # After Ctrl-C, which those in the background get too, none of them begins any more.
+            stack.callback(pool.shutdown, cancel_futures=True)
+        venvs = [making.submit(venv_for, *both) for both in zip(others, outputs, strict=True)]
+        passes = [running.submit(short_pass, *all3) for all3 in zip(others, venvs, outputs, strict=True)]
+
         outcomes = [run_pytest(f"Python {own_version}", Path(sys.executable), [])]
         absent: list[str] = []
-        for one, output in zip(passes, outputs, strict=True):
-            came_of_it = one.result()
+        for came_of_it, output in zip(passes, outputs, strict=True):
+            outcome = came_of_it.result()
             output.seek(0)
             sys.stdout.writelines(output)
-            if isinstance(came_of_it, Outcome):
-                outcomes.append(came_of_it)
+            if isinstance(outcome, Outcome):
+                outcomes.append(outcome)
             else:
-                absent.append(came_of_it)
+                absent.append(outcome)
     return outcomes, absent
 
 
