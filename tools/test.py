@@ -48,7 +48,7 @@ def run_pytest(name: str, python: Path, arguments: list[str], output: IO[str] | 
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         environment = {**os.environ, "KAMAELIA_TEST_REPORT": str(report)}
-        command = [python, "-m", "pytest", *arguments]
+        command = [str(python), "-m", "pytest", *arguments]
         done = subprocess.run(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
         # There is no report when pytest did not get as far as running tests.
         facts = json.loads(report.read_text()) if report.exists() else {"counts": {}, "not_run": {}}
@@ -83,7 +83,7 @@ def venv_for(version: str, output: IO[str]) -> Path | str:
     directory = ROOT / f".venv-{version}"
     stamp = directory / ".has-test"
     if not stamp.exists() or stamp.stat().st_mtime < (ROOT / "pyproject.toml").stat().st_mtime:
-        command = ["sh", "tools/venv.sh", directory.name, ".[test]", python]
+        command = ["sh", "tools/venv.sh", directory.name, ".[test]", str(python)]
         made = subprocess.run(command, cwd=ROOT, stdout=output, stderr=output)
         if made.returncode != 0:
             return f"no .venv-{version} (see above)"
