@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 
 import pytest
 
@@ -165,3 +167,32 @@ def test_a_failure_in_a_part_of_ours_shows_only_the_users_frames(capfd):
     first, *frames = report.describe(caught.value).splitlines()
     assert first.startswith("Pipeline/Map: ZeroDivisionError")
     assert len(frames) == 2 and frames[0].endswith("in divide") and frames[1] == "    return 1 // number"
+
+
+INTERRUPTED_FROM_A_THREAD = """
+import asyncio, os, signal, sys, threading, time
+from kamaelia import component, run, sleep
+
+@component
+async def wait(inbox, outbox):
+    try:
+        threading.Thread(target=press, daemon=True).start()
+        await sleep(30)
+    finally:
+        os._exit(0 if time.monotonic() - pressed[0] < 5 else 1)
+
+def press():
+    time.sleep(0.2)  # the loop sleeps by now
+    pressed.append(time.monotonic())
+    signal.pthread_kill(threading.get_ident(), signal.SIGINT)  # the loop's own thread gets no signal
+    time.sleep(60)
+
+pressed = []
+run(wait(), loop_factory=asyncio.SelectorEventLoop if sys.argv[1] == "asyncio" else None)
+"""
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_rule_25_a_ctrl_c_that_another_thread_gets_wakes_the_loop(loop):
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED_FROM_A_THREAD, loop], timeout=60)
+    assert done.returncode == 0

@@ -413,11 +413,21 @@ def _ctrl_c(system: System) -> Iterator[None]:
         if signal.getsignal(kind) in (signal.SIG_DFL, signal.default_int_handler)
     }
     for kind in ours:
+        # asyncio's loops sleep on when a signal comes just before they wait, or reaches another thread: only
+        # with a handler of the loop's own are they woken. What is to be done, ours does, also in a busy loop.
+        try:
+            system.loop.add_signal_handler(kind, lambda: None)
+        except NotImplementedError:  # Windows, whose loop is always woken, and virtual time
+            pass
         signal.signal(kind, handle)
     try:
         yield
     finally:
         for kind, before in ours.items():
+            try:
+                system.loop.remove_signal_handler(kind)
+            except NotImplementedError:
+                pass
             signal.signal(kind, before)
 
 
