@@ -73,6 +73,7 @@ class Inbox(Box[T]):
     __slots__ = (
         "_iterator",
         "asked",
+        "end_told",
         "failure_told",
         "gone",
         "held",
@@ -89,6 +90,7 @@ class Inbox(Box[T]):
     gone: bool  # its component has ended or closed it: nobody will read it any more
     unread: int  # messages that nobody read
     keeps_queue: bool  # a seat's: its queue outlives its occupants
+    end_told: bool  # a reader has seen the end, or the failure
     failure_told: bool  # `select` has raised the failure of this box
     queue: Queue
 
@@ -118,6 +120,7 @@ class Inbox(Box[T]):
         box.gone = False
         box.unread = 0
         box.keeps_queue = False
+        box.end_told = False
         box.failure_told = False
         box._iterator = _Iterator(box)
         if self.held:
@@ -223,6 +226,7 @@ class Inbox(Box[T]):
 
     def raise_end(self, end: type[BaseException] | None) -> NoReturn:
         """Raise what a reader gets after the last message."""
+        self.end_told = True
         if self.failure is not None:
             failed = SourceFailed(
                 f"{self}: what fed it failed ({type(self.failure).__name__}: {self.failure}); "

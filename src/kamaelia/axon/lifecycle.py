@@ -44,6 +44,7 @@ from .process import Process, current_process
 
 if TYPE_CHECKING:
     from .box import Box
+    from .hold import Hold
     from .system import System
 
 log = logging.getLogger("kamaelia")
@@ -179,12 +180,11 @@ def finish_body(process: Process, error: BaseException | None, result: Any) -> N
     elif process.cause is None:
         process.cause = cause
     if process.outcome == "failed":
+        assert cause is not None
         if isinstance(cause, Exception):
-            process.failures.extend(_flat(cause, process.path))
-        elif cause is not None:
+            process.failures.extend(_flat(cause, process))
+        else:
             process.system.abort(cause)  # KeyboardInterrupt and SystemExit pass bare
-    for name in list(process.names):
-        process.system.names.withdraw(name)
     for box in process.outboxes:
         if box.own and not (process.children and box.name == "failures"):
             box.close(process.cause)
@@ -225,6 +225,10 @@ def _judge(process: Process, error: BaseException | None) -> tuple[str, BaseExce
             if isinstance(leaf, SourceFailed):
                 return "broken", leaf.__cause__
         return "ended", None
+    if isinstance(error, BaseExceptionGroup) and not isinstance(error, Exception):
+        # What was cancelled beside a failure is none itself. Only what is to end the program passes bare.
+        bare = [leaf for leaf in leaves if not isinstance(leaf, (Exception, Cancelled))]
+        return "failed", bare[0] if bare else error.subgroup(Exception)
     return "failed", error
 
 
@@ -236,12 +240,12 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
-def _flat(error: Exception, path: str) -> Iterator[Exception]:
+def _flat(error: Exception, process: Process) -> Iterator[Exception]:
     """Yield the single failures in an exception, each with a note that says where it came from."""
     for leaf in _leaves(error):
-        if isinstance(leaf, (EndOfMessages, BrokenLink)) and leaf is not error:
+        if isinstance(leaf, (EndOfMessages, BrokenLink)) and leaf.owner is process:
             continue  # a normal end that shared a TaskGroup with a failure
-        leaf.add_note(f"in {path}")
+        leaf.add_note(f"in {process.path}")
         if isinstance(leaf, Exception):
             yield leaf
 
@@ -259,6 +263,8 @@ def complete_if_over(process: Process) -> None:
     assert process.system is not None and process.scheduler is not None
     process.state = "ended"
     process.context = None
+    for name in list(process.names):
+        process.system.names.withdraw(name)
     if process.failures:
         process.outcome = "failed"
     elif process.outcome is None:
@@ -275,7 +281,7 @@ def complete_if_over(process: Process) -> None:
             postman.close_source(box, cause)
         process.scheduler.loops.pop(box, None)
     for hold in list(process.holds):
-        hold.release()
+        _release(hold, None)
     if process.result_from is not None:
         process.result = process.result_from.result
     callbacks, process.callbacks = process.callbacks, []
@@ -295,8 +301,8 @@ def child_over(chassis: Process, child: Process) -> None:
     failure = None
     if child.failures:
         if child.isolated:
-            hands = [box.queue.hand for box in chassis.inboxes if box.queue.keeps_hand]
-            failure = Failure(child.path, child.failures[0], child.component, hands[0] if hands else None)
+            hand = _hand_of(chassis)
+            failure = Failure(child.path, child.failures[0], child.component, hand[0] if hand else None)
             _report(chassis, failure)
         else:
             chassis.failures.extend(child.failures)
@@ -304,19 +310,23 @@ def child_over(chassis: Process, child: Process) -> None:
                 chassis.cause = child.cause
             if not chassis.failing:
                 fail_children(chassis, child.cause)
-    for box in chassis.inboxes:
-        box.queue.hand = None
+    _hand_of(chassis).clear()
     try:
         if failure is not None:
             chassis.component.child_failed(child.component, failure.error)
         chassis.component._child_over(child.component, failure)
     except Exception as error:  # of the user's code: it is the chassis that fails, and not Axon
-        chassis.failures.extend(_flat(error, chassis.path))
+        chassis.failures.extend(_flat(error, chassis))
         if chassis.cause is None:
             chassis.cause = error
         if not chassis.failing:
             fail_children(chassis, error)
     complete_if_over(chassis)
+
+
+def _hand_of(chassis: Process) -> list[Any]:
+    """Return what the occupant of a seat has taken last, in a list that its inboxes share."""
+    return next((box.queue.hand for box in chassis.inboxes if box.queue.hand is not None), [])
 
 
 def _report(chassis: Process, failure: Failure) -> None:
@@ -394,10 +404,13 @@ def is_fed(process: Process) -> bool:
     """Say whether a component has an inbox into which something may still come, or in which something waits.
 
     An inbox that is only held open feeds nobody who has never asked for a message there: such a component
-    would not notice the end of the hold either.
+    would not notice the end of the hold either. One that has just failed still has that to tell.
     """
     return any(
-        box.queue.items or box.sources > box.outside or (box.asked and (box.holds or box.outside))
+        box.queue.items
+        or box.sources > box.outside
+        or (box.asked and (box.holds or box.outside))
+        or (box.failure is not None and not box.end_told)
         for box in process.inboxes
         if not box.wired and not box.gone
     )
@@ -406,7 +419,7 @@ def is_fed(process: Process) -> bool:
 def release_holds(process: Process, cause: BaseException | None) -> None:
     """Give up every hold on a component's inboxes."""
     for hold in list(process.holds):
-        hold.release(cause)
+        _release(hold, cause)
     for box in process.inboxes:
         if box.held:
             box.held = False
@@ -414,6 +427,14 @@ def release_holds(process: Process, cause: BaseException | None) -> None:
             if cause is not None and not box.holds and not box.outside and not box.ended:
                 box.failure = box.failure or cause
             postman.end_if_unfed(box)
+
+
+def _release(hold: Hold[Any], cause: BaseException | None) -> None:
+    """Give up one hold; whoever stands behind it may fail at that, and nobody else has to suffer."""
+    try:
+        hold.release(cause)
+    except Exception:  # of the user's on_release
+        log.exception("on_release of a hold on %s failed", hold.inbox)
 
 
 def end_feedback(process: Process) -> bool:

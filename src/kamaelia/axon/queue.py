@@ -129,7 +129,6 @@ class Queue:
         "half",
         "hand",
         "items",
-        "keeps_hand",
         "over",
         "peak",
         "readers",
@@ -162,8 +161,8 @@ class Queue:
         self.step = 0  # the scheduler's step in which a reader last asked ...
         self.step_received = 0  # ... and how many messages had been received when that step began
         self.checks: deque[Any] | None = None  # with debug=True, copies of the messages as they were sent
-        self.keeps_hand = False  # a seat's: the message that the occupant is working on is kept ...
-        self.hand: Any = None  # ... here
+        # Of a seat: what its occupant has taken last and works on, in a list that all its inboxes share.
+        self.hand: list[Any] | None = None
         self.thread: int | None = None  # the loop's; None until the component has been started
 
     # -- how full ---------------------------------------------------------------------------------
@@ -190,7 +189,7 @@ class Queue:
         if step != self.step:
             self.step = step
             self.step_received = self.received
-        if not self.readers and not self.turns and self.checks is None and not self.keeps_hand:
+        if not self.readers and not self.turns and self.checks is None and self.hand is None:
             self.fast_until = self.step_received + STEP_BUDGET
 
     def has_budget(self, step: int) -> bool:
@@ -218,8 +217,8 @@ class Queue:
         """Remove the first message."""
         message = self.items.popleft()
         self.received += 1
-        if self.keeps_hand:
-            self.hand = message
+        if self.hand is not None:
+            self.hand[:] = [message]
         if self.checks is not None:
             check_unchanged(message, self.checks.popleft())
         if self.level() <= self.alarm:

@@ -49,7 +49,7 @@ class Seat(Chassis):
         on_vacant: Callable[[Component, lifecycle.Failure | None], object] | None = None,
     ) -> None:
         self._on_vacant = on_vacant
-        self._wires: list[Any] = []
+        hand: list[Any] = []
         first = as_part(pattern) if not isinstance(pattern, Component) else pattern
         if first._axon.parent is not None:
             first = make(first)
@@ -59,7 +59,8 @@ class Seat(Chassis):
             own = self.boundary(name, box, inward=box.is_inbox)
             if isinstance(own, Inbox) and isinstance(box, Inbox):
                 own.resize(f"{box.size} B" if box.in_bytes else box.size)
-                own.keeps_queue = own.queue.keeps_hand = True
+                own.keeps_queue = True
+                own.queue.hand = hand
             else:
                 own.own = False
                 own.holds += 1  # stays open between two occupants
