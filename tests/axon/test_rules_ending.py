@@ -568,3 +568,172 @@ def test_rule_30_nothing_is_left_of_a_system(system):
     gc.collect()
     assert [reference() for reference in references] == [None] * len(references)
     assert threading.active_count() == 1
+
+
+# -- what a review has found -----------------------------------------------------------------------------
+
+
+@component
+async def fail_after(inbox, outbox, messages=(), seconds=1.0):
+    """Send some messages, then fail."""
+    for message in messages:
+        await outbox.send(message)
+    await sleep(seconds)
+    raise ValueError("boom")
+
+
+def test_rule_26_the_direct_reader_of_a_failed_component_gets_source_failed():
+    seen: list[Any] = []
+
+    @component
+    async def writer(inbox, outbox):
+        try:
+            async for message in inbox:
+                seen.append(message)
+        except BaseException as error:
+            seen.append(type(error))
+            raise
+
+    with pytest.raises(ComponentsFailed, match=r"1 component\(s\) failed: Pipeline/fail_after"):
+        virtually(fail_after([1]) | writer())
+    assert seen == [1, SourceFailed]
+
+
+def test_rule_26_who_still_works_on_a_message_of_the_failed_finishes_it_and_then_learns_of_the_failure():
+    seen: list[Any] = []
+
+    @component
+    async def slow(inbox, outbox):
+        async for message in inbox:
+            await sleep(1.5)  # half a second after the failure, within its grace
+            await outbox.send(message)
+
+    end = collect(into=seen)
+    with pytest.raises(ComponentsFailed):
+        virtually(fail_after(["in hand"]) | slow() | end)
+    assert seen == ["in hand"]
+    assert (end._axon.outcome, str(end._axon.cause)) == ("broken", "boom")
+
+
+def test_rule_06_the_end_of_somebody_elses_box_is_a_failure_also_in_a_task_group():
+    @component
+    async def reader_of(inbox, outbox, other):
+        async with asyncio.TaskGroup() as group:
+            group.create_task(receive(other))
+
+    async def receive(other):
+        await other.inbox.receive()
+
+    other = after(5)
+    with pytest.raises(ComponentsFailed) as caught:
+        virtually(reader_of(other), other)
+    (error,) = caught.value.exceptions
+    assert isinstance(error, EndOfMessages) and error.__notes__ == ["in reader_of"]
+
+
+def test_rule_06_an_end_that_a_component_has_made_up_is_a_failure():
+    @component
+    async def makes_up(inbox, outbox):
+        raise ExceptionGroup("g", [EndOfMessages("mine")])
+
+    with pytest.raises(ComponentsFailed) as caught:
+        virtually(makes_up())
+    assert [str(error) for error in caught.value.exceptions] == ["mine"]
+
+
+def test_rule_26_a_failure_that_shares_a_group_with_a_cancellation_is_an_ordinary_failure():
+    @component
+    async def mixed(inbox, outbox):
+        raise BaseExceptionGroup("g", [Cancelled(), ValueError("one"), KeyError("two")])
+
+    with pytest.raises(ComponentsFailed) as caught:
+        virtually(mixed())
+    assert [type(error) for error in caught.value.exceptions] == [ValueError, KeyError]
+    assert [error.__notes__ for error in caught.value.exceptions] == [["in mixed"], ["in mixed"]]
+
+
+def test_rule_26_keyboard_interrupt_in_a_group_passes_bare():
+    @component
+    async def mixed(inbox, outbox):
+        raise BaseExceptionGroup("g", [KeyboardInterrupt("now"), ValueError("one")])
+
+    with pytest.raises(KeyboardInterrupt, match="now"):
+        virtually(mixed())
+
+
+def test_rule_25_who_fails_at_the_release_of_a_hold_does_not_stop_the_stop(caplog):
+    log = []
+
+    class Holder(Component):
+        inbox = Inbox("x", held=True)
+
+        async def main(self):
+            first, second = self.inbox.hold(outside=True), self.inbox.hold(outside=True)
+            first.on_release = lambda: 1 / 0
+            second.on_release = lambda: log.append("second")
+            async for _ in self.inbox:
+                pass
+            log.append("end")
+
+    virtually(Holder(), Stop(1))
+    assert log == ["second", "end"]
+    (record,) = caplog.records
+    assert record.getMessage() == "on_release of a hold on Holder.inbox failed"
+
+
+def test_rule_29_when_a_feedback_link_has_ended_its_sender_goes_on():
+    log: list[Any] = []
+
+    @component
+    async def up_to_five(inbox, outbox):
+        async for number in inbox:
+            if number < 5:
+                await outbox.send(number + 1)
+
+    @component
+    async def count(inbox, outbox):
+        number = 0
+        async for message in inbox:
+            number += 1
+            await outbox.send(message)
+        await outbox.send(("total", number))
+
+    @component
+    async def sieve(inbox, outbox):
+        async for message in inbox:
+            if isinstance(message, tuple):
+                log.append(message)
+            else:
+                await outbox.send(message)
+        log.append("end")
+
+    s, a, b, c = source([1]), up_to_five(), count(), sieve()
+    virtually(
+        Graphline(
+            s.outbox >> a.inbox,
+            a.outbox >> b.inbox,
+            b.outbox >> c.inbox,
+            Link(c.outbox, a.inbox, feedback=True),
+        )
+    )
+    assert log == [("total", 4), "end"]
+
+
+def test_rule_27_an_error_without_a_text_is_isolated_like_any_other(caplog):
+    class BadText(Exception):
+        def __str__(self):
+            raise RuntimeError("no text")
+
+    @component
+    async def bad(inbox, outbox):
+        raise BadText
+
+    class Server(Component):
+        async def main(self):
+            self.add(bad(), isolated=True)
+            await sleep(1)
+            return "well"
+
+    assert virtually(Server()) == "well"
+    (record,) = caplog.records
+    assert record.getMessage().startswith("Server/bad failed and was isolated: BadText")

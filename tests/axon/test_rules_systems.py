@@ -11,12 +11,14 @@ from kamaelia import Component, Graphline, Inbox, Outbox, Pipeline, clock, compo
 from kamaelia.axon import (
     BrokenLink,
     ComponentsFailed,
+    Link,
     LinkError,
     NameTaken,
     Seat,
     UsageError,
     make,
     postman,
+    select,
 )
 
 from .parts import Held, Stop, after, collect, copy, fail_at, later, source, stay, take, virtually
@@ -649,3 +651,243 @@ def test_wrong_ends_are_named():
 def test_a_stop_ends_what_is_held():
     held = Held()
     assert virtually(held | collect(), Stop(1))[0] == []
+
+
+# -- what a review has found -----------------------------------------------------------------------------
+
+
+def test_rule_03_a_boundary_that_failed_before_it_was_wired_has_failed():
+    log: list[Any] = []
+
+    @component
+    async def bad(inbox, outbox):
+        await outbox.send(1)
+        await sleep(1)
+        raise ValueError("boom")
+
+    @component
+    async def writer(inbox, outbox):
+        async for message in inbox:
+            log.append(message)
+        log.append("COMMIT")
+
+    class Late(Component):
+        outbox = None
+
+        def __init__(self):
+            self.add(later(2, lambda: self.link(self.inbox, self.add(writer()).inbox)))
+
+    class Top(Component):
+        def __init__(self):
+            self.link(self.add(bad(), isolated=True).outbox, self.add(Late()).inbox)
+
+    virtually(Top())
+    assert log == [1]
+
+
+class TwoReaders(Component):
+    """A chassis whose boundary leads to two inboxes."""
+
+    inbox = Inbox[int]("to both")
+    outbox = None
+
+    def __init__(self):
+        for _ in range(2):
+            self.link(self.inbox, self.add(take(2)).inbox)
+
+
+def test_rule_14_a_sender_survives_an_occupant_whose_boundary_leads_to_several_inboxes():
+    sent, filled = [], []
+
+    @component
+    async def slow(inbox, outbox):
+        for number in range(6):
+            await outbox.send(number)
+            sent.append(number)
+            await sleep(1)
+
+    seat = Seat(TwoReaders, on_vacant=lambda occupant, failure: filled.append(seat.fill(TwoReaders)))
+    virtually(slow() | seat)
+    assert sent == list(range(6))
+    assert len(filled) == 3  # for 2 and 3, for 4 and 5, and for what might still have come
+
+
+def test_rule_14_what_came_between_two_such_occupants_waits_for_the_next():
+    got: list[Any] = []
+
+    class Two(Component):
+        inbox = Inbox[int]("to both")
+        outbox = None
+
+        def __init__(self):
+            for _ in range(2):
+                self.link(self.inbox, self.add(gather()).inbox)
+
+    @component
+    async def gather(inbox, outbox):
+        got.append(await inbox.receive())
+
+    @component
+    async def burst(inbox, outbox):
+        for number in range(3):
+            await outbox.send(number)
+            await sleep(1)
+
+    seat = Seat(Two, on_vacant=lambda occupant, failure: seat.fill(Two))
+    virtually(burst() | seat)
+    assert got == [0, 0, 1, 1, 2, 2]
+
+
+def test_rule_14_an_occupants_boundary_may_be_wired_at_run_time():
+    got: list[Any] = []
+
+    class Late(Component):
+        inbox = Inbox("in")
+        outbox = None
+
+        def __init__(self):
+            self.add(later(1, lambda: self.link(self.inbox, self.add(collect(got)).inbox)))
+
+    @component
+    async def many(inbox, outbox):
+        for number in range(150):
+            await outbox.send(number)
+            await sleep(0.1)
+
+    virtually(many() | Seat(Late))
+    assert got == list(range(150))
+
+
+def test_rule_14_the_message_in_hand_is_the_one_taken_last_from_whichever_inbox():
+    class Chooses(Component):
+        other = Inbox("other")
+
+        async def main(self):
+            async for _, message in select(self.inbox, self.other):
+                if message == "bad":
+                    raise ValueError(message)
+                await self.outbox.send(message)
+
+    def vacant(occupant, failure):
+        lost.append(failure.message if failure else None)
+        seat.fill(Chooses)
+
+    lost: list[Any] = []
+    seat = Seat(Chooses, on_vacant=vacant)
+    x, y, end = source(["fine"]), source([1, 2, "bad", 3]), collect()
+    virtually(Graphline(x.outbox >> seat.inbox, y.outbox >> seat.other, seat.outbox >> end.inbox))
+    assert lost == ["bad"]
+    assert end.result() == ["fine", 1, 2, 3]
+
+
+def test_rule_04_a_reader_that_comes_before_the_sender_was_told_is_in_time():
+    log: list[Any] = []
+
+    @component
+    async def sender(inbox, outbox):
+        await outbox.send(1)
+        await asyncio.sleep(3)  # foreign: nobody tells it here that nobody listens
+        await sleep(1)
+        await outbox.send(2)
+
+    class Top(Component):
+        inbox = None
+        outbox = None
+
+        def __init__(self):
+            sends = self.add(sender())
+            self.link(sends.outbox, self.add(take(1)).inbox)
+            self.add(later(1, lambda: self.link(sends.outbox, self.add(collect(log)).inbox)))
+
+    virtually(Top())
+    assert log == [2]
+
+
+def test_rule_10_drop_oldest_needs_the_inbox_to_itself_also_through_a_boundary():
+    end, a, b = collect(), source([1]), source([2])
+    inner = Graphline(Link("self.inbox", end.inbox, when_full="drop-oldest"))
+    postman.link(a.outbox, inner.inbox)
+    with pytest.raises(LinkError, match=r"drop-oldest.*needs the inbox to itself"):
+        postman.link(b.outbox, inner.inbox)
+    plain = Graphline("self.inbox" >> collect().inbox)
+    postman.link(b.outbox, plain.inbox)
+    with pytest.raises(LinkError, match=r"drop-oldest.*needs the inbox to itself"):
+        postman.link(source([3]).outbox, plain.inbox, when_full="drop-oldest")
+
+
+def test_rule_13_a_chassis_with_a_main_may_wire_its_inbox_inward():
+    class Own(Component):
+        async def main(self):
+            inner = self.add(collect())
+            self.link(self.inbox, inner.inbox)
+            return inner
+
+    own = Own()
+    virtually(source([1, 2]) | own)
+    assert own.result().result() == [1, 2]
+
+
+def test_rule_13_an_inbox_that_main_has_received_from_is_not_wired_any_more():
+    class Own(Component):
+        async def main(self):
+            await self.inbox.receive()
+            with pytest.raises(LinkError, match=r"Own\.inbox .* is where Own receives"):
+                self.link(self.inbox, self.add(collect()).inbox)
+
+    virtually(source([1]) | Own())
+
+
+def test_rule_12_boundaries_make_no_ring_of_their_own():
+    class Ring(Component):
+        pass
+
+    ring = Ring()
+    ring.link(ring.inbox, ring.outbox)
+    with pytest.raises(LinkError, match="would make a ring with no component in it"):
+        postman.link(ring.outbox, ring.inbox)
+
+
+def test_rule_17_a_name_of_a_chassis_without_a_main_goes_when_the_chassis_has_ended():
+    found = []
+
+    class Offers(Component):
+        def __init__(self):
+            self.add(later(1, lambda: self.system.names.offer("service", self, self)))
+
+    class Looks(Component):
+        async def main(self):
+            await sleep(1.5)
+            found.append(self.system.names.find("service"))
+
+    virtually(Offers(), Looks())
+    assert found == [None]
+
+
+def test_rule_18_a_tap_on_a_link_sees_the_end_when_its_reader_leaves():
+    first, second = source([1, 2, 3]), take(1)
+    tap = postman.tap(postman.link(first.outbox, second.inbox))
+    virtually(first, second)
+    assert [seen.message for seen in tap] == [1, 2, 3]
+    assert tap.ended and tap.failure is None
+
+
+def test_rule_18_taps_in_and_behind_a_seat_see_what_its_occupant_gets():
+    occupant = collect()
+    seat = Seat(occupant)
+    tap = postman.tap(occupant.inbox)
+    virtually(source([1, 2]) | seat)
+    assert [seen.message for seen in tap] == [1, 2]
+
+
+def test_rule_18_a_tap_behind_a_boundary_sees_what_had_waited_there():
+    end = collect()
+
+    class Late(Component):
+        outbox = None
+
+        def __init__(self):
+            self.add(later(2, lambda: self.link(self.inbox, self.add(end).inbox)))
+
+    tap = postman.tap(end.inbox)
+    virtually(source([1, 2]) | Late())
+    assert [(seen.time, seen.message) for seen in tap] == [(2, 1), (2, 2)]

@@ -145,6 +145,18 @@ def suggestion(wrong: str, known: Iterable[str]) -> str:
     return f"there are {', '.join(repr(name) for name in names[:-1])} and {names[-1]!r}"
 
 
+def text_of(error: BaseException) -> str:
+    """Return an exception's text, also of one whose own ``__str__`` fails.
+
+    >>> text_of(ValueError("too big"))
+    'too big'
+    """
+    try:
+        return str(error)
+    except Exception as failed:  # somebody else's code; we are reporting, and want to say what we can
+        return f"(no text: {type(failed).__name__} in its __str__)"
+
+
 def shorten(value: Any, limit: int = 60) -> str:
     """Return the repr of a value, cut to a length that fits into an error message."""
     text = repr(value)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, TypeVar, final
 
 from . import postman
 from .box import Box, Declare
-from .errors import ClosedBox, EndOfMessages, SourceFailed, UsageError, WouldBlock
+from .errors import ClosedBox, EndOfMessages, SourceFailed, UsageError, WouldBlock, text_of
 from .link import Link
 from .queue import TURN, Queue, Wait, make_queue, parse_size
 
@@ -229,7 +229,7 @@ class Inbox(Box[T]):
         self.end_told = True
         if self.failure is not None:
             failed = SourceFailed(
-                f"{self}: what fed it failed ({type(self.failure).__name__}: {self.failure}); "
+                f"{self}: what fed it failed ({type(self.failure).__name__}: {text_of(self.failure)}); "
                 "what had been sent before has been received"
             )
             failed.owner = self.owner

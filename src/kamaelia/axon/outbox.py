@@ -243,8 +243,7 @@ class Outbox(Box[T]):
         """Taps or links have changed: whose taps see what is sent here?"""
         taps = dict.fromkeys(self.taps)
         for route in self.routes:
-            for wire in route.links:
-                taps.update(dict.fromkeys((*wire.source.taps, *wire.taps, *wire.target.taps)))
+            taps.update(dict.fromkeys(postman.taps_of(route)))
         self.tapped_by = tuple(taps)
         self.set_fast_route()
 

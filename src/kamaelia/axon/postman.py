@@ -66,6 +66,12 @@ def make(wire: Link) -> Link:
     """Make a link that has been written down as ``a.outbox >> b.inbox``."""
     source, target = wire.source, wire.target
     _check(wire)
+    routes = [
+        Route(outbox, queue, (*before, wire, *after))
+        for outbox, before in _ways_up(source)
+        for queue, after in _ways_down(target)
+    ]
+    _check_alone(wire, routes)
     wire.made = True
     waiting: tuple[Any, ...] = ()
     if source.is_inbox and not source.wired:
@@ -85,15 +91,14 @@ def make(wire: Link) -> Link:
         target.sources += 1
     if wire.feedback:
         target.watch_loop()
-    for outbox, before in _ways_up(source):
-        for queue, after in _ways_down(target):
-            _add_route(Route(outbox, queue, (*before, wire, *after)))
-    for message in waiting:
-        for queue, _ in _ways_down(target):
-            queue.put(message)
-    if source.ended and target.settled and not target.sources and not target.holds:
-        target.failure = target.failure or source.failure
-        end(target)
+    for route in routes:
+        _add_route(route)
+    for queue, after in _ways_down(target) if waiting else ():
+        _pass_on(waiting, queue, (wire, *after))
+    if source.ended:
+        if source.failure is not None and not target.holds and not target.outside:
+            target.failure = target.failure or source.failure
+        end_if_unfed(target)
     return wire
 
 
@@ -159,6 +164,8 @@ def end_feedback(wire: Link) -> None:
     """
     for route in list(wire.routes):
         _remove_route(route, wake=False)
+    _cut(wire)  # nor does the end of its reader concern the sender any more
+    wire.source.linked = bool(wire.source.outgoing)
     lose_source(wire)
 
 
@@ -227,6 +234,8 @@ def close_reader(box: Inbox[Any]) -> None:
     for wire in list(box.incoming):
         _cut(wire)
         wire.open = False
+        for one in wire.taps:
+            one.finish(None)
         _reader_left(wire.source)
 
 
@@ -241,6 +250,11 @@ def _reader_left(box: Box[Any]) -> None:
     """A reader of what is sent through this box has gone: if it was the last, say so upstream."""
     if box.lost or has_reader(box):
         return
+    if box.is_inbox and box.keeps_queue:  # type: ignore[attr-defined]
+        for wire in list(box.outgoing):  # the seat's inbox is there for the next occupant
+            _cut(wire)
+            lose_source(wire)
+        return
     if any(not (wire.target.is_inbox or wire.target.lost) for wire in box.outgoing):
         return  # what is left leads into a boundary that nobody has linked yet
     box.lost = True
@@ -248,9 +262,6 @@ def _reader_left(box: Box[Any]) -> None:
         box.owner.reader_lost(box)  # type: ignore[arg-type]
         return
     for wire in list(box.incoming):
-        if wire.lends_to is not None:  # an occupant reads no more: its seat has the queue back
-            _cut(wire)
-            lose_source(wire)
         _reader_left(wire.source)
 
 
@@ -334,6 +345,24 @@ def _ways_down(box: Box[Any]) -> Iterator[tuple[Queue, Path]]:
                 yield queue, (wire, *path)
 
 
+def taps_of(route: Route) -> Iterator[Tap]:
+    """Yield the taps on a route and, where it ends in a seat, on the way to the occupant that reads there."""
+    for wire in (*route.links, *_lent_to(route.links[-1].target)):
+        yield from wire.source.taps
+        yield from wire.taps
+        yield from wire.target.taps
+
+
+def _lent_to(box: Any) -> Iterator[Link]:
+    """Yield the links from a seat's inbox to the occupant's inbox that reads from its queue."""
+    while box.is_inbox and box.wired and len(box.outgoing) == 1:
+        (wire,) = box.outgoing
+        if wire.lends_to is None and not wire.target.is_inbox:
+            return
+        yield wire
+        box = wire.target
+
+
 def _add_route(route: Route) -> None:
     queue = route.queue
     queue.feeders += 1
@@ -341,8 +370,10 @@ def _add_route(route: Route) -> None:
     for wire in route.links:
         wire.routes[route] = None
         wire.source.lost = False
+    queue.drops_oldest = queue.drops_oldest or route.when_full == "drop-oldest"
     route.outbox.routes[route] = None
-    if any(wire.taps or wire.source.taps or wire.target.taps for wire in route.links):
+    route.outbox.owner.reader_gained(route.outbox)
+    if next(taps_of(route), None) is not None:
         route.outbox.find_taps()
     route.outbox.set_fast_route()
 
@@ -370,19 +401,45 @@ def _cut(wire: Link) -> None:
         _return_queue(wire)
     for route in list(wire.routes):
         _remove_route(route)
-    wire.source.outgoing.pop(wire, None)
+    source = wire.source
+    source.outgoing.pop(wire, None)
     wire.target.incoming.pop(wire, None)
+    if source.is_inbox and source.keeps_queue and source.wired and not source.outgoing:
+        _become_queue(source)
 
 
 def _become_wire(box: Any) -> tuple[Any, ...]:
     """Turn an inbox that has kept its messages so far into a boundary; return those messages."""
+    lender = box.lender
+    if lender is not None:  # an occupant that is wired now: so is its seat
+        _return_queue(lender)
+        box.wired = True
+        return _become_wire(lender.source)
     for upstream in box.incoming:
         for route in list(upstream.routes):
             _remove_route(route)
     box.wired = True
+    box.own = False
     waiting = tuple(box.queue.items)
     box.queue.items.clear()
     return waiting
+
+
+def _become_queue(seat: Any) -> None:
+    """Turn the inbox of a seat from a wire into a queue again: its occupant reads no more."""
+    seat.wired = False
+    for outbox, path in _ways_up(seat):
+        _add_route(Route(outbox, seat.queue, path))
+
+
+def _pass_on(messages: tuple[Any, ...], queue: Queue, path: Path) -> None:
+    """Put messages that have waited at a boundary into a queue behind it."""
+    scheduler = path[0].source.owner.scheduler
+    taps = [one for wire in path for one in (*wire.taps, *wire.target.taps)]
+    for message in messages:
+        for one in taps:
+            one.record(message, scheduler.loop.time() if scheduler is not None else 0.0)
+        queue.put(message)
 
 
 # -- the queue of a seat ----------------------------------------------------------------------------
@@ -415,6 +472,8 @@ def _lend_queue(wire: Link, seat: Any, inner: Any) -> None:
     if not seat.ended:
         wire.open = True
         wire.target.sources += 1
+    for outbox, _ in _ways_up(seat):
+        outbox.find_taps()
 
 
 def _return_queue(wire: Link) -> None:
@@ -449,7 +508,8 @@ def _check(wire: Link, instead_of: Link | None = None) -> None:
         )
     if source is target:
         raise LinkError(f"{ends}: a box cannot be linked to itself")
-    if source.is_inbox and source.own:
+    inward = target.owner.parent is source.owner and not getattr(source, "asked", False)
+    if source.is_inbox and source.own and not inward:  # a chassis may wire its inbox instead of using it
         raise LinkError(
             f"{ends}: {source} is where {source.owner.name} receives; link what it sends, such as its outbox"
         )
@@ -467,6 +527,8 @@ def _check(wire: Link, instead_of: Link | None = None) -> None:
             f"{ends}: {target} {what}, and an end is final. An inbox that is to be linked later "
             "is declared with Inbox(held=True)"
         )
+    if (source.is_inbox or not source.own) and _leads_to(target, source):
+        raise LinkError(f"{ends}: these boundaries would make a ring with no component in it")
     if not source.is_inbox and source.own and source.ended:
         raise LinkError(f"{ends}: {source} has been closed, so nothing would ever come")
     # Thousands of visitors may be linked to one room: look through the shorter of the two lists.
@@ -487,6 +549,24 @@ def _check(wire: Link, instead_of: Link | None = None) -> None:
             f"{ends}: {typecheck.name_of(source.type)} does not fit into "
             f"{typecheck.name_of(target.type)}: {typecheck.advice(source.type, target.type)}"
         )
+
+
+def _leads_to(start: Any, box: Any) -> bool:
+    """Say whether boundaries alone lead from one box to another."""
+    return start is box or any(_leads_to(wire.target, box) for wire in start.outgoing if not start.own)
+
+
+def _check_alone(wire: Link, routes: list[Route]) -> None:
+    """See that who drops the oldest message of an inbox has it to itself, also through boundaries."""
+    for route in routes:
+        if (route.when_full == "drop-oldest" or route.queue.drops_oldest) and (
+            route.queue.feeders or sum(other.queue is route.queue for other in routes) > 1
+        ):
+            raise LinkError(
+                f"{_describe(wire.source)} cannot be linked to {_describe(wire.target)}: "
+                'when_full="drop-oldest" needs the inbox to itself, '
+                "or one sender would drop another's messages"
+            )
 
 
 def _describe(box: Any) -> str:

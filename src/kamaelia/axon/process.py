@@ -283,6 +283,11 @@ class Process:
                     return
         self.abandoned = error
 
+    def reader_gained(self, outbox: Outbox[Any]) -> None:
+        """An outbox has a reader again, before the component was told that it had none."""
+        if self.abandoned is not None and not outbox.optional and self.boxes.get(outbox.name) is outbox:
+            self.abandoned = None
+
     def wait_is_foreign(self) -> bool:
         """Say whether it is in line at a box of another component, whose end it does not concern."""
         return self.wait is not None and self.wait.owner is not self

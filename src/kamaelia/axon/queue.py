@@ -122,6 +122,7 @@ class Queue:
         "brake",
         "checks",
         "dropped",
+        "drops_oldest",
         "epoch",
         "fast_until",
         "feeders",
@@ -156,6 +157,7 @@ class Queue:
         self.turns = 0  # messages given to readers that have not resumed yet
         self.senders: OrderedDict[Wait, None] | None = None  # in line for room
         self.granted = 0  # room given to senders that have not used it yet
+        self.drops_oldest = False  # a link leads here that does; it is the only one then
         self.over = False  # the mark was reached and the level has not been below it since
         self.epoch = 0  # how often the level has come down below the mark
         self.step = 0  # the scheduler's step in which a reader last asked ...
@@ -378,6 +380,7 @@ class Queue:
     def forget_route(self, route: Route, wake: bool) -> None:
         """A link is gone: who waits for room through it resumes, if it is to be woken."""
         self.feeders -= 1
+        self.drops_oldest = self.drops_oldest and route.when_full != "drop-oldest"
         self.give_back(route)
         if self.senders and wake:
             for wait in list(route.waits):

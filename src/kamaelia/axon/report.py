@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from . import body
-from .errors import ComponentsFailed, KamaeliaError
+from .errors import ComponentsFailed, KamaeliaError, text_of
 
 if TYPE_CHECKING:
     from .process import Process
@@ -54,7 +54,7 @@ def describe(error: BaseException) -> str:
 
 def one_line(error: BaseException) -> str:
     """Return an error on one line, with the place in the user's code where it was raised."""
-    text = " ".join(str(error).split())
+    text = " ".join(text_of(error).split())
     frames = [one for one in traceback.extract_tb(error.__traceback__) if body.is_users(one.filename)]
     where = (
         f" ({os.path.basename(frames[-1].filename)}:{frames[-1].lineno} in {frames[-1].name})"
@@ -73,9 +73,9 @@ def _describe_one(error: BaseException) -> str:
         ),
         None,
     )
-    line = f"{type(error).__name__}: {error}"
+    line = f"{type(error).__name__}: {text_of(error)}"
     if path is not None:
-        line = f"{path}: {type(error).__name__}: {str(error).removeprefix(path + ': ')}"
+        line = f"{path}: {type(error).__name__}: {text_of(error).removeprefix(path + ': ')}"
     lines = [line + "\n"]
     for other in getattr(error, "__notes__", []):
         if not other.startswith("in "):
@@ -86,7 +86,7 @@ def _describe_one(error: BaseException) -> str:
             if frame.line:
                 lines.append(f"    {frame.line}\n")
     if error.__cause__ is not None:
-        lines.append(f"  because of {type(error.__cause__).__name__}: {error.__cause__}\n")
+        lines.append(f"  because of {type(error.__cause__).__name__}: {text_of(error.__cause__)}\n")
     return "".join(lines)
 
 
