@@ -186,7 +186,81 @@ def test_a_function_that_fails_fails_the_part(concurrency: int) -> None:
         assert isinstance(part.error, ZeroDivisionError)
 
 
+async def awaits_what_another_cancels() -> None:
+    other = asyncio.ensure_future(asyncio.sleep(3600))
+    other.cancel()
+    await other
+
+
+async def cancels_its_own_task() -> None:
+    task: Any = asyncio.current_task()
+    task.cancel()
+    await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("options", [{}, {"concurrency": 3}, {"concurrency": 3, "ordered": False}])
+@pytest.mark.parametrize("messages", [2, 10])
+def test_a_cancelled_that_nobody_asked_for_is_a_failure_of_the_part(
+    options: dict[str, Any], messages: int
+) -> None:
+    async def work(number: int) -> int:
+        await asyncio.sleep(1)
+        if number == 1:
+            await awaits_what_another_cancels()
+        return number
+
+    with drive(Map(work, **options)) as part:
+        part.send(*range(messages))
+        part.close()
+        part.advance(2)
+        assert (part.outcome, part.state("outbox")) == ("failed", "failed")
+        assert str(part.error) == (
+            "Map was cancelled, but nobody had asked for it: something that it awaited was cancelled"
+        )
+        assert isinstance(part.error.__cause__, asyncio.CancelledError)
+
+
+def test_a_call_that_cancels_its_own_task_is_a_failure_too() -> None:
+    async def work(number: int) -> None:
+        await asyncio.sleep(1)
+        if number == 1:
+            await cancels_its_own_task()
+
+    with drive(Map(work, concurrency=3)) as part:
+        part.send(*range(5))
+        part.advance(1)
+        assert "nobody had asked for it" in str(part.error)
+        assert (part.outcome, part.take_all()) == ("failed", [None])
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_what_is_cancelled_beside_a_failure_is_no_failure(ordered: bool) -> None:
+    async def work(seconds: float) -> float:
+        await asyncio.sleep(seconds)
+        return 1 / (seconds - 1)
+
+    with drive(Map(work, concurrency=3, ordered=ordered)) as part:
+        part.send(5, 1, 5, 5)
+        part.advance(1)
+        assert isinstance(part.error, ZeroDivisionError)  # by itself, and not in a group with others
+        assert (part.take_all(), part.component.inbox.statistics().waiting) == ([], 1)
+
+
+@pytest.mark.parametrize("messages", [1, 5])
+def test_a_stop_while_the_last_calls_are_under_way_is_no_failure(messages: int) -> None:
+    async def never(number: int) -> None:
+        await asyncio.sleep(3600)
+
+    with drive(Map(never, concurrency=3)) as part:
+        part.send(*range(messages))
+        part.close()
+        part.cancel()
+        assert part.outcome == "cancelled"
+
+
 def test_map_refuses_what_it_cannot_do() -> None:
+    with pytest.raises(TypeError, match="give a whole number of messages"):
+        Map(str, concurrency=1.5)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="give a function"):
         Map(3)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="at least 1"):

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from kamaelia.axon import Component, Inbox, Outbox
+from kamaelia.axon import Component, Inbox, KamaeliaError, Outbox
+from kamaelia.axon.errors import shorten
 
 
 class Map(Component):
     """Apply a function to each message, and send on what it returns, also None.
 
     Inbox: ``inbox``, what the function takes. Outbox: ``outbox``, what it returns. An exception of the
-    function is a failure of the component.
+    function is a failure of the component, and so is it when what it awaits was cancelled by somebody else.
 
     A plain function is called on the loop's thread, so it should be quick; what blocks belongs into a
     script, or into an ``async`` function with `asyncio.to_thread`.
@@ -38,6 +40,8 @@ class Map(Component):
     def __init__(self, fn: Callable[[Any], Any], concurrency: int = 1, ordered: bool = True) -> None:
         if not callable(fn):
             raise TypeError(f"Map({fn!r}): give a function of one message")
+        if not isinstance(concurrency, int):
+            raise TypeError(f"Map(concurrency={shorten(concurrency)}): give a whole number of messages")
         if concurrency < 1:
             raise ValueError(f"Map(concurrency={concurrency!r}): at least 1 message is worked on at a time")
         self.fn = fn
@@ -57,14 +61,26 @@ class Map(Component):
     async def _several_at_a_time(self) -> None:
         free = asyncio.Semaphore(self.concurrency)
         before: asyncio.Event | None = None  # set when the result of the message before has been sent
+        self._ending = False  # something has failed or stopped it, so what is under way is cancelled
         async with asyncio.TaskGroup() as group:
-            await free.acquire()
-            async for message in self.inbox:
-                sent = asyncio.Event()
-                # Called here, so a plain function sees the messages in order, one at a time.
-                group.create_task(self._send_result(self.fn(message), before, sent, free))
-                before = sent
+            try:
                 await free.acquire()
+                async for message in self.inbox:
+                    sent = asyncio.Event()
+                    # Called here, so a plain function sees the messages in order, one at a time.
+                    result = self.fn(message)
+                    task = group.create_task(self._send_result(result, before, sent, free))
+                    if inspect.iscoroutine(result):
+                        # Cancelled before its first step, the task never awaits it: no warning about that.
+                        task.add_done_callback(functools.partial(_close, result))
+                    before = sent
+                    await free.acquire()
+                # Waiting for the last of them is not left to the group: then this is where a stop is noticed.
+                for _ in range(self.concurrency - 1):
+                    await free.acquire()
+            except BaseException:
+                self._ending = True
+                raise
 
     async def _send_result(
         self,
@@ -73,13 +89,32 @@ class Map(Component):
         sent: asyncio.Event,
         free: asyncio.Semaphore,
     ) -> None:
-        if inspect.isawaitable(result):
-            result = await result
-        if self.ordered and before is not None:
-            await before.wait()
-        await self.outbox.send(result)
+        try:
+            if inspect.isawaitable(result):
+                result = await result
+            if self.ordered and before is not None:
+                await before.wait()
+            await self.outbox.send(result)
+        except asyncio.CancelledError as error:
+            if self._ending:
+                raise
+            self._ending = True
+            # To the group one who was cancelled is one who is done, and the message would be lost; it is a
+            # failure, as it is when messages are worked on one at a time.
+            raise KamaeliaError(
+                f"{self.path} was cancelled, but nobody had asked for it: something that it awaited was "
+                "cancelled"
+            ) from error
+        except BaseException:
+            self._ending = True
+            raise
+        # Only now: after a failure nothing further is to be sent, nor to be taken from the inbox.
         sent.set()
         free.release()
+
+
+def _close(result: Coroutine[Any, Any, Any], task: object) -> None:
+    result.close()
 
 
 __all__ = ["Map"]
