@@ -115,7 +115,8 @@ class Box(Generic[T]):
     def __str__(self) -> str:
         if self.owner is None:
             return f"{type(self).__name__}({self.doc!r})"
-        return f"{self.owner.path}.{self.name}"
+        path = self.owner.path
+        return f"{path}.{self.name}" if path else self.name  # what stands around a system has no path
 
     def __rshift__(self, other: Any) -> Any:
         """Write down a link: ``a.outbox >> b.inbox``, or one to many with a list."""
