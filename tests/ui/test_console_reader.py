@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from kamaelia import Component, Outbox, background, run
+from kamaelia import Component, Graphline, Outbox, background, run
 from kamaelia.axon import ComponentsFailed, UsageError, VirtualLoop
 from kamaelia.flow import Collect, Take
 from kamaelia.testing import drive
@@ -253,16 +253,69 @@ def test_no_more_is_read_than_is_taken(pipe: tuple[io.FileIO, io.FileIO], loop: 
     assert received - 1 <= written <= received  # a pipe that is nearly full takes half a line
 
 
-def test_two_readers_of_one_stream_are_refused(pipe: tuple[io.FileIO, io.FileIO]) -> None:
-    reading, _ = pipe
+def check_the_second_is_refused(*systems: Component, second: str = "ConsoleReader-2", **options: Any) -> None:
     with pytest.raises(ComponentsFailed) as failed:
-        run(ConsoleReader(stream=reading), ConsoleReader(stream=reading))
+        run(*systems, **options)
     (error,) = failed.value.exceptions
     assert isinstance(error, UsageError)
     assert str(error) == (
-        "ConsoleReader-2: this stream is read by ConsoleReader already. Let one read, and link it to all "
+        f"{second}: this stream is read by ConsoleReader already. Let one read, and link it to all "
         "who want the lines, or publish them: ConsoleReader() | PublishTo('lines')"
     )
+
+
+@pytest.mark.parametrize("factory", [None, VirtualLoop])
+def test_two_readers_of_one_stream_are_refused(pipe: tuple[io.FileIO, io.FileIO], factory: Any) -> None:
+    reading, writing = pipe
+    writing.write(b"one\n")
+    writing.close()
+    systems = ConsoleReader(stream=reading), ConsoleReader(stream=reading)
+    check_the_second_is_refused(*systems, loop_factory=factory)
+
+
+def test_two_readers_of_one_regular_file_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "lines"
+    file.write_bytes(b"one\ntwo\n")
+    with file.open() as stream:
+        check_the_second_is_refused(ConsoleReader(stream=stream), ConsoleReader(stream=stream))
+    # By the time that the second begins, which takes a few steps, the first has read everything.
+    with file.open() as stream:
+        nested: Component = ConsoleReader(stream=stream).named("second")
+        for _ in range(5):
+            nested = Graphline(nested)
+        with pytest.raises(ComponentsFailed, match="second"):
+            run(ConsoleReader(stream=stream), nested)
+
+
+def test_two_readers_of_one_iterator_are_refused() -> None:
+    stream = io.StringIO("one\ntwo\n")
+    check_the_second_is_refused(ConsoleReader(stream=stream), ConsoleReader(stream=stream))
+    lines = (line for line in ["one", "two"])
+    check_the_second_is_refused(ConsoleReader(stream=lines), ConsoleReader(stream=lines))
+    # A list can be read by many: each has all of it.
+    both = ["one", "two"]
+    reads = [ConsoleReader(stream=both) | Collect() for _ in range(2)]
+    assert run(*reads) == [both, both]
+
+
+class OneAfterAnother(Component):
+    """Makes a reader, and when it has ended another one of the same stream."""
+
+    async def main(self) -> list[list[str]]:
+        with self.file.open() as stream:
+            return [await (ConsoleReader(stream=stream) | Collect()).run() for _ in range(2)]
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+
+def test_who_is_made_when_the_first_is_over_is_no_second_reader(tmp_path: Path) -> None:
+    file = tmp_path / "lines"
+    file.write_bytes(b"one\ntwo\n")
+    assert run(OneAfterAnother(file)) == [["one", "two"], []]
+    with file.open() as stream:
+        readers = [ConsoleReader(stream=stream) | Collect() for _ in range(2)]
+        assert [run(reader) for reader in readers] == [["one", "two"], []]
 
 
 class Broken(io.RawIOBase):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import io
+import itertools
 import logging
 import sys
+import weakref
 from collections.abc import Iterable, Iterator
 from typing import IO, Any
 
@@ -21,7 +24,12 @@ log = logging.getLogger("kamaelia")
 
 PAUSE = 0.05  # seconds of silence after a line before the next prompt, for an answer to come before it
 
-_taken: dict[int, str] = {}  # file descriptors that are being read, and the paths of who reads
+_numbers = itertools.count()  # what was made, or has ended, before what
+# Streams that are being read, files by their descriptors, and the paths of who reads.
+_taken: dict[tuple[str, int], str] = {}
+# Streams that somebody has read, in which system, until when, and the path of who it was: what is all there
+# at once has been read before a second reader, deeper in the system, has even begun.
+_was_read: weakref.WeakKeyDictionary[Any, tuple[weakref.ref[Any], int, str]] = weakref.WeakKeyDictionary()
 
 
 class ConsoleReader(Component):
@@ -72,6 +80,7 @@ class ConsoleReader(Component):
         self.longest = longest
         self._decoder: LineDecoder | None = None
         self._warned = False
+        self._number = next(_numbers)
 
     @property
     def cut(self) -> int:
@@ -87,22 +96,44 @@ class ConsoleReader(Component):
         decoder = self._decoder = LineDecoder(
             encoding if raw is not None else "utf-8", longest=self.longest, too_long="cut"
         )
-        if raw is None:
-            await self._read_at_once(_chunks_of(stream), decoder)
-        elif keyboard.is_regular(raw) or isinstance(asyncio.get_running_loop(), VirtualLoop):
-            await self._read_at_once(iter(lambda: _bytes(keyboard.read(raw)), b""), decoder)
-        else:
-            descriptor = raw.fileno()
-            if descriptor in _taken:
-                raise UsageError(
-                    f"{self.path}: this stream is read by {_taken[descriptor]} already. Let one read, and "
-                    "link it to all who want the lines, or publish them: ConsoleReader() | PublishTo('lines')"
-                )
-            _taken[descriptor] = self.path
-            try:
+        with self._alone(raw, stream):
+            if raw is None:
+                await self._read_at_once(_chunks_of(stream), decoder)
+            elif keyboard.is_regular(raw) or isinstance(asyncio.get_running_loop(), VirtualLoop):
+                await self._read_at_once(iter(lambda: _bytes(keyboard.read(raw)), b""), decoder)
+            else:
                 await self._read_as_it_comes(raw, decoder)
-            finally:
-                del _taken[descriptor]
+
+    @contextlib.contextmanager
+    def _alone(self, raw: io.RawIOBase | None, stream: Any) -> Iterator[None]:
+        """Refuse a second reader of one stream. One that is made when the first is over is no second."""
+        if raw is not None:
+            stream, key = raw, ("descriptor", raw.fileno())
+        elif iter(stream) is stream:  # from an iterator, too, each takes what the other would have had
+            key = ("object", id(stream))
+        else:
+            yield
+            return
+        system = weakref.ref(self.system)
+        other = _taken.get(key)
+        try:
+            where, when, who = _was_read[stream]
+            if where == system and when > self._number:
+                other = other or who
+        except (KeyError, TypeError):  # nobody, or nobody can know: not every iterator can be remembered
+            pass
+        if other is not None:
+            raise UsageError(
+                f"{self.path}: this stream is read by {other} already. Let one read, and "
+                "link it to all who want the lines, or publish them: ConsoleReader() | PublishTo('lines')"
+            )
+        _taken[key] = self.path
+        try:
+            yield
+        finally:
+            del _taken[key]
+            with contextlib.suppress(TypeError):
+                _was_read[stream] = system, next(_numbers), self.path
 
     async def _read_at_once(self, chunks: Iterator[bytes], decoder: LineDecoder) -> None:
         for chunk in chunks:
