@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -79,3 +80,22 @@ def test_a_one_liner_is_done_within_a_fifth_of_a_second():
 
     expression = "Source('abc') | Map(str.upper) | Collect()"
     assert quickest("-m", "kamaelia", "run", expression) - quickest("-c", "pass") < 0.2
+
+
+def test_the_pages_say_how_to_get_the_command_before_they_use_it():
+    root = Path(__file__).resolve().parents[2]
+    for name in ("README.md", "docs/tutorial/01-first-system.md"):
+        text = (root / name).read_text()
+        activating = text.find(". .venv/bin/activate")
+        assert 0 < text.find("make demo") < activating < text.find("```console"), name
+
+
+@pytest.mark.slow
+@pytest.mark.once
+def test_what_the_pages_say_gives_the_command():
+    activate = Path(sys.executable).with_name("activate")
+    if not activate.exists():
+        pytest.skip("these tests do not run in a virtual environment")
+    shell = f'PATH=/usr/bin:/bin; . "{activate}"; cd /; kamaelia --version'
+    done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == (f"kamaelia {__version__}\n", "")
