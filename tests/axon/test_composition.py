@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal, LiteralString, NamedTuple, NewType, 
 
 import pytest
 
-from kamaelia import Component, Inbox, Outbox
-from kamaelia.axon import typecheck
+from kamaelia import Component, Graphline, Inbox, Outbox, Pipeline, component, select, sleep
+from kamaelia.axon import LinkError, UsageError, make, postman, typecheck
 
-from .parts import virtually
+from .parts import collect, copy, source, virtually
 
 # -- rule 12: which types fit ---------------------------------------------------------------------------
 
@@ -200,3 +200,178 @@ def test_rule_12_links_of_types_that_fit_are_made():
             return [message async for message in self.inbox]
 
     assert virtually(Speaks() | Hears()) == [True]
+
+
+# -- rules 12 and 15: joining pipelines ------------------------------------------------------------------
+
+
+@component
+async def twice(inbox, outbox):
+    async for message in inbox:
+        await outbox.send(2 * message)
+
+
+def names_of(whole: Component) -> list[str]:
+    return [child._axon.name for child in whole.children]
+
+
+def test_rule_15_a_pipeline_joined_twice_is_an_error_as_any_component_is():
+    a = copy()
+    assert isinstance(a | copy(), Pipeline)
+    with pytest.raises(
+        UsageError, match=r"^Pipeline/copy is part of a chassis already, and a component runs"
+    ):
+        a | copy()
+    middle = twice() | twice()
+    first = source([1]) | middle | collect()
+    with pytest.raises(UsageError, match=r"Pipeline is part of a chassis already, and a component runs once"):
+        source([1]) | middle
+    with pytest.raises(UsageError, match="is part of a chassis already"):
+        middle | collect()
+    with pytest.raises(UsageError, match="is part of a chassis already"):
+        virtually(middle)
+    with pytest.raises(UsageError, match="is part of a chassis already"):
+        Graphline(middle.outbox >> collect().inbox)
+    assert names_of(first) == ["source", "twice", "twice-2", "collect"]
+    assert virtually(first) == [4]
+
+
+def test_rule_15_a_pipeline_that_was_joined_is_still_a_pattern():
+    middle = twice() | twice()
+    first = source([1]) | middle | collect()
+    second = source([1]) | make(middle) | collect()
+    assert virtually(first, second) == [[4], [4]]
+
+
+def test_rule_12_a_pipeline_that_was_joined_cannot_be_run_for_nothing():
+    start = source([1]) | twice()
+    whole = start | collect()
+    with pytest.raises(UsageError, match="is part of a chassis already"):
+        virtually(start)
+    with pytest.raises(UsageError, match="were joined with others by .: add <component copy> to the pipe"):
+        start.add(copy)
+    with pytest.raises(LinkError, match="has been closed"):
+        postman.link(start.outbox, copy().inbox)
+    assert virtually(whole) == [2]
+
+
+def test_rule_12_a_pipeline_cannot_be_joined_with_itself():
+    both = twice() | twice()
+    with pytest.raises(UsageError, match="Pipeline/twice is part of a chassis already"):
+        both | both
+
+
+class Through(Component):
+    """A chassis whose inbox leads straight to its outbox."""
+
+    def __init__(self) -> None:
+        self.link(self.inbox, self.outbox)
+        self.add(stay_a_while())
+
+
+@component
+async def stay_a_while(inbox, outbox):
+    await sleep(3)
+
+
+class Logs(Component):
+    log = Outbox("what it has passed on")
+
+    async def main(self):
+        async for message in self.inbox:
+            await self.outbox.send(message)
+            await self.log.send(("log", message))
+
+
+class Merges(Component):
+    extra = Inbox("more to pass on")
+
+    async def main(self):
+        async for _, message in select(self.inbox, self.extra):
+            await self.outbox.send(message)
+
+
+def test_rule_12_a_part_keeps_its_own_links_when_it_is_joined():
+    assert virtually(Pipeline(source([1, 2]), Through(), collect())) == [1, 2]
+    assert virtually(source([1, 2]) | Through() | collect()) == [1, 2]
+    assert virtually(source([1, 2]) | (Through() | twice()) | collect()) == [2, 4]
+
+
+def test_rule_12_links_beside_a_row_stay_when_it_is_joined():
+    logs, merges = Logs(), Merges()
+    row = logs | merges
+    postman.link(logs.log, merges.extra)
+    whole = source([1]) | row | collect()
+    assert names_of(whole) == ["source", "Logs", "Merges", "collect"]
+    assert virtually(whole) == [1, ("log", 1)]
+
+
+def use_name(row: Pipeline) -> None:
+    row.named("mine")
+
+
+def use_hold(row: Pipeline) -> None:
+    row.inbox.hold()
+
+
+def use_tap(row: Pipeline) -> None:
+    postman.tap(row.outbox)
+
+
+def use_callback(row: Pipeline) -> None:
+    row.add_done_callback(print)
+
+
+def use_child(row: Pipeline) -> None:
+    row.add(stay_a_while())
+
+
+def use_box(row: Pipeline) -> None:
+    row.add_box("more", Inbox("more"))
+
+
+def use_link_inside(row: Pipeline) -> None:
+    postman.link(row.inbox, row.children[1].inbox)
+
+
+def use_other_kind_of_link(row: Pipeline) -> None:
+    wire = row._between[0]
+    postman.unlink(wire)
+    postman.link(wire.source, wire.target, when_full="drop-newest")
+
+
+def use_nothing(row: Pipeline) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("use", "names"),
+    [
+        (use_nothing, ["copy", "copy-2", "copy-3"]),
+        (use_name, ["mine", "copy"]),
+        *(
+            (use, ["Pipeline", "copy"])
+            for use in (
+                use_hold,
+                use_tap,
+                use_callback,
+                use_child,
+                use_box,
+                use_link_inside,
+                use_other_kind_of_link,
+            )
+        ),
+    ],
+)
+def test_rule_12_a_pipeline_that_was_used_otherwise_is_joined_as_it_is(use, names):
+    row = copy() | copy()
+    use(row)
+    assert names_of(row | copy()) == names
+
+
+def test_rule_12_a_long_pipeline_may_be_joined_part_by_part():
+    whole: Any = source([1])
+    for _ in range(300):
+        whole = whole | copy()
+    assert names_of(whole) == ["source", "copy", *(f"copy-{number}" for number in range(2, 301))]
+    assert virtually(whole | collect()) == [1]

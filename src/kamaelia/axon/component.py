@@ -119,18 +119,14 @@ class Component:
     # -- putting together -------------------------------------------------------------------------
 
     def __or__(self, other: Any) -> Any:
-        from .graph import Pipeline, parts_of
+        from .graph import joined
 
-        if not _can_be_joined(other):
-            return NotImplemented
-        return Pipeline(self, *parts_of(other))
+        return joined(self, other) if _can_be_joined(other) else NotImplemented
 
     def __ror__(self, other: Any) -> Any:
-        from .graph import Pipeline, parts_of
+        from .graph import joined
 
-        if not _can_be_joined(other):
-            return NotImplemented
-        return Pipeline(other, *parts_of(self))
+        return joined(other, self) if _can_be_joined(other) else NotImplemented
 
     def named(self: C, name: str) -> C:
         """Give the component a name other than its class's, for its path; returns the component."""

@@ -7,11 +7,12 @@ from typing import Any
 
 from . import lifecycle, postman
 from .box import Box
-from .component import Component, _can_be_joined, as_part
+from .component import Component, as_part
 from .errors import LinkError, UsageError, shorten, suggestion
 from .inbox import Inbox
 from .link import Link
 from .outbox import Outbox
+from .process import Process
 
 
 class Chassis(Component):
@@ -72,47 +73,91 @@ class Pipeline(Chassis):
                     f"{child._axon.name} has no inbox, so nothing can come before it in a pipeline: put "
                     "it first"
                 )
-        for first, second in itertools.pairwise(children):
-            postman.link(first._axon.boxes["outbox"], second._axon.boxes["inbox"])
+        self._row = [child._axon for child in children]
+        self._between = [_linked(first, second) for first, second in itertools.pairwise(self._row)]
+        self._ends: list[Link] = []
         first_inbox = children[0]._axon.boxes.get("inbox")
         if first_inbox is not None:
-            postman.link(self.boundary("inbox", first_inbox, inward=True), first_inbox)
+            own = self.boundary("inbox", first_inbox, inward=True)
+            self._ends.append(postman.link(own, first_inbox))
         last_outbox = children[-1]._axon.boxes.get("outbox")
         if last_outbox is not None:
-            postman.link(last_outbox, self.boundary("outbox", last_outbox, inward=False))
+            own = self.boundary("outbox", last_outbox, inward=False)
+            self._ends.append(postman.link(last_outbox, own))
         self._axon.result_from = children[-1]._axon
 
-    def __or__(self, other: Any) -> Any:
-        if not _can_be_joined(other):
-            return NotImplemented
-        return Pipeline(*self._parts(), *parts_of(other))
-
-    def _parts(self) -> list[Component]:
-        """Give the parts away, so that ``a | b | c`` is one pipeline of three; or itself, once it is in
-        use."""
+    def add(self, pattern: Any, *, name: str | None = None, isolated: bool = False) -> Component:
+        """Make another component a child of this one, see `Component.add`; it stands beside the row."""
         process = self._axon
-        untouched = process.given_name == "Pipeline" and process.state == "new" and process.parent is None
-        if not untouched:
-            return [self]
-        if any(box.incoming for box in process.inboxes) or any(box.outgoing for box in process.outboxes):
-            return [self]
-        children = list(process.children)
-        for child in children:
-            for box in child.boxes.values():
-                for wire in (*box.incoming, *box.outgoing):
-                    if wire.outside:
-                        continue  # a hold, which a component may have taken on its own inbox when it was made
-                    if wire.source.owner.parent is not child and wire.target.owner.parent is not child:
-                        postman.unlink(wire)
-        for child in children:
-            child.parent = None
+        if not process.children and process.state == "new":
+            raise UsageError(
+                f"the parts of this pipeline were joined with others by |: add {shorten(pattern)} to the "
+                "pipeline that came of it"
+            )
+        return super().add(pattern, name=name, isolated=isolated)
+
+    def is_mere_row(self) -> bool:
+        """Say whether this is a row and nothing else: without a name of its own, and not in use yet.
+
+        Such a one is taken apart by ``|``, so that ``a | b | c`` is one pipeline of three.
+        """
+        process = self._axon
+        return (
+            process.given_name == "Pipeline"
+            and process.state == "new"
+            and process.parent is None
+            and not (process.holds or process.callbacks)
+            and list(process.children) == self._row
+            and all(wire.made for wire in self._between)
+            and len(process.boxes) == len(self._ends)
+            and not any(box.taps or box.holds for box in process.boxes.values())
+            and [wire for box in process.boxes.values() for wire in (*box.incoming, *box.outgoing)]
+            == self._ends
+            and not any(wire.taps for wire in self._ends)
+        )
+
+    def give_parts_to(self, whole: Pipeline) -> None:
+        """Become part of another pipeline, which has the parts from now on: using this one is an error."""
+        process = self._axon
+        process.parent = whole._axon
+        for wire in self._ends:
+            if wire.made:
+                postman.unlink(wire)
+        for child in self._row:
+            if child.parent is process:
+                child.parent = None
         process.children.clear()
-        process.names_taken.clear()
-        return [child.component for child in children]
+        for box in process.boxes.values():  # what was linked to these would wait for ever
+            if isinstance(box, Inbox):
+                box.gone = True
+            else:
+                box.own = box.ended = True
 
 
-def parts_of(pattern: Any) -> list[Any]:
-    return pattern._parts() if type(pattern) is Pipeline else [pattern]
+def _linked(first: Process, second: Process) -> Link:
+    """Return the link between two in a row: a new one, unless they have stood in a row before."""
+    source, target = first.boxes["outbox"], second.boxes["inbox"]
+    for wire in source.outgoing:
+        if wire.target is target:
+            return wire
+    return postman.link(source, target)
+
+
+def joined(*patterns: Any) -> Pipeline:
+    """Return ``a | b``: a pipeline of both; where one of them is a mere row already, of its parts."""
+    rows: list[Pipeline] = []
+    parts: list[Component] = []
+    for part in map(as_part, patterns):
+        if type(part) is Pipeline and part.is_mere_row():
+            rows.append(part)
+            parts.extend(process.component for process in part._row)
+        else:
+            parts.append(part)
+    whole: Pipeline = Pipeline.__new__(Pipeline, *parts)
+    for row in rows:
+        row.give_parts_to(whole)
+    Pipeline.__init__(whole, *parts)
+    return whole
 
 
 class Graphline(Chassis):
