@@ -5,15 +5,16 @@ from __future__ import annotations
 import collections.abc
 import enum
 import sys
+import threading
 import typing
 from typing import Annotated, Any, Literal, LiteralString, NamedTuple, NewType, NoReturn, TypeVar
 
 import pytest
 
 from kamaelia import Component, Graphline, Inbox, Outbox, Pipeline, component, select, sleep
-from kamaelia.axon import LinkError, UsageError, make, postman, typecheck
+from kamaelia.axon import ComponentsFailed, LinkError, Seat, UsageError, make, postman, typecheck
 
-from .parts import collect, copy, source, virtually
+from .parts import collect, copy, later, source, take, virtually
 
 # -- rule 12: which types fit ---------------------------------------------------------------------------
 
@@ -248,7 +249,7 @@ def test_rule_12_a_pipeline_that_was_joined_cannot_be_run_for_nothing():
     whole = start | collect()
     with pytest.raises(UsageError, match="is part of a chassis already"):
         virtually(start)
-    with pytest.raises(UsageError, match="were joined with others by .: add <component copy> to the pipe"):
+    with pytest.raises(UsageError, match=": add <component copy> to the pipeline that came of it"):
         start.add(copy)
     with pytest.raises(LinkError, match="has been closed"):
         postman.link(start.outbox, copy().inbox)
@@ -375,3 +376,92 @@ def test_rule_12_a_long_pipeline_may_be_joined_part_by_part():
         whole = whole | copy()
     assert names_of(whole) == ["source", "copy", *(f"copy-{number}" for number in range(2, 301))]
     assert virtually(whole | collect()) == [1]
+
+
+# -- rule 10: what run(debug=True) checks ----------------------------------------------------------------
+
+
+class Thing:
+    """Compares by identity, as most objects do."""
+
+
+class Rude:
+    def __eq__(self, other: object) -> bool:
+        raise ValueError("no comparison, please")
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class NoCopy:
+    def __deepcopy__(self, memo: Any) -> Any:
+        raise RuntimeError("there is only one of me")
+
+
+@pytest.mark.parametrize("make_content", [Thing, threading.Lock, Rude, NoCopy, lambda: float("nan")])
+def test_rule_10_debug_lets_messages_be_that_cannot_be_compared_with_a_copy(make_content):
+    content = make_content()
+    (got,) = virtually(source([[content, 1]]) | collect(), debug=True)
+    assert got[0] is content
+
+
+@component
+async def changes(inbox, outbox, change=None):
+    """Send a list, change it, and send another message to be behind it."""
+    message = [1, 2]
+    await outbox.send(message)
+    message.append(3 if change is None else change)
+    await outbox.send("after")
+
+
+@pytest.mark.parametrize("change", [3, Rude()])
+def test_rule_10_debug_notices_a_change_whatever_it_was(change):
+    with pytest.raises(ComponentsFailed) as failed:
+        virtually(changes(change) | collect(), debug=True)
+    assert "was changed after it had been sent: it was [1, 2] and is [1, 2, " in str(
+        failed.value.exceptions[0]
+    )
+
+
+def test_rule_10_debug_checks_messages_that_wait_in_a_boundary_before_it_is_started():
+    end = collect()
+    assert virtually(Pipeline(source([[1], [2]]), Graphline("self.inbox" >> end.inbox)), debug=True) is None
+    assert end._axon.result == [[1], [2]]
+
+
+class WiredLate(Component):
+    """Wires its inbox inside after a second, when messages have come already."""
+
+    outbox = None
+
+    def __init__(self, into: list[Any]) -> None:
+        self.into = into
+        self.add(later(1, self.wire))
+
+    def wire(self) -> None:
+        self.link(self.inbox, self.add(collect(self.into)).inbox)
+
+
+def test_rule_10_debug_checks_messages_that_waited_for_a_boundary_to_be_wired():
+    got: list[Any] = []
+    virtually(source([[1], [2]]) | WiredLate(got), debug=True)
+    assert got == [[1], [2]]
+
+
+def test_rule_10_debug_checks_what_each_occupant_of_a_seat_receives():
+    took: list[Any] = []
+
+    def fill(occupant: Component, failure: Any) -> None:
+        took.append(occupant._axon.result)
+        seat.fill(take(1))
+
+    seat = Seat(take(1), on_vacant=fill)
+    virtually(source([[1], [2], [3]]) | seat, debug=True)
+    assert took == [[[1]], [[2]]]
+    assert seat.children == []
+
+
+def test_rule_10_debug_keeps_checking_in_a_seat():
+    seat = Seat(take(2), on_vacant=lambda occupant, failure: seen.append(failure))
+    seen: list[Any] = []
+    virtually(changes() | seat, debug=True)
+    assert "was changed after it had been sent: it was [1, 2]" in str(seen[0].error)

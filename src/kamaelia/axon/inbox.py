@@ -305,9 +305,11 @@ class Inbox(Box[T]):
 
     def replace_queue(self) -> None:
         """Go on with an empty queue of its own, where another was lent or counted something else."""
-        thread = self.queue.thread
+        old = self.queue
         self.queue = make_queue(self.size, self.in_bytes)
-        self.queue.thread = thread
+        self.queue.thread = old.thread
+        if old.checks is not None:
+            self.queue.check()
 
     @property
     def closed(self) -> bool:

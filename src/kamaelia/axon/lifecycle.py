@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import contextvars
 import logging
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -97,8 +96,7 @@ def prepare_box(box: Box[Any], system: System) -> None:
         queue = box.queue  # type: ignore[attr-defined]
         queue.thread = system.scheduler.thread
         if system.debug:
-            queue.checks = deque()
-            queue.set_brake()
+            queue.check()
 
 
 def begin(process: Process) -> None:

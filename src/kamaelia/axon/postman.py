@@ -420,8 +420,7 @@ def _become_wire(box: Any) -> tuple[Any, ...]:
             _remove_route(route)
     box.wired = True
     box.own = False
-    waiting = tuple(box.queue.items)
-    box.queue.items.clear()
+    waiting: tuple[Any, ...] = box.queue.drain()
     return waiting
 
 

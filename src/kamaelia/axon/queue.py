@@ -227,6 +227,21 @@ class Queue:
             self.on_alarm()
         return message
 
+    def drain(self) -> tuple[Any, ...]:
+        """Remove all messages unread, and return them: they go on to other queues."""
+        messages = tuple(self.items)
+        self.items.clear()
+        if self.checks is not None:
+            self.checks.clear()
+        return messages
+
+    def check(self) -> None:
+        """From now on, see to it that messages are received as they were sent (``debug=True``)."""
+        if self.checks is None:  # the queue of a seat is checked already when the next occupant starts
+            self.checks = deque(snapshot(message) for message in self.items)
+            self.fast_until = 0
+            self.set_brake()
+
     def drop_oldest(self) -> None:
         """Remove the first message unread, and count it."""
         self.items.popleft()
@@ -420,6 +435,11 @@ class ByteQueue(Queue):
         self.weight -= len(self.items[0])
         return super().take()
 
+    def drain(self) -> tuple[Any, ...]:
+        """Remove all messages unread, and return them."""
+        self.weight = 0
+        return super().drain()
+
     def drop_oldest(self) -> None:
         """Remove the first message unread, and count it."""
         self.weight -= len(self.items[0])
@@ -440,13 +460,28 @@ _MUTABLE = (list, dict, set, bytearray)
 
 
 def snapshot(message: Any) -> Any:
-    """Copy a message that its sender might change afterwards; of others, return None."""
-    return copy.deepcopy(message) if isinstance(message, _MUTABLE) else None
+    """Copy a message that its sender might change afterwards; of others, return None.
+
+    So too of one with something in it that has no copy (a lock), or does not equal its copy (most objects).
+    """
+    if not isinstance(message, _MUTABLE):
+        return None
+    try:
+        copied = copy.deepcopy(message)
+        return copied if message == copied else None
+    except Exception:  # of whatever is in the message: it can be sent all the same
+        return None
 
 
 def check_unchanged(message: Any, copied: Any) -> None:
     """Raise when a message is no longer what was sent."""
-    if copied is not None and message != copied:
+    if copied is None:
+        return
+    try:
+        changed = message != copied
+    except Exception:  # something has been put into it that compares with nothing
+        changed = True
+    if changed:
         raise UsageError(
             f"a message was changed after it had been sent: it was {shorten(copied)} and is "
             f"{shorten(message)}. From the "
