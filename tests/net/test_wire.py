@@ -365,6 +365,85 @@ def test_a_source_that_fails_aborts_the_connection_after_what_it_sent():
     assert [entry[1] for entry in log] == [b"last words", "end"]
 
 
+# --- a reset that the loop has not heard of yet ---------------------------------------------------
+
+
+class ResetUnheard(Wire):
+    """A peer resets each connection at the very moment at which somebody is about to end his half.
+
+    That is so for the one end or the other, and for so many connections.
+    """
+
+    def __init__(self, whom: str, times: int = 1) -> None:
+        super().__init__()
+        self.whom, self.times = whom, times
+
+    async def create_connection(self, *args: Any, **options: Any) -> Any:
+        near, protocol = await super().create_connection(*args, **options)
+        if self.times:
+            self.times -= 1
+            victim = near if self.whom == "client" else near.other
+            write_eof = victim.write_eof
+
+            def reset_just_before() -> None:
+                victim.other._lose(None)
+                victim.be_reset()
+                write_eof()
+
+            victim.write_eof = reset_just_before
+        return near, protocol
+
+
+@pytest.mark.parametrize("on_failure", ["isolate", "stop"])
+def test_a_visitor_who_resets_while_the_server_ends_its_half_is_broken_and_no_failure(on_failure, caplog):
+    serving = server(source([b"12:00"]), on_failure=on_failure, linger=10)
+    client = TCPClient(*HERE, reconnect=Reconnect(initial=1000, limit=1000))
+    over(ResetUnheard("server"), serving, source(then="stay") | client | gather, stop_at(20))
+    assert (serving.statistics().broken, serving.statistics().failed) == (1, 0)
+    assert "107" not in caplog.text and "not connected" not in caplog.text
+
+
+def test_what_came_before_such_a_reset_is_read_first():
+    log = new_log()
+
+    class Slow(Log):
+        inbox = Inbox[bytes]("bytes", size="1 B")  # so the second message is still in the wire
+
+        async def main(self):
+            await sleep(5)
+            self.outbox.close()
+            await sleep(5)
+            await super().main()
+
+    @component
+    async def twice(inbox, outbox):
+        for data in (b"first", b"second"):
+            await outbox.send(data)
+            await sleep(1)
+        await sleep(1000)
+
+    client = TCPClient(*HERE, reconnect=Reconnect(initial=1000, limit=1000))
+    over(ResetUnheard("server"), server(Slow(log)), twice() | client, stop_at(20))
+    assert [entry[1] for entry in log] == [b"first", b"second", SourceFailed]
+    assert log[-1][2:] == (ConnectionResetError, "[Errno 104] Connection reset by peer")
+
+
+def test_a_client_that_is_reset_while_it_ends_its_half_has_lost_its_connection():
+    client = TCPClient(*HERE)
+    error = failure_of(server(DeafRoom), source([b"abc"]) | client | gather, wire=ResetUnheard("client"))
+    assert isinstance(error, ConnectionLost) and isinstance(error.__cause__, ConnectionResetError)
+    assert "broke ([Errno 104] Connection reset by peer) after 0 bytes received and 3 sent" in str(error)
+    assert client.statistics().lost == 1
+
+
+def test_a_client_with_reconnect_takes_such_a_reset_for_a_lost_connection(caplog):
+    client = TCPClient(*HERE, reconnect=True)
+    results = over(ResetUnheard("client"), server(Echo), source([b"abc"]) | client | gather, stop_at(50))
+    assert results[1] in (b"", b"abc")
+    assert client.statistics().lost == 1
+    assert "TCPClient: the connection to 127.0.0.1:1500 broke ([Errno 104]" in caplog.text
+
+
 # --- connecting again -----------------------------------------------------------------------------
 
 

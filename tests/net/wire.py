@@ -28,6 +28,7 @@ class Transport(asyncio.Transport):
         self.reading = True
         self.closing = self.eof_written = self.eof_sent = self.eof_told = self.over = False
         self.paused_writing = False
+        self.broken = False  # the other end has reset the connection, and our loop has not read of it yet
         self.high = self.low = CHUNK
         self.peak = 0  # the most that has waited in `buffer`
 
@@ -55,6 +56,8 @@ class Transport(asyncio.Transport):
         return True
 
     def write_eof(self) -> None:
+        if self.broken:
+            raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
         self.eof_written = True
         self._move()
 
@@ -89,6 +92,11 @@ class Transport(asyncio.Transport):
         if not self.over:
             self.buffer.clear()
             self._lose(ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"))
+
+    def be_reset(self) -> None:
+        """The other end has reset the connection; the loop hears of it after what came before."""
+        self.broken = True
+        self._soon()
 
     def _soon(self) -> None:
         self.loop.call_soon(self._deliver)
@@ -128,6 +136,8 @@ class Transport(asyncio.Transport):
             self.protocol.data_received(data)
             self.other._move()
             self._soon()
+        elif self.broken:
+            self.reset()
         elif self.other.eof_sent and not self.eof_told:
             self.eof_told = True
             if not self.protocol.eof_received():

@@ -33,6 +33,8 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import errno
+import os
 from collections.abc import Callable
 from typing import Any, Protocol, cast
 
@@ -214,10 +216,17 @@ class Stream(asyncio.Protocol):
         """
         await self.flush()
         if not self.lost and not self.peer_ended and self.transport.can_write_eof():
-            self.transport.write_eof()
+            try:
+                self.transport.write_eof()
+            except OSError as error:
+                # The peer has reset the connection, and the loop has not told us yet. What came before that
+                # is still to be read, so we go on as if we had only heard of the end.
+                self.failure, self.trouble = _as_reset(error), "broken"
             while not self.peer_gone and not nobody_reads():
                 await self.changed
-            if not self.peer_gone:
+            if self.failure is not None:
+                await self.abort()
+            elif not self.peer_gone:
                 self.stop_reading()
                 self._read_on()  # and discard
                 timer = self._loop.call_later(linger, self.transport.close, context=self._context)
@@ -301,7 +310,7 @@ class Stream(asyncio.Protocol):
         """See asyncio."""
         self.lost = True
         if self.failure is None and exc is not None:
-            self.failure, self.trouble = exc, "broken"
+            self.failure, self.trouble = _as_reset(exc), "broken"
         for timer in (self._idle_timer, self._stall_timer):
             if timer is not None:
                 timer.cancel()
@@ -371,3 +380,15 @@ class Stream(asyncio.Protocol):
             self.break_off(error, "stalled")
         else:
             self._watch_stall(stall_timeout)
+
+
+def _as_reset(error: Exception) -> Exception:
+    """Return an error of a connection by its proper name.
+
+    A socket that has been reset says "not connected" to whoever ends its half before having read of the reset.
+    """
+    if isinstance(error, OSError) and error.errno == errno.ENOTCONN:
+        reset = ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+        reset.__cause__ = error
+        return reset
+    return error
