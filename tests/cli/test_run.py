@@ -146,6 +146,17 @@ def test_a_component_of_a_module(capsys, here):
     assert run(capsys, "amodule:numbers") == ("[1, 2, 3]\n", "", 0)
 
 
+SOME = """
+    from kamaelia.flow import Source
+
+    it = Source([1])
+    number = 7
+
+    class out:
+        it = it
+"""
+
+
 # -- what it does not take ----------------------------------------------------------------------------
 
 
@@ -162,10 +173,34 @@ def test_a_component_of_a_module(capsys, here):
         ("empty.py:system", "empty.py:system: 'system' is not in empty; there are none"),
         ("emptyy.py", "there is no file emptyy.py; did you mean empty.py?"),
         ("empty", "empty: 'empty' is not known; did you mean the file empty.py?"),
+        ("folder.py", "folder.py is a folder: name a Python file in it"),
+        ("folders.py", "there is no file folders.py\n"),  # the folder would be no help
+        ("folder.py/", "folder.py/ is a folder"),
+        ("plain", "plain is a file, but no Python file: its name does not end in .py"),
+        ("text.txt", "text.txt is a file, but no Python file"),
+        ("text.txt:system", "text.txt is a file, but no Python file"),
+        ("folder.py/text.txt", "folder.py/text.txt is a file, but no Python file"),
+        (
+            "some.py:it.foo",
+            "some.py:it.foo: some.it is a component already, and 'foo' is not in it; write some.py:it",
+        ),
+        (
+            "some.py:out.it.a.b",
+            "some.py:out.it.a.b: some.out.it is a component already, and 'a' is not in it; "
+            "write some.py:out.it\n",
+        ),
+        ("some.py:out.itt", "some.py:out.itt: 'itt' is not in some.out; did you mean 'it'?"),
+        ("some.py:number.x", "some.py:number.x: 'x' is not in some.number; there are none"),
     ],
 )
-def test_what_is_no_system_is_said_in_one_sentence(system, says, capsys, here):
+def test_what_is_no_system_is_said_in_one_sentence(system, says, capsys, here, tmp_path):
     here("empty.py", "")
+    here("plain", "")
+    here("text.py", "raise SystemExit('this is imported')")
+    here("text.txt", "")
+    (tmp_path / "folder.py").mkdir()
+    here("folder.py/text.txt", "")
+    here("some.py", SOME)
     out, err, code = run(capsys, system)
     assert (out, code) == ("", 2)
     assert err.startswith(f"kamaelia run: {says}")
@@ -217,6 +252,34 @@ def test_a_seed_runs_the_same_again(capsys, here):
     assert first[1:] == ("", 0)
     assert first == run(capsys, "--seed", "7", text)
     assert first != run(capsys, "--seed", "8", text)
+
+
+def forget(monkeypatch, name):
+    """Have a module imported anew, and as it was afterwards."""
+    for module in [one for one in sys.modules if one == name or one.startswith(f"{name}.")]:
+        monkeypatch.delitem(sys.modules, module)
+
+
+@pytest.mark.parametrize("before", [[], ["numbers_file.py"], ["amodule:numbers"]])
+def test_a_file_does_not_take_the_place_of_a_module_in_an_expression(
+    before, capsys, here, monkeypatch, tmp_path
+):
+    here("numbers_file.py", NUMBERS)
+    here("amodule.py", NUMBERS)
+    here("colorsys.py", "")
+    forget(monkeypatch, "colorsys")
+    monkeypatch.syspath_prepend(tmp_path)  # as `python -m kamaelia` does
+    out, err, code = run(
+        capsys, *before, "Source([0.5]) | Map(lambda x: colorsys.hsv_to_rgb(0, 0, x)) | Collect()"
+    )
+    assert (out.splitlines()[-1], err, code) == ("[(0.5, 0.5, 0.5)]", "", 0)
+
+
+def test_an_error_that_python_gives_no_file_for_is_given_one(capsys, here):
+    here("nul.py", "x = 1\0")
+    out, err, code = run(capsys, "nul.py")
+    assert (out, code) == ("", 2)
+    assert "null bytes (nul.py)" in err
 
 
 # -- how it ends --------------------------------------------------------------------------------------

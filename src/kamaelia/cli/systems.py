@@ -29,6 +29,9 @@ MODULE_AND_NAME = re.compile(r"(?P<module>[^\W\d][\w.]*):(?P<name>[^\W\d][\w.]*)
 FILE_AND_NAME = re.compile(r"(?P<file>.+\.py)(?::(?P<name>[^\W\d][\w.]*))?", re.DOTALL)
 
 
+_ours: list[str] = []  # the folders that we have put on Python's path
+
+
 class NotASystem(Exception):
     """A text of the command line names no system; the message says why, and what would."""
 
@@ -47,8 +50,19 @@ def find_system(text: str) -> Component:
         return the_named(module, found["name"], text) if found["name"] else the_system_of(module, text)
     found = MODULE_AND_NAME.fullmatch(text)
     if found:
+        if os.path.isfile(found["module"]):
+            raise NotASystem(not_python(found["module"]))
         return the_named(load_module(found["module"], text), found["name"], text)
+    if not text.isidentifier() and os.path.exists(text):
+        raise NotASystem(not_python(text))
     return evaluate(text)
+
+
+def not_python(path: str) -> str:
+    """Say why a path that exists is no system."""
+    if os.path.isdir(path):
+        return f"{path} is a folder: name a Python file in it"
+    return f"{path} is a file, but no Python file: its name does not end in .py"
 
 
 # -- files and modules ------------------------------------------------------------------------------
@@ -58,12 +72,16 @@ def load_file(name: str) -> ModuleType:
     """Import a file by its path, as a module: what is below ``if __name__ == "__main__"`` does not run."""
     path = Path(name)
     if not path.is_file():
-        near = difflib.get_close_matches(path.name, [one.name for one in path.parent.glob("*.py")], n=2)
+        if path.is_dir():
+            raise NotASystem(not_python(name))
+        files = [one.name for one in path.parent.glob("*.py") if one.is_file()]
+        near = difflib.get_close_matches(path.name, files, n=2)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         raise NotASystem(f"there is no file {name}{hint}")
     folder = str(path.parent.resolve())
     if folder not in sys.path:
         sys.path.insert(0, folder)  # as for `python chat.py`: the file may import its neighbours
+        _ours.append(folder)
     # A file called random.py must not take the place of the module that others import.
     known = path.stem in sys.modules or path.stem in sys.stdlib_module_names
     module_name = f"kamaelia_run_{path.stem}" if known or not path.stem.isidentifier() else path.stem
@@ -71,7 +89,12 @@ def load_file(name: str) -> ModuleType:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except SyntaxError as error:
+        if error.filename is None and b"\0" in path.read_bytes():  # here alone Python does not say where
+            error.filename = name
+        raise
     return module
 
 
@@ -79,6 +102,7 @@ def load_module(name: str, text: str) -> ModuleType:
     """Import a module by its name, also from the current folder."""
     if "" not in sys.path:
         sys.path.insert(0, "")
+        _ours.append("")
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -90,14 +114,36 @@ def load_module(name: str, text: str) -> ModuleType:
         ) from None
 
 
+def import_standard(name: str) -> ModuleType:
+    """Import a module of the standard library, whatever is called like it in the folders of the systems."""
+    known = sys.modules.get(name)
+    if known is not None:
+        return known
+    here = os.getcwd()  # which ``python -m kamaelia`` has put on the path
+    before = list(sys.path)
+    sys.path[:] = [folder for folder in before if folder not in _ours and folder not in ("", here)]
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path[:] = before
+
+
 def the_named(module: ModuleType, name: str, text: str) -> Component:
     """Return the component of a module that has a name."""
     found: Any = module
+    where, system = module.__name__, text.removesuffix(name)
     for part in name.split("."):
         if not hasattr(found, part):
-            known = [other for other, value in vars(found).items() if could_be_system(value)]
-            raise NotASystem(f"{text}: {name!r} is not in {module.__name__}; {suggestion(part, known)}")
+            if isinstance(found, Component):
+                raise NotASystem(
+                    f"{text}: {where} is a component already, and {part!r} is not in it; "
+                    f"write {system.removesuffix('.')}"
+                )
+            inside = getattr(found, "__dict__", {})
+            known = [other for other, value in inside.items() if could_be_system(value)]
+            raise NotASystem(f"{text}: {part!r} is not in {where}; {suggestion(part, known)}")
         found = getattr(found, part)
+        where, system = f"{where}.{part}", f"{system}{part}."
     return made_of(found, text)
 
 
@@ -210,11 +256,16 @@ def look_up(name: str, used_as_module: bool, text: str) -> Any:
         return getattr(builtins, name)
     if name in ROOMS or name == "kamaelia":
         return importlib.import_module("kamaelia" if name == "kamaelia" else f"kamaelia.{name}")
-    if used_as_module or name in sys.stdlib_module_names:
+    if name in sys.stdlib_module_names:
+        # A file of the user's that has the same name is not meant: see load_file.
+        return import_standard(name)
+    if used_as_module:
         try:
             return load_module(name, name)
         except NotASystem:
             pass
+    if text == name and os.path.exists(name):
+        raise NotASystem(not_python(name))
     if Path(f"{name}.py").is_file():
         raise NotASystem(f"{text}: {name!r} is not known; did you mean the file {name}.py?")
     if text == name and not difflib.get_close_matches(name, known):
