@@ -22,7 +22,7 @@ class Done(NamedTuple):
 def start(*words: str, folder: Path | None = None, **options: Any) -> subprocess.Popen[str]:
     """Start ``kamaelia`` with some words."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    environment = options.pop("env", {**os.environ, "PYTHONUNBUFFERED": "1"})
     environment.pop("KAMAELIA_TRACEBACK", None)
     return subprocess.Popen(
         [sys.executable, "-m", "kamaelia", *words],

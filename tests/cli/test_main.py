@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -9,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from kamaelia import __version__
+from kamaelia import __version__, cli
 from kamaelia.cli import VERBS, main
 
-from .programs import kamaelia
+from .programs import kamaelia, start
 
 
 def test_version(capsys):
@@ -46,6 +47,78 @@ def test_every_verb_has_help_with_an_example_in_it(verb, capsys):
 def test_a_wrong_option_is_a_wrong_command_line(verb, capsys):
     assert main([verb, "--no-such-option", "Collect()"]) == 2
     assert "--no-such-option" in capsys.readouterr().err
+
+
+PRINTING = [
+    ["--help"],
+    ["--version"],
+    ["doctor", "--json"],
+    ["run", "--help"],
+    ["run", "Collect"],
+    ["run", "--json", "Collect"],
+]
+
+
+@pytest.mark.slow
+@pytest.mark.once
+@pytest.mark.parametrize("buffered", [True, False])
+@pytest.mark.parametrize("words", PRINTING, ids=" ".join)
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no full device")
+def test_what_cannot_be_printed_is_a_line_at_most_and_a_failure(words, buffered, monkeypatch):
+    # What is in the buffer of standard output is lost only when Python exits, unless somebody looks before.
+    environment = {**os.environ, "PYTHONUNBUFFERED": "" if buffered else "1"}
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open("/dev/full", "w") as full, open(writing, "w") as pipe:
+        starting = [start(*words, stdout=stdout, env=environment) for stdout in (full, pipe)]
+        closed = start(*words, stdout=None, env=environment, preexec_fn=lambda: os.close(1))
+    ended = [(program.communicate(timeout=30)[1], program.returncode) for program in (*starting, closed)]
+    assert ended == [
+        ("kamaelia: cannot print: [Errno 28] No space left on device\n", 1),
+        ("", 1),
+        ("kamaelia: cannot print: there is no standard output\n", 1),
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.once
+def test_where_nothing_is_to_be_printed_no_standard_output_is_needed():
+    done = kamaelia("run", "Source([1])", stdout=None, preexec_fn=lambda: os.close(1))
+    assert done.code == 0
+    done = kamaelia("run", "--no-such", stderr=None, preexec_fn=lambda: os.close(2))
+    assert (done.out, done.code) == ("", 2)
+    # print() would have it on standard output.
+    done = kamaelia("nonesuch", stderr=None, preexec_fn=lambda: os.close(2))
+    assert (done.out, done.code) == ("", 2)
+
+
+def test_what_an_encoding_does_not_have_is_shown_as_the_prompt_shows_it(monkeypatch):
+    stream = io.TextIOWrapper(io.BytesIO(), "ascii")
+    monkeypatch.setattr(sys, "stdout", stream)
+    assert main(["run", "Source(['\xfc', '\u20ac']) | Collect()"]) == 0
+    assert stream.buffer.getvalue() == rb"['\xfc', '\u20ac']" + b"\n"
+
+
+def test_a_standard_output_that_is_closed_on_purpose_is_no_failure(monkeypatch):
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", stream)
+    assert main(["run", "Source([1]) | Map(lambda one: sys.stdout.close()) | Filter(bool)"]) == 0
+
+
+def test_ctrl_c_before_anything_runs_is_quiet(monkeypatch, capsys):
+    def press(name):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "import_module", press)
+    assert main(["run", "Collect"]) == 130
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(("code", "ends"), [(3, 3), (None, 0), ("enough", 1), ([1], 1)])
+def test_a_file_that_exits(code, ends, tmp_path, capsys):
+    file = tmp_path / "exits.py"
+    file.write_text(f"raise SystemExit({code!r})")
+    assert main(["run", str(file)]) == ends
 
 
 @pytest.mark.slow

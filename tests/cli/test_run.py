@@ -254,10 +254,24 @@ def test_a_seed_runs_the_same_again(capsys, here):
     assert first != run(capsys, "--seed", "8", text)
 
 
+@pytest.mark.parametrize("number", ["inf", "nan"])
+def test_numbers_that_json_does_not_have_are_not_json(number, capsys, here):
+    out, err, code = run(capsys, "--json", f"Source([float('{number}')]) | Collect()")
+    assert (out, code) == ("", 1)
+    assert err.startswith("kamaelia run --json: the result cannot be written as JSON: ")
+
+
 def forget(monkeypatch, name):
     """Have a module imported anew, and as it was afterwards."""
     for module in [one for one in sys.modules if one == name or one.startswith(f"{name}.")]:
         monkeypatch.delitem(sys.modules, module)
+
+
+def test_a_file_called_json_does_not_take_the_result_away(capsys, here, monkeypatch):
+    here("numbers_file.py", NUMBERS)
+    here("json.py", "")
+    forget(monkeypatch, "json")
+    assert run(capsys, "--json", "numbers_file.py") == ("[1, 2, 3]\n", "", 0)
 
 
 @pytest.mark.parametrize("before", [[], ["numbers_file.py"], ["amodule:numbers"]])

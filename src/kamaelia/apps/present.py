@@ -23,6 +23,7 @@ from kamaelia import Component, Graphline, Inbox, run
 from kamaelia.axon import ComponentsFailed
 from kamaelia.chassis import Backplane, PublishTo, SubscribeTo
 from kamaelia.cli import FAILED, INTERRUPTED
+from kamaelia.cli.parser import Parser
 from kamaelia.cli.show import show
 from kamaelia.flow import Encode, Filter
 from kamaelia.net import CannotListen, TCPServer
@@ -120,7 +121,7 @@ class Usher(Component):
 
 def parser() -> argparse.ArgumentParser:
     """Make the parser of the command line."""
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog="kamaelia present",
         description="What you type, or pipe in, goes to everybody who connects, and is shown here. "
         "Those who come late get the last lines.",
@@ -128,8 +129,6 @@ def parser() -> argparse.ArgumentParser:
         "exit codes\n  0    the talk was over (end of file), or Ctrl-C ended it\n"
         "  1    it failed, for instance because another program has the port\n  2    a wrong command line\n"
         "  130  cancelled by a second Ctrl-C",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     made.add_argument("--host", default="127.0.0.1", help="to listen on (127.0.0.1: this machine only)")
     made.add_argument("--port", type=int, default=1500, help="to listen on (1500; 0 for any that is free)")

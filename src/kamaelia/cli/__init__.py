@@ -23,6 +23,8 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from .output import CannotPrint, complain, flush, say
+
 VERBS = {
     "run": "run Python files, module:name, or one-line expressions",
     "doctor": "show versions, the loop, and which extras are there",
@@ -45,29 +47,40 @@ def main(argv: Sequence[str] | None = None) -> int:
         ['A', 'B']
         0
     """
-    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = do(list(sys.argv[1:] if argv is None else argv))
+        flush()  # what argparse and the user's own code have printed, too
+        return code
+    except CannotPrint as error:
+        if str(error):
+            complain(f"kamaelia: cannot print: {error}")
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def do(words: Sequence[str]) -> int:
+    """Do what some words say, and return the exit code."""
     verb, rest = (words[0], words[1:]) if words else ("--help", [])
     try:
         if verb in VERBS:
             return int(import_module(f"{__name__}.{verb}").main(rest))
         if verb in ("--help", "-h", "help"):
-            print(overview())
+            say(overview())
             return 0 if words else USAGE
         if verb in ("--version", "-V"):
             from kamaelia import __version__
 
-            print(f"kamaelia {__version__}")
+            say(f"kamaelia {__version__}")
             return 0
         from .apps import start
 
-        return start(verb, rest)
-    except KeyboardInterrupt:
-        return INTERRUPTED
+        return start(verb, list(rest))
     except SystemExit as end:  # argparse ends the process; we return
-        if isinstance(end.code, str):
-            print(end.code, file=sys.stderr)
-            return FAILED
-        return int(end.code or 0)
+        if end.code is None or isinstance(end.code, int):
+            return int(end.code or 0)
+        complain(str(end.code))
+        return FAILED
 
 
 def overview() -> str:

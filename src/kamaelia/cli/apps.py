@@ -5,10 +5,11 @@ The object that such an entry point names is called with the words after the ver
 
 from __future__ import annotations
 
-import sys
 from importlib.metadata import EntryPoint, entry_points
 
 from kamaelia.axon.errors import suggestion
+
+from .output import complain
 
 GROUP = "kamaelia.apps"
 
@@ -25,6 +26,6 @@ def start(verb: str, words: list[str]) -> int:
     apps = installed()
     if verb not in apps:
         hint = suggestion(verb, [*VERBS, *apps])
-        print(f"kamaelia: there is no verb {verb!r}; {hint}\nTry: kamaelia --help", file=sys.stderr)
+        complain(f"kamaelia: there is no verb {verb!r}; {hint}\nTry: kamaelia --help")
         return USAGE
     return int(apps[verb].load()(words))

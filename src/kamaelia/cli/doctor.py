@@ -11,6 +11,8 @@ from importlib import metadata
 from typing import Any
 
 from . import FAILED
+from .output import say
+from .parser import Parser
 
 TESTED = ((3, 11), (3, 12), (3, 13))  # versions of CPython
 FOR_DEVELOPERS = ("docs", "lint", "test")  # extras that nobody needs who only uses Kamaelia
@@ -18,13 +20,11 @@ FOR_DEVELOPERS = ("docs", "lint", "test")  # extras that nobody needs who only u
 
 def parser() -> argparse.ArgumentParser:
     """Make the parser of this verb's command line."""
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog="kamaelia doctor",
         description="Show versions, which core and event loop are in use, and which extras are installed.",
         epilog="example\n  kamaelia doctor --json | python -m json.tool\n\n"
         "exit codes\n  0  a small system ran here\n  1  it did not",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     made.add_argument("--json", action="store_true", help="for programs")
     return made
@@ -37,10 +37,9 @@ def main(words: Sequence[str]) -> int:
     if options.json:
         import json
 
-        print(json.dumps(findings, indent=2))
+        say(json.dumps(findings, indent=2))
     else:
-        for line in lines(findings):
-            print(line)
+        say("\n".join(lines(findings)))
     return 0 if findings["trial"]["ok"] else FAILED
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 from . import FAILED, INTERRUPTED, USAGE
+from .output import CannotPrint, complain, say
+from .parser import Parser
 
 EPILOG = r"""
 a SYSTEM is one of
@@ -41,12 +40,10 @@ KAMAELIA_TRACEBACK=full shows every frame of an error.
 
 def parser() -> argparse.ArgumentParser:
     """Make the parser of this verb's command line."""
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog="kamaelia run",
         description="Run components: from files, from modules, or written on the command line.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     made.add_argument("systems", metavar="SYSTEM", nargs="+", help="a file, module:name, or an expression")
     made.add_argument("--seed", help="of every random stream, to run the same again (a failure shows it)")
@@ -82,13 +79,16 @@ def run_systems(options: argparse.Namespace) -> int:
     from kamaelia.axon import run
 
     from .show import show
-    from .systems import NotASystem, find_system
+    from .systems import NotASystem, find_system, import_standard
 
+    if options.json:
+        # Now, and not when the folder of a system, where another json.py may be, is on Python's path.
+        import_standard("json")
     seed = int(options.seed) if options.seed and options.seed.isdecimal() else options.seed
     try:
         systems = [find_system(text) for text in options.systems]
     except NotASystem as error:
-        print(f"kamaelia run: {error}", file=sys.stderr)
+        complain(f"kamaelia run: {error}")
         return USAGE
     except Exception as error:  # the user's file may raise anything, and so may the making of a component
         show(error)
@@ -96,13 +96,10 @@ def run_systems(options: argparse.Namespace) -> int:
     try:
         result = run(*systems, seed=seed, grace=options.grace, debug=options.debug)
         return print_results(result if len(systems) > 1 else [result], options.json)
-    except BrokenPipeError:
-        # Whoever read what is printed has gone. Python would complain about its standard output at exit.
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
+    except CannotPrint:
+        raise  # for the command itself, which says the same for every verb
     except KeyboardInterrupt:
-        print("kamaelia run: cancelled by the second Ctrl-C", file=sys.stderr)
+        complain("kamaelia run: cancelled by the second Ctrl-C")
         return INTERRUPTED
     except Exception as error:  # ours and, where something foreign has failed, whatever that raised
         show(error)
@@ -112,19 +109,18 @@ def run_systems(options: argparse.Namespace) -> int:
 def print_results(results: list[Any], as_json: bool) -> int:
     """Print what the systems returned."""
     if not as_json:
-        for result in results:
-            if result is not None:
-                print(repr(result))
-        sys.stdout.flush()
+        shown = [repr(result) for result in results if result is not None]
+        if shown:
+            say("\n".join(shown))
         return 0
     import json
 
     try:
-        text = json.dumps(results if len(results) > 1 else results[0], default=plain)
+        text = json.dumps(results if len(results) > 1 else results[0], default=plain, allow_nan=False)
     except (TypeError, ValueError) as error:
-        print(f"kamaelia run --json: the result cannot be written as JSON: {error}", file=sys.stderr)
+        complain(f"kamaelia run --json: the result cannot be written as JSON: {error}")
         return FAILED
-    print(text, flush=True)
+    say(text)
     return 0
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 import traceback
 
 from kamaelia.axon import report
 
+from .output import complain
+
 
 def show(error: BaseException) -> None:
     """Print an error to standard error; with ``KAMAELIA_TRACEBACK=full`` all that is known of it."""
-    sys.stderr.write(text_of(error))
-    sys.stderr.flush()
+    complain(text_of(error).removesuffix("\n"))
 
 
 def text_of(error: BaseException) -> str:
