@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import select
 import signal
@@ -12,7 +13,8 @@ import sys
 
 import pytest
 
-from kamaelia import background, run
+from kamaelia import background, cli, run
+from kamaelia.apps import present as app
 from kamaelia.apps.present import present
 from kamaelia.axon import ComponentsFailed
 from kamaelia.flow import Collect, Lines, Source
@@ -185,6 +187,67 @@ def test_a_busy_port_is_named_with_what_to_do():
     assert f"another program listens on 127.0.0.1:{port}" in done.err
     assert done.err.endswith(f"For another port: kamaelia present --port {port + 1}\n")
     assert "Traceback" not in done.err and "File" not in done.err
+
+
+def failing_to_listen(monkeypatch, capsys, error, *words):
+    """Give a presentation whose server does not get its address; returns what is complained of."""
+
+    async def refuse(*args, **options):
+        raise error
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "create_server", refuse)
+    monkeypatch.setattr(app, "run", lambda *systems: run(*systems, loop_factory=asyncio.SelectorEventLoop))
+    monkeypatch.setattr(sys, "stdin", None)
+    assert app.main(words) == 1
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "words", "advice"),
+    [
+        (OSError(errno.EADDRINUSE, "in use"), [], "kamaelia present --port 1501\n"),
+        (OSError(errno.EADDRINUSE, "in use"), ["--port", "65535"], "kamaelia present --port 65534\n"),
+        (socket.gaierror(socket.EAI_NONAME, "unknown"), ["--host", "nosuch.invalid"], None),
+        (OSError(errno.EADDRNOTAVAIL, "not ours"), ["--host", "192.0.2.1"], None),
+        (OSError(errno.EACCES, "denied"), ["--port", "80"], None),
+    ],
+)
+def test_another_port_is_advised_only_where_it_helps(error, words, advice, monkeypatch, capsys):
+    said = failing_to_listen(monkeypatch, capsys, error, *words)
+    assert "present/TCPServer: CannotListen: " in said
+    if advice is None:
+        assert "For another port" not in said
+    else:
+        assert said.endswith(f"For another port: {advice}")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--port", "70000"], "argument --port: 70000: give a whole number, from 0 to 65535"),
+        (["--port=-1"], "argument --port: -1: give a whole number, from 0 to 65535"),
+        (["--port", "x"], "argument --port: x: give a whole number, from 0 to 65535"),
+        (["--keep", "-1"], "argument --keep: -1: give a whole number, 0 or more"),
+        (["--keep", "2.5"], "argument --keep: 2.5: give a whole number, 0 or more"),
+        (["--longest", "0"], "argument --longest: 0: give a whole number, 1 or more"),
+    ],
+)
+def test_numbers_that_cannot_be_meant_are_a_wrong_command_line(words, says, capsys):
+    assert cli.main(["present", *words]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.splitlines()[-1]) == ("", f"kamaelia present: error: {says}")
+
+
+@pytest.mark.slow
+def test_longer_lines_are_allowed_in_the_way_that_the_log_says():
+    words = ["present", "--port", str(free_port())]
+    text = "x" * 70_000 + "\n"
+    done = kamaelia(*words, says=text)
+    assert (len(done.out), done.code) == (65_537, 0)
+    assert done.err.endswith("cuts lines of more than 65536 bytes: allow more with longest=\n")
+    done = kamaelia(*words, "--longest=70000", says=text)
+    assert (done.out, done.code) == (text, 0)
+    assert "cuts" not in done.err
 
 
 @pytest.mark.slow

@@ -15,20 +15,23 @@ it is over sends everybody home.
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Sequence
+import errno
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from kamaelia import Component, Graphline, Inbox, run
 from kamaelia.axon import ComponentsFailed
 from kamaelia.chassis import Backplane, PublishTo, SubscribeTo
 from kamaelia.cli import FAILED, INTERRUPTED
+from kamaelia.cli.output import complain
 from kamaelia.cli.parser import Parser
 from kamaelia.cli.show import show
 from kamaelia.flow import Encode, Filter
+from kamaelia.flow.lines import LONGEST
 from kamaelia.net import CannotListen, TCPServer
 from kamaelia.ui import ConsoleReader, Ticker
 
+LAST_PORT = 65535
 STALLED = 2.0  # seconds for which somebody takes nothing, although megabytes wait, until they are left out
 
 
@@ -38,6 +41,7 @@ def present(
     host: str | None = "127.0.0.1",
     port: int = 1500,
     keep: int = 10,
+    longest: int = LONGEST,
     quiet: bool = False,
 ) -> Component:
     """Return the whole presentation as one component.
@@ -47,6 +51,7 @@ def present(
         host: to listen on; None for every address of this machine
         port: to listen on; 0 for any that is free
         keep: how many of the last lines those get who come late
+        longest: bytes of the longest line that is typed; what is longer is cut
         quiet: do not show the talk here, and do not say where it is
 
     Example:
@@ -55,7 +60,7 @@ def present(
         >>> from kamaelia.flow import Source
         >>> run(present(Source(["Good evening."]), port=0, quiet=True))
     """
-    speaker = (words or ConsoleReader()) | PublishTo("talk")
+    speaker = (words or ConsoleReader(longest=longest)) | PublishTo("talk")
     ticker = SubscribeTo("talk") | (Filter(nothing) if quiet else Ticker())
     listeners = TCPServer(
         SubscribeTo("talk", when_full="drop-oldest") | Encode(end="\n"),
@@ -131,22 +136,72 @@ def parser() -> argparse.ArgumentParser:
         "  130  cancelled by a second Ctrl-C",
     )
     made.add_argument("--host", default="127.0.0.1", help="to listen on (127.0.0.1: this machine only)")
-    made.add_argument("--port", type=int, default=1500, help="to listen on (1500; 0 for any that is free)")
-    made.add_argument("--keep", type=int, default=10, help="lines that those who come late get (10)")
+    made.add_argument(
+        "--port",
+        type=number_from(0, LAST_PORT),
+        default=1500,
+        help="to listen on (1500; 0 for any that is free)",
+    )
+    made.add_argument(
+        "--keep", type=number_from(0), default=10, metavar="LINES", help="for those who come late (10)"
+    )
+    made.add_argument(
+        "--longest",
+        type=number_from(1),
+        default=LONGEST,
+        metavar="BYTES",
+        help=f"of a line; what is longer is cut ({LONGEST})",
+    )
     made.add_argument("--quiet", action="store_true", help="neither show the talk here nor say where it is")
     return made
+
+
+def number_from(least: int, most: int | None = None) -> Callable[[str], int]:
+    """Return what reads a whole number of the command line.
+
+    >>> number_from(0)("12")
+    12
+    """
+
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if number < least or (most is not None and number > most):
+            limits = f"{least} or more" if most is None else f"from {least} to {most}"
+            raise argparse.ArgumentTypeError(f"{text}: give a whole number, {limits}")
+        return number
+
+    return read
+
+
+def is_taken(error: Exception) -> bool:
+    """Say whether it is for another program's sake that there is no talk: then another port would help."""
+    failures = error.exceptions if isinstance(error, ComponentsFailed) else ()
+    causes = [one.__cause__ for one in failures if isinstance(one, CannotListen)]
+    return any(isinstance(cause, OSError) and cause.errno == errno.EADDRINUSE for cause in causes)
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Give a presentation, as the command line says; return the exit code."""
     options = parser().parse_args(words)
     try:
-        run(present(host=options.host, port=options.port, keep=options.keep, quiet=options.quiet))
+        run(
+            present(
+                host=options.host,
+                port=options.port,
+                keep=options.keep,
+                longest=options.longest,
+                quiet=options.quiet,
+            )
+        )
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:  # whatever failed, a user wants to read one line about it
         show(error)
-        if isinstance(error, ComponentsFailed) and isinstance(error.exceptions[0], CannotListen):
-            print(f"For another port: kamaelia present --port {options.port + 1}", file=sys.stderr)
+        if is_taken(error):
+            other = options.port + 1 if options.port < LAST_PORT else options.port - 1
+            complain(f"For another port: kamaelia present --port {other}")
         return FAILED
     return 0
