@@ -173,6 +173,8 @@ SOME = """
         ("empty.py:system", "empty.py:system: 'system' is not in empty; there are none"),
         ("emptyy.py", "there is no file emptyy.py; did you mean empty.py?"),
         ("empty", "empty: 'empty' is not known; did you mean the file empty.py?"),
+        ("nowhere.run()", "nowhere.run(): 'nowhere' is not known; no public part is called like that"),
+        ("winreg", "'winreg' is no file, no module:name, and no part of Kamaelia's"),  # it is for Windows
         ("folder.py", "folder.py is a folder: name a Python file in it"),
         ("folders.py", "there is no file folders.py\n"),  # the folder would be no help
         ("folder.py/", "folder.py/ is a folder"),

@@ -115,7 +115,10 @@ def load_module(name: str, text: str) -> ModuleType:
 
 
 def import_standard(name: str) -> ModuleType:
-    """Import a module of the standard library, whatever is called like it in the folders of the systems."""
+    """Import a module of the standard library, whatever is called like it in the folders of the systems.
+
+    Only what one of these systems has already imported itself, under that name, is taken as it is.
+    """
     known = sys.modules.get(name)
     if known is not None:
         return known
@@ -258,7 +261,10 @@ def look_up(name: str, used_as_module: bool, text: str) -> Any:
         return importlib.import_module("kamaelia" if name == "kamaelia" else f"kamaelia.{name}")
     if name in sys.stdlib_module_names:
         # A file of the user's that has the same name is not meant: see load_file.
-        return import_standard(name)
+        try:
+            return import_standard(name)
+        except ImportError:  # of another platform, such as winreg
+            pass
     if used_as_module:
         try:
             return load_module(name, name)
