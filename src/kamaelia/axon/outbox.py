@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, final
 
 from . import postman
 from .box import Box, Declare
-from .errors import BrokenLink, ClosedBox, UsageError, WouldBlock
+from .errors import BrokenLink, ClosedBox, UsageError, WouldBlock, shorten
 from .link import PAST_LIMIT, Route
 from .queue import DEEP, TURN, Queue
 
@@ -146,6 +146,11 @@ class Outbox(Box[T]):
         if not routes and self.lost and not self.optional:
             raise self.broken()
         for route in routes:  # all before any is used: a refused message goes to no reader
+            if route.queue.in_bytes and not hasattr(type(message), "__len__"):
+                raise TypeError(
+                    f"{self} sends {shorten(message)} to {self._target(route)}, whose size is in bytes, and "
+                    f"{type(message).__name__} has no length: send bytes, or give it a size in messages"
+                )
             if route.when_full == "wait" and not route.count_past():
                 raise WouldBlock(
                     f"{self} has sent {PAST_LIMIT} messages past the mark ({route.queue.size}) of "

@@ -142,6 +142,8 @@ class Queue:
         "turns",
     )
 
+    in_bytes = False  # whether the mark is
+
     def __init__(self, size: int) -> None:
         self.items: deque[Any] = deque()
         self.size = size  # the mark: reaching it stops senders
@@ -409,6 +411,8 @@ class ByteQueue(Queue):
 
     __slots__ = ("weight",)
 
+    in_bytes = True
+
     def __init__(self, size: int) -> None:
         self.weight = 0
         super().__init__(size)
@@ -489,7 +493,7 @@ def check_unchanged(message: Any, copied: Any) -> None:
         )
 
 
-def parse_size(size: int | str, where: str) -> tuple[int, bool]:
+def parse_size(size: Any, where: str) -> tuple[int, bool]:
     """Read the ``size=`` of an inbox: a number of messages, or a text like ``"256 KiB"``.
 
     Returns the number, and whether it counts bytes.
@@ -502,7 +506,7 @@ def parse_size(size: int | str, where: str) -> tuple[int, bool]:
         number, _, unit = size.strip().partition(" ")
         if number.isdigit() and int(number) > 0 and unit.strip().upper() in units:
             return int(number) * units[unit.strip().upper()], True
-    elif size >= 1 and size is not True:
+    elif isinstance(size, int) and size >= 1 and size is not True:
         return size, False
     raise ValueError(
         f"size={size!r} of {where}: give a number of messages (1 or more), or bytes like '256 KiB'"
