@@ -17,10 +17,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from . import postman, typecheck
-from .errors import shorten
+from .errors import UsageError, shorten
 from .link import Link
 
 if TYPE_CHECKING:
+    from .component import Component
     from .process import Process
     from .tap import Tap
 
@@ -86,6 +87,16 @@ class Box(Generic[T]):
             if isinstance(message_type, TypeVar):
                 return super().__class_getitem__(message_type)
             return Declare(cls, message_type)
+
+        def __set__(self, component: Component, value: Any) -> None:
+            """Refuse ``self.inbox = ...``: the links would still lead to the box, and the code elsewhere.
+
+            (There is no ``__get__``: a component's own boxes are found among its attributes, as any others.)
+            """
+            raise UsageError(
+                f"{component._axon.path}.{self.name} is a box, and {shorten(value)} cannot take its place: "
+                f"give that attribute another name, or write {self.name} = None in the class, for no such box"
+            )
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
