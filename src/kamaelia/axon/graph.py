@@ -191,7 +191,12 @@ class Graphline(Chassis):
         [2, 4]
     """
 
-    def __init__(self, *links: Any, linkages: dict[Any, Any] | None = None, **parts: Any) -> None:
+    def __init__(self, /, *links: Any, linkages: dict[Any, Any] | None = None, **parts: Any) -> None:
+        if "self" in parts:
+            raise UsageError(
+                f"Graphline(self={shorten(parts['self'])}): in its links, self is the graphline itself: give "
+                "the part another name"
+            )
         self.parts: dict[str, Component] = {name: as_part(part) for name, part in parts.items()}
         for name, part in self.parts.items():
             lifecycle.add_child(self._axon, part.named(name)._axon)
