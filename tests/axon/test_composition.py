@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import collections.abc
+import dataclasses
 import enum
 import sys
 import threading
@@ -465,3 +467,215 @@ def test_rule_10_debug_keeps_checking_in_a_seat():
     seen: list[Any] = []
     virtually(changes() | seat, debug=True)
     assert "was changed after it had been sent: it was [1, 2]" in str(seen[0].error)
+
+
+# -- rule 15: the recipe ---------------------------------------------------------------------------------
+
+
+class Crowd(Component):
+    """Has all the components that it is given, in a list or in whatever else."""
+
+    def __init__(self, parts: Any, shared: Any = None) -> None:
+        self.shared = shared
+        for part in parts.values() if isinstance(parts, dict) else parts:
+            self.add(*part) if isinstance(part, list) else self.add(part)
+
+
+@pytest.mark.parametrize(
+    ("parts", "change"),
+    [
+        ([copy(), copy], lambda parts: parts.append(collect())),
+        ({"a": copy(), "b": copy()}, lambda parts: parts.update(c=collect())),
+        (([copy()], [copy()]), lambda parts: parts[0].clear()),
+    ],
+)
+def test_rule_15_the_recipe_has_the_list_of_components_as_it_was(parts, change):
+    shared = [1, 2]
+    crowd = Crowd(parts, shared)
+    change(parts)
+    again = make(crowd)
+    assert names_of(again) == names_of(crowd) == ["copy", "copy-2"]
+    assert again.shared is crowd.shared is shared
+
+
+def test_rule_15_links_in_a_list_are_part_of_the_recipe_as_they_were():
+    links = [source([1]).outbox >> collect().inbox]
+    graph = Graphline(links)
+    links.clear()
+    assert names_of(make(graph)) == ["source", "collect"]
+
+
+# -- rule 20: classes of all kinds, and what they are told -------------------------------------------------
+
+
+@dataclasses.dataclass
+class Ticks(Component):
+    count: int
+    ticks: Outbox[int] = Outbox[int]("one number after the other")  # noqa: RUF009
+    start: int = 0
+
+    async def main(self):
+        for number in range(self.start, self.start + self.count):
+            await self.ticks.send(number)
+
+
+def test_rule_20_a_component_may_be_a_dataclass_and_its_boxes_are_no_fields():
+    assert [field.name for field in dataclasses.fields(Ticks)] == ["count", "start"]
+    ticks, end = Ticks(2, 5), collect()
+    virtually(Graphline(ticks.ticks >> end.inbox))
+    assert end._axon.result == [5, 6]
+    assert len({Ticks(1), Ticks(1)}) == 2  # as tasks, components are told apart by who they are
+
+
+def test_rule_20_a_frozen_dataclass_may_be_a_component():
+    @dataclasses.dataclass(frozen=True)
+    class Frozen(Component):
+        text: str
+
+        async def main(self):
+            async with asyncio.timeout(1):
+                await self.outbox.send(self.text)
+
+    assert virtually(Frozen("a") | collect()) == ["a"]
+    assert Frozen("a") == Frozen("a")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Frozen("a").text = "b"
+
+
+def test_rule_20_a_dataclass_with_slots_may_be_a_component():
+    @dataclasses.dataclass(slots=True)
+    class Slotted(Component):
+        text: str
+        log: Outbox[str] = Outbox[str]("unused")  # noqa: RUF009
+
+        async def main(self):
+            await self.outbox.send(self.text)
+
+    assert virtually(Slotted("a") | collect()) == ["a"]
+
+
+@pytest.mark.parametrize("name", ["run", "cancel", "uncancel", "done", "add_done_callback", "get_coro"])
+@pytest.mark.parametrize("value", [lambda self: None, Outbox("a box"), 3])
+def test_rule_23_what_asyncio_asks_of_a_task_is_no_name_for_something_else(name, value):
+    with pytest.raises(UsageError, match=f"^Mine.{name}: this name is Axon's; give your method another one$"):
+        type("Mine", (Component,), {name: value})
+    with pytest.raises(UsageError, match=f"^Mine.{name}: this name is Axon's"):
+        type("Mine", (type("Mixin", (), {name: value}), Component), {})
+
+
+class TakesNames(Component):
+    """Calls its own things as a task calls others."""
+
+    get_stack = "mine"
+
+    def __init__(self) -> None:
+        self.done = True
+        self.name = "mine"
+        self.cancelled = "mine"
+
+    def result(self, at: int) -> None: ...
+
+    def exception(self, at: int) -> None: ...
+
+    def get_loop(self, at: int) -> None: ...
+
+    def get_name(self, at: int) -> None: ...
+
+    def set_name(self, at: int, to: str) -> None: ...
+
+    async def main(self):
+        async with asyncio.timeout(1):
+            await sleep(0.5)
+        return "well"
+
+
+def test_rule_23_other_names_of_tasks_may_be_taken():
+    @component
+    async def asks(inbox, outbox):
+        return await TakesNames().run()
+
+    assert virtually(asks()) == "well"
+    ended = TakesNames()
+    virtually(ended)
+    assert Component.result(ended) == "well"
+    assert Component.exception(ended) is None
+    assert Component.done(ended)
+    assert not Component.cancelled(ended)
+    Component.print_stack(ended)
+
+
+def test_rule_20_a_box_cannot_be_replaced_by_something_else():
+    class Replaces(Component):
+        def __init__(self) -> None:
+            self.inbox = []
+
+    with pytest.raises(UsageError) as wrong:
+        Replaces()
+    assert str(wrong.value) == (
+        "Replaces.inbox is a box, and [] cannot take its place: give that attribute another name, or write "
+        "inbox = None in the class, for no such box"
+    )
+
+    class HasNone(Component):
+        inbox = None
+
+        def __init__(self) -> None:
+            self.inbox = []
+
+    assert HasNone().inbox == []
+
+
+def test_rule_20_a_component_that_axon_has_not_made_says_so():
+    class Odd(Component):
+        def __new__(cls):
+            return object.__new__(cls)
+
+    with pytest.raises(
+        UsageError, match=r"^this Odd is no component, as Component.__new__ has not made it: in"
+    ):
+        virtually(Odd())
+
+
+def test_rule_20_arguments_may_have_any_name():
+    class Names(Component):
+        def __init__(self, **names: int) -> None:
+            self.names = names
+
+    assert Names(cls=1, args=2).names == {"cls": 1, "args": 2}
+
+
+def test_rule_12_no_part_of_a_graphline_is_called_self():
+    with pytest.raises(UsageError, match=r"^Graphline\(self=1\): in its links, self is the graphline itself"):
+        Graphline(self=1)
+
+
+@pytest.mark.parametrize("size", [1.5, None, True, 0, "many", b"1 KiB"])
+def test_rule_9_the_size_of_an_inbox_is_a_number_of_messages_or_bytes(size):
+    with pytest.raises(ValueError, match=r"^size=.* of inbox 'x': give a number of messages"):
+        Inbox("x", size=size)
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_rule_9_what_has_no_length_is_refused_before_any_reader_has_it(at_once):
+    class Bytes(Component):
+        inbox = Inbox("chunks", size="1 KiB")
+
+        async def main(self):
+            return [message async for message in self.inbox]
+
+    @component
+    async def number(inbox, outbox):
+        await outbox.send(b"first")
+        with pytest.raises(TypeError) as wrong:
+            if at_once:
+                outbox.send_nowait(5)
+            else:
+                await outbox.send(5)
+        assert str(wrong.value) == (
+            "Graphline/number.outbox sends 5 to Graphline/Bytes.inbox, whose size is in bytes, and int has "
+            "no length: send bytes, or give it a size in messages"
+        )
+
+    start, first, second = number(), collect(), Bytes()
+    virtually(Graphline(start.outbox >> [first.inbox, second.inbox]))
+    assert first._axon.result == second._axon.result == [b"first"]

@@ -11,9 +11,21 @@ import asyncio
 import contextvars
 import difflib
 import inspect
+import itertools
 import sys
 from collections.abc import Callable, Coroutine, Generator
-from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Generic, NoReturn, ParamSpec, TypeVar, cast
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Concatenate,
+    Generic,
+    NoReturn,
+    ParamSpec,
+    TypeVar,
+    cast,
+    get_origin,
+)
 
 from . import body, lifecycle, postman
 from .box import Box, Declare
@@ -32,6 +44,19 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 C = TypeVar("C", bound="Component")
 B = TypeVar("B", bound=Box[Any])
+
+
+# What asyncio, anyio and Axon call, of whichever component it is: no class may mean something else by it.
+_ASKED_OF_TASKS = (
+    "run",
+    "cancel",
+    "cancelling",
+    "uncancel",
+    "done",
+    "add_done_callback",
+    "remove_done_callback",
+    "get_coro",
+)
 
 
 class _Shown:
@@ -80,15 +105,23 @@ class Component:
     _axon: Process
     _recipe: tuple[tuple[Any, ...], dict[str, Any]]
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+    def __new__(cls, /, *args: Any, **kwargs: Any) -> Any:
+        if (
+            cls.__hash__ is None
+        ):  # a dataclass, or a class with __eq__: asyncio and anyio look tasks up in sets
+            cls.__hash__ = Component.__hash__
         self = super().__new__(cls)
-        self._recipe = (args, kwargs)
         process = Process(self, cls.__name__, cls.main is not None)
-        self._axon = process
+        attributes = self.__dict__  # written to as it is: a frozen dataclass lets nobody assign
+        attributes["_axon"] = process
+        attributes["_recipe"] = (
+            tuple([_kept(value) for value in args]) if args else args,
+            {name: _kept(value) for name, value in kwargs.items()} if kwargs else kwargs,
+        )
         for name, declaration in cls._box_declarations.items():
             box = declaration.attached(process, name)  # type: ignore[attr-defined]
             process.boxes[name] = box
-            self.__dict__[name] = box
+            attributes[name] = box
         return self
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -106,9 +139,14 @@ class Component:
                 elif name in declarations:
                     del declarations[name]
         cls._box_declarations = declarations
-        for name in ("run", "cancel", "cancelling", "uncancel"):
-            if name in vars(cls) and not cls.__module__.startswith("kamaelia.axon"):
+        for name in _ASKED_OF_TASKS:
+            if getattr(cls, name) is not getattr(Component, name):
                 raise UsageError(f"{cls.__name__}.{name}: this name is Axon's; give your method another one")
+        annotations = vars(cls).get("__annotations__", {})
+        for name in annotations:
+            if isinstance(vars(cls).get(name), Box) and get_origin(annotations[name]) is not ClassVar:
+                # Declarations belong to the class, also to a dataclass: they are none of its fields.
+                annotations[name] = ClassVar[annotations[name]]
         if cls.main is not None:
             if not callable(cls.main):
                 raise UsageError(f"{cls.__name__}.main must be a method, not {shorten(cls.main)}")
@@ -229,8 +267,13 @@ class Component:
     if not TYPE_CHECKING:  # a type checker is to complain about unknown attributes itself
 
         def __getattr__(self, name: str) -> Any:
-            if name.startswith("__") or name == "_axon":
+            if name.startswith("__"):
                 raise AttributeError(name)
+            if name == "_axon":
+                raise UsageError(
+                    f"this {type(self).__name__} is no component, as Component.__new__ has not made it: in a "
+                    "__new__ of your own, return super().__new__(cls, ...)"
+                )
             known = [one for one in {*self.__dict__, *dir(type(self))} if not one.startswith("_")]
             near = difflib.get_close_matches(name, known, n=2)
             hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
@@ -277,21 +320,23 @@ class Component:
 
     def cancelled(self) -> bool:
         """Say whether the component was cancelled."""
-        return self.done() and self._axon.outcome in ("stopped", "cancelled")
+        return self._axon.state == "ended" and self._axon.outcome in ("stopped", "cancelled")
+
+    # Some of these names may be taken by a user's class: so none of these methods asks another of them.
 
     def result(self) -> Any:
         """Return what ``main`` returned, or raise what it raised; before that,
         `asyncio.InvalidStateError`."""
-        error = self.exception()
+        error = Component.exception(self)
         if error is not None:
             raise error
         return self._axon.result
 
     def exception(self) -> BaseException | None:
         """Return what the component failed with, if it did; raise `Cancelled` if it was cancelled."""
-        if not self.done():
+        if self._axon.state != "ended":
             raise asyncio.InvalidStateError(f"{self._axon.path} has not ended")
-        if self.cancelled():
+        if Component.cancelled(self):
             raise asyncio.CancelledError(f"{self._axon.path} was cancelled")
         return self._axon.cause if self._axon.outcome in ("failed", "broken") else None
 
@@ -300,8 +345,8 @@ class Component:
     ) -> None:
         """Have something called when the component has ended; soon, if it has already."""
         context = context or contextvars.copy_context()
-        if self.done():
-            self.get_loop().call_soon(callback, self, context=context)
+        if self._axon.state == "ended":
+            Component.get_loop(self).call_soon(callback, self, context=context)
         else:
             self._axon.callbacks.append((callback, context))
 
@@ -337,7 +382,7 @@ class Component:
         import traceback
 
         lines = traceback.StackSummary.extract(
-            (frame, frame.f_lineno) for frame in self.get_stack(limit=limit)
+            (frame, frame.f_lineno) for frame in Component.get_stack(self, limit=limit)
         )
         print(f"Stack for {self!r} (most recent call last):", file=file or sys.stderr)
         print("".join(lines.format()), file=file or sys.stderr, end="")
@@ -359,7 +404,7 @@ class Component:
 
     @property
     def _loop(self) -> asyncio.AbstractEventLoop:  # anyio's worker threads ask for it
-        return self.get_loop()
+        return Component.get_loop(self)
 
     @property
     def _must_cancel(self) -> bool:
@@ -442,6 +487,29 @@ def _remake(component: Component, made: dict[int, Component]) -> Component:
     new._axon.name = new._axon.given_name = component._axon.given_name
     made[id(component)] = new
     return new
+
+
+def _kept(value: Any) -> Any:
+    """Return an argument as the recipe keeps it: a list of components as it is now, not as it may become."""
+    kind = type(value)
+    if kind not in (list, tuple, dict) or not _names_components(value, 3):
+        return value
+    return {key: _kept(one) for key, one in value.items()} if kind is dict else kind(map(_kept, value))
+
+
+def _names_components(items: Any, depth: int) -> bool:
+    """Say whether components are in an argument. A list of them has one among its first ten: others may be
+    long, and are shared."""
+    for one in itertools.islice(items.items() if type(items) is dict else items, 10):
+        kind = type(one)
+        if kind in (int, str, bytes, float):
+            continue
+        if kind in (list, tuple, dict):
+            if depth > 1 and _names_components(one, depth - 1):
+                return True
+        elif isinstance(one, (Component, Box, Link)):
+            return True
+    return False
 
 
 def _remake_within(value: Any, made: dict[int, Component]) -> Any:
