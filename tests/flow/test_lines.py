@@ -100,7 +100,7 @@ def test_an_endless_line_takes_no_memory() -> None:
     ("options", "text"),
     [
         ({"encoding": "utf-16"}, "line ends are not the byte 10"),
-        ({"longest": 0}, "at least 1 byte"),
+        ({"longest": 0}, "longest=0: give the bytes of the longest line, 1 or more"),
         ({"too_long": "drop"}, "say 'refuse' or 'cut'"),
     ],
 )
@@ -109,6 +109,10 @@ def test_wrong_arguments_are_refused(options: dict[str, Any], text: str) -> None
         Lines(**options)
     with pytest.raises(LookupError):
         Lines(encoding="no such encoding")
+    with pytest.raises(
+        TypeError, match="longest='64 KiB': give the bytes of the longest line, a whole number"
+    ):
+        Lines(longest="64 KiB")  # type: ignore[arg-type]
 
 
 # --- the component --------------------------------------------------------------------------------
@@ -198,7 +202,17 @@ def test_encode_replaces_and_counts_what_the_encoding_does_not_have() -> None:
         Encode(encoding="no such encoding")
     with drive(Encode()) as encode:
         encode.send(b"bytes")
-        assert str(encode.error) == "Encode: Encode takes str, but got b'bytes'; put Map(str) before it"
+        assert (
+            str(encode.error)
+            == "Encode: Encode takes str, but got b'bytes'; put Lines() or Map(bytes.decode) before it"
+        )
+    with drive(Encode()) as encode:
+        encode.send(7)
+        assert str(encode.error) == "Encode: Encode takes str, but got 7; put Map(str) before it"
+    with pytest.raises(TypeError, match=r"Encode\(end=b'\\n'\): give text"):
+        Encode(end=b"\n")  # type: ignore[arg-type]
+    with pytest.raises(LookupError, match="not a text encoding"):
+        Encode(encoding="rot13")
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), max_size=20)))

@@ -124,8 +124,10 @@ def test_what_is_no_stream_is_refused(stream: Any) -> None:
 
 
 def test_a_longest_line_of_nothing_is_refused() -> None:
-    with pytest.raises(ValueError, match="at least 1 byte"):
+    with pytest.raises(ValueError, match="1 or more"):
         ConsoleReader(longest=0)
+    with pytest.raises(TypeError, match="give the bytes of the longest line, a whole number"):
+        ConsoleReader(longest="x")  # type: ignore[arg-type]
 
 
 def test_items_that_are_no_lines_are_refused() -> None:

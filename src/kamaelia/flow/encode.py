@@ -31,7 +31,9 @@ class Encode(Component):
     outbox = Outbox[bytes]("the same, encoded")
 
     def __init__(self, end: str = "", encoding: str = "utf-8", errors: str = "replace") -> None:
-        codecs.lookup(encoding)  # an unknown one is an error here, not at the first message
+        if not isinstance(end, str):
+            raise TypeError(f"Encode(end={shorten(end)}): give text, such as '\\n'")
+        "".encode(encoding)  # one that is unknown, or not of text, is an error here, not at the first message
         codecs.lookup_error(errors)
         self.end = end
         self.encoding = encoding
@@ -45,7 +47,10 @@ class Encode(Component):
 
     def _encode(self, text: str) -> bytes:
         if not isinstance(text, str):
-            raise TypeError(f"{self.path}: Encode takes str, but got {shorten(text)}; put Map(str) before it")
+            # Of bytes, str() would make what Python's prompt shows: b'...', with quotes.
+            is_bytes = isinstance(text, (bytes, bytearray, memoryview))
+            before = "Lines() or Map(bytes.decode)" if is_bytes else "Map(str)"
+            raise TypeError(f"{self.path}: Encode takes str, but got {shorten(text)}; put {before} before it")
         whole = text + self.end
         try:
             return whole.encode(self.encoding)

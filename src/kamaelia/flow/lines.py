@@ -12,6 +12,8 @@ from typing import Final, Literal
 from kamaelia.axon import Component, Inbox, Outbox, RemoteProtocolError
 from kamaelia.axon.errors import shorten
 
+from .arguments import check_whole
+
 LONGEST: Final = 65536  # bytes; SMTP allows 1000, IRC 8191, and no text for people needs more than this
 
 TooLong = Literal["refuse", "cut"]
@@ -49,8 +51,7 @@ class LineDecoder:
                 "so lines cannot be told apart before decoding"
             )
         codecs.lookup_error(errors)
-        if longest < 1:
-            raise ValueError(f"longest={longest!r}: a line has at least 1 byte")
+        check_whole(f"longest={shorten(longest)}", longest, "the bytes of the longest line", 1)
         if too_long not in ("refuse", "cut"):
             raise ValueError(f"too_long={too_long!r}: say 'refuse' or 'cut'")
         self.encoding = encoding

@@ -15,6 +15,7 @@ from typing import IO, Any
 
 from kamaelia.axon import Component, Inbox, Outbox, UsageError, VirtualLoop
 from kamaelia.axon.errors import shorten
+from kamaelia.flow.arguments import check_whole
 from kamaelia.flow.lines import LONGEST, LineDecoder
 
 from . import keyboard
@@ -73,8 +74,8 @@ class ConsoleReader(Component):
         given: Any = stream
         if isinstance(given, (str, bytes)) or not (given is None or isinstance(given, Iterable)):
             raise TypeError(f"ConsoleReader(stream={shorten(stream)}): give an open file, or a list of lines")
-        if longest < 1:
-            raise ValueError(f"ConsoleReader(longest={longest!r}): a line has at least 1 byte")
+        what = f"ConsoleReader(longest={shorten(longest)})"
+        check_whole(what, longest, "the bytes of the longest line", 1)
         self.prompt = prompt
         self.stream = stream
         self.longest = longest
