@@ -288,6 +288,9 @@ def test_wrong_arguments_are_refused() -> None:
         SubscribeTo("talk", when_full="drop")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="0 messages or more"):
         Backplane("talk", keep=-1)
+    for keep in (2.5, "3", None):
+        with pytest.raises(TypeError, match=r"keep=.*: give how many messages to keep, a whole number"):
+            Backplane("talk", keep=keep)  # type: ignore[arg-type]
 
 
 # --- slow listeners -------------------------------------------------------------------------------

@@ -36,6 +36,18 @@ def test_a_source_takes_any_iterable() -> None:
     assert virtually(Source([]) | Collect()) == []
 
 
+class Items:
+    """What Python can iterate over, although it has no ``__iter__``."""
+
+    def __getitem__(self, index: int) -> int:
+        return [1, 2][index]
+
+
+def test_a_source_takes_whatever_python_iterates_over() -> None:
+    items: Any = Items()
+    assert virtually(Source(items) | Collect()) == [1, 2]
+
+
 def test_a_source_takes_an_asynchronous_iterable_and_cleans_up() -> None:
     log: list[str] = []
     with drive(Source(letters(log))) as source:
@@ -259,11 +271,11 @@ def test_a_stop_while_the_last_calls_are_under_way_is_no_failure(messages: int) 
 
 
 def test_map_refuses_what_it_cannot_do() -> None:
-    with pytest.raises(TypeError, match="give a whole number of messages"):
+    with pytest.raises(TypeError, match="give how many messages to work on at a time, a whole number"):
         Map(str, concurrency=1.5)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="give a function"):
         Map(3)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="at least 1"):
+    with pytest.raises(ValueError, match="1 or more"):
         Map(str, concurrency=0)
 
 
@@ -293,6 +305,9 @@ def test_take_ends_after_the_first_messages_and_so_does_what_comes_before() -> N
     assert virtually(Source([1]) | Take(2) | Collect()) == [1]
     with pytest.raises(ValueError, match="0 or more"):
         Take(-1)
+    for wrong in (2.5, "3", None):
+        with pytest.raises(TypeError, match=r"Take\(.*\): give how many messages to pass on, a whole number"):
+            Take(wrong)  # type: ignore[arg-type]
 
 
 def test_a_part_is_also_its_own_pattern() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
+from datetime import timedelta
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -58,10 +61,22 @@ def test_interval_ends_when_nobody_listens_even_between_two_messages() -> None:
         assert (interval.outcome, interval.time) == ("ended", 0)
 
 
-@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf")])
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), 10**400])
 def test_interval_refuses_what_is_no_time(seconds: float) -> None:
     with pytest.raises(ValueError, match="more than 0"):
         Interval(seconds)
+
+
+def test_interval_refuses_what_is_no_number() -> None:
+    wrong: list[Any] = ["x", None, timedelta(seconds=1)]
+    for seconds in wrong:
+        with pytest.raises(
+            TypeError, match=r"Interval\(.*\): give the seconds between two messages, a number"
+        ):
+            Interval(seconds)
+    with pytest.raises(TypeError, match="of a timedelta, give its total_seconds"):
+        Interval(wrong[-1])
+    assert Interval(Fraction(1, 2)).seconds == 0.5  # type: ignore[arg-type]
 
 
 # --- RateLimit ------------------------------------------------------------------------------------
@@ -104,13 +119,21 @@ def test_bytes_with_a_burst() -> None:
         ]
 
 
-def test_what_has_no_length_is_refused() -> None:
+@pytest.mark.parametrize("message", [7, "ü", ["a", "list"]])
+def test_what_is_no_bytes_is_refused(message: Any) -> None:
     with drive(RateLimit(1, unit="bytes")) as limit:
-        limit.send(7)
+        limit.send(message)
         assert str(limit.error) == (
-            'RateLimit: RateLimit(unit="bytes") takes bytes, but got 7; put Encode() before it, '
+            f'RateLimit: RateLimit(unit="bytes") takes bytes, but got {message!r}; put Encode() before it, '
             'or say unit="messages"'
         )
+
+
+def test_bytes_are_counted_in_whatever_holds_them() -> None:
+    with drive(RateLimit(1, unit="bytes")) as limit:
+        words = memoryview(array("H", [1, 2]))  # two items, of two bytes each
+        limit.send(bytearray(2), words, b"x")
+        assert [when for when, _ in trace(limit, 10)] == [0, 2, 6]
 
 
 @pytest.mark.parametrize(
@@ -118,6 +141,13 @@ def test_what_has_no_length_is_refused() -> None:
 )
 def test_rate_limit_refuses_what_is_no_rate(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="RateLimit"):
+        RateLimit(**options)
+
+
+@pytest.mark.parametrize("name", ["rate", "per", "burst"])
+def test_rate_limit_refuses_what_is_no_number(name: str) -> None:
+    options: dict[str, Any] = {"rate": 1, name: "x"}
+    with pytest.raises(TypeError, match=rf"RateLimit\({name}='x'\): give .*, a number"):
         RateLimit(**options)
 
 

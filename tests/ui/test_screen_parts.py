@@ -306,3 +306,9 @@ def test_senders_are_held_back() -> None:
 def test_ticker_refuses_what_it_cannot_do(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="Ticker"):
         Ticker(**options)
+
+
+@pytest.mark.parametrize("options", [{"words_per_minute": "x"}, {"width": 2.5}, {"width": "80"}])
+def test_a_ticker_refuses_what_is_no_number(options: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match=r"Ticker\(.*\): give .*number"):
+        Ticker(**options)

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import contextvars
 from collections import deque
+from numbers import Integral
 from typing import Any
 
 from kamaelia.axon import Component, Inbox, Outbox, UsageError, WhenFull, clock, postman, select
@@ -65,6 +66,11 @@ class Backplane(Component):
 
     def __init__(self, name: str, *, keep: int = 0) -> None:
         _check_name(name, "Backplane")
+        given: Any = keep
+        if not isinstance(given, Integral):
+            raise TypeError(
+                f"Backplane({name!r}, keep={shorten(keep)}): give how many messages to keep, a whole number"
+            )
         if keep < 0:
             raise ValueError(f"Backplane({name!r}, keep={keep!r}): it can keep 0 messages or more")
         self.name = name

@@ -6,6 +6,9 @@ import math
 from typing import Any
 
 from kamaelia.axon import Component, Outbox, clock, sleep
+from kamaelia.axon.errors import shorten
+
+from .arguments import check_positive
 
 
 class Interval(Component):
@@ -33,8 +36,7 @@ class Interval(Component):
     outbox = Outbox[Any]("numbers from 0 on, or always the same message")
 
     def __init__(self, seconds: float, message: Any = None) -> None:
-        if not (math.isfinite(seconds) and seconds > 0):
-            raise ValueError(f"Interval({seconds!r}): give the seconds between two messages, more than 0")
+        check_positive(f"Interval({shorten(seconds)})", seconds, "the seconds between two messages")
         self.seconds = seconds
         self.message = message
 

@@ -11,6 +11,8 @@ from typing import Any
 from kamaelia.axon import Component, Inbox, KamaeliaError, Outbox
 from kamaelia.axon.errors import shorten
 
+from .arguments import check_whole
+
 
 class Map(Component):
     """Apply a function to each message, and send on what it returns, also None.
@@ -40,10 +42,8 @@ class Map(Component):
     def __init__(self, fn: Callable[[Any], Any], concurrency: int = 1, ordered: bool = True) -> None:
         if not callable(fn):
             raise TypeError(f"Map({fn!r}): give a function of one message")
-        if not isinstance(concurrency, int):
-            raise TypeError(f"Map(concurrency={shorten(concurrency)}): give a whole number of messages")
-        if concurrency < 1:
-            raise ValueError(f"Map(concurrency={concurrency!r}): at least 1 message is worked on at a time")
+        what = f"Map(concurrency={shorten(concurrency)})"
+        check_whole(what, concurrency, "how many messages to work on at a time", 1)
         self.fn = fn
         self.concurrency = concurrency
         self.ordered = ordered

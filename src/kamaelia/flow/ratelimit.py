@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import math
+from numbers import Real
 from typing import Any, Literal
 
 from kamaelia.axon import Component, Inbox, Outbox, clock, sleep
 from kamaelia.axon.errors import shorten
+
+from .arguments import check_positive
 
 ROUNDING = 1e-9  # seconds: a wait may end this much beside the time that was meant
 
@@ -14,8 +16,8 @@ ROUNDING = 1e-9  # seconds: a wait may end this much beside the time that was me
 class RateLimit(Component):
     """Hold messages back, so that no more than so many, or so many bytes, pass in a time.
 
-    Inbox: ``inbox``, anything; with ``unit="bytes"``, what has a length. Outbox: ``outbox``, the same in
-    the same order. Nothing is dropped: who sends into it is held back when its inbox is full.
+    Inbox: ``inbox``, anything; with ``unit="bytes"``, bytes only. Outbox: ``outbox``, the same in the
+    same order. Nothing is dropped: who sends into it is held back when its inbox is full.
 
     This is a token bucket. It holds ``burst`` tokens at first and at most, and ``rate`` of them come in
     each ``per`` seconds; each message costs 1, or its length. A message passes when its tokens are there.
@@ -53,12 +55,13 @@ class RateLimit(Component):
         unit: Literal["messages", "bytes"] = "messages",
         burst: float | None = None,
     ) -> None:
-        if not (math.isfinite(rate) and rate > 0):
-            raise ValueError(f"RateLimit(rate={rate!r}): give how many {unit} may pass, more than 0")
-        if not (math.isfinite(per) and per > 0):
-            raise ValueError(f"RateLimit(per={per!r}): give the seconds in which they may pass, more than 0")
         if unit not in ("messages", "bytes"):
             raise ValueError(f"RateLimit(unit={unit!r}): say 'messages' or 'bytes'")
+        check_positive(f"RateLimit(rate={shorten(rate)})", rate, f"how many {unit} may pass")
+        check_positive(f"RateLimit(per={shorten(per)})", per, "the seconds in which they may pass")
+        given: Any = burst
+        if not (given is None or isinstance(given, Real)):
+            raise TypeError(f"RateLimit(burst={shorten(burst)}): give how many {unit}, a number")
         if burst is not None and not burst >= (1 if unit == "messages" else 0):
             raise ValueError(f"RateLimit(burst={burst!r}): at least one message passes at a time")
         self.rate = rate
@@ -83,13 +86,15 @@ class RateLimit(Component):
     def _cost(self, message: Any) -> int:
         if self.unit == "messages":
             return 1
-        try:
+        if isinstance(message, (bytes, bytearray)):
             return len(message)
-        except TypeError:
-            raise TypeError(
-                f'{self.path}: RateLimit(unit="bytes") takes bytes, but got {shorten(message)}; '
-                'put Encode() before it, or say unit="messages"'
-            ) from None
+        if isinstance(message, memoryview):
+            return message.nbytes
+        # Not whatever has a length: a str has one, but how many bytes that is only its encoding says.
+        raise TypeError(
+            f'{self.path}: RateLimit(unit="bytes") takes bytes, but got {shorten(message)}; '
+            'put Encode() before it, or say unit="messages"'
+        )
 
     async def _wait_until(self, when: float) -> None:
         if (seconds := when - clock()) > ROUNDING:

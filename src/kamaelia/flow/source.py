@@ -45,9 +45,12 @@ class Source(Component):
                 f"write Source([{shorten(items)}])"
             )
         if not (isinstance(items, (Iterable, AsyncIterable)) or callable(items)):
-            raise TypeError(
-                f"Source({shorten(items)}): {type(items).__name__} has no items; give a list of them"
-            )
+            try:
+                iter(items)  # it takes more than is Iterable: also what has only __getitem__
+            except TypeError:
+                raise TypeError(
+                    f"Source({shorten(items)}): {type(items).__name__} has no items; give a list of them"
+                ) from None
         if then not in ("end", "stay"):
             raise ValueError(f"Source(then={then!r}): say 'end' or 'stay'")
         self.items = items

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from kamaelia.axon import Component, Inbox, Outbox
+from kamaelia.axon.errors import shorten
+
+from .arguments import check_whole
 
 
 class Take(Component):
@@ -27,8 +30,7 @@ class Take(Component):
     outbox = Outbox[Any]("the first of them")
 
     def __init__(self, count: int) -> None:
-        if count < 0:
-            raise ValueError(f"Take({count!r}): give how many messages to pass on, 0 or more")
+        check_whole(f"Take({shorten(count)})", count, "how many messages to pass on", 0)
         self.count = count
 
     async def main(self) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 import unicodedata
 from typing import Any, Final, TextIO
 
 from kamaelia.axon import Cancelled, Component, Inbox, Outbox, clock, sleep
+from kamaelia.axon.errors import shorten
+from kamaelia.flow.arguments import check_positive, check_whole
 
 from .screen import Screen, printable
 
@@ -60,12 +61,10 @@ class Ticker(Component):
         width: int | None = None,
         stream: TextIO | None = None,
     ) -> None:
-        if not (math.isfinite(words_per_minute) and words_per_minute > 0):
-            raise ValueError(
-                f"Ticker(words_per_minute={words_per_minute!r}): give a number of words, more than 0"
-            )
-        if width is not None and width < 1:
-            raise ValueError(f"Ticker(width={width!r}): a line has at least 1 column")
+        what = f"Ticker(words_per_minute={shorten(words_per_minute)})"
+        check_positive(what, words_per_minute, "how many words to show in a minute")
+        if width is not None:
+            check_whole(f"Ticker(width={shorten(width)})", width, "the columns of a line", 1)
         self.words_per_minute = words_per_minute
         self.width = width
         self.stream = stream
