@@ -244,7 +244,7 @@ def test_longer_lines_are_allowed_in_the_way_that_the_log_says():
     text = "x" * 70_000 + "\n"
     done = kamaelia(*words, says=text)
     assert (len(done.out), done.code) == (65_537, 0)
-    assert done.err.endswith("cuts lines of more than 65536 bytes: allow more with longest=\n")
+    assert "cuts lines of more than 65536 bytes: allow more with longest=\n" in done.err
     done = kamaelia(*words, "--longest=70000", says=text)
     assert (done.out, done.code) == (text, 0)
     assert "cuts" not in done.err
