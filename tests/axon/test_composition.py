@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, LiteralString, NamedTuple, NewType, 
 import pytest
 
 from kamaelia import Component, Graphline, Inbox, Outbox, Pipeline, component, select, sleep
-from kamaelia.axon import ComponentsFailed, LinkError, Seat, UsageError, make, postman, typecheck
+from kamaelia.axon import ComponentsFailed, LinkError, Seat, UsageError, make, postman, report, typecheck
 
 from .parts import collect, copy, later, source, take, virtually
 
@@ -679,3 +679,32 @@ def test_rule_9_what_has_no_length_is_refused_before_any_reader_has_it(at_once):
     start, first, second = number(), collect(), Bytes()
     virtually(Graphline(start.outbox >> [first.inbox, second.inbox]))
     assert first._axon.result == second._axon.result == [b"first"]
+
+
+# -- rule 26: the report -----------------------------------------------------------------------------------
+
+
+def test_rule_26_one_error_raised_by_two_components_is_told_of_both():
+    shared = ValueError("shared")
+
+    @component
+    async def early(inbox, outbox):
+        raise shared
+
+    @component
+    async def late(inbox, outbox):
+        try:
+            await sleep(9)
+        finally:
+            raise shared
+
+    for _ in range(2):  # its notes of the first time do not count in the second
+        with pytest.raises(ComponentsFailed) as failed:
+            virtually(late() | early(), seed=1)
+        assert str(failed.value) == (
+            "2 component(s) failed: Pipeline/early, Pipeline/late (seed 1) (2 sub-exceptions)"
+        )
+        assert [line for line in report.describe(failed.value).splitlines() if "shared" in line][:1] == [
+            "Pipeline/early: ValueError: shared"
+        ]
+        assert "\nPipeline/late: ValueError: shared\n" in report.describe(failed.value)

@@ -6,7 +6,8 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -47,9 +48,24 @@ def describe(error: BaseException) -> str:
     """
     if shows_all():
         return "".join(traceback.format_exception(error))
-    if isinstance(error, ComponentsFailed):
-        return "".join(_describe_one(one) for one in error.exceptions)
-    return _describe_one(error)
+    errors = error.exceptions if isinstance(error, ComponentsFailed) else (error,)
+    return "".join(map(_describe_one, errors, paths_of(errors)))
+
+
+def paths_of(errors: Sequence[BaseException]) -> list[str | None]:
+    """Return which component each error came from; None for one that is nobody's.
+
+    Each component that an error has left has put a note with its path into it. An error that several have
+    raised, one and the same object, is there several times: the first time is the first note's.
+    """
+    left = Counter(map(id, errors))
+    paths: list[str | None] = []
+    for error in errors:
+        notes = [note for note in getattr(error, "__notes__", ()) if note.startswith("in ")]
+        place = notes[-min(left[id(error)], len(notes))] if notes else None
+        paths.append(None if place is None else place.removeprefix("in "))
+        left[id(error)] -= 1
+    return paths
 
 
 def one_line(error: BaseException) -> str:
@@ -64,15 +80,7 @@ def one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}{where}"
 
 
-def _describe_one(error: BaseException) -> str:
-    path = next(
-        (
-            note.removeprefix("in ")
-            for note in reversed(getattr(error, "__notes__", []))
-            if note.startswith("in ")
-        ),
-        None,
-    )
+def _describe_one(error: BaseException, path: str | None) -> str:
     line = f"{type(error).__name__}: {text_of(error)}"
     if path is not None:
         line = f"{path}: {type(error).__name__}: {text_of(error).removeprefix(path + ': ')}"

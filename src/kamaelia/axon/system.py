@@ -127,8 +127,8 @@ class System:
             raise self.fatal
         failures: list[Exception] = [*self.root.failures, *self.errors]
         if self.root.failures:
-            paths = [failure.__notes__[-1].removeprefix("in ") for failure in self.root.failures]
-            text = f"{len(paths)} component(s) failed: {', '.join(paths)} (seed {self.seed})"
+            paths = ", ".join(map(str, report.paths_of(self.root.failures)))
+            text = f"{len(self.root.failures)} component(s) failed: {paths} (seed {self.seed})"
             raise ComponentsFailed(text, [report.trimmed(failure) for failure in failures])
         if self.errors:
             raise (
