@@ -171,22 +171,24 @@ def test_rule_12_what_types_are_made_of_is_compared_with_beartype(given, wanted,
     assert typecheck.fits(given, wanted) is True
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="the type statement came with Python 3.12")
-def test_rule_12_aliases_of_types_fit_what_they_stand_for():
-    names: dict[str, Any] = {}
-    exec(
-        "type Number = int\ntype Rows = list[Rows] | None\ntype Lost = Nowhere\ntype Row[T] = list[T]", names
-    )
-    number, rows, lost, row = (names[name] for name in ("Number", "Rows", "Lost", "Row"))
-    assert typecheck.fits(number, int)
-    assert typecheck.fits(int, number)
-    assert typecheck.fits(number, float)
-    assert not typecheck.fits(number, str)
-    assert typecheck.fits(list[number], list[int])
-    assert typecheck.fits(None, rows)
-    assert not typecheck.fits(int, rows)
-    assert typecheck.fits(lost, int)
-    assert typecheck.fits(row[int], list[int])
+if sys.version_info >= (3, 12):  # which has the type statement
+
+    def test_rule_12_aliases_of_types_fit_what_they_stand_for():
+        names: dict[str, Any] = {}
+        exec(
+            "type Number = int\ntype Rows = list[Rows] | None\ntype Lost = Nowhere\ntype Row[T] = list[T]",
+            names,
+        )
+        number, rows, lost, row = (names[name] for name in ("Number", "Rows", "Lost", "Row"))
+        assert typecheck.fits(number, int)
+        assert typecheck.fits(int, number)
+        assert typecheck.fits(number, float)
+        assert not typecheck.fits(number, str)
+        assert typecheck.fits(list[number], list[int])
+        assert typecheck.fits(None, rows)
+        assert not typecheck.fits(int, rows)
+        assert typecheck.fits(lost, int)
+        assert typecheck.fits(row[int], list[int])
 
 
 def test_rule_12_links_of_types_that_fit_are_made():
@@ -253,7 +255,7 @@ def test_rule_12_a_pipeline_that_was_joined_cannot_be_run_for_nothing():
         virtually(start)
     with pytest.raises(UsageError, match=": add <component copy> to the pipeline that came of it"):
         start.add(copy)
-    with pytest.raises(LinkError, match="has been closed"):
+    with pytest.raises(LinkError, match="were joined with others by .; link the boxes of the pipeline"):
         postman.link(start.outbox, copy().inbox)
     assert virtually(whole) == [2]
 

@@ -505,6 +505,12 @@ def _check(wire: Link, instead_of: Link | None = None) -> None:
             f"{ends}: the boxes of a class belong to no component. Make the component first: "
             "link Echo().outbox, not Echo.outbox"
         )
+    for owner in (source.owner, target.owner):
+        if owner.parent is not None and owner not in owner.parent.children and owner.state == "new":
+            raise LinkError(
+                f"{ends}: the parts of {owner.name} were joined with others by |; link the boxes of the "
+                "pipeline that came of it"
+            )
     if source is target:
         raise LinkError(f"{ends}: a box cannot be linked to itself")
     inward = target.owner.parent is source.owner and not getattr(source, "asked", False)
