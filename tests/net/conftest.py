@@ -69,3 +69,12 @@ def nothing_left() -> Iterator[None]:
 def read_all(sock: socket.socket) -> bytes:
     """Read until the end of stream."""
     return b"".join(iter(lambda: sock.recv(65536), b""))
+
+
+def read_to_reset(sock: socket.socket) -> bytes:
+    """Read until the connection is reset, which it has to be."""
+    data = bytearray()
+    with pytest.raises(ConnectionResetError):
+        while more := sock.recv(65536):
+            data += more
+    return bytes(data)

@@ -11,6 +11,7 @@ import pytest
 from kamaelia import Component, Inbox, clock, component, run, sleep
 from kamaelia.axon import ComponentsFailed, GraceExceeded, SourceFailed
 from kamaelia.net import CannotConnect, ConnectionLost, Reconnect, TCPClient, TCPServer
+from kamaelia.net.stream import MOMENT
 
 from .parts import DeafRoom, Echo, gather, source
 from .wire import CHUNK, Listener, Wire
@@ -155,7 +156,8 @@ def test_an_idle_connection_is_broken():
             await sleep(200)
         await sleep(10_000)
 
-    over(Wire(), serving, now_and_then() | TCPClient(*HERE) | gather, stop_at(800))
+    error = failure_of(serving, now_and_then() | TCPClient(*HERE) | gather, stop_at(800))
+    assert isinstance(error, ConnectionLost) and isinstance(error.__cause__, ConnectionResetError)
     assert [entry[1] for entry in log] == [b"x", b"x", b"x", SourceFailed]
     when, _, cause, text = log[-1]
     assert when == pytest.approx(700, abs=0.1)
@@ -361,8 +363,182 @@ def test_a_source_that_fails_aborts_the_connection_after_what_it_sent():
 
     error = failure_of(server(Log(log)), dies() | TCPClient(*HERE) | gather)
     assert isinstance(error, ValueError)
-    # (That a program has closed its socket too early nobody can tell from that it has closed it.)
-    assert [entry[1] for entry in log] == [b"last words", "end"]
+    assert [entry[1] for entry in log] == [b"last words", SourceFailed]
+    assert log[-1][2] is ConnectionResetError
+
+
+# --- what a break looks like to the peer ----------------------------------------------------------
+
+
+class Dies(Component):
+    """Sends something and fails."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    async def main(self):
+        for start in range(0, self.size, CHUNK):
+            await self.outbox.send(bytes(min(CHUNK, self.size - start)))
+        raise ValueError("half way")
+
+
+class Sip(Component):
+    """Takes one message now and then; notes how much that was, and how it ended."""
+
+    inbox = Inbox[bytes]("bytes", size="1 B")
+
+    def __init__(self, log: Any, pause: float) -> None:
+        self.log, self.pause = log, pause
+
+    async def main(self):
+        total = 0
+        try:
+            async for data in self.inbox:
+                total += len(data)
+                await sleep(self.pause)
+        finally:
+            self.log.append((clock(), total))
+
+
+@pytest.mark.parametrize("blind", [False, True])
+@pytest.mark.parametrize("size", [1, 1000, 10 * CHUNK])
+def test_a_protocol_that_fails_half_way_is_a_break_after_all_that_it_has_sent(size, blind):
+    log = new_log()
+    wire = Wire(10 * CHUNK)
+    wire.blind = blind
+    serving = server(Dies(size))
+    error = failure_of(serving, TCPClient(*HERE) | Log(log), stop_at(50), wire=wire)
+    assert isinstance(error, ConnectionLost) and isinstance(error.__cause__, ConnectionResetError)
+    assert sum(len(data) for _, data in list(log)[:-1]) == size
+    assert log[-1][1:3] == (SourceFailed, ConnectionLost)
+    assert log[-1][0] - log[-2][0] >= MOMENT  # in which its program could read what had arrived
+    assert serving.statistics().failed == 1
+
+
+def test_before_a_break_a_slow_peer_is_waited_for_as_long_as_it_takes_something():
+    class Blunders(Component):
+        """Sends much, and then what no connection can carry."""
+
+        async def main(self):
+            for _ in range(20):
+                await self.outbox.send(bytes(CHUNK))
+            await self.outbox.send("text")
+
+    log = new_log()
+    wire = Wire(20 * CHUNK)
+    failure_of(server(Blunders), TCPClient(*HERE) | Sip(log, 0.9), stop_at(50), wire=wire)
+    assert log[0][1] == 20 * CHUNK
+
+
+def test_a_protocol_that_has_failed_has_a_second_for_the_rest():
+    log = new_log()
+    wire = Wire(CHUNK)
+    failure_of(server(Dies(20 * CHUNK)), TCPClient(*HERE) | Sip(log, 0.04), stop_at(50), wire=wire)
+    failure_of(server(Dies(20 * CHUNK)), TCPClient(*HERE) | Sip(log, 0.9), stop_at(50), wire=Wire(CHUNK))
+    assert log[0][1] == 20 * CHUNK > log[1][1]
+
+
+def test_before_a_break_a_peer_that_takes_nothing_is_waited_for_a_second_only():
+    log = new_log()
+    serving = server(Dies(3 * CHUNK))
+    ended = new_log()
+    look = Then(*((at, lambda _: ended.append(serving.statistics().failed)) for at in (0.9, 1.2)))
+    failure_of(serving, TCPClient(*HERE) | Sip(log, 30), look, stop_at(100), wire=Wire(CHUNK))
+    assert list(ended) == [0, 1]
+
+
+@pytest.mark.parametrize("limit", ["idle_timeout", "stall_timeout"])
+def test_a_time_out_is_a_break_for_the_peer(limit):
+    log = new_log()
+    protocol = DeafRoom if limit == "idle_timeout" else source([bytes(CHUNK)] * 10)
+    client = TCPClient(*HERE)
+    reader = Log(log) if limit == "idle_timeout" else Sip(log, 30)
+    error = failure_of(server(protocol, **{limit: 10}), source(then="stay") | client | reader, stop_at(100))
+    assert isinstance(error, ConnectionLost) and isinstance(error.__cause__, ConnectionResetError)
+
+
+class Ear(asyncio.Protocol):
+    """A peer that no system knows, and so none stops; notes what it hears."""
+
+    def __init__(self, heard: Any) -> None:
+        self.heard = heard
+
+    def data_received(self, data: bytes) -> None:
+        self.heard.append(data)
+
+    def eof_received(self) -> None:
+        self.heard.append("end")
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.heard.append(type(error))
+
+
+@component
+async def visit(inbox, outbox, heard):
+    await asyncio.get_running_loop().create_connection(lambda: Ear(heard), *HERE)
+
+
+class Stubborn(Component):
+    """Goes on although its inbox has ended."""
+
+    async def main(self):
+        await self.outbox.send(b"hello")
+        async for _ in self.inbox:
+            pass
+        await sleep(1e9)
+
+
+class DeafAndDumb(Component):
+    """Takes what comes, and has no way to answer."""
+
+    outbox = None
+
+    async def main(self):
+        async for _ in self.inbox:
+            pass
+
+
+def test_a_connection_that_uses_up_the_grace_breaks():
+    heard = new_log()
+    wire = Wire()
+    with pytest.raises(GraceExceeded, match="client-1"):
+        run(server(Stubborn), visit(heard), stop_at(10), grace=2, loop_factory=lambda: wire)
+    assert list(heard) == [b"hello", ConnectionResetError]
+
+
+@pytest.mark.parametrize("protocol", [Echo, DeafAndDumb, DeafRoom])
+def test_a_stop_is_no_break(protocol):
+    heard = new_log()
+    over(Wire(), server(protocol), visit(heard), stop_at(10))
+    assert list(heard) == ["end", type(None)]
+
+
+def test_that_nobody_reads_what_a_client_receives_is_no_break():
+    log = new_log()
+
+    @component
+    async def one(inbox, outbox):
+        return await inbox.receive()
+
+    serving = server(Log(log, b"hello"))
+    over(Wire(), serving, source(then="stay") | TCPClient(*HERE) | one(), stop_at(10))
+    assert [entry[1] for entry in log] == ["end"]
+    assert serving.statistics().broken == 0
+
+
+@pytest.mark.parametrize("protocol", [Dies(0), DeafAndDumb, Echo])
+def test_a_failure_elsewhere_that_ends_a_server_breaks_its_connections(protocol):
+    heard = new_log()
+    wire = Wire()
+
+    @component
+    async def fails(inbox, outbox):
+        await sleep(10)
+        raise ValueError("elsewhere")
+
+    with pytest.raises(ComponentsFailed):
+        run(server(protocol), visit(heard), fails(), loop_factory=lambda: wire)
+    assert list(heard) == [ConnectionResetError]
 
 
 # --- a reset that the loop has not heard of yet ---------------------------------------------------

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import socket
+import struct
 from typing import Any
 
 from kamaelia.axon import VirtualLoop
+from kamaelia.net.kernel import SO_NWRITE
 
 CHUNK = 64 * 1024
 
@@ -20,7 +23,7 @@ class Transport(asyncio.Transport):
     """One end. What is written goes into the wire as far as there is room, the rest waits here."""
 
     def __init__(self, loop: Wire, protocol: asyncio.Protocol, local: Any, remote: Any) -> None:
-        super().__init__({"sockname": local, "peername": remote})
+        super().__init__({"sockname": local, "peername": remote, "socket": Socket(self)})
         self.loop, self.protocol = loop, protocol
         self.other: Transport
         self.buffer = bytearray()  # written, and not in the wire yet
@@ -28,6 +31,7 @@ class Transport(asyncio.Transport):
         self.reading = True
         self.closing = self.eof_written = self.eof_sent = self.eof_told = self.over = False
         self.paused_writing = False
+        self.resets = False  # closing is a reset
         self.broken = False  # the other end has reset the connection, and our loop has not read of it yet
         self.high = self.low = CHUNK
         self.peak = 0  # the most that has waited in `buffer`
@@ -116,7 +120,9 @@ class Transport(asyncio.Transport):
             del self.buffer[:room]
             other._soon()
         if not self.buffer and self.eof_written:
-            if not self.eof_sent:
+            if self.closing and self.resets:
+                other.be_reset()
+            elif not self.eof_sent:
                 self.eof_sent = True
                 other._soon()
             if self.closing:
@@ -150,6 +156,26 @@ class Transport(asyncio.Transport):
             self.loop.call_soon(self.protocol.connection_lost, error)
 
 
+class Socket:
+    """What a transport says its socket is: of its options those that are used."""
+
+    def __init__(self, transport: Transport) -> None:
+        self.transport = transport
+
+    def fileno(self) -> int:
+        return -1
+
+    def setsockopt(self, level: int, option: int, value: bytes) -> None:
+        assert (level, option, struct.unpack("ii", value)) == (socket.SOL_SOCKET, socket.SO_LINGER, (1, 0))
+        self.transport.resets = True
+
+    def getsockopt(self, level: int, option: int) -> int:
+        assert (level, option) == (socket.SOL_SOCKET, SO_NWRITE)
+        if self.transport.loop.blind:
+            raise OSError(errno.ENOPROTOOPT, "Protocol not available")
+        return len(self.transport.other.wire)
+
+
 class Listener:
     """What `create_server` returns."""
 
@@ -172,6 +198,7 @@ class Wire(VirtualLoop):
         self.capacity = capacity
         self.listeners: dict[tuple[str, int], Listener] = {}
         self.open: dict[Transport, None] = {}
+        self.blind = False  # sockets do not say what has not arrived
         self.silent: set[tuple[str, int]] = set()  # addresses that never answer
         self.last_port = 40000
 

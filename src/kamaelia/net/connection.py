@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kamaelia.axon import (
+    Cancelled,
     Component,
     Hold,
     Inbox,
@@ -88,7 +89,8 @@ class Connection(Component):
     """Serves one peer with one protocol component; made by a server for each that connects.
 
     It ends when both sides have finished, or one has failed. A failure of the protocol is a failure of the
-    connection; a connection that breaks is not one, but a failed source for the protocol.
+    connection, and the peer gets what was sent before and then a reset; a connection that breaks is not one,
+    but a failed source for the protocol.
 
     Arguments:
         protocol: the component that serves the peer
@@ -128,6 +130,7 @@ class Connection(Component):
         """Write what the protocol sends, until both sides have finished."""
         stream = self.stream
         stream.start(self._sink, self._end_of_peer, self._lost)
+        broken = True
         try:
             if self._answers:
                 await stream.write_from(self.outgoing, self.news)
@@ -137,9 +140,16 @@ class Connection(Component):
             if not stream.lost:
                 await stream.finish(self._linger, self._nobody_reads)
         except SourceFailed:
-            await stream.flush()  # what it sent before it failed; then `finally` aborts
+            await stream.deliver()  # what the protocol sent before it failed
+        except Cancelled:
+            # Not every stop is a break: the contract's rule 3 says that there is a cause if it is one.
+            broken = self._axon.cause is not None
+            raise
+        except Exception:  # something that the protocol sent cannot be written
+            await stream.deliver()
+            raise
         finally:
-            await stream.abort()
+            await (stream.abort() if broken else stream.leave())
 
     def _nobody_reads(self) -> bool:
         return self.stream.deaf or self._sink is None or self._sink.lost or self._protocol.done()

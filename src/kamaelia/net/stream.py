@@ -19,8 +19,15 @@ stops the sender. (Asyncio's usual 64 KiB would hide there from everybody who co
 **The end.** `Stream.finish` is for when everything has been sent: it ends our half, waits for the peer's, and
 closes. When nobody would read what the peer may still send, it waits for a moment only (*linger*) and
 discards, counting: a socket that is closed with unread bytes in it resets the connection, and that may take
-away from the peer what it has not read yet (RFC 1122, 4.2.2.13). `Stream.abort` is for when something has
-failed.
+away from the peer what it has not read yet (RFC 1122, 4.2.2.13).
+
+**The break.** Whoever fails half way must not look like one who has finished, so `Stream.abort` resets the
+connection: the peer is told "connection reset", where an ordinary close would say "end of stream". A reset
+throws away what is still in our operating system, so `Stream.deliver` comes first, which waits until the
+peer's has confirmed everything, for as long as it goes on doing so. There is no event for that, hence it
+looks again and again. What has arrived Linux gives to its program before it speaks of the reset, but not to
+one that is still about to connect, or meets the reset while it writes: for those there is a moment more.
+`Stream.leave` is for who is not interested any more, and has not failed either.
 
 **Time.** Two limits, both in seconds of the loop, real or virtual: *idle*, no bytes in either direction, and
 *stall*, the peer takes nothing of what we have for it. The timers are lazy: a byte notes the time, and only a
@@ -41,8 +48,14 @@ from typing import Any, Protocol, cast
 from kamaelia.axon import Inbox, Signal, select
 from kamaelia.axon.errors import shorten
 
+from .kernel import not_arrived, reset_at_close
+
 STALL_CHECKS = 4  # looks per stall time-out whether the peer has taken anything
 CHUNK = 64 * 1024  # bytes: what one message of a stream is expected to be at most
+PATIENCE = 1.0  # seconds that a peer may let pass without taking anything of a stream that is to be broken
+BLIND_PATIENCE = 0.2  # seconds, where it cannot be known what the peer has taken
+LONGEST_LOOK = 0.05  # seconds between two looks
+MOMENT = 0.05  # seconds that a peer's program has to read what has arrived, before there is a reset as well
 
 
 class Sink(Protocol):
@@ -240,12 +253,45 @@ class Stream(asyncio.Protocol):
         while not self.lost:
             await self.changed
 
+    async def deliver(self) -> None:
+        """Wait until everything written so far has arrived at the peer, or the peer takes no more of it."""
+        await self.flush()
+        pause, before, since = 0.001, -1, self._loop.time()
+        while not self.lost and not self.transport.is_closing():
+            left = not_arrived(self.transport)
+            if left == 0:
+                if self.bytes_out:
+                    await asyncio.sleep(MOMENT)
+                return
+            now = self._loop.time()
+            if left is not None and left != before:
+                before, since = left, now
+            if now - since >= (BLIND_PATIENCE if left is None else PATIENCE):
+                return
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_LOOK)
+
     async def abort(self) -> None:
+        """Break the connection: the peer gets a reset. Nothing happens if the connection is over.
+
+        What has not arrived yet may be lost, see `deliver`.
+        """
+        if self.connected:
+            self.reset()
+            while not self.lost:
+                await self.changed
+
+    async def leave(self) -> None:
         """Close at once, whatever was not written yet; nothing happens if the connection is over."""
         if self.connected:
             self.transport.abort()
             while not self.lost:
                 await self.changed
+
+    def reset(self) -> None:
+        """Begin to break the connection."""
+        reset_at_close(self.transport)
+        self.transport.abort()
 
     def stop_reading(self) -> None:
         """Take nothing more from the peer."""
@@ -258,7 +304,7 @@ class Stream(asyncio.Protocol):
         """Give the connection up because of a failure."""
         if self.connected and self.failure is None:
             self.failure, self.trouble = error, trouble
-            self.transport.abort()
+            self.reset()
 
     # -- for the transport ------------------------------------------------------------------------
 
@@ -385,7 +431,7 @@ class Stream(asyncio.Protocol):
 def _as_reset(error: Exception) -> Exception:
     """Return an error of a connection by its proper name.
 
-    A socket that has been reset says "not connected" to whoever ends its half before having read of the reset.
+    A socket that has been reset says "not connected" to whoever ends its half before reading of the reset.
     """
     if isinstance(error, OSError) and error.errno == errno.ENOTCONN:
         reset = ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))

@@ -10,7 +10,16 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
-from kamaelia.axon import Component, EndOfMessages, Inbox, Outbox, SourceFailed, random
+from kamaelia.axon import (
+    BrokenLink,
+    Cancelled,
+    Component,
+    EndOfMessages,
+    Inbox,
+    Outbox,
+    SourceFailed,
+    random,
+)
 
 from .connection import address_text
 from .errors import CannotConnect, ConnectionLost, why_not_connected
@@ -78,10 +87,12 @@ class TCPClient(Component):
     ended its half, which is the end of the outbox. It ends when both have ended, or when nobody reads its
     outbox.
 
-    Without ``reconnect`` a connection that breaks is a failure of the component. With it, the client connects
-    again whenever the connection ends before the inbox has: what is in the inbox waits, and the outbox stays
-    open. What had been handed to the operating system when the connection ended may or may not have arrived:
-    TCP does not tell. The log says how much was sent; a protocol that must know asks its peer to confirm.
+    A client that fails, or whose source does, resets the connection after what was sent before: the server
+    sees a break, and no end. Without ``reconnect`` a connection that breaks is a failure of the client. With
+    it, the client connects again whenever the connection ends before the inbox has: what is in the inbox
+    waits, and the outbox stays open. What had been handed to the operating system when the connection ended
+    may or may not have arrived: TCP does not tell. The log says how much was sent; a protocol that must know
+    asks its peer to confirm.
 
     Arguments:
         host: name or address of the server
@@ -183,7 +194,7 @@ class TCPClient(Component):
             if not attempt.done():
                 attempt.cancel()
                 await asyncio.wait([attempt])
-                await stream.abort()  # should it have been made in this very moment
+                await stream.leave()  # should it have been made in this very moment
         if attempt.cancelled():
             return None
         error = attempt.exception()
@@ -215,6 +226,7 @@ class TCPClient(Component):
         if not stream.connected:
             return False
         stream.start(self.outbox, self._end_of_server, self._lost)
+        broken = True
         try:
             if self._in_hand is not None:
                 data, self._in_hand = self._in_hand, None
@@ -224,11 +236,17 @@ class TCPClient(Component):
             everything_sent = not stream.lost
             if everything_sent:
                 await stream.finish(self._linger, lambda: self._stopped)
-        except SourceFailed:
-            await stream.flush()
+        except Cancelled:
+            broken = self._axon.cause is not None  # as in `Connection.main`
+            raise
+        except Exception as error:
+            # That nobody reads our outbox any more is an end, and anything else a failure.
+            broken = not isinstance(error, BrokenLink) or isinstance(error, SourceFailed)
+            if broken:
+                await stream.deliver()
             raise
         finally:
-            await stream.abort()
+            await (stream.abort() if broken else stream.leave())
             self._stream = self._new_stream()
             for index, count in enumerate((stream.bytes_in, stream.bytes_out, stream.unread)):
                 self._bytes[index] += count

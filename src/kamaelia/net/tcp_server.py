@@ -58,8 +58,8 @@ class TCPServer(Component):
     end of one is the end of the other's half; the connection closes when both have ended. A connection that
     breaks (reset, a time-out) is a failed source: the component gets `SourceFailed`, whose cause is a
     `ConnectionError` or `TimeoutError`. When the peer has gone, the component's outbox has lost its reader. A
-    component that fails ends its own connection and no other's. The children of the server are called
-    ``client-1``, ``client-2``, ...
+    component that fails breaks its own connection and no other's: its peer gets what was sent before, and
+    then a reset. The children of the server are called ``client-1``, ``client-2``, ...
 
     A peer that leaves in an orderly way looks like one that has only finished sending. So a component ends
     when its inbox has ended, as most do by themselves; one that does not, and is silent, is found by
@@ -240,7 +240,7 @@ class TCPServer(Component):
             connection.add_done_callback(lambda _: self._over(stream))
             self.add(connection, name=name, isolated=self._isolated)
         except Exception as error:  # the factory of somebody's protocol may raise anything
-            stream.transport.abort()
+            stream.reset()
             self._over(stream)
             if not self._isolated:
                 raise

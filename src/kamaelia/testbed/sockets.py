@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections.abc import Callable
 from typing import Any
+
+SO_NWRITE = 0x1024
 
 Address = tuple[str, int]
 
@@ -13,7 +16,7 @@ class SimulatedSocket:
     """A socket that is none: it knows its addresses and remembers its options.
 
     The one option with an effect is ``SO_LINGER`` with a time of 0: closing is then a reset, as on real
-    hosts.
+    hosts. ``SO_NWRITE`` says how many bytes have not arrived yet, as on macOS.
     """
 
     family = socket.AF_INET
@@ -24,6 +27,7 @@ class SimulatedSocket:
         self.local = local
         self.remote = remote
         self.options: dict[tuple[int, int], Any] = {}
+        self.not_arrived: Callable[[], int] = lambda: 0
 
     def getsockname(self) -> Address:
         """Return the own address."""
@@ -41,6 +45,8 @@ class SimulatedSocket:
 
     def getsockopt(self, level: int, option: int, length: int = 0) -> Any:
         """Return an option that was set, or 0."""
+        if (level, option) == (socket.SOL_SOCKET, SO_NWRITE):
+            return self.not_arrived()
         return self.options.get((level, option), 0)
 
     @property

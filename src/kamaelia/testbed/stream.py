@@ -119,6 +119,7 @@ class StreamEnd:
         self.stack = stack
         self.remote_stack = remote_stack
         self.socket = SimulatedSocket(socket.SOCK_STREAM, local, remote)
+        self.socket.not_arrived = self.count_not_arrived
         self.name = f"{stack.name}:{local[1]}"
         self.remote_name = f"{remote_stack.name}:{remote[1]}"
         self.path = stack.path_to(remote_stack)
@@ -136,6 +137,7 @@ class StreamEnd:
         self._next_index = 0
         self._under_way = 0  # bytes that have been sent and not been acknowledged
         self._acknowledged: deque[tuple[float, int]] = deque()  # when the sender will know, how many bytes
+        self._bytes_sent = self._bytes_arrived = 0
         self._fin_sent = False
         self._wants_room = False
         self._room_timer: asyncio.TimerHandle | None = None
@@ -172,6 +174,7 @@ class StreamEnd:
                 break
             self._under_way += len(piece)
             sent += len(piece)
+            self._bytes_sent += len(piece)
             self._send_in_order(DATA, bytes(piece))
         return sent
 
@@ -203,6 +206,10 @@ class StreamEnd:
         if self._end_arrived or self.dead:
             return b""
         raise BlockingIOError(errno.EAGAIN, "nothing has arrived")
+
+    def count_not_arrived(self) -> int:
+        """Return how many bytes were sent and have not arrived; a real kernel knows it one delay later."""
+        return self._bytes_sent - (self.peer._bytes_arrived if self.peer is not None else 0)
 
     def shut_down(self) -> None:
         """Say that nothing more will be sent."""
@@ -296,6 +303,7 @@ class StreamEnd:
             self.reset()
         else:
             self._arrived.append(segment.data)
+            self._bytes_arrived += len(segment.data)
 
     def _be_reset(self) -> None:
         if self.is_connecting:
