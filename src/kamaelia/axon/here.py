@@ -6,13 +6,14 @@ real time on real sockets and virtual time in a simulation, and a run with a see
 
 from __future__ import annotations
 
+import numbers
 import random as random_module
 from _thread import get_ident
 from collections.abc import Awaitable, Generator
 from typing import TYPE_CHECKING, Any
 
 from .clock import calendar as calendar_of
-from .errors import UsageError
+from .errors import UsageError, shorten
 from .process import Process, current_process
 from .queue import TURN, Wait
 
@@ -49,6 +50,11 @@ def sleep(seconds: float) -> Awaitable[None]:
 
     Unlike `asyncio.sleep` it ends at once with `BrokenLink` when nobody listens to the component any more.
     """
+    if type(seconds) not in (int, float) and not isinstance(seconds, numbers.Real):
+        raise TypeError(
+            f"sleep({shorten(seconds)}): give a number of seconds, such as sleep(0.5); of a timedelta, its "
+            "total_seconds()"
+        )
     process = here()
     scheduler = process.scheduler
     assert scheduler is not None

@@ -85,6 +85,12 @@ class ScriptThread:
             assert context is not None
             last.result = context.copy().run(self._main)
             body.refuse_result(self.process, last.result)
+        except StopIteration as error:  # which no coroutine can raise
+            last.error = RuntimeError(
+                f"{self.process.path} raised StopIteration: a next() in it has met the end of what it goes "
+                "through; catch that, or give next() something to return instead"
+            )
+            last.error.__cause__ = error
         except BaseException as error:  # the coroutine raises it again, on the loop's thread
             last.error = error
         try:
