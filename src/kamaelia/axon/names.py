@@ -10,7 +10,6 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 from .errors import NameTaken
-from .process import current_process
 from .queue import Wait
 
 if TYPE_CHECKING:
@@ -54,7 +53,8 @@ class Names:
     async def ask(self, name: str) -> Any:
         """Return what is offered under a name; wait for it if it is not there yet."""
         while name not in self._services:
-            wait = Wait(self._system.scheduler, current_process.get(None), "ask for", (repr(name),))
+            # Nobody's wait, as only waits on boxes and sleeps are told that nobody listens. But it is rest.
+            wait = Wait(self._system.scheduler, None, "ask for", (repr(name),))
             self._waiting.setdefault(name, []).append(wait)
             try:
                 await Parked(wait)
