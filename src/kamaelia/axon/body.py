@@ -176,7 +176,18 @@ def _managers_in(manager: Any) -> Iterator[Any]:
     yield manager
     if isinstance(manager, contextlib._GeneratorContextManagerBase):
         yield from _managers(manager.gen)  # anyio.fail_after is one
-    for _, leave in getattr(manager, "_exit_callbacks", ()):  # an ExitStack
+    yield from _managers_on(manager)
+    for part in vars(manager).values() if hasattr(manager, "__dict__") else ():
+        # Somebody's own manager may enter another, which it then keeps to leave it again.
+        if isinstance(part, asyncio.Timeout):
+            yield part
+        elif isinstance(part, (contextlib.ExitStack, contextlib.AsyncExitStack)):
+            yield from _managers_on(part)
+
+
+def _managers_on(stack: Any) -> Iterator[Any]:
+    """Yield what an ExitStack will leave; nothing, for anything else."""
+    for _, leave in getattr(stack, "_exit_callbacks", ()):
         yield from _managers_in(getattr(leave, "__self__", None))
 
 
