@@ -139,13 +139,15 @@ class System:
 
     async def wait(self) -> None:
         """Wait until the last component has ended; who is cancelled here cancels the system."""
-        try:
-            await asyncio.shield(self.finished)
-        except asyncio.CancelledError:
-            self.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self.finished
-            raise
+        cancelled: asyncio.CancelledError | None = None
+        while not self.finished.done():
+            try:
+                await asyncio.shield(self.finished)
+            except asyncio.CancelledError as error:  # each time: a system has to end before it is left
+                cancelled = error
+                self.cancel()
+        if cancelled is not None:
+            raise cancelled
 
     # -- stopping ---------------------------------------------------------------------------------
 
