@@ -27,6 +27,7 @@ from .errors import (
     EndOfMessages,
     GraceExceeded,
     KamaeliaError,
+    SourceFailed,
     UsageError,
     suggestion,
 )
@@ -469,7 +470,14 @@ async def _run_as_child(parent: Process, component: Component) -> Any:
     except asyncio.CancelledError:
         component.cancel()
         raise
-    return component._axon.result
+    child = component._axon
+    if child.outcome in ("failed", "broken", "cancelled"):
+        # The child is a part of its chassis, which fails with it. To the body that waited for its result it
+        # is what a failed source is: no second failure, and nothing to go on with.
+        failed = SourceFailed(f"{child.path} has failed, so it has no result")
+        failed.owner = parent
+        raise failed from child.cause
+    return child.result
 
 
 async def _run_on(loop: asyncio.AbstractEventLoop, component: Component, options: dict[str, Any]) -> Any:
