@@ -83,6 +83,7 @@ class Scheduler:
 
     __slots__ = (
         "_context",
+        "_outside",
         "_rest_checks",
         "_scheduled",
         "at_rest",
@@ -91,7 +92,6 @@ class Scheduler:
         "live",
         "loop",
         "loops",
-        "outside",
         "parked",
         "ready",
         "running",
@@ -108,7 +108,7 @@ class Scheduler:
         self.steps = 0
         self.live = 0  # components with a body that has not ended
         self.parked = 0  # of these, how many wait on a box without a time-out
-        self.outside = 0  # holds from outside on inboxes of this system
+        self._outside = 0
         self.loops: dict[Box[Any], None] = {}  # inboxes whose only sources are feedback links
         self.turns_given: list[Route] = []  # room that was given to the running component
         self._scheduled = False
@@ -186,6 +186,18 @@ class Scheduler:
             route.queue.give_back(route)
 
     # -- rest -------------------------------------------------------------------------------------
+
+    @property
+    def outside(self) -> int:
+        """How many holds from outside there are on inboxes of this system."""
+        return self._outside
+
+    @outside.setter
+    def outside(self, count: int) -> None:
+        fewer = count < self._outside
+        self._outside = count
+        if fewer:
+            self.look_for_rest()  # the last may have gone in a callback, after which there is no slice
 
     def look_for_rest(self) -> None:
         """See whether the system may be at rest; callbacks that are due already come first."""

@@ -249,8 +249,18 @@ class System:
         self._cancel_all(error)
 
     def _foreign_tasks(self) -> bool:
-        """Say whether tasks that components have started may still do something."""
-        return any(not task.done() and task not in self._bystanders for task in asyncio.all_tasks(self.loop))
+        """Say whether tasks that components have started may still do something; then look again when they
+        have ended, for that may be no step of anybody's."""
+        tasks = [
+            task for task in asyncio.all_tasks(self.loop) if not task.done() and task not in self._bystanders
+        ]
+        for task in tasks:
+            task.remove_done_callback(self._foreign_task_over)  # of the last time that we looked
+            task.add_done_callback(self._foreign_task_over)
+        return bool(tasks)
+
+    def _foreign_task_over(self, task: asyncio.Task[Any]) -> None:
+        self.scheduler.look_for_rest()
 
     def _check_loops(self) -> None:
         """End feedback links of loops that nothing else feeds and in which all wait to receive."""
