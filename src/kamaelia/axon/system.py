@@ -276,7 +276,7 @@ class System:
 def loop_is_idle(box: Any) -> bool:
     """Say whether all who can reach an inbox wait to receive, with nothing queued and no other source."""
     seen: set[Process] = set()
-    todo: list[Process] = [_reader(box)]
+    todo: list[Process] = list(_feeding(box))  # whoever of its readers is in the loop reaches one of these
     while todo:
         process = todo.pop()
         if process in seen:
@@ -292,13 +292,6 @@ def loop_is_idle(box: Any) -> bool:
                 return False
             todo.extend(_feeding(inbox))
     return True
-
-
-def _reader(box: Any) -> Process:
-    while box.wired:
-        (wire, *_) = box.outgoing
-        box = wire.target
-    return box.owner  # type: ignore[no-any-return]
 
 
 def _feeding(box: Any) -> Iterator[Process]:
