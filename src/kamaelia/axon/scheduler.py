@@ -26,12 +26,18 @@ does to others (`lifecycle`).
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
+import contextlib
 import contextvars
+import inspect
+import threading
 from _thread import get_ident
 from asyncio import tasks as asyncio_tasks
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
+
+from .errors import ClosedBox
 
 if TYPE_CHECKING:
     from .box import Box
@@ -82,6 +88,9 @@ class Scheduler:
     """Steps the components of one system on one event loop."""
 
     __slots__ = (
+        "_asked",
+        "_asking",
+        "_closed",
         "_context",
         "_outside",
         "_rest_checks",
@@ -113,6 +122,10 @@ class Scheduler:
         self.turns_given: list[Route] = []  # room that was given to the running component
         self._scheduled = False
         self._rest_checks = 0
+        # What other threads wait for, each with what the loop is to run for it.
+        self._asked: dict[concurrent.futures.Future[Any], Coroutine[Any, Any, Any]] = {}
+        self._asking = threading.Lock()
+        self._closed = False
         # An empty context of our own, or each callback would keep the context of whoever caused it.
         self._context = contextvars.Context()
         self.at_rest: Callable[[], None] = lambda: None
@@ -229,4 +242,51 @@ class Scheduler:
             result = call()
             return await result if wait else result
 
-        return asyncio.run_coroutine_threadsafe(answer(), self.loop).result()
+        return self.ask(answer())
+
+    def ask(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Have the loop run a coroutine for another thread, which blocks until it is done.
+
+        Raises `ClosedBox` when the loop ends before that.
+        """
+        future: concurrent.futures.Future[Any] | None = None
+        with self._asking:
+            if not self._closed:
+                with contextlib.suppress(RuntimeError):  # the loop is closed, and `close` will be called
+                    future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+                    self._asked[future] = coroutine
+        try:
+            if future is None:
+                raise ClosedBox(_OVER)
+            return future.result()
+        except concurrent.futures.CancelledError:  # as the loop was closed
+            raise ClosedBox(_OVER) from None
+        finally:
+            if future is None:
+                coroutine.close()
+            else:
+                future.cancel()  # if this thread was interrupted; a future that is done stays as it is
+                with self._asking:
+                    self._asked.pop(future, None)
+
+    async def end_asking(self) -> None:
+        """The system has ended: other threads get an answer to what they have asked for, and ask no more."""
+        with self._asking:
+            self._closed = True
+            asked = [asyncio.wrap_future(future) for future in self._asked]
+        if asked:  # all but sleeps, for which nobody needs to wait, are about boxes that are closed by now
+            await asyncio.wait([asyncio.gather(*asked, return_exceptions=True)], timeout=1)
+
+    def close(self) -> None:
+        """The loop is closed: threads that still wait for an answer get none."""
+        with self._asking:
+            self._closed = True
+            asked = list(self._asked.items())
+        for future, coroutine in asked:
+            if inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+                coroutine.close()
+            with contextlib.suppress(concurrent.futures.InvalidStateError):  # it has its answer
+                future.set_exception(ClosedBox(_OVER))
+
+
+_OVER = "the system has ended: nothing can be sent into it or received from it any more"

@@ -508,20 +508,22 @@ class Handle:
     def send(self, message: Any, box: str = "inbox", *, timeout: float | None = None) -> None:
         """Put a message into one of the system's inboxes; blocks while that is full.
 
-        Raises `TimeoutError` after ``timeout`` seconds: the message is in the inbox all the same.
+        Raises `TimeoutError` after ``timeout`` seconds: the message is in the inbox all the same. Raises
+        `ClosedBox` when the system has ended.
         """
-        self._ask(self._front.send_to(box, message), timeout)
+        self._ask(self._front.send_to(box, message, timeout))
 
     def receive(self, box: str = "outbox", *, timeout: float | None = None) -> Any:
         """Take the next message that the system has sent through one of its outboxes.
 
-        Raises `EndOfMessages` when the system will send no more, `TimeoutError`.
+        Raises `EndOfMessages` when the system will send no more, `SourceFailed` when it has failed or was
+        cancelled, `TimeoutError` after ``timeout`` seconds, `ClosedBox` after the ``with`` block was left.
         """
-        return self._ask(self._front.receive_from(box), timeout)
+        return self._ask(self._front.receive_from(box, timeout))
 
     def close(self, box: str = "inbox") -> None:
         """Say that nothing more will be sent into an inbox."""
-        self._ask(self._front.close_box(box), None)
+        self._ask(self._front.close_box(box))
 
     def stop(self, grace: float | None = None) -> None:
         """Stop the system, without waiting for it."""
@@ -535,24 +537,15 @@ class Handle:
             except EndOfMessages:
                 return
 
-    def _leave(self, how: str) -> None:
+    def _leave(self, error: BaseException | None) -> None:
         assert self._system is not None
         with contextlib.suppress(RuntimeError):  # the loop is closed: the system has failed to start
-            self._system.loop.call_soon_threadsafe(self._front.leave)
-            self._system.loop.call_soon_threadsafe(getattr(self._system, how))
+            self._system.loop.call_soon_threadsafe(self._front.leave, self._system, error)
 
-    def _ask(self, what: Coroutine[Any, Any, Any], timeout: float | None) -> Any:
+    def _ask(self, what: Coroutine[Any, Any, Any]) -> Any:
+        # Time-outs are kept on the loop's side. Here, one could pass just as the loop takes the message.
         assert self._system is not None
-        try:
-            future = asyncio.run_coroutine_threadsafe(what, self._system.loop)
-        except RuntimeError:
-            what.close()
-            raise ClosedBox("the background system has ended") from None
-        try:
-            return future.result(timeout)
-        except TimeoutError:
-            future.cancel()
-            raise TimeoutError(f"the background system did not answer within {timeout} s") from None
+        return self._system.scheduler.ask(what)
 
 
 class _Front(Component):
@@ -577,29 +570,50 @@ class _Front(Component):
                 self.received[name] = inbox
                 self.wires.append(self.link(box, inbox))
 
-    def leave(self) -> None:
-        """Nobody asks any more: what is sent from now on is discarded, and who waits for room goes on."""
+    def leave(self, system: System, error: BaseException | None) -> None:
+        """Nobody asks any more: stop. What is sent from now on is discarded, and who waits for room goes on.
+
+        If the block was left by an exception the system is cancelled, and other threads that still receive
+        see no end but a failure.
+        """
         self.left.set()
-        self._axon.scheduler.outside -= 1  # type: ignore[union-attr]
+        system.scheduler.outside -= 1
+        if error is not None:
+            for inbox in self.received.values():
+                if not inbox.ended:
+                    inbox.failure = error
         for wire in self.wires:
             postman.unlink(wire)
+        if error is None:
+            system.stop()
+        else:
+            system.cancel()
 
     def find(self, boxes: dict[str, Any], name: str, what: str) -> Any:
         if name not in boxes:
             raise UsageError(f"{self.inner!r} has no {what} called {name!r}; {suggestion(name, boxes)}")
         return boxes[name]
 
-    async def send_to(self, name: str, message: Any) -> None:
+    async def send_to(self, name: str, message: Any, timeout: float | None) -> None:
         hold = self.find(self.holds, name, "inbox")
         if hold.released or hold.lost:
             raise ClosedBox(f"{hold.inbox}: nobody reads this inbox any more")
-        await hold.send(message)
+        sent = hold.send(message)
+        try:
+            async with asyncio.timeout(timeout):
+                await sent
+        except TimeoutError:
+            raise TimeoutError(f"{hold.inbox} was still full after {timeout} s") from None
 
-    async def receive_from(self, name: str) -> Any:
+    async def receive_from(self, name: str, timeout: float | None) -> Any:
         box = self.find(self.received, name, "outbox")
         if not box.gone:
-            with contextlib.suppress(ClosedBox):  # the system has ended meanwhile
-                return await box.receive()
+            try:
+                return await box.receive(timeout=timeout)
+            except TimeoutError:
+                raise TimeoutError(f"the system sent nothing from {name} within {timeout} s") from None
+            except ClosedBox:  # the system has ended meanwhile
+                pass
         if box.queue.items:  # sent before the system ended, and nobody has asked for it yet
             return box.queue.take()
         return box.raise_end(None)
@@ -636,6 +650,8 @@ def background(component: Any, **options: Any) -> Iterator[Handle]:
         except BaseException as error:  # raised again in the thread that waits for the system
             raised.append(error)
         finally:
+            if handle._system is not None:
+                handle._system.scheduler.close()
             ready.set()
 
     async def serve() -> None:
@@ -649,6 +665,7 @@ def background(component: Any, **options: Any) -> Iterator[Handle]:
         await system.wait()
         handle.result = part._axon.result
         await front.left.wait()  # until then, what was sent can be received
+        await system.scheduler.end_asking()
         system.outcome()
 
     thread = threading.Thread(target=work, name=f"background {part._axon.name}", daemon=True)
@@ -659,11 +676,11 @@ def background(component: Any, **options: Any) -> Iterator[Handle]:
         raise raised[0]
     try:
         yield handle
-    except BaseException:
-        handle._leave("cancel")
+    except BaseException as error:
+        handle._leave(error)
         thread.join()
         raise
-    handle._leave("stop")
+    handle._leave(None)
     thread.join()
     if raised:
         raise raised[0]
