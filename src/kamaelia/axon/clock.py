@@ -250,7 +250,7 @@ class VirtualLoop(base_events.BaseEventLoop):
             self.clock.count_threads(-1)
 
     def wait_for_thread(self, posted: threading.Event) -> None:
-        """Stand still until a script has something to say (`script`)."""
+        """Stand still until a script, or a thread that it has started, has something to say (`script`)."""
         posted.wait()
 
     def _run_once(self) -> None:

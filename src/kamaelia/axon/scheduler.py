@@ -238,6 +238,9 @@ class Scheduler:
         if thread is not None:
             return thread.request(call, wait)
 
+        if owner.script is not None:
+            owner.script.stir()
+
         async def answer() -> Any:
             result = call()
             return await result if wait else result

@@ -8,7 +8,9 @@ result back. To everybody else the script is that coroutine; so it is cancelled,
 nobody listens exactly as any other component.
 
 On a loop that keeps its own time (`clock.VirtualLoop`) the loop's thread waits until the script has made its
-next box call. So scripts run one at a time there, and the clock stands still while one works.
+next box call. So scripts run one at a time there, and the clock stands still while one works. Only when
+threads that the script has started make box calls while it is busy itself, the loop goes on, without letting
+time pass, and serves them and whatever else happens at that instant.
 """
 
 from __future__ import annotations
@@ -60,7 +62,7 @@ class ScriptThread:
         self.is_cut_off = False
         self._main = main
         self._request: _Request | None = None
-        self._posted = threading.Event()
+        self._posted = threading.Event()  # it has made a request, or a helper thread of its has
         self._arrival: asyncio.Future[None] | None = None
         self._thread = threading.Thread(target=self._run, name=process.path, daemon=True)
 
@@ -105,6 +107,10 @@ class ScriptThread:
         self._posted.set()
         self.loop.call_soon_threadsafe(self._wake)
 
+    def stir(self) -> None:
+        """A thread that the script has started is about to make a box call: do not wait for the script."""
+        self._posted.set()
+
     # -- on the loop's thread ---------------------------------------------------------------------
 
     async def serve(self) -> Any:
@@ -142,16 +148,27 @@ class ScriptThread:
         wait_for_thread = getattr(self.loop, "wait_for_thread", None)
         if wait_for_thread is not None:
             wait_for_thread(self._posted)
-        while not self._posted.is_set():
-            self._arrival = self.loop.create_future()
-            try:
-                await self._arrival
-            finally:
-                self._arrival = None
         self._posted.clear()
+        if self._request is None:
+            await self._arrive()
+            self._posted.clear()
         request, self._request = self._request, None
         assert request is not None
         return request
+
+    async def _arrive(self) -> None:
+        """Wait for the next request, while the loop does something else; a virtual clock stands still."""
+        count_threads = getattr(getattr(self.loop, "clock", None), "count_threads", lambda change: None)
+        count_threads(1)
+        try:
+            while self._request is None:
+                self._arrival = self.loop.create_future()
+                try:
+                    await self._arrival
+                finally:
+                    self._arrival = None
+        finally:
+            count_threads(-1)
 
     def _wake(self) -> None:
         if self._arrival is not None and not self._arrival.done():
