@@ -11,7 +11,7 @@ Read in this order to see how it works; each of these opens with its theory:
 | `postman` | links and what travels along them: routes, ends, failures (`link`, `typecheck`, `tap`) |
 | `scheduler` | who runs when; `process` is what it steps, `script` a body with its own thread |
 | `lifecycle` | how components begin, end, fail and are stopped; `seat`, a place that is taken again |
-| `system` | a whole run of them: `run`, `background`, rest and deadlock (`names`, `report`) |
+| `system` | a whole run of them: `run`, `background`, rest and deadlock (`interrupt`, `names`, `report`) |
 | `clock` | real and virtual time; `here` is the time and chance of the running component |
 
 Nothing here imports anything from the rest of Kamaelia.

@@ -174,8 +174,8 @@ class VirtualClock:
             while self._threads and not self._from_threads:
                 self._arrival.wait()
             found = bool(self._from_threads)
-            self._ready.extend(self._from_threads)
-            self._from_threads.clear()
+            while self._from_threads:  # one by one: a signal handler of this very thread may add to them
+                self._ready.append(self._from_threads.popleft())
         return found
 
 

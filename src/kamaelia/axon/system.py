@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import signal
 import sys
 import threading
 from _thread import get_ident
@@ -18,7 +17,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from . import body, lifecycle, postman, report
-from .clock import NothingLeft, fresh_seed
+from .clock import fresh_seed
 from .component import Component, as_part
 from .errors import (
     ClosedBox,
@@ -32,6 +31,7 @@ from .errors import (
     suggestion,
 )
 from .inbox import Inbox
+from .interrupt import Interrupts
 from .link import Link
 from .names import Names, Parked
 from .process import Process, current_process
@@ -117,10 +117,14 @@ class System:
 
     def over(self) -> None:
         """The last component has ended."""
-        if self._watchdog is not None:
-            self._watchdog.stop()
         if not self.finished.done():
             self.finished.set_result(None)
+        self.end_watch()  # afterwards: what interrupts this leaves nobody waiting for the end
+
+    def end_watch(self) -> None:
+        """End the watchdog's thread; calling it twice is harmless."""
+        if self._watchdog is not None:
+            self._watchdog.stop()
 
     def outcome(self) -> None:
         """Raise what a run that is over raises; nothing, if all is well."""
@@ -318,8 +322,9 @@ def run(
     """Run components until they have ended, and return what the component's ``main`` returned.
 
     Several components run side by side; then a list of their results is returned. Ctrl-C stops the system:
-    what was accepted is finished, within ``grace`` seconds; a second Ctrl-C cancels. Arguments are those of
-    `System`; ``loop_factory`` makes the event loop, by default uvloop's where that is installed.
+    what was accepted is finished, within ``grace`` seconds; a second cancels, a third waits for nobody.
+    Arguments are those of `System`; ``loop_factory`` makes the event loop, by default uvloop's where that is
+    installed.
 
     Raises `ComponentsFailed` when components failed, `Deadlock` when all of them wait for each other,
     `GraceExceeded` when a stop took too long, `KeyboardInterrupt` after a second Ctrl-C.
@@ -347,9 +352,13 @@ def run(
     options = {"seed": seed, "grace": grace, "slow_step": slow_step, "debug": debug}
     with asyncio.Runner(loop_factory=loop_factory or default_loop_factory()) as runner:
         system = System(runner.get_loop(), **options)  # type: ignore[arg-type]
+        interrupts = Interrupts(system)
         try:
-            with _ctrl_c(system):
-                _drive(runner, system, components)
+            with interrupts.handled():
+                try:
+                    interrupts.drive(components)
+                finally:
+                    interrupts.close(runner)
             system.outcome()
         except BaseException as error:
             report.tell_at_exit(error)
@@ -357,18 +366,6 @@ def run(
     report.warn_about_discarded(system.discarded)
     results = [component._axon.result for component in components]
     return results[0] if len(results) == 1 else results
-
-
-def _drive(runner: asyncio.Runner, system: System, components: list[Component]) -> None:
-    system.start(*components)
-    loop = runner.get_loop()
-    while not system.finished.done():
-        try:
-            loop.run_until_complete(system.finished)
-        except (KeyboardInterrupt, SystemExit) as error:
-            system.abort(error)
-        except NothingLeft:  # in virtual time also what awaits something foreign is seen to wait for ever
-            system.end_what_is_held()
 
 
 def default_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
@@ -393,48 +390,6 @@ def describe_core(loop: asyncio.AbstractEventLoop) -> str:
     """Return which form of the core runs on which kind of loop, for banners and bug reports."""
     kind = "virtual time" if hasattr(loop, "clock") else type(loop).__module__.partition(".")[0]
     return f"plain Python core, {kind}"
-
-
-@contextlib.contextmanager
-def _ctrl_c(system: System) -> Iterator[None]:
-    """Make the first Ctrl-C (or SIGTERM) a stop, and the second a KeyboardInterrupt."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    count = 0
-
-    def handle(number: int, frame: Any) -> None:
-        nonlocal count
-        count += 1
-        if count == 1:
-            system.loop.call_soon_threadsafe(system.stop)
-        else:
-            raise KeyboardInterrupt
-
-    kinds = [signal.SIGINT, signal.SIGTERM]
-    # Somebody else's handlers stay where they are; ours replace only what Python itself put there.
-    ours = {
-        kind: signal.getsignal(kind)
-        for kind in kinds
-        if signal.getsignal(kind) in (signal.SIG_DFL, signal.default_int_handler)
-    }
-    for kind in ours:
-        # asyncio's loops sleep on when a signal comes just before they wait, or reaches another thread: only
-        # with a handler of the loop's own are they woken. What is to be done, ours does, also in a busy loop.
-        try:
-            system.loop.add_signal_handler(kind, lambda: None)
-        except NotImplementedError:  # Windows, whose loop is always woken, and virtual time
-            pass
-        signal.signal(kind, handle)
-    try:
-        yield
-    finally:
-        for kind, before in ours.items():
-            try:
-                system.loop.remove_signal_handler(kind)
-            except NotImplementedError:
-                pass
-            signal.signal(kind, before)
 
 
 def run_here(component: Component, options: dict[str, Any]) -> Coroutine[Any, Any, Any]:
