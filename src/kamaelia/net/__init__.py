@@ -7,6 +7,7 @@
 | `connection` | what a server makes for each peer; `peer` says who that is |
 | `stream` | the adapter between an asyncio transport and boxes: start reading here |
 | `kernel` | what is asked of the operating system below a transport |
+| `arguments` | what may be given to servers and clients |
 | `errors` | what goes wrong, and what to do about it |
 
 All of it uses the interface of asyncio's event loops and nothing else: so it runs on asyncio's own, on

@@ -24,12 +24,14 @@ class ConnectionLost(KamaeliaError, ConnectionError):
     """
 
 
-def why_not_listening(error: OSError, address: str) -> str:
+def why_not_listening(error: OSError | UnicodeError, address: str) -> str:
     """Say why an address could not be had, and what to do.
 
     >>> why_not_listening(OSError(errno.EADDRINUSE, "in use"), "127.0.0.1:1500")
     'another program listens on 127.0.0.1:1500: stop it or choose another port=... (0 for a free one)'
     """
+    if isinstance(error, UnicodeError):
+        return f"{address} is no name that could be looked up: check how it is spelt ({error})"
     if error.errno == errno.EADDRINUSE:
         return f"another program listens on {address}: stop it or choose another port=... (0 for a free one)"
     if error.errno in (errno.EACCES, errno.EPERM):
@@ -41,12 +43,14 @@ def why_not_listening(error: OSError, address: str) -> str:
     return f"it cannot listen on {address}: {error}"
 
 
-def why_not_connected(error: OSError, address: str) -> str:
+def why_not_connected(error: OSError | UnicodeError, address: str) -> str:
     """Say why a server was not reached, and what to do.
 
     >>> why_not_connected(ConnectionRefusedError(errno.ECONNREFUSED, "refused"), "example.org:1500")
     'nothing listens on example.org:1500: start it or check the port; reconnect=True waits for it'
     """
+    if isinstance(error, UnicodeError):
+        return f"the name in {address} is none that could be looked up: check how it is spelt ({error})"
     if isinstance(error, socket.gaierror):
         return f"the name in {address} is not known: check how it is spelt ({error.strerror})"
     if isinstance(error, TimeoutError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from dataclasses import dataclass
 
 from kamaelia.axon import (
@@ -20,7 +21,9 @@ from kamaelia.axon import (
     SourceFailed,
     random,
 )
+from kamaelia.axon.errors import shorten
 
+from .arguments import check_client_host, check_limit, check_number, check_time_outs, check_whole
 from .connection import address_text
 from .errors import CannotConnect, ConnectionLost, why_not_connected
 from .stream import Stream
@@ -52,6 +55,17 @@ class Reconnect:
     """Which part of a delay is left to chance: 0 for none, 1 for all of it."""
     attempts: int | None = None
     """How often in a row a connection may fail before the component does; None for no limit."""
+
+    def __post_init__(self) -> None:
+        check_limit(self.initial, "Reconnect(initial=...)")
+        check_number(self.factor, "Reconnect(factor=...)", lambda factor: factor >= 1, "a number, 1 or more")
+        check_limit(self.limit, "Reconnect(limit=...)")
+        check_number(
+            self.jitter, "Reconnect(jitter=...)", lambda part: 0 <= part <= 1, "a number from 0 to 1"
+        )
+        if self.attempts is not None:
+            give = "how often to try, 1 or more, or None for no limit"
+            check_whole(self.attempts, "Reconnect(attempts=...)", 1, math.inf, give)
 
     def delay(self, attempt: int, chance: float) -> float:
         """Return the seconds to wait before an attempt (0 is the first), for a random number from 0 to 1."""
@@ -106,7 +120,7 @@ class TCPClient(Component):
         linger: seconds to wait for the server's end of stream once nobody reads what it sends
 
     Raises `CannotConnect` (nobody listens, the name is unknown, no answer) and `ConnectionLost`. Messages
-    that are not bytes are a `TypeError`.
+    that are not bytes are a `TypeError`, arguments that cannot be meant that or a `ValueError`.
 
     Example:
         >>> from kamaelia import background, run
@@ -132,6 +146,12 @@ class TCPClient(Component):
         stall_timeout: float | None = 60.0,
         linger: float = 1.0,
     ) -> None:
+        check_client_host(host, "TCPClient(host=...)")
+        check_whole(port, "TCPClient(port=...)", 1, 65535, "the server's port, from 1 to 65535")
+        if reconnect is not None and not isinstance(reconnect, (bool, Reconnect)):
+            raise TypeError(f"TCPClient(reconnect={shorten(reconnect)}): give True, False or a Reconnect()")
+        check_limit(connect_timeout, "TCPClient(connect_timeout=...)")
+        check_time_outs("TCPClient", idle_timeout, stall_timeout, linger)
         self._host, self._port = host, port
         self._policy = Reconnect() if reconnect is True else reconnect or None
         self._connect_timeout = connect_timeout
@@ -201,7 +221,9 @@ class TCPClient(Component):
         if error is None:
             self._connections += 1
             return None
-        if not isinstance(error, OSError):
+        if not isinstance(
+            error, (OSError, UnicodeError)
+        ):  # the latter comes of names that cannot be looked up
             raise error
         self._failed += 1
         text = f"{self.path} cannot connect: {why_not_connected(error, self._server)}"

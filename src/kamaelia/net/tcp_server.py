@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from kamaelia.axon import Component, ComponentFunction, Failure, Inbox, Outbox, as_part, make
-from kamaelia.axon.queue import parse_size
 from kamaelia.axon.system import describe_core
 
+from .arguments import check_protocol_is_one, check_server_host, check_size, check_time_outs, check_whole
 from .connection import SIZE, Connection, address_text, check_protocol
 from .errors import CannotListen, why_not_listening
 from .stream import Stream
@@ -86,7 +87,7 @@ class TCPServer(Component):
 
     Boxes: ``listening`` sends the address once the server listens, ``failures`` a `Failure` for each
     component that failed. Raises `CannotListen`; `LinkError` for a protocol that does not take and send
-    bytes.
+    bytes; `TypeError` and `ValueError` for arguments that cannot be meant.
 
     Example:
         >>> from kamaelia import background, run
@@ -119,7 +120,13 @@ class TCPServer(Component):
         on_failure: Literal["isolate", "stop"] = "isolate",
         quiet: bool = False,
     ) -> None:
-        parse_size(size, "TCPServer(size=...)")
+        check_protocol_is_one(protocol, "TCPServer")
+        check_whole(port, "TCPServer(port=...)", 0, 65535, "a port from 0 (any that is free) to 65535")
+        check_server_host(host, "TCPServer(host=...)")
+        check_whole(limit, "TCPServer(limit=...)", 1, math.inf, "how many may be connected, 1 or more")
+        check_time_outs("TCPServer", idle_timeout, stall_timeout, linger)
+        check_size(size, "TCPServer(size=...)")
+        check_whole(backlog, "TCPServer(backlog=...)", 1, math.inf, "how many may wait, 1 or more")
         if on_failure not in ("isolate", "stop"):
             raise ValueError(f"TCPServer(on_failure={on_failure!r}): it is 'isolate' or 'stop'")
         if isinstance(protocol, (Component, ComponentFunction, type)):
@@ -185,9 +192,10 @@ class TCPServer(Component):
         loop = asyncio.get_running_loop()
         try:
             return await loop.create_server(self._make_stream, self._host, self._port, backlog=self._backlog)
-        except OSError as error:
-            host = self._host if isinstance(self._host, str) else "*"
-            why = why_not_listening(error, address_text((host, self._port)))
+        except (OSError, UnicodeError) as error:  # the latter comes of names that cannot be looked up
+            hosts = self._host if isinstance(self._host, (list, tuple)) else [self._host or "*"]
+            address = " or ".join(address_text((host, self._port)) for host in hosts)
+            why = why_not_listening(error, address)
             raise CannotListen(f"{self.path}: {why}") from error
 
     def _announce(self, address: tuple[str, int]) -> None:
