@@ -219,6 +219,25 @@ def test_a_peer_that_takes_nothing_is_left():
     assert (serving.statistics().stalled, serving.statistics().idle, serving.statistics().open) == (1, 0, 0)
 
 
+def test_what_the_transport_still_has_is_not_counted_as_sent():
+    seen = new_log()
+    serving = server(source([bytes(1000)] * 10), stall_timeout=10)
+    look = Then(*((at, lambda _: seen.append(serving.statistics().bytes_out)) for at in (5, 40)))
+    log = new_log()
+    failure_of(serving, TCPClient(*HERE) | Sip(log, 100), look, stop_at(100), wire=Wire(capacity=300))
+    # The client has read two wirefuls, another is in the wire, and the transport has the rest of a message.
+    assert list(seen) == [900, 900]
+    assert serving.statistics().stalled == 1
+
+
+def test_what_the_transport_of_a_client_still_has_is_not_counted_as_sent():
+    client = TCPClient(*HERE, stall_timeout=10)
+    serving = server(DeafRoom, size="1 B")
+    error = failure_of(serving, source([bytes(1000)] * 10) | client, stop_at(100), wire=Wire(capacity=300))
+    assert client.statistics().bytes_out == 600  # one wireful is in the inbox of the server, one in the wire
+    assert "after 0 bytes received and 600 sent" in str(error)
+
+
 def test_a_peer_that_takes_a_little_is_not_left():
     class Slow(Component):
         inbox = Inbox[bytes]("bytes", size="64 KiB")

@@ -97,8 +97,6 @@ class Stream(asyncio.Protocol):
         self.half_close = half_close
         self.bytes_in = 0
         """Bytes received."""
-        self.bytes_out = 0
-        """Bytes handed to the transport."""
         self.unread = 0
         """Of those received, how many nobody was there to read."""
         self.peer_ended = False
@@ -122,6 +120,8 @@ class Stream(asyncio.Protocol):
         self._early: list[bytes] = []  # what came before
         self._unwanted = False  # `stop_reading` has been called
         self._reading = False  # as far as we are concerned
+        self._written = 0  # bytes handed to the transport
+        self._left_over = 0  # of those, how many it still had when we closed it
         self._writable = True  # the transport has room
         self._pauses = 0  # how often it had none
         self._stall_seen = (0, 0)  # in which pause, and how much was in the transport
@@ -183,9 +183,19 @@ class Stream(asyncio.Protocol):
             )
         if self.lost:
             return
-        self.bytes_out += len(data)
+        self._written += len(data)
         self._active = self._loop.time()
         self.transport.write(data)
+
+    @property
+    def bytes_out(self) -> int:
+        """Bytes that the operating system has taken.
+
+        Of a connection that the peer or the network breaks, also those that the transport still had: it does
+        not tell.
+        """
+        waiting = self.transport.get_write_buffer_size() if self.connected else 0
+        return self._written - (self._left_over or waiting)
 
     @property
     def peer_gone(self) -> bool:
@@ -260,7 +270,7 @@ class Stream(asyncio.Protocol):
         while not self.lost and not self.transport.is_closing():
             left = not_arrived(self.transport)
             if left == 0:
-                if self.bytes_out:
+                if self._written:
                     await asyncio.sleep(MOMENT)
                 return
             now = self._loop.time()
@@ -284,14 +294,14 @@ class Stream(asyncio.Protocol):
     async def leave(self) -> None:
         """Close at once, whatever was not written yet; nothing happens if the connection is over."""
         if self.connected:
-            self.transport.abort()
+            self._throw_away()
             while not self.lost:
                 await self.changed
 
     def reset(self) -> None:
         """Begin to break the connection."""
         reset_at_close(self.transport)
-        self.transport.abort()
+        self._throw_away()
 
     def stop_reading(self) -> None:
         """Take nothing more from the peer."""
@@ -377,6 +387,11 @@ class Stream(asyncio.Protocol):
         if sink.full:
             self._read_no_more()
             sink.when_ready(self._read_on)
+
+    def _throw_away(self) -> None:
+        """Have the transport close without what it still has to send."""
+        self._left_over = self._left_over or self.transport.get_write_buffer_size()
+        self.transport.abort()
 
     def _become_deaf(self, failure: Exception | None) -> None:
         self.deaf = True

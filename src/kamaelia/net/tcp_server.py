@@ -47,7 +47,7 @@ class ServerStatistics:
     bytes_in: int
     """Bytes received."""
     bytes_out: int
-    """Bytes sent, or given to the operating system to send."""
+    """Bytes that the operating system has taken to send."""
     unread: int
     """Bytes received that came when nobody was there to read them any more."""
 
