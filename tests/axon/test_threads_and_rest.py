@@ -46,7 +46,10 @@ def press() -> None:
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_rule_26_an_interrupt_while_the_watchdog_ends_is_not_swallowed(loop, monkeypatch):
+    stop = Watchdog.stop
+
     def interrupted(self):
+        stop(self)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Watchdog, "stop", interrupted)
