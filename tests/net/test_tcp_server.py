@@ -94,6 +94,13 @@ def test_peer_outside_of_a_connection_says_so():
     assert str(error) == "ask asks for its peer, but does not run in a connection of a server"
 
 
+def test_peer_outside_of_a_component_says_what_was_called():
+    with pytest.raises(
+        UsageError, match=r"^peer\(\) says who is at the other end of a connection: call it in a"
+    ):
+        peer()
+
+
 def test_the_peer_is_known_in_every_part_of_a_protocol(serve, connect):
     @component
     async def whom(inbox, outbox):
@@ -404,6 +411,25 @@ def test_several_addresses(serve):
             with socket.create_connection(address, timeout=WAIT) as sock:
                 sock.sendall(b"x")
                 assert sock.recv(1) == b"x"
+
+
+def test_all_addresses_are_announced(new_loop, capsys):
+    server = TCPServer(Echo, port=0, host=["127.0.0.1", "127.0.0.2"])
+    with background(server, loop_factory=new_loop) as handle:
+        _, port = handle.receive("listening", timeout=WAIT)
+    first, second = (f"{host}:{port}" for host, port in server.addresses)
+    assert (first, second.split(":")[0]) == (f"127.0.0.1:{port}", "127.0.0.2")
+    said = f"TCPServer listens on {first} and {second}. Try: nc 127.0.0.1 {port}. Ctrl-C ends.\n"
+    assert capsys.readouterr().err.endswith(said)
+
+
+def test_of_several_addresses_that_cannot_be_had_all_are_named(serve, new_loop):
+    with serve(Echo) as server:
+        port = server.address[1]
+        with pytest.raises(ComponentsFailed) as caught:
+            run(TCPServer(Echo, port=port, host=["127.0.0.1", "127.0.0.2"]), loop_factory=new_loop)
+    (error,) = caught.value.exceptions
+    assert f"another program listens on 127.0.0.1:{port} or 127.0.0.2:{port}: " in str(error)
 
 
 # --- back-pressure --------------------------------------------------------------------------------

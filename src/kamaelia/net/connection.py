@@ -65,7 +65,13 @@ def peer() -> Peer:
         ...     run(TCPClient(*server.receive("listening")) | Collect())
         [b'127.0.0.1']
     """
-    asking = around = current_component()
+    try:
+        asking = around = current_component()
+    except UsageError:
+        raise UsageError(
+            "peer() says who is at the other end of a connection: call it in a component that serves one, "
+            "or in what that calls"
+        ) from None
     while around is not None:
         if isinstance(around, Connection):
             return around.peer

@@ -172,7 +172,7 @@ class TCPServer(Component):
         try:
             # A stop releases the hold: at that instant, nothing more is accepted.
             self._arrivals.on_release = server.close
-            self._announce(address)
+            self._announce()
             await self.listening.send(address)
             self.listening.close()
             async for stream in self.accepted:
@@ -198,13 +198,13 @@ class TCPServer(Component):
             why = why_not_listening(error, address)
             raise CannotListen(f"{self.path}: {why}") from error
 
-    def _announce(self, address: tuple[str, int]) -> None:
-        text = f"{self.path} listens on {address_text(address)}"
+    def _announce(self) -> None:
+        text = f"{self.path} listens on {' and '.join(map(address_text, self.addresses))}"
         log.info("%s", text)
         if not self._quiet:
             core = describe_core(asyncio.get_running_loop())
             version = ".".join(sys.modules["kamaelia"].__version__.split(".")[:2])
-            host, port = address
+            host, port = self.addresses[0]
             host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
             hint = f"Try: nc {host} {port}. Ctrl-C ends."
             self.system.announce(f"kamaelia {version} ({core}): {text}. {hint}")
