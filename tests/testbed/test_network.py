@@ -274,11 +274,12 @@ def test_those_who_still_run_are_stopped_with_grace() -> None:
     assert trace.metrics.seconds == 62.0
 
 
-def test_those_who_take_too_long_are_told() -> None:
+@pytest.mark.parametrize("grace", [1, 1.5, "1 s", "1500 ms"])
+def test_those_who_take_too_long_are_told(grace: Any) -> None:
     network = Network()
     network.host("a").run(Stays)
     with pytest.raises(ComponentsFailed) as caught:
-        network.simulate(seconds=60, grace=1)
+        network.simulate(seconds=60, grace=grace)
     (error,) = caught.value.exceptions
     assert isinstance(error, GraceExceeded)
     assert "in a" in error.__notes__
@@ -504,6 +505,14 @@ def test_metrics_are_data_and_a_table() -> None:
         (lambda n: n.link("a", "b", delay="80 Mbit/s"), "write a number and one of ns, us"),
         (lambda n: n.link("a", "b", delay=-1), "give a number from 0 on"),
         (lambda n: n.link("a", "b", delay=float("nan")), "give a number from 0 on"),
+        (lambda n: n.link("a", "b", delay=None), "delay=None is no quantity: give a number from 0 on"),
+        (lambda n: n.link("a", "b", delay=True), "delay=True is no quantity: give a number from 0 on"),
+        (lambda n: n.link("a", "b", queue=[]), "queue=[] is no quantity: give a number from 0 on"),
+        (lambda n: n.simulate(grace=-1), "grace=-1 is no quantity: give a number from 0 on"),
+        (lambda n: n.simulate(grace=None), "grace=None is no quantity: give a number from 0 on"),
+        (lambda n: n.simulate(grace="1"), "grace='1': write a number and one of ns, us"),
+        (lambda n: n.simulate(seconds=-1), "seconds=-1 is no quantity: give a number from 0 on"),
+        (lambda n: n.loopback(grace=-1), "grace=-1 is no quantity: give a number from 0 on"),
         (lambda n: n.link("a", "b", loss=1.5), "more than all"),
         (lambda n: n.link("a", "b", loss="150 %"), "more than all"),
         (lambda n: n.link("a", "b", rate=0), "carries nothing"),

@@ -175,7 +175,7 @@ class Network:
         *,
         seed: int | str = 0,
         until: Host | str | None = None,
-        grace: float = GRACE,
+        grace: float | str = GRACE,
         errors: str = "raise",
     ) -> Trace:
         """Run everything in virtual time, and return what came of it.
@@ -188,14 +188,15 @@ class Network:
             seconds: of virtual time, or text such as ``"1 min"``
             seed: of every random stream: one for each direction of a link, one for each component
             until: a host; when its components have ended, those of the others are stopped
-            grace: seconds that those who are stopped have to finish what they were sent
+            grace: seconds, or text, that those who are stopped have to finish what they were sent
             errors: ``"raise"``, or ``"collect"`` for having them in ``trace.errors``
 
-        Raises `ComponentsFailed` when components failed; each failure names its host and path.
+        Raises `ComponentsFailed` when components failed; each failure names its host and path. Raises
+        `UsageError` for quantities that are none.
         """
         length, last = units.seconds(seconds, "seconds"), self._last(until)
         _check(errors)
-        return Simulation(self, seed, grace).run(length, last, errors)
+        return Simulation(self, seed, units.seconds(grace, "grace")).run(length, last, errors)
 
     def loopback(
         self,
@@ -203,7 +204,7 @@ class Network:
         *,
         seed: int | str = 0,
         until: Host | str | None = None,
-        grace: float = GRACE,
+        grace: float | str = GRACE,
         errors: str = "raise",
     ) -> Trace:
         """Run the same components on real sockets and in real time, all in one event loop of this machine.
@@ -214,7 +215,7 @@ class Network:
         """
         length, last = units.seconds(seconds, "seconds"), self._last(until)
         _check(errors)
-        return run_on_loopback(self, seed, grace, length, last, errors)
+        return run_on_loopback(self, seed, units.seconds(grace, "grace"), length, last, errors)
 
     def _last(self, until: Host | str | None) -> str | None:
         return None if until is None else self._find(until).name

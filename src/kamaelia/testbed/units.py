@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from fractions import Fraction
+from numbers import Real
 
 from ..axon import UsageError
 
@@ -86,6 +87,7 @@ def _parse(value: float | str, units: dict[str, Fraction], what: str, example: s
             f"{what}={value!r}: write a number and one of {', '.join(units)}, such as {example!r}; "
             "or a plain number"
         )
-    if isinstance(value, bool) or not 0 <= value < math.inf:
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not (is_number and 0 <= value < math.inf):
         raise UsageError(f"{what}={value!r} is no quantity: give a number from 0 on, or {example!r}")
     return float(value)
