@@ -371,6 +371,25 @@ def test_text_is_refused():
     assert "in Pipeline/TCPClient" in error.__notes__
 
 
+@pytest.mark.parametrize("message", [5, None])
+def test_who_sends_what_has_no_length_is_told_where_it_would_have_gone(message):
+    error = failure_of(server(Echo), source([message], then="stay") | TCPClient(*HERE), stop_at(5))
+    assert isinstance(error, TypeError)
+    sent = f"Pipeline/source.outbox sends {message} to Pipeline/TCPClient.inbox, whose size is in bytes, and "
+    assert str(error).startswith(sent + type(message).__name__)
+
+
+@pytest.mark.parametrize("message", [5, None])
+def test_a_protocol_that_sends_what_has_no_length_is_told_where_it_would_have_gone(message, caplog):
+    serving, client = server(source([message])), source(then="stay") | TCPClient(*HERE) | gather
+    failure_of(serving, client, stop_at(5))
+    assert serving.statistics().failed == 1
+    sent = (
+        f"TCPServer/client-1/source.outbox sends {message} to TCPServer/client-1.outgoing, whose size is in "
+    )
+    assert sent in caplog.text
+
+
 def test_a_source_that_fails_aborts_the_connection_after_what_it_sent():
     log = new_log()
 
