@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from kamaelia import Component, Graphline, Inbox, Outbox, background, component, run, sleep
+from kamaelia import Component, Graphline, Inbox, Outbox, background, clock, component, run, sleep
 from kamaelia.axon import (
     Cancelled,
     ComponentsFailed,
@@ -737,3 +737,37 @@ def test_rule_27_an_error_without_a_text_is_isolated_like_any_other(caplog):
     assert virtually(Server()) == "well"
     (record,) = caplog.records
     assert record.getMessage().startswith("Server/bad failed and was isolated: BadText")
+
+
+@component
+async def stubborn(inbox, outbox):
+    while True:
+        try:
+            await sleep(100)
+        except BaseException:  # as beginners write
+            pass
+
+
+def test_rule_25_who_swallows_cancelled_is_named_and_left_behind():
+    start = time.monotonic()
+    with pytest.raises(GraceExceeded) as caught:
+        virtually(stubborn(), Stop(1))
+    assert "stubborn: test_rules_ending.py" in str(caught.value)
+    assert "await sleep(100)" in str(caught.value)
+    assert time.monotonic() - start < 30  # it has ended at all
+
+
+def test_rule_26_who_swallows_cancelled_does_not_keep_a_failed_chassis_alive(caplog):
+    class Server(Component):
+        async def main(self):
+            pair = self.add(Graphline(stubborn(), fail_after()), isolated=True)
+            while not pair.done():
+                await sleep(0.5)
+            return clock()
+
+    with pytest.raises(
+        GraceExceeded, match="stubborn was cancelled and had not ended 10 s later; it was left"
+    ):
+        virtually(Server())
+    (record,) = caplog.records
+    assert record.getMessage().startswith("Server/Graphline failed and was isolated: ValueError: boom")

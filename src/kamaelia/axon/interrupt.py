@@ -29,7 +29,7 @@ from collections.abc import Callable, Iterator
 from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
 
-from . import body
+from . import body, lifecycle
 from .clock import NothingLeft, VirtualClock, VirtualLoop
 from .process import Process
 
@@ -71,6 +71,9 @@ class Interrupts:
                         raise
                     raise self.error from None
         finally:
+            if self._gave_up:
+                for process in lifecycle.bodies(system.root):
+                    lifecycle.keep_for_ever(process)
             system.end_watch()
 
     def close(self, runner: asyncio.Runner) -> None:

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("kamaelia")
 
 FAILURE_GRACE = 1.0  # seconds that siblings of a failed component have to finish what they were sent
+LAST_PATIENCE = 10.0  # seconds that a component has to end after it was cancelled for good
 
 
 @dataclass(frozen=True)
@@ -396,6 +397,35 @@ def cancel(process: Process, reason: str, cause: BaseException | None, *, finall
     if process.script is not None and finally_:
         process.script.cut_off()
     process.cancel()
+    if finally_ and not process.body_done:
+        assert process.scheduler is not None
+        process.scheduler.loop.call_later(LAST_PATIENCE, _abandon, process, context=contextvars.Context())
+
+
+def _abandon(process: Process) -> None:
+    """A component was cancelled for good and goes on all the same: end it as far as the others go."""
+    if process.body_done or process.script is not None:  # a script's thread is left behind in its own way
+        return
+    assert process.system is not None
+    process.system.left_behind(
+        process,
+        f"{process.path} was cancelled and had not ended {LAST_PATIENCE:g} s later; it was left behind at "
+        f"{body.where(process)}. Let Cancelled through: 'except Exception' does, a bare 'except' does not",
+    )
+    keep_for_ever(process)
+    process.forget_wait()
+    finish_body(process, Cancelled(), None)
+
+
+def keep_for_ever(process: Process) -> None:
+    """Never close the coroutine of a component that was cancelled and goes on all the same.
+
+    Python closes a suspended coroutine when nobody knows it any more, at the latest at exit. That runs its
+    code once more, and what has swallowed `Cancelled` may swallow that too, and go round for ever.
+    """
+    import ctypes
+
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(process.coroutine))
 
 
 def is_fed(process: Process) -> bool:

@@ -163,7 +163,7 @@ class Process:
     def step(self) -> None:
         """Run the body up to its next suspension."""
         if self.coroutine is None:
-            if self.state == "ended":
+            if self.begun:  # and over: it was abandoned while it was ready
                 return
             self.begin()
             if self.coroutine is None:
@@ -282,6 +282,13 @@ class Process:
                     wait.fail(error)
                     return
         self.abandoned = error
+
+    def forget_wait(self) -> None:
+        """It will not go on, whatever it waits for."""
+        if self.state == "waiting" and self.wait is not None and not self.wait.timed:
+            assert self.scheduler is not None
+            self.scheduler.parked -= 1
+        self.wait = self.future = None
 
     def reader_gained(self, outbox: Outbox[Any]) -> None:
         """An outbox has a reader again, before the component was told that it had none."""

@@ -190,7 +190,12 @@ class ScriptThread:
             self._thread.join(CUT_OFF_PATIENCE)
         if self._thread.is_alive():
             assert self.process.system is not None
-            self.process.system.left_behind(self.process, body.describe_frame(self.frame()))
+            self.process.system.left_behind(
+                self.process,
+                f"the script {self.process.path} is stuck at {body.describe_frame(self.frame())}; its thread "
+                "was cut off from its boxes and left behind. A script ends when its inbox has ended: let no "
+                "call in it block for long",
+            )
 
     def frame(self) -> FrameType | None:
         """Return the frame that the script executes now, the innermost that is the user's."""

@@ -97,6 +97,7 @@ class System:
         self.discarded: dict[str, int] = {}  # messages that went nowhere, by the component that sent them
         self.fatal: BaseException | None = None
         self.finished: asyncio.Future[None] = loop.create_future()
+        self._named: list[Process] = []  # those who have used up the grace, in an error already
         self._bystanders = asyncio.all_tasks(loop)  # tasks that were there before us
         self._watchdog = Watchdog(self, slow_step) if slow_step and not hasattr(loop, "clock") else None
         if debug:
@@ -189,17 +190,12 @@ class System:
             self.fatal = error
         self.cancel()
 
-    def left_behind(self, process: Process, line: str) -> None:
-        """A script does not come back from foreign code, and is left to itself."""
-        if any(isinstance(error, GraceExceeded) for error in self.errors):
-            return  # it names the script and its line already
-        self.errors.append(
-            GraceExceeded(
-                f"the script {process.path} is stuck at {line}; its thread was cut off from its boxes and "
-                "left behind. "
-                "A script ends when its inbox has ended: let no call in it block for long"
-            )
-        )
+    def left_behind(self, process: Process, text: str) -> None:
+        """A component does not end, whatever it is told, and is left to itself."""
+        if self.fatal is not None:
+            log.error("%s", text)  # that is what run raises, and nobody would hear of this
+        elif process not in self._named:
+            self.errors.append(GraceExceeded(text))
 
     def _grace_is_over(self, grace: float) -> None:
         left = list(lifecycle.bodies(self.root))
@@ -207,6 +203,7 @@ class System:
             error = lifecycle.grace_exceeded(left, grace)
             if not any(isinstance(other, GraceExceeded) for other in self.errors):
                 self.errors.append(error)
+                self._named = left
             self._cancel_all(error)
 
     # -- rest -------------------------------------------------------------------------------------
