@@ -108,3 +108,20 @@ def test_what_virtual_time_cannot_have_is_refused():
             await asyncio.create_subprocess_exec("true")
 
     run(main())
+
+
+def test_there_is_no_network_in_virtual_time_alone():
+    async def ask(loop, name):
+        await getattr(loop, name)("somewhere", 80)
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        loop = runner.get_loop()
+        for name in ("create_connection", "create_server", "getaddrinfo", "sock_connect"):
+            with pytest.raises(NotImplementedError) as caught:
+                runner.run(ask(loop, name))
+            assert str(caught.value) == (
+                f"{name}() leads out of virtual time, where there is no network: "
+                "kamaelia.testbed.Network makes hosts that have a simulated one"
+            )
+        with pytest.raises(NotImplementedError, match=r"add_reader\(\) leads out of virtual time"):
+            loop.add_reader(0, print)

@@ -279,3 +279,34 @@ class VirtualLoop(base_events.BaseEventLoop):
     ) -> None:
         """Refuse, as loops do that cannot: signals come in real time."""
         raise NotImplementedError("a virtual loop handles no signals")
+
+    network = "kamaelia.testbed.Network makes hosts that have a simulated one"
+    """What to do for want of a network, in the message of the methods that need one."""
+
+
+def _refused(name: str) -> Callable[..., Any]:
+    """Make a method that says that there is no network; asyncio's own would reach for the machine's."""
+
+    def refuse(self: VirtualLoop, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError(
+            f"{name}() leads out of virtual time, where there is no network: {self.network}"
+        )
+
+    async def refuse_later(self: VirtualLoop, *args: Any, **kwargs: Any) -> Any:
+        refuse(self)
+
+    made = refuse if name.startswith(("add_", "remove_")) else refuse_later
+    made.__name__, made.__doc__ = name, "Refuse: there is no network in virtual time alone."
+    return made
+
+
+_NETWORK = """
+    add_reader add_writer remove_reader remove_writer
+    connect_accepted_socket connect_read_pipe connect_write_pipe
+    create_connection create_datagram_endpoint create_server create_unix_connection create_unix_server
+    getaddrinfo getnameinfo
+    sock_accept sock_connect sock_recv sock_recv_into sock_recvfrom sock_recvfrom_into
+    sock_sendall sock_sendfile sock_sendto
+"""
+for _name in _NETWORK.split():
+    setattr(VirtualLoop, _name, _refused(_name))

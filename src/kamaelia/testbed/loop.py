@@ -34,6 +34,8 @@ class HostLoop(VirtualLoop):
     libraries do: they stand for a simulated connection and are never used.
     """
 
+    network = "a simulated host has TCP and UDP through create_connection, create_server and their like"
+
     def __init__(self, stack: Stack) -> None:
         super().__init__(stack.simulation.clock)
         self.stack = stack
