@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -103,19 +102,16 @@ def test_a_chat_room_and_a_hundred_phones(seed: int) -> None:
     assert trace.fingerprint == chat_network(100).simulate(seconds=60, seed=seed).fingerprint
 
 
-def test_packets_are_simulated_fast_enough() -> None:
+def test_an_echo_takes_no_more_packets_than_it_needs() -> None:
     network = Network()
     server = network.host("server").run(TCPServer(Echo, port=1500))
     for n in range(100):
         phone = network.host(f"phone-{n}")
         network.link(server, phone, rate="20 Mbit/s", delay="20 ms")
         phone.run(Source([bytes(1000)] * 100) | TCPClient("server", 1500) | Collect())
-    began = time.process_time()
     trace = network.simulate(seconds=60)
-    took = time.process_time() - began
     packets = sum(host.sent for host in trace.metrics.hosts.values())
-    assert packets > 15_000
-    assert packets / took > 3_000  # tens of thousands on any machine that is not busy
+    assert packets == 100 * (3 + 2 * 100 + 2)  # to connect, the data there and back, and to end
 
 
 def test_websockets_runs_unchanged() -> None:
