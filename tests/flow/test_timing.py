@@ -39,6 +39,7 @@ def test_interval_repeats_a_message() -> None:
         assert trace(interval, 20) == [(0, "tick"), (10, "tick"), (20, "tick")]
 
 
+@pytest.mark.slow
 def test_interval_does_not_drift() -> None:
     with drive(Interval(0.1)) as interval:
         times = [when for when, _ in trace(interval, 1000)]

@@ -29,6 +29,8 @@ def test_red(seed):
     assert seed < 0
 """
 
+pytestmark = pytest.mark.slow  # each runs pytest in a process of its own
+
 
 def run_pytest(folder: Path, seed: str | None, *, as_installed: bool = False) -> str:
     """Run the tests above; with the plugins of this environment, which takes a second, only if asked to."""

@@ -350,6 +350,7 @@ def test_an_error_of_the_stream_is_a_failure(pipe: tuple[io.FileIO, io.FileIO], 
 RUNS = pytest.mark.parametrize("options", ["", ", loop_factory=Plain"], ids=["watching", "plain"])
 
 
+@pytest.mark.slow
 @RUNS
 def test_standard_input_from_a_pipe(options: str) -> None:
     # Compared within the program: after uvloop has run, a write of more than a pipe holds may be cut short,
@@ -362,6 +363,7 @@ def test_standard_input_from_a_pipe(options: str) -> None:
     assert result_of(code, text.encode()) == "True ['grün', '', 'no end']\n"
 
 
+@pytest.mark.slow
 def test_standard_input_from_a_file_and_the_null_device(tmp_path: Path) -> None:
     file = tmp_path / "input"
     file.write_bytes(b"one\n\xff\ntwo")
@@ -370,6 +372,7 @@ def test_standard_input_from_a_file_and_the_null_device(tmp_path: Path) -> None:
     assert result_of(ALL_LINES, stdin=subprocess.DEVNULL) == "[]\n"
 
 
+@pytest.mark.slow
 def test_closed_standard_input() -> None:
     # On uvloop the interpreter is aborted when any loop closes that was opened without standard input.
     code = "print(sys.stdin, run(ConsoleReader() | Collect(), loop_factory=asyncio.SelectorEventLoop))"
@@ -413,6 +416,7 @@ print("over")
 """
 
 
+@pytest.mark.slow
 @RUNS
 def test_a_terminal_with_prompts_until_ctrl_d(options: str) -> None:
     with Terminal(PLAIN_LOOP + CONVERSATION.format(options=options)) as terminal:
@@ -449,6 +453,7 @@ except Exception:
 }
 
 
+@pytest.mark.slow
 @RUNS
 @pytest.mark.parametrize("end", ENDS)
 def test_the_program_is_gone_at_once_while_nobody_types(end: str, options: str) -> None:
@@ -488,6 +493,7 @@ def test_ctrl_c_while_nobody_types(options: str, stdin: str) -> None:
     assert time.monotonic() - before < 3
 
 
+@pytest.mark.slow
 def test_the_terminal_stays_as_it_was() -> None:
     code = """
 @component
@@ -506,6 +512,7 @@ print("after", [os.get_blocking(fd) for fd in (0, 1, 2)], flush=True)
         terminal.wait_for(b"after [True, True, True]\r\n")
 
 
+@pytest.mark.slow
 def test_a_hung_up_terminal_is_the_end() -> None:
     reading, writing = os.pipe()
     code = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
