@@ -48,6 +48,8 @@ def run_pytest(name: str, python: Path, arguments: list[str], output: IO[str] | 
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         environment = {**os.environ, "KAMAELIA_TEST_REPORT": str(report)}
+        # The tests start a hundred Pythons, and without bytecode files each would compile all it imports.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         command = [str(python), "-m", "pytest", *arguments]
         done = subprocess.run(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
         # There is no report when pytest did not get as far as running tests.
