@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import difflib
 import inspect
 import itertools
 import sys
@@ -275,6 +274,8 @@ class Component:
                     "__new__ of your own, return super().__new__(cls, ...)"
                 )
             known = [one for one in {*self.__dict__, *dir(type(self))} if not one.startswith("_")]
+            import difflib  # here, because most programs never need it and it takes a millisecond
+
             near = difflib.get_close_matches(name, known, n=2)
             hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
             raise AttributeError(

@@ -17,7 +17,6 @@ to do about it.
 
 from __future__ import annotations
 
-import difflib
 from asyncio import CancelledError as Cancelled
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -135,6 +134,8 @@ def suggestion(wrong: str, known: Iterable[str]) -> str:
     "there are 'control' and 'inbox'"
     """
     names = sorted(known)
+    import difflib  # here, because most programs never need it and it takes a millisecond
+
     near = difflib.get_close_matches(wrong, names, n=2)
     if near:
         return f"did you mean {' or '.join(repr(name) for name in near)}?"

@@ -7,7 +7,6 @@ real time on real sockets and virtual time in a simulation, and a run with a see
 from __future__ import annotations
 
 import numbers
-import random as random_module
 from _thread import get_ident
 from collections.abc import Awaitable, Generator
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,8 @@ from .process import Process, current_process
 from .queue import TURN, Wait
 
 if TYPE_CHECKING:
+    import random as random_module
+
     from .component import Component
 
     Chance = random_module.Random
@@ -121,6 +122,8 @@ class _Random(Chance):
 def stream_of(process: Process) -> random_module.Random:
     """Return a component's random stream."""
     if process.random is None:
+        import random as random_module  # here, because most programs never need it and it takes a millisecond
+
         assert process.system is not None
         process.random = random_module.Random(f"{process.system.seed}/{process.path}")
     return process.random

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .errors import BrokenLink, Cancelled
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Coroutine
 
     from .box import Box

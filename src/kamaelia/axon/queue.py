@@ -25,7 +25,6 @@ line, a tap, bytes instead of messages) lowers ``brake`` or ``fast_until``, and 
 from __future__ import annotations
 
 import asyncio
-import copy
 from collections import OrderedDict, deque
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
@@ -470,6 +469,8 @@ def snapshot(message: Any) -> Any:
     """
     if not isinstance(message, _MUTABLE):
         return None
+    import copy  # here, because only debugging needs it
+
     try:
         copied = copy.deepcopy(message)
         return copied if message == copied else None
