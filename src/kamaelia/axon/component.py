@@ -105,9 +105,8 @@ class Component:
     _recipe: tuple[tuple[Any, ...], dict[str, Any]]
 
     def __new__(cls, /, *args: Any, **kwargs: Any) -> Any:
-        if (
-            cls.__hash__ is None
-        ):  # a dataclass, or a class with __eq__: asyncio and anyio look tasks up in sets
+        if cls.__hash__ is None:
+            # A dataclass, or another class with an __eq__: asyncio and anyio look tasks up in sets.
             cls.__hash__ = Component.__hash__
         self = super().__new__(cls)
         process = Process(self, cls.__name__, cls.main is not None)
