@@ -356,7 +356,7 @@ def test_rule_23_who_awaits_a_child_gets_what_its_main_returned():
 # -- rule 4: who is told that nobody listens ------------------------------------------------------------
 
 
-def test_rule_4_who_asks_for_a_name_is_not_interrupted_when_nobody_listens():
+def test_rule_04_who_asks_for_a_name_is_not_interrupted_when_nobody_listens():
     class Asks(Component):
         async def main(self) -> Any:
             await self.outbox.send(1)
@@ -535,7 +535,7 @@ def test_rule_29_a_time_limit_in_somebody_elses_manager_is_no_deadlock(manager):
 # -- rule 7: time-outs of a handle -----------------------------------------------------------------------
 
 
-def test_rule_7_a_handle_that_times_out_loses_no_message():
+def test_rule_07_a_handle_that_times_out_loses_no_message():
     @component
     async def in_bursts(inbox, outbox):
         for number in range(1000):
@@ -555,7 +555,7 @@ def test_rule_7_a_handle_that_times_out_loses_no_message():
     assert got == list(range(1000))
 
 
-def test_rule_7_time_outs_of_a_handle_say_what_did_not_happen():
+def test_rule_07_time_outs_of_a_handle_say_what_did_not_happen():
     with pytest.raises(KeyError), background(stay()) as handle:
         with pytest.raises(TimeoutError, match=r"^the system sent nothing from outbox within 0\.01 s$"):
             handle.receive(timeout=0.01)
@@ -667,7 +667,7 @@ def test_rule_21_a_script_without_helpers_takes_the_same_steps_each_time():
 # -- rule 3: leaving a block by an exception ---------------------------------------------------------------
 
 
-def test_rule_3_other_threads_see_a_failure_when_background_is_left_by_an_exception():
+def test_rule_03_other_threads_see_a_failure_when_background_is_left_by_an_exception():
     @component
     async def endless(inbox, outbox):
         while True:
@@ -697,7 +697,7 @@ def test_rule_3_other_threads_see_a_failure_when_background_is_left_by_an_except
         assert end.__cause__ is left
 
 
-def test_rule_3_other_threads_that_wait_see_a_failure_when_background_is_left_by_an_exception():
+def test_rule_03_other_threads_that_wait_see_a_failure_when_background_is_left_by_an_exception():
     def receives(handle):
         waiting.set()
         try:
@@ -721,7 +721,7 @@ def test_rule_3_other_threads_that_wait_see_a_failure_when_background_is_left_by
     assert end.__cause__ is left
 
 
-def test_rule_3_other_threads_that_wait_for_room_get_an_error_with_a_sentence():
+def test_rule_03_other_threads_that_wait_for_room_get_an_error_with_a_sentence():
     def sends(handle):
         try:
             while True:
