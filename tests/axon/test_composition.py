@@ -652,13 +652,13 @@ def test_rule_12_no_part_of_a_graphline_is_called_self():
 
 
 @pytest.mark.parametrize("size", [1.5, None, True, 0, "many", b"1 KiB"])
-def test_rule_9_the_size_of_an_inbox_is_a_number_of_messages_or_bytes(size):
+def test_rule_09_the_size_of_an_inbox_is_a_number_of_messages_or_bytes(size):
     with pytest.raises(ValueError, match=r"^size=.* of inbox 'x': give a number of messages"):
         Inbox("x", size=size)
 
 
 @pytest.mark.parametrize("at_once", [False, True])
-def test_rule_9_what_has_no_length_is_refused_before_any_reader_has_it(at_once):
+def test_rule_09_what_has_no_length_is_refused_before_any_reader_has_it(at_once):
     class Bytes(Component):
         inbox = Inbox("chunks", size="1 KiB")
 
