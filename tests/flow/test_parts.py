@@ -317,3 +317,13 @@ def test_a_part_is_also_its_own_pattern() -> None:
             await outbox.send(await make(pattern).run())
 
     assert virtually(twice(Source([1, 2]) | Map(str) | Collect()) | Collect()) == [["1", "2"], ["1", "2"]]
+
+
+def test_a_source_refuses_a_function_that_makes_no_items() -> None:
+    async def later() -> list[int]:
+        return [1]
+
+    for function, kind in ((lambda: 5, "int"), (later, "coroutine")):
+        with drive(Source(function)) as source:  # type: ignore[arg-type]
+            assert isinstance(source.error, TypeError)
+            assert str(source.error).endswith(f": {kind} has no items; give a list of them")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncIterable, Callable, Coroutine, Iterable
 from typing import Any, Literal
 
 from kamaelia.axon import Component, Inbox, Outbox
@@ -44,20 +44,18 @@ class Source(Component):
                 f"Source({shorten(items)}) would send the numbers of its bytes: "
                 f"write Source([{shorten(items)}])"
             )
-        if not (isinstance(items, (Iterable, AsyncIterable)) or callable(items)):
-            try:
-                iter(items)  # it takes more than is Iterable: also what has only __getitem__
-            except TypeError:
-                raise TypeError(
-                    f"Source({shorten(items)}): {type(items).__name__} has no items; give a list of them"
-                ) from None
+        if not callable(items):
+            _check_items(items, f"Source({shorten(items)})")
         if then not in ("end", "stay"):
             raise ValueError(f"Source(then={then!r}): say 'end' or 'stay'")
         self.items = items
         self.then = then
 
     async def main(self) -> None:
-        items = self.items() if callable(self.items) else self.items
+        items = self.items
+        if callable(items):
+            items = items()
+            _check_items(items, f"{self.path}: {shorten(self.items)} has returned {shorten(items)}")
         if isinstance(items, AsyncIterable):
             iterator: Any = aiter(items)
             try:
@@ -81,6 +79,18 @@ class Source(Component):
         """
         stay = self.add_box("stay", Inbox[Any]("nothing comes here: it keeps the line open", held=True))
         await stay.receive()
+
+
+def _check_items(items: object, what: str) -> None:
+    """Raise TypeError for what has no items to send."""
+    if isinstance(items, (Iterable, AsyncIterable)):
+        return
+    try:
+        iter(items)  # type: ignore[call-overload]  # it takes more: also what has only __getitem__
+    except TypeError:
+        if isinstance(items, Coroutine):
+            items.close()  # or Python would warn that nobody has awaited it
+        raise TypeError(f"{what}: {type(items).__name__} has no items; give a list of them") from None
 
 
 __all__ = ["Source"]
