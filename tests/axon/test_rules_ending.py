@@ -771,3 +771,20 @@ def test_rule_26_who_swallows_cancelled_does_not_keep_a_failed_chassis_alive(cap
         virtually(Server())
     (record,) = caplog.records
     assert record.getMessage().startswith("Server/Graphline failed and was isolated: ValueError: boom")
+
+
+def test_rule_27_an_end_that_escapes_from_child_failed_is_a_failure_of_the_chassis():
+    class Server(Component):
+        inbox = Inbox("ends at once")
+
+        def child_failed(self, child, error):
+            self.inbox.receive_nowait()
+
+        async def main(self):
+            self.add(fail_after(), isolated=True)
+            await sleep(5)
+
+    with pytest.raises(ComponentsFailed) as caught:
+        virtually(Server())
+    (error,) = caught.value.exceptions
+    assert isinstance(error, EndOfMessages) and error.__notes__ == ["in Server"]

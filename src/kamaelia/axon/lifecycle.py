@@ -242,7 +242,7 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 def _flat(error: Exception, process: Process) -> Iterator[Exception]:
     """Yield the single failures in an exception, each with a note that says where it came from."""
     for leaf in _leaves(error):
-        if isinstance(leaf, (EndOfMessages, BrokenLink)) and leaf.owner is process:
+        if isinstance(leaf, (EndOfMessages, BrokenLink)) and leaf.owner is process and leaf is not error:
             continue  # a normal end that shared a TaskGroup with a failure
         leaf.add_note(f"in {process.path}")
         if isinstance(leaf, Exception):
