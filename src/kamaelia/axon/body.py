@@ -23,6 +23,7 @@ from collections.abc import Callable, Coroutine, Generator, Iterator
 from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
 
+from . import core
 from .errors import Cancelled, UsageError, shorten
 from .queue import TURN
 
@@ -40,6 +41,7 @@ def kind_of(function: Callable[..., Any]) -> str:
     while hasattr(plain, "func"):  # functools.partial
         plain = plain.func
     plain = getattr(plain, "__func__", plain)
+    plain = getattr(plain, "calls", plain)  # the ``main`` that `component` makes for a function
     code: CodeType | None = getattr(plain, "__code__", None)
     flags = code.co_flags if code is not None else 0
     if flags & _ASYNC_GENERATOR:
@@ -66,11 +68,11 @@ def make_coroutine(process: Process) -> Coroutine[Any, Any, Any]:
         return process.script.serve()  # type: ignore[no-any-return]
     made = main()
     if kind == "generator":
-        return _drive(made)
+        return core.drive(made)
     return made  # type: ignore[no-any-return]
 
 
-async def _drive(generator: Generator[Any, Any, Any]) -> Any:
+async def drive(generator: Generator[Any, Any, Any]) -> Any:
     """Run a generator body: whatever it yields is awaited, and the result is what the yield returns."""
     value: Any = None
     error: BaseException | None = None
@@ -141,7 +143,7 @@ def frames_of(awaited: Any) -> Iterator[FrameType]:
         here = getattr(awaited, "cr_frame", None) or getattr(awaited, "gi_frame", None)
         if here is not None and not is_ours(here.f_code):
             yield here
-        if here is not None and here.f_code is _drive.__code__:
+        if here is not None and here.f_code is drive.__code__:
             generator = here.f_locals.get("generator")
             while (inner := getattr(generator, "gi_frame", None)) is not None:
                 yield inner

@@ -12,7 +12,7 @@ import contextvars
 import inspect
 import itertools
 import sys
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -26,7 +26,7 @@ from typing import (
     get_origin,
 )
 
-from . import body, lifecycle, postman
+from . import body, core, lifecycle, postman
 from .box import Box, Declare
 from .errors import UsageError, shorten, suggestion
 from .inbox import Inbox, ScriptInbox
@@ -109,7 +109,7 @@ class Component:
             # A dataclass, or another class with an __eq__: asyncio and anyio look tasks up in sets.
             cls.__hash__ = Component.__hash__
         self = super().__new__(cls)
-        process = Process(self, cls.__name__, cls.main is not None)
+        process = core.Process(self, cls.__name__, cls.main is not None)
         attributes = self.__dict__  # written to as it is: a frozen dataclass lets nobody assign
         attributes["_axon"] = process
         attributes["_recipe"] = (
@@ -118,7 +118,7 @@ class Component:
         )
         for name, declaration in cls._box_declarations.items():
             box = declaration.attached(process, name)  # type: ignore[attr-defined]
-            process.boxes[name] = box
+            process.add_box(box)
             attributes[name] = box
         return self
 
@@ -170,7 +170,7 @@ class Component:
             raise UsageError(
                 f"named({name!r}): a name is not empty and has no '/', which separates the names of a path"
             )
-        self._axon.name = self._axon.given_name = name
+        self._axon.given_name = name
         return self
 
     def add(self, pattern: Any, *, name: str | None = None, isolated: bool = False) -> Component:
@@ -209,7 +209,7 @@ class Component:
         if name in process.boxes:
             raise UsageError(f"{process.boxes[name]} is there already: give the new box another name")
         box = cast(B, declaration.attached(process, name))  # type: ignore[attr-defined]
-        process.boxes[name] = box
+        process.add_box(box)
         if process.system is not None:
             lifecycle.prepare_box(box, process.system)
         if process.begun:
@@ -348,12 +348,12 @@ class Component:
         if self._axon.state == "ended":
             Component.get_loop(self).call_soon(callback, self, context=context)
         else:
-            self._axon.callbacks.append((callback, context))
+            self._axon.callbacks = (*self._axon.callbacks, (callback, context))
 
     def remove_done_callback(self, callback: Callable[[Any], object]) -> int:
         """Take callbacks away again; return how many."""
         before = len(self._axon.callbacks)
-        self._axon.callbacks = [pair for pair in self._axon.callbacks if pair[0] != callback]
+        self._axon.callbacks = tuple(pair for pair in self._axon.callbacks if pair[0] != callback)
         return before - len(self._axon.callbacks)
 
     def get_coro(self) -> Coroutine[Any, Any, Any] | None:
@@ -484,7 +484,7 @@ def _remake(component: Component, made: dict[int, Component]) -> Component:
     new_args = tuple(_remake_within(value, made) for value in args)
     new_kwargs = {name: _remake_within(value, made) for name, value in kwargs.items()}
     new: Component = type(component)(*new_args, **new_kwargs)
-    new._axon.name = new._axon.given_name = component._axon.given_name
+    new._axon.given_name = component._axon.given_name
     made[id(component)] = new
     return new
 
@@ -590,29 +590,12 @@ def _keep_arguments(self: Any, *args: Any, **kwargs: Any) -> None:
 
 
 def _main_of(function: Callable[..., Any], box_names: list[str]) -> Callable[[Any], Any]:
-    def arguments(self: Any) -> tuple[list[Any], dict[str, Any]]:
+    def main(self: Any) -> Any:
         args, kwargs = self._arguments
-        return [getattr(self, name) for name in box_names] + list(args), kwargs
+        return function(*[getattr(self, name) for name in box_names], *args, **kwargs)
 
-    kind = body.kind_of(function)
-    if kind == "coroutine":
-
-        async def main(self: Any) -> Any:
-            args, kwargs = arguments(self)
-            return await function(*args, **kwargs)
-
-    elif kind == "generator":
-
-        def main(self: Any) -> Generator[Any, Any, Any]:  # type: ignore[misc]
-            args, kwargs = arguments(self)
-            return (yield from function(*args, **kwargs))
-
-    else:
-
-        def main(self: Any) -> Any:  # type: ignore[misc]
-            args, kwargs = arguments(self)
-            return function(*args, **kwargs)
-
+    main.calls = function  # type: ignore[attr-defined]  # whose kind of body it is, see `body.kind_of`
+    body.kind_of(function)
     return main
 
 

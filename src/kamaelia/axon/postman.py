@@ -38,9 +38,9 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from . import typecheck
+from . import core, typecheck
 from .errors import LinkError
-from .link import Link, Route, WhenFull
+from .link import Link, Route, WhenFull, added, removed
 from .tap import Tap, Tapped
 
 if TYPE_CHECKING:
@@ -66,8 +66,8 @@ def make(wire: Link) -> Link:
     """Make a link that has been written down as ``a.outbox >> b.inbox``."""
     source, target = wire.source, wire.target
     _check(wire)
-    routes = [
-        Route(outbox, queue, (*before, wire, *after))
+    routes: list[Route] = [
+        core.Route(outbox, queue, (*before, wire, *after))
         for outbox, before in _ways_up(source)
         for queue, after in _ways_down(target)
     ]
@@ -82,10 +82,10 @@ def make(wire: Link) -> Link:
         waiting = _become_wire(source)
     if not target.is_inbox:
         target.become_boundary()
-    source.outgoing[wire] = None
+    source.outgoing = added(source.outgoing, wire)
     source.linked = True
     source.lost = False
-    target.incoming[wire] = None
+    target.incoming = added(target.incoming, wire)
     if not source.ended:
         wire.open = True
         target.sources += 1
@@ -184,7 +184,7 @@ def close_source(box: Box[Any], failure: BaseException | None = None) -> None:
         lose_source(wire, failure)
         # An inbox that lives on, such as that of a room, forgets the sources that it has outlived.
         if wire.target.settled and not wire.target.ended and wire.lends_to is None:
-            wire.target.incoming.pop(wire, None)
+            wire.target.incoming = removed(wire.target.incoming, wire)
 
 
 def lose_source(wire: Link, failure: BaseException | None = None) -> None:
@@ -368,10 +368,10 @@ def _add_route(route: Route) -> None:
     queue.feeders += 1
     queue.set_brake()
     for wire in route.links:
-        wire.routes[route] = None
+        wire.routes = added(wire.routes, route)
         wire.source.lost = False
     queue.drops_oldest = queue.drops_oldest or route.when_full == "drop-oldest"
-    route.outbox.routes[route] = None
+    route.outbox.routes = added(route.outbox.routes, route)
     route.outbox.owner.reader_gained(route.outbox)
     if next(taps_of(route), None) is not None:
         route.outbox.find_taps()
@@ -380,9 +380,10 @@ def _add_route(route: Route) -> None:
 
 def _remove_route(route: Route, *, wake: bool = True) -> None:
     for wire in route.links:
-        wire.routes.pop(route, None)
+        wire.routes = removed(wire.routes, route)
     outbox = route.outbox
-    if outbox.routes.pop(route, 0) is None:
+    if route in outbox.routes:
+        outbox.routes = removed(outbox.routes, route)
         outbox.dropped += route.dropped
         if outbox.tapped_by:
             outbox.find_taps()
@@ -402,8 +403,8 @@ def _cut(wire: Link) -> None:
     for route in list(wire.routes):
         _remove_route(route)
     source = wire.source
-    source.outgoing.pop(wire, None)
-    wire.target.incoming.pop(wire, None)
+    source.outgoing = removed(source.outgoing, wire)
+    wire.target.incoming = removed(wire.target.incoming, wire)
     if source.is_inbox and source.keeps_queue and source.wired and not source.outgoing:
         _become_queue(source)
 
@@ -428,7 +429,7 @@ def _become_queue(seat: Any) -> None:
     """Turn the inbox of a seat from a wire into a queue again: its occupant reads no more."""
     seat.wired = False
     for outbox, path in _ways_up(seat):
-        _add_route(Route(outbox, seat.queue, path))
+        _add_route(core.Route(outbox, seat.queue, path))
 
 
 def _pass_on(messages: tuple[Any, ...], queue: Queue, path: Path) -> None:
@@ -465,9 +466,9 @@ def _lend_queue(wire: Link, seat: Any, inner: Any) -> None:
     inner.queue = seat.queue
     inner.queue.resize(inner.size)
     seat.wired = True
-    seat.outgoing[wire] = None
+    seat.outgoing = added(seat.outgoing, wire)
     seat.linked = True
-    wire.target.incoming[wire] = None
+    wire.target.incoming = added(wire.target.incoming, wire)
     if not seat.ended:
         wire.open = True
         wire.target.sources += 1

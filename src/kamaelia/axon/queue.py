@@ -26,13 +26,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 from .errors import UsageError, shorten
 
 if TYPE_CHECKING:
-    from .link import Route
     from .process import Process
     from .scheduler import Scheduler
 
@@ -167,6 +166,17 @@ class Queue:
         # Of a seat: what its occupant has taken last and works on, in a list that all its inboxes share.
         self.hand: list[Any] | None = None
         self.thread: int | None = None  # the loop's; None until the component has been started
+
+    def __len__(self) -> int:
+        """Return how many messages there are."""
+        return len(self.items)
+
+    def __bool__(self) -> bool:
+        return True  # whether it is empty is asked of its length
+
+    def __iter__(self) -> Iterator[Any]:
+        """Look at the messages, the next to be received first."""
+        return iter(self.items)
 
     # -- how full ---------------------------------------------------------------------------------
 
@@ -310,11 +320,11 @@ class Queue:
 
     # -- senders ----------------------------------------------------------------------------------
 
-    def is_full(self, route: Route) -> bool:
+    def is_full(self, route: Any) -> bool:
         """Say whether a sender that has just put a message in must wait before the next."""
         return route.turns <= 0 and self.level() + self.granted >= self.size
 
-    def wait_for_room(self, route: Route, owner: Process | None) -> Generator[Any, None, None]:
+    def wait_for_room(self, route: Any, owner: Process | None) -> Generator[Any, None, None]:
         """Suspend a sender until it is freed."""
         wait = Wait(route.scheduler, owner, "send to", (route,))
         self.line_up_sender(wait)
@@ -325,7 +335,7 @@ class Queue:
         finally:
             self.leave_sender(wait, route if freed else None)
 
-    def call_when_room(self, route: Route, owner: Process | None, callback: Callable[[], object]) -> None:
+    def call_when_room(self, route: Any, owner: Process | None, callback: Callable[[], object]) -> None:
         """Put a callback into the line for room, in place of a sender that can be suspended."""
         wait = Wait(route.scheduler, owner, "send to", (route,))
 
@@ -344,7 +354,7 @@ class Queue:
         wait.where[0].waits[wait] = None
         self.alarm = max(self.alarm, self.half)
 
-    def leave_sender(self, wait: Wait, route: Route | None) -> None:
+    def leave_sender(self, wait: Wait, route: Any | None) -> None:
         """A sender resumes: its room becomes the route's turns, or goes back where it was cancelled."""
         assert self.senders is not None
         self.senders.pop(wait, None)
@@ -377,7 +387,7 @@ class Queue:
             wait.wake()
         self.set_brake()
 
-    def give_back(self, route: Route) -> None:
+    def give_back(self, route: Any) -> None:
         """The room that a sender was given and has not used becomes anybody's."""
         if route.turns:
             self.granted -= route.turns
@@ -386,14 +396,14 @@ class Queue:
             if self.senders and self.level() <= self.half:
                 self.free_senders()
 
-    def use_turn(self, route: Route) -> None:
+    def use_turn(self, route: Any) -> None:
         """A message was put in with room that had been granted to its sender."""
         if route.turns > 0:
             route.turns -= 1
             self.granted -= 1
             self.set_brake()
 
-    def forget_route(self, route: Route, wake: bool) -> None:
+    def forget_route(self, route: Any, wake: bool) -> None:
         """A link is gone: who waits for room through it resumes, if it is to be woken."""
         self.feeders -= 1
         self.drops_oldest = self.drops_oldest and route.when_full != "drop-oldest"
@@ -455,7 +465,7 @@ class ByteQueue(Queue):
             wait, _ = self.senders.popitem(last=False)
             wait.wake()
 
-    def use_turn(self, route: Route) -> None:
+    def use_turn(self, route: Any) -> None:
         """Nothing is granted by bytes."""
 
 

@@ -88,7 +88,7 @@ class Seat(Chassis):
 
     def _is_fed(self) -> bool:
         inboxes = self._axon.inboxes
-        return not inboxes or any(not box.ended or box.queue.items for box in inboxes)
+        return not inboxes or any(not box.ended or len(box.queue) for box in inboxes)
 
     def _is_lost(self) -> bool:
         """Say whether the last reader has gone: who sat here then was told so, the next one would not be."""
