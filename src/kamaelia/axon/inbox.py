@@ -382,7 +382,7 @@ class PlainInbox(PlainBox[T], Inbox[T], core=True):  # type: ignore[misc]
         """See `Inbox`."""
         if get_ident() == self.queue.thread:
             # A new one for each call, however alike they are: asyncio.gather awaits equal objects only once.
-            return _Take(self, timeout)
+            return _Take(self) if timeout is None else TimedTake(self, timeout)
         return self._elsewhere(  # type: ignore[no-any-return]
             lambda: self.receive(timeout=timeout), wait=True
         )
@@ -394,11 +394,10 @@ class PlainInbox(PlainBox[T], Inbox[T], core=True):  # type: ignore[misc]
 class _Take:
     """What `receive` returns; nothing but ``await`` can be done with it."""
 
-    __slots__ = ("box", "timeout")
+    __slots__ = ("box",)
 
-    def __init__(self, box: Inbox[Any], timeout: float | None) -> None:
+    def __init__(self, box: PlainInbox[Any]) -> None:
         self.box = box
-        self.timeout = timeout
 
     def __await__(self) -> Generator[Any, None, Any]:
         queue = self.box.queue
@@ -409,16 +408,45 @@ class _Take:
             if len(items) <= queue.alarm:
                 queue.on_alarm()
             return message
-        return (yield from self.box.wait_for_message(None, self.timeout))
+        return (yield from self.box.wait_for_message(None))
 
     def __getattr__(self, name: str) -> Any:
-        raise AttributeError(
-            f"this is no message yet, so it has no {name!r}: write 'await {self.box.name}.receive()' "
-            f"in a coroutine, 'yield {self.box.name}.receive()' in a generator"
-        )
+        raise no_message_yet(self.box, name)
 
     def __repr__(self) -> str:
-        return f"<receive() of {self.box}, which nobody has awaited>"
+        return describe_take(self.box)
+
+
+class TimedTake:
+    """What `receive` returns when it is given a time-out."""
+
+    __slots__ = ("box", "timeout")
+
+    def __init__(self, box: Inbox[Any], timeout: float) -> None:
+        self.box = box
+        self.timeout = timeout
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self.box.wait_for_message(None, self.timeout)
+
+    def __getattr__(self, name: str) -> Any:
+        raise no_message_yet(self.box, name)
+
+    def __repr__(self) -> str:
+        return describe_take(self.box)
+
+
+def no_message_yet(box: Inbox[Any], name: str) -> AttributeError:
+    """Make the error for who uses what `receive` returns as if it were the message."""
+    return AttributeError(
+        f"this is no message yet, so it has no {name!r}: write 'await {box.name}.receive()' "
+        f"in a coroutine, 'yield {box.name}.receive()' in a generator"
+    )
+
+
+def describe_take(box: Inbox[Any]) -> str:
+    """Return how what `receive` returns is shown to people."""
+    return f"<receive() of {box}, which nobody has awaited>"
 
 
 class _Next:

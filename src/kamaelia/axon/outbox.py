@@ -15,7 +15,7 @@ from . import core, postman
 from .box import Box, Declare, PlainBox
 from .errors import BrokenLink, ClosedBox, UsageError, WouldBlock, shorten
 from .link import PAST_LIMIT, Route, Routes
-from .queue import DEEP, TURN, Queue
+from .queue import DEEP, TURN, Queue, call_when_room, wait_for_room
 
 if TYPE_CHECKING:
     from .process import Process
@@ -126,7 +126,7 @@ class Outbox(Box[T]):
             route.past = 0
             if route.when_full == "wait" and route.queue.is_full(route):
                 waited = True
-                yield from route.queue.wait_for_room(route, self.owner)
+                yield from wait_for_room(route)
         if not waited and len(self.routes) > 0:
             yield from TURN.__await__()
 
@@ -137,7 +137,7 @@ class Outbox(Box[T]):
         """
         for route in self.routes:
             if route.when_full == "wait" and route.queue.is_full(route):
-                route.queue.call_when_room(route, self.owner, lambda: self.when_ready(callback))
+                call_when_room(route, lambda: self.when_ready(callback))
                 return
         callback()
 
@@ -192,6 +192,21 @@ class Outbox(Box[T]):
         error = BrokenLink(f"{self}: every reader has gone, so nobody would see what is sent")
         error.owner = self.owner
         return error
+
+    def without_length(self, message: Any, route: Route) -> TypeError:
+        """Make the error for a message that an inbox which counts bytes cannot count."""
+        return TypeError(
+            f"{self} sends {shorten(message)} to {self._target(route)}, whose size is in bytes, and "
+            f"{type(message).__name__} has no length: send bytes, or give it a size in messages"
+        )
+
+    def too_far_past(self, route: Route) -> WouldBlock:
+        """Make the error for a sender that has never waited for room."""
+        return WouldBlock(
+            f"{self} has sent {PAST_LIMIT} messages past the mark ({route.queue.size}) of "
+            f"{self._target(route)} without waiting: write 'await' (in a generator 'yield') "
+            "before send(...)"
+        )
 
     def _target(self, route: Route) -> str:
         return str(route.links[-1].target)
@@ -250,11 +265,15 @@ class PlainOutbox(PlainBox[T], Outbox[T], core=True):  # type: ignore[misc]
     def send(self, message: Any) -> Awaitable[None]:
         """See `Outbox`."""
         queue = self.fast
-        if queue is not None and len(queue.items) < queue.brake and get_ident() == queue.thread:
-            queue.items.append(message)
-            if queue.readers:
-                queue.grant()
-            return READY  # type: ignore[no-any-return]
+        if queue is not None:
+            level = len(queue.items)
+            if level < queue.brake and get_ident() == queue.thread:
+                queue.items.append(message)
+                if level >= queue.peak:
+                    queue.peak = level + 1
+                if queue.readers:
+                    queue.grant()
+                return READY  # type: ignore[no-any-return]
         return self._send(message)  # type: ignore[no-any-return]
 
     def _send(self, message: Any) -> Any:
@@ -266,16 +285,9 @@ class PlainOutbox(PlainBox[T], Outbox[T], core=True):  # type: ignore[misc]
             raise self.broken()
         for route in routes:  # all before any is used: a refused message goes to no reader
             if route.queue.in_bytes and not hasattr(type(message), "__len__"):
-                raise TypeError(
-                    f"{self} sends {shorten(message)} to {self._target(route)}, whose size is in bytes, and "
-                    f"{type(message).__name__} has no length: send bytes, or give it a size in messages"
-                )
+                raise self.without_length(message, route)
             if route.when_full == "wait" and not route.count_past():
-                raise WouldBlock(
-                    f"{self} has sent {PAST_LIMIT} messages past the mark ({route.queue.size}) of "
-                    f"{self._target(route)} without waiting: write 'await' (in a generator 'yield') "
-                    "before send(...)"
-                )
+                raise self.too_far_past(route)
         for tap in self.tapped_by:
             tap.record(message, scheduler.loop.time())
         if not routes:

@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import UsageError, shorten
 
 if TYPE_CHECKING:
+    from .link import Route
     from .process import Process
     from .scheduler import Scheduler
 
@@ -324,43 +325,21 @@ class Queue:
         """Say whether a sender that has just put a message in must wait before the next."""
         return route.turns <= 0 and self.level() + self.granted >= self.size
 
-    def wait_for_room(self, route: Any, owner: Process | None) -> Generator[Any, None, None]:
-        """Suspend a sender until it is freed."""
-        wait = Wait(route.scheduler, owner, "send to", (route,))
-        self.line_up_sender(wait)
-        freed = False
-        try:
-            yield from wait.park()
-            freed = True
-        finally:
-            self.leave_sender(wait, route if freed else None)
-
-    def call_when_room(self, route: Any, owner: Process | None, callback: Callable[[], object]) -> None:
-        """Put a callback into the line for room, in place of a sender that can be suspended."""
-        wait = Wait(route.scheduler, owner, "send to", (route,))
-
-        def resume() -> None:
-            self.leave_sender(wait, route)
-            callback()
-
-        wait.callback = resume
-        self.line_up_sender(wait)
-
-    def line_up_sender(self, wait: Wait) -> None:
+    def line_up_sender(self, wait: Wait, route: Any) -> None:
         """Put a sender at the end of the line for room."""
         if self.senders is None:
             self.senders = OrderedDict()
         self.senders[wait] = None
-        wait.where[0].waits[wait] = None
+        route.waits[wait] = None
         self.alarm = max(self.alarm, self.half)
 
-    def leave_sender(self, wait: Wait, route: Any | None) -> None:
+    def leave_sender(self, wait: Wait, route: Any, freed: bool) -> None:
         """A sender resumes: its room becomes the route's turns, or goes back where it was cancelled."""
         assert self.senders is not None
         self.senders.pop(wait, None)
-        wait.where[0].waits.pop(wait, None)
+        route.waits.pop(wait, None)
         if wait.turn:
-            if route is None:
+            if not freed:
                 self.granted -= wait.turn
             else:
                 route.turns += wait.turn
@@ -413,6 +392,32 @@ class Queue:
                 if self.senders.pop(wait, 0) is None:
                     wait.wake()
         self.set_brake()
+
+
+def wait_for_room(route: Route) -> Generator[Any, None, None]:
+    """Suspend a sender until it is freed."""
+    wait = Wait(route.scheduler, route.outbox.owner, "send to", (route,))
+    queue = route.queue
+    queue.line_up_sender(wait, route)
+    freed = False
+    try:
+        yield from wait.park()
+        freed = True
+    finally:
+        queue.leave_sender(wait, route, freed)
+
+
+def call_when_room(route: Route, callback: Callable[[], object]) -> None:
+    """Put a callback into the line for room, in place of a sender that can be suspended."""
+    wait = Wait(route.scheduler, route.outbox.owner, "send to", (route,))
+    queue = route.queue
+
+    def resume() -> None:
+        queue.leave_sender(wait, route, True)
+        callback()
+
+    wait.callback = resume
+    queue.line_up_sender(wait, route)
 
 
 class ByteQueue(Queue):
