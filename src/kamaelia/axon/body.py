@@ -92,16 +92,26 @@ async def drive(generator: Generator[Any, Any, Any]) -> Any:
                 elif hasattr(awaitable, "__await__") or inspect.isawaitable(awaitable):
                     value = await awaitable
                 else:
-                    raise TypeError(
-                        "a generator yields what a coroutine would await, but this one yielded "
-                        f"{shorten(awaitable)}. "
-                        "To send it: 'yield outbox.send(...)'; to call a helper generator: 'yield from "
-                        "helper(...)'"
-                    )
+                    raise no_awaitable(awaitable)
             except BaseException as raised:  # whatever it is, it belongs into the generator
                 error = raised
     finally:
         generator.close()
+
+
+def iterator_of(awaitable: Any) -> Any:
+    """Return what steps something that a generator has yielded; for the compiled form, which has no await."""
+    if inspect.isawaitable(awaitable):
+        return awaitable if hasattr(awaitable, "send") else awaitable.__await__()
+    raise no_awaitable(awaitable)
+
+
+def no_awaitable(yielded: Any) -> TypeError:
+    """Make the error for a generator that has yielded something that cannot be awaited."""
+    return TypeError(
+        f"a generator yields what a coroutine would await, but this one yielded {shorten(yielded)}. "
+        "To send it: 'yield outbox.send(...)'; to call a helper generator: 'yield from helper(...)'"
+    )
 
 
 def refuse_result(process: Process, result: Any) -> None:
@@ -143,12 +153,23 @@ def frames_of(awaited: Any) -> Iterator[FrameType]:
         here = getattr(awaited, "cr_frame", None) or getattr(awaited, "gi_frame", None)
         if here is not None and not is_ours(here.f_code):
             yield here
+        generator = getattr(awaited, "generator", None)  # of the compiled form's `drive`
         if here is not None and here.f_code is drive.__code__:
             generator = here.f_locals.get("generator")
+        if generator is not None:
             while (inner := getattr(generator, "gi_frame", None)) is not None:
                 yield inner
                 generator = generator.gi_yieldfrom
-        awaited = getattr(awaited, "cr_await", None) or getattr(awaited, "gi_yieldfrom", None)
+        awaited = awaited_by(awaited)
+
+
+def awaited_by(awaited: Any) -> Any:
+    """Return what something suspended is waiting for in turn, if it says so."""
+    for name in ("cr_await", "gi_yieldfrom", "awaited"):
+        inner = getattr(awaited, name, None)
+        if inner is not None:
+            return inner
+    return None
 
 
 def has_time_limit(process: Process) -> bool:
@@ -162,7 +183,7 @@ def has_time_limit(process: Process) -> bool:
     while awaited is not None:
         if any(_is_time_limit(manager) for manager in _managers(awaited)):
             return True
-        awaited = getattr(awaited, "cr_await", None) or getattr(awaited, "gi_yieldfrom", None)
+        awaited = awaited_by(awaited)
     return False
 
 

@@ -82,3 +82,10 @@ def choose() -> None:
     if os.environ.get("KAMAELIA_PURE") == "1":
         why_not_compiled = "KAMAELIA_PURE=1 is set"
         return
+    try:
+        from . import compiled
+    except ImportError as error:
+        why_not_compiled = f"{type(error).__name__}: {error}"
+        return
+    _forms["compiled"] = compiled.FORM
+    use("compiled")

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 SLICE = 200  # steps between two looks at sockets and timers
 
 
-def _make_current_by_table(loop: asyncio.AbstractEventLoop, task: Any) -> Any:
+def make_current_by_table(loop: asyncio.AbstractEventLoop, task: Any) -> Any:
     """Up to 3.13 asyncio keeps the current task of each loop in a table that we may write to."""
     table = asyncio_tasks._current_tasks  # type: ignore[attr-defined]
     previous = table.get(loop)
@@ -61,7 +61,7 @@ def _make_current_by_table(loop: asyncio.AbstractEventLoop, task: Any) -> Any:
 
 def _find_way_to_be_current() -> Callable[[Any, Any], Any]:
     """Try out on this interpreter how a component can be the loop's current task."""
-    ways: list[Callable[[Any, Any], Any]] = [_make_current_by_table]
+    ways: list[Callable[[Any, Any], Any]] = [make_current_by_table]
     if hasattr(asyncio_tasks, "_swap_current_task"):
         ways.append(asyncio_tasks._swap_current_task)
     probe: Any = object()
