@@ -159,7 +159,7 @@ def throw_out(process: Process, how: str) -> None:
         error = EndOfMessages("it has had enough")
         error.owner = process  # a normal end, as if its own box had ended
     if process.wait is not None:
-        process.resume(process.wait, error)
+        process.throw(error)
     elif process.future is not None:
         process.future = None
         process.pending = error
@@ -626,6 +626,7 @@ def test_every_crash_point(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
 # -- can it fail at all? -----------------------------------------------------------------------------
 
 
+@pytest.mark.one_core("plain")
 def test_the_laboratory_sees_a_lost_message(monkeypatch: pytest.MonkeyPatch) -> None:
     take = Queue.take
     lost: list[Any] = []
@@ -643,6 +644,7 @@ def test_the_laboratory_sees_a_lost_message(monkeypatch: pytest.MonkeyPatch) -> 
         judge(records, records)
 
 
+@pytest.mark.one_core("plain")
 def test_the_laboratory_sees_a_turn_that_is_not_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the last lines of `Queue.leave` a cancelled reader keeps the message that it had been given."""
     leave = Queue.leave

@@ -53,6 +53,7 @@ cdef extern from *:
     /* Private, but exported by every interpreter that this is built for. */
     #if PY_VERSION_HEX >= 0x030D0000 && PY_VERSION_HEX < 0x030E0000
     PyAPI_FUNC(int) _PyDict_SetItem_KnownHash(PyObject *, PyObject *, PyObject *, Py_hash_t);
+    PyAPI_FUNC(PyObject *) _PyDict_GetItem_KnownHash(PyObject *, PyObject *, Py_hash_t);
     #endif
 
     static int kamaelia_set_current(PyObject *table, PyObject *loop, PyObject *task, Py_hash_t hash) {
@@ -60,6 +61,14 @@ cdef extern from *:
         return _PyDict_SetItem_KnownHash(table, loop, task, hash);
     #else
         return PyDict_SetItem(table, loop, task);
+    #endif
+    }
+
+    static PyObject *kamaelia_current(PyObject *table, PyObject *loop, Py_hash_t hash) {
+    #if PY_VERSION_HEX < 0x030E0000
+        return _PyDict_GetItem_KnownHash(table, loop, hash);
+    #else
+        return PyDict_GetItem(table, loop);
     #endif
     }
 
@@ -145,9 +154,9 @@ cdef extern from *:
     int PyContext_Enter(PyObject*) except -1
     int PyContext_Exit(PyObject*) except -1
     unsigned long PyThread_get_thread_ident() noexcept
-    PyObject* PyDict_GetItemWithError(PyObject*, PyObject*) noexcept
     void* PyMem_Malloc(size_t) noexcept
     void PyMem_Free(void*) noexcept
+    PyObject* kamaelia_current(PyObject*, PyObject*, Py_hash_t) noexcept
     int kamaelia_set_current(PyObject*, PyObject*, PyObject*, Py_hash_t) except -1
     PyObject* kamaelia_take_raised() noexcept
     PyObject* kamaelia_stop_with(PyObject*) noexcept
@@ -165,6 +174,8 @@ cdef int STEP_BUDGET = _queue.STEP_BUDGET
 cdef Py_ssize_t DEEP = _queue.DEEP
 cdef int PAST_LIMIT = _PAST_LIMIT
 cdef int SLICE = _SLICE
+# Up to 3.11 a step runs nobody's code but the component's; later also that of tasks which it starts eagerly.
+cdef bint EAGER_TASKS = hasattr(_asyncio_tasks, "eager_task_factory")
 cdef object python_wait = _queue.Wait
 cdef object snapshot = _queue.snapshot
 cdef object check_unchanged = _queue.check_unchanged
@@ -907,6 +918,9 @@ cdef class Inbox(Box):
                 awaitable = self.spare = new_receive(self, None)
             awaitable.state = NOT_AWAITED
             return awaitable
+        return self.receive_elsewhere(timeout)
+
+    def receive_elsewhere(self, timeout):
         return self._elsewhere(lambda: self.receive(timeout=timeout), wait=True)
 
     def __aiter__(self):
@@ -955,16 +969,38 @@ cdef class Outbox(Box):
         return self.send_slowly(message)
 
     cdef object send_slowly(self, object message):
+        cdef Process owner = self.owner
+        cdef Scheduler scheduler = owner.scheduler
+        cdef Route route
+        cdef Queue queue
+        if scheduler is None or PyThread_get_thread_ident() != scheduler.thread_number:
+            if self._on_another_thread():
+                return self.send_elsewhere(message)
+            self._check_open()
+        if self.closed or not self.own:
+            self._check_open()
+        if type(self.routes) is tuple and len(<tuple>self.routes) == 1 and len(<tuple>self.tapped_by) == 0:
+            # The usual case of what follows: one reader, who has to get everything.
+            route = <Route>(<tuple>self.routes)[0]
+            queue = route.queue
+            if route.waits and not queue.in_bytes:
+                if not route.counts_past():
+                    raise self.too_far_past(route)
+                queue.use_turn(route)
+                queue.insert(message)
+                if queue.full_for(route):
+                    return self.pace()
+                return TURN if queue.feeders > 1 or queue.count >= DEEP else READY
+        return self.send_to_all(message, scheduler)
+
+    def send_elsewhere(self, message):  # apart, because a lambda costs whoever has one in its body
+        return self._elsewhere(lambda: self.send(message), wait=True)
+
+    cdef object send_to_all(self, object message, Scheduler scheduler):
         cdef Route route
         cdef Queue queue
         cdef bint full = False, turn = False
         cdef object routes = self.routes
-        cdef Scheduler scheduler
-        if self._on_another_thread():
-            return self._elsewhere(lambda: self.send(message), wait=True)
-        if self.closed or not self.own or self.owner.scheduler is None:
-            self._check_open()
-        scheduler = self.owner.scheduler
         if not routes and self.lost and not self.optional:
             raise self.broken()
         if type(routes) is dict:
@@ -997,11 +1033,14 @@ cdef class Outbox(Box):
                     queue.drop_first()
                 queue.insert(message)
         if full:
-            if self.pacing is None:
-                self.pacing = Pacing.__new__(Pacing)
-                self.pacing.box = self
-            return self.pacing
+            return self.pace()
         return TURN if turn else READY
+
+    cdef object pace(self):
+        if self.pacing is None:
+            self.pacing = Pacing.__new__(Pacing)
+            self.pacing.box = self
+        return self.pacing
 
 
 # -- awaitables ---------------------------------------------------------------------------------------
@@ -1012,9 +1051,11 @@ cdef bint is_own(Scheduler scheduler) except -1:
     cdef PyObject* current
     if scheduler is None or scheduler.running is None:
         return False
+    if not EAGER_TASKS:
+        return True
     if current_tasks is None:
         return asyncio.current_task(scheduler.loop) is scheduler.running.component
-    current = PyDict_GetItemWithError(<PyObject*>current_tasks, <PyObject*>scheduler.loop)
+    current = kamaelia_current(<PyObject*>current_tasks, <PyObject*>scheduler.loop, scheduler.loop_hash)
     return current == <PyObject*>scheduler.running.component
 
 
@@ -1065,6 +1106,9 @@ cdef class TurnTaken:
     """What awaits a `Turn`: it gives way once."""
 
     cdef bint over
+
+    def __await__(self):  # or there would be no place for `turn_send`
+        return self
 
     def __iter__(self):
         return self
@@ -1267,7 +1311,7 @@ cdef int pacing_step(object awaitable, PyObject** result) except -1:
         give_reference(result, None)
         return PYGEN_RETURN
     process.leave_line()
-    if not box.routes:
+    if len(<tuple>box.routes) == 0:
         give_reference(result, None)
         return PYGEN_RETURN
     route = <Route>(<tuple>box.routes)[0]
@@ -1786,7 +1830,7 @@ cdef class Scheduler:
             process.take_step()
             if self.on_step is not None:
                 self.on_step(process)
-            if self.turns_given:
+            if len(self.turns_given) != 0:
                 self._take_turns_back()
         return 0
 

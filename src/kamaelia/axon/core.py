@@ -85,7 +85,13 @@ def choose() -> None:
     try:
         from . import compiled
     except ImportError as error:
-        why_not_compiled = f"{type(error).__name__}: {error}"
+        missing = isinstance(error, ModuleNotFoundError)
+        why_not_compiled = (
+            "it has not been built: that needs a C compiler and Python's headers (on Debian gcc and "
+            "python3-dev) when Kamaelia is installed"
+            if missing
+            else f"it cannot be loaded: {error}"
+        )
         return
     _forms["compiled"] = compiled.FORM
     use("compiled")

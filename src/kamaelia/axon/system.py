@@ -385,7 +385,8 @@ def print_announcement(text: str) -> None:
 def describe_core(loop: asyncio.AbstractEventLoop) -> str:
     """Return which form of the core runs on which kind of loop, for banners and bug reports."""
     kind = "virtual time" if hasattr(loop, "clock") else type(loop).__module__.partition(".")[0]
-    return f"plain Python core, {kind}"
+    form = "compiled" if core.form == "compiled" else "plain Python"
+    return f"{form} core, {kind}"
 
 
 def run_here(component: Component, options: dict[str, Any]) -> Coroutine[Any, Any, Any]:
