@@ -76,10 +76,9 @@ def test_what_is_missing_is_listed(tmp_path: Path) -> None:
     code, output, not_run = run_pytest(tmp_path, NEEDY)
     assert code == 0, output
     assert "Not run" in output
-    assert (
-        "no module no_such_module: see the extras in pyproject.toml: tests/test_it.py::test_needy[compiled]" in output
-    )
-    assert list(not_run.values()) == [["tests/test_it.py::test_needy[compiled]"]]
+    test = "tests/test_it.py::test_needy[compiled]"
+    assert f"no module no_such_module: see the extras in pyproject.toml: {test}" in output
+    assert list(not_run.values()) == [[test]]
 
 
 @pytest.mark.parametrize("test", [NEEDY, SKIPPED, MODULE_SKIPPED], ids=["needs", "skipif", "importorskip"])

@@ -54,10 +54,7 @@ def examine() -> dict[str, Any]:
         "python": platform.python_version(),
         "implementation": platform.python_implementation(),
         "platform": f"{platform.system()} {platform.machine()}",
-        "core": {
-            "name": "compiled" if core.form == "compiled" else "plain Python",
-            "why": core.why_not_compiled or "it has been built, and works on this interpreter",
-        },
+        "core": {"name": "compiled" if core.form == "compiled" else "plain Python", "why": why_this_core()},
         "loop": loop(),
         "current_task": {
             "name": way,
@@ -69,6 +66,15 @@ def examine() -> dict[str, Any]:
         "remarks": list(remarks()),
         "trial": trial(),
     }
+
+
+def why_this_core() -> str:
+    """Say why this form of the core is in use."""
+    from kamaelia.axon import core
+
+    if core.form == "compiled":
+        return "it has been built, and works on this interpreter"
+    return f"of the compiled one: {core.why_not_compiled}" if core.why_not_compiled else "asked for by a test"
 
 
 def loop() -> dict[str, str]:
