@@ -486,6 +486,10 @@ cdef class Queue:
     def take(self):
         return self.remove()
 
+    cdef int remove_into(self, PyObject** result) except -1:
+        give_reference(result, self.remove())
+        return PYGEN_RETURN
+
     def drain(self):
         messages = tuple(self)
         self.empty()
@@ -1154,12 +1158,16 @@ cdef class Receive:
         return self
 
     def __await__(self):
-        cdef Queue queue = self.box.messages
+        return self if self.begins() else self.box.wait_for_message(self.end)
+
+    cdef bint begins(self) except -1:
+        """Say whether it may be stepped. A task of asyncio's waits in the plain way, with a future: it may be
+        one of several."""
+        cdef PyObject* queue = <PyObject*>self.box.messages
         self.state = FRESH
-        # A task of asyncio's waits in the plain way, with a future: it may be one of several.
-        if (queue.count and queue.received < queue.fast_until) or is_own(self.box.owner.scheduler):
-            return self
-        return self.box.wait_for_message(self.end)
+        if (<Queue>queue).count and (<Queue>queue).received < (<Queue>queue).fast_until:
+            return True
+        return is_own(self.box.owner.scheduler)
 
     def __iter__(self):
         if self.state == NOT_AWAITED:
@@ -1188,28 +1196,36 @@ cdef inline Receive new_receive(Inbox box, object end):
 
 cdef int receive_step(object awaitable, PyObject** result) except -1:
     """Take a message, or suspend the process until there is one: see `Inbox.wait_for_message`."""
-    cdef Receive self = <Receive>awaitable
+    # Borrowed from the box, which the awaitable has a reference to: this is the path of every message.
+    cdef PyObject* queue = <PyObject*>(<Receive>awaitable).box.messages
+    if (
+        (<Receive>awaitable).state == FRESH
+        and (<Queue>queue).count
+        and (<Queue>queue).received < (<Queue>queue).fast_until
+    ):
+        (<Queue>queue).received += 1
+        result[0] = (<Queue>queue).pop()
+        if (<Queue>queue).count <= (<Queue>queue).alarm:
+            (<Queue>queue).ring_alarm()
+        return PYGEN_RETURN
+    return receive_slowly(<Receive>awaitable, result)
+
+
+cdef int receive_slowly(Receive self, PyObject** result) except -1:
     cdef Inbox box = self.box
     cdef Queue queue = box.messages
+    cdef PyObject* owner = <PyObject*>box.owner
+    cdef PyObject* scheduler = <PyObject*>(<Process>owner).scheduler
     cdef Process process
-    cdef Process owner
-    cdef Scheduler scheduler
-    if self.state == FRESH and queue.count and queue.received < queue.fast_until:
-        queue.received += 1
-        result[0] = queue.pop()
-        if queue.count <= queue.alarm:
-            queue.ring_alarm()
-        return PYGEN_RETURN
-    owner = box.owner
-    scheduler = owner.scheduler
-    process = None if scheduler is None else scheduler.running
-    if process is None:
+    if scheduler == <PyObject*>None or (<Scheduler>scheduler).running is None:
         raise RuntimeError(f"{_describe_take(box)} was begun in a step of a component, and goes on outside")
+    process = (<Scheduler>scheduler).running
     if self.state == FRESH:
         if box.wired or box.gone:
             box._check_open()
         box.asked = True
-        process.leave_line()  # of a wait before, if whoever drives the coroutine by hand has closed it
+        if process.stands != NOWHERE:  # whoever drives the coroutine by hand has closed a wait before
+            process.leave_line()
     else:
         queue = process.line_queue
         if queue is None:
@@ -1219,16 +1235,18 @@ cdef int receive_step(object awaitable, PyObject** result) except -1:
         if process.turn_queue is queue:
             process.turn_queue = None
             queue.turns -= 1
-            queue.allow(scheduler.steps)
-            give_reference(result, queue.remove())
-            return PYGEN_RETURN
+            queue.allow((<Scheduler>scheduler).steps)
+            return queue.remove_into(result)
         if process.line == &queue.reader_line:
             line_remove(&queue.reader_line, process)
     if queue.count > queue.turns:
-        if queue.reader_line.first == NULL and not queue.turns and queue.in_budget(scheduler.steps):
-            queue.allow(scheduler.steps)
-            give_reference(result, queue.remove())
-            return PYGEN_RETURN
+        if (
+            queue.reader_line.first == NULL
+            and not queue.turns
+            and queue.in_budget((<Scheduler>scheduler).steps)
+        ):
+            queue.allow((<Scheduler>scheduler).steps)
+            return queue.remove_into(result)
     elif box.ended:
         box.raise_end(self.end)
     elif box.gone:
@@ -1239,11 +1257,8 @@ cdef int receive_step(object awaitable, PyObject** result) except -1:
     queue.line_up_reader(process)
     self.state = IN_LINE
     if process.turn_queue is not queue:
-        if owner.abandoned is not None and not owner.cancels:
-            error = owner.abandoned
-            owner.abandoned = None
-            process.leave_line()
-            raise error
+        if (<Process>owner).abandoned is not None and not (<Process>owner).cancels:
+            raise process.told_in_line()
         process.waits = READER
     give_reference(result, None)
     return PYGEN_NEXT
@@ -1270,10 +1285,11 @@ cdef class Pacing:
     cdef int state
 
     def __await__(self):
-        if type(self.box.routes) is tuple and is_own(self.box.owner.scheduler):
-            self.state = FRESH
-            return self
-        return self.box.wait_for_room()
+        return self if self.begins() else self.box.wait_for_room()
+
+    cdef bint begins(self) except -1:
+        self.state = FRESH
+        return type(self.box.routes) is tuple and is_own(self.box.owner.scheduler)
 
     def __iter__(self):
         return self
@@ -1288,52 +1304,36 @@ cdef class Pacing:
 
 cdef int pacing_step(object awaitable, PyObject** result) except -1:
     """Suspend the process until there is room: see `Outbox.wait_for_room`."""
-    cdef Pacing self = <Pacing>awaitable
-    cdef Outbox box = self.box
-    cdef Process owner = box.owner
-    cdef Process process = owner.scheduler.running
-    cdef Route route
-    cdef Queue queue
-    cdef Py_ssize_t turn
-    if self.state == AFTER_TURN or process is None:
-        give_reference(result, None)
-        return PYGEN_RETURN
-    if self.state == IN_LINE:
-        queue = process.line_queue
-        if queue is not None:
-            route = process.line_route
-            turn = process.turn_room
-            process.stands = NOWHERE
-            process.line_queue = None
-            process.line_route = None
-            process.turn_room = 0
-            queue.leave_room(process, turn, route, True)
-        give_reference(result, None)
-        return PYGEN_RETURN
-    process.leave_line()
-    if len(<tuple>box.routes) == 0:
-        give_reference(result, None)
-        return PYGEN_RETURN
-    route = <Route>(<tuple>box.routes)[0]
-    route.past = 0
-    queue = route.queue
-    if not (route.waits and queue.full_for(route)):
-        self.state = AFTER_TURN
-        give_reference(result, None)
-        return PYGEN_NEXT
-    process.stands = SENDER
-    process.line_queue = queue
-    process.line_route = route
-    process.line_box = box
-    queue.line_up_for_room(process)
-    self.state = IN_LINE
-    if owner.abandoned is not None and not owner.cancels:
-        error = owner.abandoned
-        owner.abandoned = None
-        process.leave_line()
-        raise error
-    process.waits = SENDER
+    cdef PyObject* box = <PyObject*>(<Pacing>awaitable).box
+    cdef PyObject* owner = <PyObject*>(<Outbox>box).owner
+    cdef PyObject* process = <PyObject*>(<Process>owner).scheduler.running
+    cdef PyObject* route
+    cdef PyObject* queue
     give_reference(result, None)
+    if (<Pacing>awaitable).state == AFTER_TURN or process == <PyObject*>None:
+        return PYGEN_RETURN
+    if (<Pacing>awaitable).state == IN_LINE:
+        (<Process>process).leave_room()
+        return PYGEN_RETURN
+    if (<Process>process).stands != NOWHERE:
+        (<Process>process).leave_line()
+    if len(<tuple>(<Outbox>box).routes) == 0:
+        return PYGEN_RETURN
+    route = <PyObject*>(<tuple>(<Outbox>box).routes)[0]
+    queue = <PyObject*>(<Route>route).queue
+    (<Route>route).past = 0
+    if not ((<Route>route).waits and (<Queue>queue).full_for(<Route>route)):
+        (<Pacing>awaitable).state = AFTER_TURN
+        return PYGEN_NEXT
+    (<Process>process).stands = SENDER
+    (<Process>process).line_queue = <Queue>queue
+    (<Process>process).line_route = <Route>route
+    (<Process>process).line_box = <Outbox>box
+    (<Queue>queue).line_up_for_room(<Process>process)
+    (<Pacing>awaitable).state = IN_LINE
+    if (<Process>owner).abandoned is not None and not (<Process>owner).cancels:
+        raise (<Process>process).told_in_line()
+    (<Process>process).waits = SENDER
     return PYGEN_NEXT
 
 
@@ -1404,7 +1404,7 @@ cdef int drive_step(object drive, PyObject** result) except -1:
 cdef int drive_on(Drive self, object error, PyObject** result) except -1:
     """Step what the generator waits for, and the generator, until one of them suspends."""
     cdef PyObject* out = NULL
-    cdef PySendResult outcome
+    cdef int outcome
     cdef object awaitable
     while True:
         if self.awaited is not None:
@@ -1413,10 +1413,10 @@ cdef int drive_on(Drive self, object error, PyObject** result) except -1:
                 result[0] = out
                 return PYGEN_NEXT
             self.awaited = None
-            if outcome == PYGEN_ERROR:
-                error = take_raised()
-            else:
+            if outcome == PYGEN_RETURN:
                 self.value = take_reference(out)
+            else:
+                error = take_raised()
         if error is None:
             awaitable = self.value
             self.value = None
@@ -1436,11 +1436,21 @@ cdef int drive_on(Drive self, object error, PyObject** result) except -1:
             error = None
         if awaitable is READY:
             continue
-        if awaitable is None:
+        if type(awaitable) is Receive and (<Receive>awaitable).begins():
+            outcome = (<step_function>receive_step)(awaitable, &out)
+            if outcome == PYGEN_RETURN:
+                self.value = take_reference(out)
+            elif outcome == PYGEN_NEXT:
+                self.awaited = awaitable
+                result[0] = out
+                return PYGEN_NEXT
+            else:
+                error = take_raised()
+        elif awaitable is None:
             give_reference(result, None)
             return PYGEN_NEXT
-        if type(awaitable) is Receive:
-            self.awaited = (<Receive>awaitable).__await__()
+        elif type(awaitable) is Pacing and (<Pacing>awaitable).begins():
+            self.awaited = awaitable
         else:
             try:
                 self.awaited = iterator_of(awaitable)
@@ -1586,6 +1596,29 @@ cdef class Process(Waiter):
             queue.leave_room(self, turn, self.line_route, False)
             self.line_route = None
         return 0
+
+    cdef int leave_room(self) except -1:
+        """It has waited for room, and goes on: what it was given is its own."""
+        cdef Queue queue = self.line_queue
+        cdef Route route
+        cdef Py_ssize_t turn = self.turn_room
+        if queue is None:
+            return 0
+        route = self.line_route
+        self.stands = NOWHERE
+        self.line_queue = None
+        self.line_route = None
+        self.turn_room = 0
+        queue.leave_room(self, turn, route, True)
+        return 0
+
+    cdef object told_in_line(self):
+        """Leave the line at once, and return why: nobody listens to who owns the box."""
+        cdef Process owner = self.line_box.owner
+        cdef object error = owner.abandoned
+        owner.abandoned = None
+        self.leave_line()
+        return error
 
     # -- running ----------------------------------------------------------------------------------
 
