@@ -613,7 +613,7 @@ def test_rule_20_a_box_cannot_be_replaced_by_something_else():
             self.inbox = []
 
     with pytest.raises(UsageError) as wrong:
-        Replaces()
+        virtually(Replaces())
     assert str(wrong.value) == (
         "Replaces.inbox is a box, and [] cannot take its place: give that attribute another name, or write "
         "inbox = None in the class, for no such box"

@@ -86,16 +86,6 @@ class Box(Generic[T]):
                 return super().__class_getitem__(message_type)
             return Declare(cls, message_type)
 
-        def __set__(self, component: Component, value: Any) -> None:
-            """Refuse ``self.inbox = ...``: the links would still lead to the box, and the code elsewhere.
-
-            (There is no ``__get__``: a component's own boxes are found among its attributes, as any others.)
-            """
-            raise UsageError(
-                f"{component._axon.path}.{self.name} is a box, and {shorten(value)} cannot take its place: "
-                f"give that attribute another name, or write {self.name} = None in the class, for no such box"
-            )
-
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 

@@ -12,7 +12,7 @@ import contextvars
 import inspect
 import itertools
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -94,13 +94,21 @@ class Component:
         [2, 4, 6]
     """
 
-    inbox: Any = Inbox("messages for this component")
-    outbox: Any = Outbox("messages from this component")
+    # Slots, because that is the fastest way to an attribute, and ``self.outbox`` is asked for with every message.
+    # A declaration that stood in the class would be in the way: `__init_subclass__` puts it aside.
+    __slots__ = ("__dict__", "__weakref__", "_axon", "_recipe", "inbox", "outbox")
+
+    inbox: Any
+    outbox: Any
 
     main: Any = None
     """The body. None for a chassis that has none."""
 
-    _box_declarations: ClassVar[dict[str, Box[Any]]]
+    _box_declarations: ClassVar[dict[str, Box[Any]]] = {
+        "inbox": Inbox("messages for this component"),
+        "outbox": Outbox("messages from this component"),
+    }
+    _boxes_changed: ClassVar[Mapping[str, Box[Any] | None]] = _box_declarations  # by this class, see below
     _axon: Process
     _recipe: tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -110,47 +118,63 @@ class Component:
             cls.__hash__ = Component.__hash__
         self = super().__new__(cls)
         process = core.Process(self, cls.__name__, cls.main is not None)
-        attributes = self.__dict__  # written to as it is: a frozen dataclass lets nobody assign
-        attributes["_axon"] = process
-        attributes["_recipe"] = (
-            tuple([_kept(value) for value in args]) if args else args,
-            {name: _kept(value) for name, value in kwargs.items()} if kwargs else kwargs,
-        )
+        # Past the __setattr__ of a frozen dataclass, which lets nobody assign.
+        _set_axon(self, process)
+        if args or kwargs:
+            recipe = (
+                tuple([_kept(value) for value in args]),
+                {name: _kept(value) for name, value in kwargs.items()},
+            )
+        else:
+            recipe = NO_ARGUMENTS
+        _set_recipe(self, recipe)
         for name, declaration in cls._box_declarations.items():
             box = declaration.attached(process, name)  # type: ignore[attr-defined]
             process.add_box(box)
-            attributes[name] = box
+            object.__setattr__(self, name, box)
         return self
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        declarations: dict[str, Box[Any]] = {}
-        for one in reversed(cls.__mro__):
-            for name, value in vars(one).items():
-                if isinstance(value, Box):
-                    declarations[name] = value
-                elif isinstance(value, Declare):
-                    raise UsageError(
-                        f"{cls.__name__}.{name} = {value!r} declares no box yet: call it, "
-                        f'as in {name} = {value!r}("what it is for")'
-                    )
-                elif name in declarations:
-                    del declarations[name]
-        cls._box_declarations = declarations
         for name in _ASKED_OF_TASKS:
             if getattr(cls, name) is not getattr(Component, name):
                 raise UsageError(f"{cls.__name__}.{name}: this name is Axon's; give your method another one")
+        # A dataclass with slots is made anew, of what was left of the class when we had put its boxes aside.
+        changed: dict[str, Box[Any] | None] = dict(vars(cls).get("_boxes_changed", ()))
+        inherited = {name for one in cls.__mro__[1:] for name in _boxes_of(one)}
+        for name, value in vars(cls).items():
+            if isinstance(value, Box):
+                changed[name] = value
+            elif isinstance(value, Declare):
+                raise UsageError(
+                    f"{cls.__name__}.{name} = {value!r} declares no box yet: call it, "
+                    f'as in {name} = {value!r}("what it is for")'
+                )
+            elif name in inherited and value is not vars(Component).get(name):
+                changed[name] = None
+        cls._boxes_changed = changed
+        declarations: dict[str, Box[Any]] = {}
+        for one in reversed(cls.__mro__):
+            for name, declaration in _boxes_of(one).items():
+                if declaration is not None:
+                    declarations[name] = declaration
+                else:
+                    declarations.pop(name, None)
+        cls._box_declarations = declarations
+        for name in declarations:
+            if name in ("inbox", "outbox") and getattr(cls, name) is not vars(Component)[name]:
+                setattr(cls, name, vars(Component)[name])
+            elif name in vars(cls) and name not in ("inbox", "outbox"):
+                delattr(cls, name)
         annotations = vars(cls).get("__annotations__", {})
         for name in annotations:
-            if isinstance(vars(cls).get(name), Box) and get_origin(annotations[name]) is not ClassVar:
+            if changed.get(name) is not None and get_origin(annotations[name]) is not ClassVar:
                 # Declarations belong to the class, also to a dataclass: they are none of its fields.
                 annotations[name] = ClassVar[annotations[name]]
         if cls.main is not None:
             if not callable(cls.main):
                 raise UsageError(f"{cls.__name__}.main must be a method, not {shorten(cls.main)}")
             body.kind_of(cls.main)
-
-    _box_declarations = {"inbox": inbox, "outbox": outbox}
 
     # -- putting together -------------------------------------------------------------------------
 
@@ -272,7 +296,9 @@ class Component:
                     f"this {type(self).__name__} is no component, as Component.__new__ has not made it: in a "
                     "__new__ of your own, return super().__new__(cls, ...)"
                 )
-            known = [one for one in {*self.__dict__, *dir(type(self))} if not one.startswith("_")]
+            known = [
+                one for one in {*getattr(self, "__dict__", ()), *dir(type(self))} if not one.startswith("_")
+            ]
             import difflib  # here, because most programs never need it and it takes a millisecond
 
             near = difflib.get_close_matches(name, known, n=2)
@@ -413,6 +439,18 @@ class Component:
     @property
     def _fut_waiter(self) -> Any:
         return self._axon.future
+
+
+NO_ARGUMENTS: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})  # the recipe of many
+_set_axon = vars(Component)["_axon"].__set__
+_set_recipe = vars(Component)["_recipe"].__set__
+
+
+def _boxes_of(one: type) -> Mapping[str, Box[Any] | None]:
+    """Return what a class, which may be none of components, says of boxes: None where it takes one away."""
+    if issubclass(one, Component):
+        return one._boxes_changed
+    return {name: value for name, value in vars(one).items() if isinstance(value, Box)}
 
 
 # -- patterns ---------------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ from .errors import (
     KamaeliaError,
     SourceFailed,
     UsageError,
+    shorten,
 )
 from .link import added, removed
 from .process import Process, current_process
@@ -139,6 +140,7 @@ def add_child(chassis: Process, child: Process, *, isolated: bool = False) -> No
         )
     if chassis.state == "ended":
         raise UsageError(f"{chassis.path} has ended, so {child.name} cannot be added to it any more")
+    _check_boxes(child)
     child.parent = chassis
     child.isolated = isolated
     child.number = _free_number(chassis, child.given_name)
@@ -149,6 +151,18 @@ def add_child(chassis: Process, child: Process, *, isolated: bool = False) -> No
         start(child, chassis.system)
         if chassis.failing:
             cancel(child, "failure", chassis.cause)
+
+
+def _check_boxes(process: Process) -> None:
+    """Raise for ``self.inbox = ...``: the links would still lead to the box, and the code elsewhere."""
+    component = process.component
+    for name in component._box_declarations:
+        value, box = getattr(component, name), process.boxes[name]
+        if value is not box:
+            raise UsageError(
+                f"{box} is a box, and {shorten(value)} cannot take its place: give that attribute another "
+                f"name, or write {name} = None in the class, for no such box"
+            )
 
 
 def _free_number(chassis: Process, wanted: str) -> int:

@@ -36,6 +36,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any
 
 from . import core, typecheck
@@ -492,6 +493,11 @@ def _return_queue(wire: Link) -> None:
 
 def _check(wire: Link, instead_of: Link | None = None) -> None:
     source, target = wire.source, wire.target
+    if isinstance(source, MemberDescriptorType) or isinstance(target, MemberDescriptorType):
+        raise LinkError(
+            f"{_describe(source)} cannot be linked to {_describe(target)}: the boxes of a class belong to no "
+            "component. Make the component first: link Echo().outbox, not Echo.outbox"
+        )
     ends = f"{_describe(source)} cannot be linked to {_describe(target)}"
     for box in (source, target):
         if not hasattr(box, "is_inbox"):
@@ -576,6 +582,8 @@ def _check_alone(wire: Link, routes: list[Route]) -> None:
 
 
 def _describe(box: Any) -> str:
+    if isinstance(box, MemberDescriptorType):
+        return f"{box.__name__} of the class"
     if hasattr(box, "is_inbox"):
         return f"{box} ({typecheck.name_of(box.type)})"
     return repr(box)
