@@ -42,7 +42,6 @@ from .inbox import describe_take as _describe_take
 from .inbox import no_message_yet as _no_message_yet
 from .link import PAST_LIMIT as _PAST_LIMIT
 from .scheduler import SLICE as _SLICE
-from .process import NO_NAMES
 from .scheduler import make_current as _make_current
 from .scheduler import make_current_by_table as _make_current_by_table
 
@@ -144,6 +143,7 @@ cdef extern from *:
         PyType_Modified(type);
     }
     """
+    ctypedef bint flag "unsigned char"  # a truth value in one byte
     ctypedef enum PySendResult:
         PYGEN_RETURN
         PYGEN_ERROR
@@ -215,7 +215,6 @@ cdef dict STATE_NUMBERS = {name: number for number, name in enumerate(STATES)}
 cdef struct Line:
     PyObject* first
     PyObject* last
-    Py_ssize_t count
 
 
 cdef class Waiter:
@@ -224,7 +223,7 @@ cdef class Waiter:
     cdef PyObject* next_in_line
     cdef PyObject* previous_in_line
     cdef Line* line  # NULL, unless it stands in one
-    cdef bint is_process
+    cdef flag is_process
 
 
 cdef class _Place(Waiter):
@@ -244,7 +243,6 @@ cdef inline void line_append(Line* line, Waiter waiter) noexcept:
     else:
         (<Waiter>line.last).next_in_line = <PyObject*>waiter
     line.last = <PyObject*>waiter
-    line.count += 1
 
 
 cdef inline void line_remove(Line* line, Waiter waiter) noexcept:
@@ -258,7 +256,6 @@ cdef inline void line_remove(Line* line, Waiter waiter) noexcept:
         (<Waiter>waiter.next_in_line).previous_in_line = waiter.previous_in_line
     waiter.next_in_line = waiter.previous_in_line = NULL
     waiter.line = NULL
-    line.count -= 1
     Py_DECREF(waiter)
 
 
@@ -289,45 +286,49 @@ cdef void line_clear(Line* line) noexcept:
 # -- queues -------------------------------------------------------------------------------------------
 
 
+cdef class Extra:
+    """What most queues do without."""
+
+    cdef dict places  # of those who wait with a `Wait`: {wait: place}
+    cdef object checks
+    cdef object hand
+
+
 cdef class Queue:
     """See `queue.Queue` and, for a mark in bytes, `queue.ByteQueue`."""
 
     cdef PyObject** ring  # `only` at first; later a block of a power of two
     cdef PyObject* only
-    cdef Py_ssize_t capacity
-    cdef Py_ssize_t first
-    cdef Py_ssize_t count
-    cdef Py_ssize_t weight  # bytes, where the mark is in bytes
+    cdef int capacity
+    cdef int first
+    cdef int count
+    cdef int senders_waiting
+    cdef Line reader_line
+    cdef Line sender_line
     cdef readonly Py_ssize_t size
-    cdef Py_ssize_t half
-    cdef public Py_ssize_t brake
     cdef Py_ssize_t alarm
-    cdef Py_ssize_t granted
+    cdef Py_ssize_t weight  # bytes, where the mark is in bytes
     cdef public Py_ssize_t peak
     cdef public long long received
     cdef public long long fast_until
-    cdef long long step
-    cdef long long step_received
-    cdef long long epoch
     cdef public long long dropped
+    cdef long long step
+    cdef unsigned long thread_number
+    cdef Extra extra
+    cdef unsigned int step_received  # the lower half of `received`
+    cdef int granted
+    cdef public int brake
     cdef public int feeders
     cdef public int turns
-    cdef public bint drops_oldest
-    cdef bint over
-    cdef readonly bint in_bytes
-    cdef unsigned long thread_number
-    cdef Line reader_line
-    cdef Line sender_line
-    cdef dict places  # of those who wait with a `Wait`: {wait: place}
-    cdef public object checks
-    cdef public object hand
-    cdef object __weakref__
+    cdef unsigned int epoch
+    cdef public flag drops_oldest
+    cdef flag over
+    cdef readonly flag in_bytes
 
     def __cinit__(self, Py_ssize_t size, bint in_bytes=False):
         self.ring = &self.only
         self.capacity = 1
         self.size = size
-        self.half = size // 2
         self.in_bytes = in_bytes
         self.brake = -1
         self.alarm = -1
@@ -351,6 +352,23 @@ cdef class Queue:
             <object>self.ring[(self.first + index) & (self.capacity - 1)] for index in range(self.count)
         ])
 
+    cdef Extra extras(self):
+        if self.extra is None:
+            self.extra = Extra.__new__(Extra)
+        return self.extra
+
+    @property
+    def checks(self):
+        return None if self.extra is None else self.extra.checks
+
+    @property
+    def hand(self):
+        return None if self.extra is None else self.extra.hand
+
+    @hand.setter
+    def hand(self, hand):
+        self.extras().hand = hand
+
     @property
     def thread(self):
         return self.thread_number or None
@@ -362,10 +380,10 @@ cdef class Queue:
     # -- the ring ---------------------------------------------------------------------------------
 
     cdef int grow(self) except -1:
-        cdef Py_ssize_t capacity = 8 if self.capacity == 1 else 2 * self.capacity
-        cdef PyObject** ring = <PyObject**>PyMem_Malloc(capacity * sizeof(PyObject*))
-        cdef Py_ssize_t index
-        if ring == NULL:
+        cdef int capacity = 8 if self.capacity == 1 else 2 * self.capacity
+        cdef PyObject** ring = <PyObject**>PyMem_Malloc(<size_t>capacity * sizeof(PyObject*))
+        cdef int index
+        if capacity <= 0 or ring == NULL:
             raise MemoryError()
         for index in range(self.count):
             ring[index] = self.ring[(self.first + index) & (self.capacity - 1)]
@@ -405,14 +423,13 @@ cdef class Queue:
 
     def resize(self, Py_ssize_t size):
         self.size = size
-        self.half = size // 2
         self.place_brake()
 
     cdef inline void place_brake(self) noexcept:
         cdef Py_ssize_t brake = -1
         if self.in_bytes:
             return
-        if self.feeders == 1 and self.checks is None:
+        if self.feeders == 1 and (self.extra is None or self.extra.checks is None):
             brake = self.size - self.granted
             if brake > DEEP:
                 brake = DEEP
@@ -425,18 +442,21 @@ cdef class Queue:
     cdef inline void allow(self, long long step) noexcept:
         if step != self.step:
             self.step = step
-            self.step_received = self.received
+            self.step_received = <unsigned int>self.received
         if (
-            self.reader_line.first == NULL and not self.turns and self.checks is None and self.hand is None
-            and not self.in_bytes
+            self.reader_line.first == NULL and not self.turns and not self.in_bytes
+            and (self.extra is None or (self.extra.checks is None and self.extra.hand is None))
         ):
-            self.fast_until = self.step_received + STEP_BUDGET
+            self.fast_until = self.received - self.received_in_step() + STEP_BUDGET
+
+    cdef inline unsigned int received_in_step(self) noexcept:
+        return <unsigned int>self.received - self.step_received
 
     def set_fast(self, long long step):
         self.allow(step)
 
     cdef inline bint in_budget(self, long long step) noexcept:
-        return step != self.step or self.received - self.step_received < STEP_BUDGET
+        return step != self.step or self.received_in_step() < <unsigned int>STEP_BUDGET
 
     def has_budget(self, long long step):
         return self.in_budget(step)
@@ -455,8 +475,8 @@ cdef class Queue:
             self.over = True
             if self.alarm < self.size - 1:
                 self.alarm = self.size - 1
-        if self.checks is not None:
-            self.checks.append(snapshot(message))
+        if self.extra is not None and self.extra.checks is not None:
+            self.extra.checks.append(snapshot(message))
         if self.reader_line.first != NULL and self.count > self.turns:
             self.give_turn()
         return 0
@@ -475,10 +495,11 @@ cdef class Queue:
         message = <object>raw
         Py_DECREF(message)
         self.received += 1
-        if self.hand is not None:
-            self.hand[:] = [message]
-        if self.checks is not None:
-            check_unchanged(message, self.checks.popleft())
+        if self.extra is not None:
+            if self.extra.hand is not None:
+                self.extra.hand[:] = [message]
+            if self.extra.checks is not None:
+                check_unchanged(message, self.extra.checks.popleft())
         if self.filled() <= self.alarm:
             self.ring_alarm()
         return message
@@ -494,13 +515,13 @@ cdef class Queue:
         messages = tuple(self)
         self.empty()
         self.weight = 0
-        if self.checks is not None:
-            self.checks.clear()
+        if self.extra is not None and self.extra.checks is not None:
+            self.extra.checks.clear()
         return messages
 
     def check(self):
         if self.checks is None:
-            self.checks = collections.deque([snapshot(message) for message in self])
+            self.extras().checks = collections.deque([snapshot(message) for message in self])
             self.fast_until = 0
             self.place_brake()
 
@@ -509,8 +530,8 @@ cdef class Queue:
             self.weight -= len(<object>self.ring[self.first])
         Py_XDECREF(self.pop())
         self.dropped += 1
-        if self.checks is not None:
-            self.checks.popleft()
+        if self.extra is not None and self.extra.checks is not None:
+            self.extra.checks.popleft()
         return 0
 
     def drop_oldest(self):
@@ -523,10 +544,10 @@ cdef class Queue:
             self.epoch += 1
         self.alarm = -1
         if self.sender_line.first != NULL:
-            if level <= self.half:
+            if level <= self.size // 2:
                 self.free()
             if self.sender_line.first != NULL:
-                self.alarm = self.half
+                self.alarm = self.size // 2
         if self.over:
             self.alarm = self.size - 1
         return 0
@@ -545,15 +566,16 @@ cdef class Queue:
 
     cdef Waiter place_of(self, object wait, Route route):
         """Return what stands in a line of this queue for who waits with a `Wait`; it may be new."""
+        cdef Extra extra = self.extras()
         cdef _Place place
-        if self.places is None:
-            self.places = {}
-        place = self.places.get(wait)
+        if extra.places is None:
+            extra.places = {}
+        place = extra.places.get(wait)
         if place is None:
             place = _Place.__new__(_Place)
             place.wait = wait
             place.route = route
-            self.places[wait] = place
+            extra.places[wait] = place
         return place
 
     cdef int line_up_reader(self, Waiter waiter) except -1:
@@ -579,7 +601,7 @@ cdef class Queue:
                 process.go_on()
                 return 0
             wait = (<_Place>waiter).wait
-            self.places.pop(wait, None)
+            self.extra.places.pop(wait, None)
             if wait.turn is None:
                 wait.turn = self
                 self.turns += 1
@@ -607,8 +629,8 @@ cdef class Queue:
             self.turns -= 1
             if self.reader_line.first != NULL and self.count > self.turns:
                 self.give_turn()
-        elif self.places is not None:
-            place = self.places.pop(wait, None)
+        elif self.extra is not None and self.extra.places is not None:
+            place = self.extra.places.pop(wait, None)
             if place is not None and place.line == &self.reader_line:
                 line_remove(&self.reader_line, place)
 
@@ -618,7 +640,7 @@ cdef class Queue:
         while self.reader_line.first != NULL:
             waiter = line_pop(&self.reader_line)
             if not waiter.is_process:
-                self.places.pop((<_Place>waiter).wait, None)
+                self.extra.places.pop((<_Place>waiter).wait, None)
             woken.append(waiter)
         for waiter in woken:
             if waiter.is_process:
@@ -640,8 +662,9 @@ cdef class Queue:
 
     cdef int line_up_for_room(self, Waiter waiter) except -1:
         line_append(&self.sender_line, waiter)
-        if self.alarm < self.half:
-            self.alarm = self.half
+        self.senders_waiting += 1
+        if self.alarm < self.size // 2:
+            self.alarm = self.size // 2
         return 0
 
     def line_up_sender(self, wait, Route route):
@@ -650,6 +673,7 @@ cdef class Queue:
     cdef int leave_room(self, Waiter waiter, Py_ssize_t turn, Route route, bint freed) except -1:
         if waiter is not None and waiter.line == &self.sender_line:
             line_remove(&self.sender_line, waiter)
+            self.senders_waiting -= 1
         if turn:
             if not freed:
                 self.granted -= turn
@@ -657,14 +681,14 @@ cdef class Queue:
                 route.turns += turn
                 route.outbox.owner.scheduler.give_until_end_of_step(route)
             self.place_brake()
-        if self.sender_line.first != NULL and self.filled() <= self.half:
+        if self.sender_line.first != NULL and self.filled() <= self.size // 2:
             self.free()
         return 0
 
     def leave_sender(self, wait, Route route, bint freed):
         cdef Waiter place = None
-        if self.places is not None:
-            place = self.places.pop(wait, None)
+        if self.extra is not None and self.extra.places is not None:
+            place = self.extra.places.pop(wait, None)
         self.leave_room(place, wait.turn or 0, route, freed)
 
     cdef int free(self) except -1:
@@ -674,16 +698,16 @@ cdef class Queue:
         cdef Process process
         if self.in_bytes:
             # How much the one that is freed is going to send nobody knows.
-            if self.weight <= self.half:
-                self.free_one(line_pop(&self.sender_line), 0)
+            if self.weight <= self.size // 2:
+                self.free_one(self.first_sender(), 0)
             return 0
         room = self.size - self.count - self.granted
-        count = self.sender_line.count
+        count = self.senders_waiting
         if room < count:
             count = room
         if count <= 0:
             return 0
-        granting = self.feeders > 1 or self.sender_line.count > 1
+        granting = self.feeders > 1 or self.senders_waiting > 1
         share = room // count
         extra = room % count
         for index in range(count):
@@ -691,9 +715,13 @@ cdef class Queue:
             if granting:
                 turn = share + (index < extra)
                 self.granted += turn
-            self.free_one(line_pop(&self.sender_line), turn)
+            self.free_one(self.first_sender(), turn)
         self.place_brake()
         return 0
+
+    cdef Waiter first_sender(self):
+        self.senders_waiting -= 1
+        return line_pop(&self.sender_line)
 
     cdef int free_one(self, Waiter waiter, Py_ssize_t turn) except -1:
         if waiter.is_process:
@@ -711,7 +739,7 @@ cdef class Queue:
             self.granted -= route.turns
             route.turns = 0
             self.place_brake()
-            if self.sender_line.first != NULL and self.filled() <= self.half:
+            if self.sender_line.first != NULL and self.filled() <= self.size // 2:
                 self.free()
         return 0
 
@@ -744,6 +772,7 @@ cdef class Queue:
             for waiter in left:
                 if waiter.line == &self.sender_line:
                     line_remove(&self.sender_line, waiter)
+                    self.senders_waiting -= 1
                     self.free_one(waiter, 0)
         self.place_brake()
 
@@ -791,28 +820,51 @@ cdef int queue_clear(PyObject* self) noexcept:
 # -- routes -------------------------------------------------------------------------------------------
 
 
+cdef inline object alone_or_all(object several):
+    """Return how a collection such as `link.Links` is kept: what is alone needs no tuple around it."""
+    if type(several) is tuple:
+        if len(<tuple>several) == 0:
+            return None
+        if len(<tuple>several) == 1:
+            return (<tuple>several)[0]
+    return several
+
+
+cdef inline object all_of(object kept):
+    """Return such a collection as it is shown."""
+    if kept is None:
+        return ()
+    if type(kept) is tuple or type(kept) is dict:
+        return kept
+    return (kept,)
+
+
 cdef class Route:
     """See `link.PlainRoute`."""
 
     cdef readonly Outbox outbox
     cdef readonly Queue queue
-    cdef readonly tuple links
+    cdef object path  # a link, or a tuple of them
     cdef readonly object when_full
-    cdef bint waits
-    cdef public Py_ssize_t turns
-    cdef public int past
-    cdef long long epoch
     cdef public long long dropped
+    cdef public int turns
+    cdef public int past
+    cdef unsigned int epoch
+    cdef flag waits
 
     def __cinit__(self, Outbox outbox, Queue queue, tuple links):
         self.outbox = outbox
         self.queue = queue
-        self.links = links
+        self.path = alone_or_all(links)
         self.when_full = "wait"
         for link in links:
             if link.when_full != "wait":
                 self.when_full = link.when_full
         self.waits = self.when_full == "wait"
+
+    @property
+    def links(self):
+        return all_of(self.path)
 
     @property
     def scheduler(self):
@@ -842,29 +894,43 @@ cdef class Box:
     cdef readonly object declaration
     cdef readonly Process owner
     cdef public object name
-    cdef public object incoming
-    cdef public object outgoing
+    cdef Box next_box  # of the same process
+    cdef object links_in
+    cdef object links_out
     cdef public object failure
     cdef public object taps
     cdef public int sources
     cdef public int holds
     cdef public int outside
-    cdef public bint settled
-    cdef public bint ended
-    cdef public bint linked
-    cdef public bint lost
-    cdef public bint wired
-    cdef public bint own
-    cdef object __weakref__
+    cdef public flag settled
+    cdef public flag ended
+    cdef public flag linked
+    cdef public flag lost
+    cdef public flag wired
+    cdef public flag own
 
     def __cinit__(self, declaration, Process owner, name):
         self.declaration = declaration
         self.owner = owner
         self.name = name
-        self.incoming = ()
-        self.outgoing = ()
         self.taps = ()
         self.own = owner.has_body
+
+    @property
+    def incoming(self):
+        return all_of(self.links_in)
+
+    @incoming.setter
+    def incoming(self, links):
+        self.links_in = alone_or_all(links)
+
+    @property
+    def outgoing(self):
+        return all_of(self.links_out)
+
+    @outgoing.setter
+    def outgoing(self, links):
+        self.links_out = alone_or_all(links)
 
     @property
     def doc(self):
@@ -881,15 +947,15 @@ cdef class Inbox(Box):
     cdef Queue messages
     cdef Receive spare
     cdef Receive iterator
-    cdef public object unread
+    cdef public long long unread
     cdef public Py_ssize_t size
-    cdef public bint in_bytes
-    cdef public bint held
-    cdef public bint asked
-    cdef public bint gone
-    cdef public bint keeps_queue
-    cdef public bint end_told
-    cdef public bint failure_told
+    cdef public flag in_bytes
+    cdef public flag held
+    cdef public flag asked
+    cdef public flag gone
+    cdef public flag keeps_queue
+    cdef public flag end_told
+    cdef public flag failure_told
 
     def __cinit__(self, declaration, Process owner, name):
         self.size = declaration.size
@@ -897,7 +963,6 @@ cdef class Inbox(Box):
         self.held = declaration.held
         if self.held:
             self.holds = 1
-        self.unread = 0
         self.messages = Queue.__new__(Queue, self.size, self.in_bytes)
 
     def __init__(self, declaration, owner, name):
@@ -938,21 +1003,26 @@ cdef class Outbox(Box):
 
     cdef public Queue fast
     cdef Pacing pacing
-    cdef public object routes
-    cdef public object tapped_by
-    cdef public object discarded
-    cdef public object dropped
-    cdef public bint optional
-    cdef public bint closed
+    cdef object ways  # a route, or a collection of them
+    cdef public tuple tapped_by
+    cdef public long long discarded
+    cdef public long long dropped
+    cdef public flag optional
+    cdef public flag closed
 
     def __cinit__(self, declaration, Process owner, name):
         self.optional = declaration.optional or name == "failures"
         if name == "failures":
             self.own = True
-        self.routes = ()
         self.tapped_by = ()
-        self.discarded = 0
-        self.dropped = 0
+
+    @property
+    def routes(self):
+        return all_of(self.ways)
+
+    @routes.setter
+    def routes(self, routes):
+        self.ways = alone_or_all(routes)
 
     def __init__(self, declaration, owner, name):
         """As that of `Inbox`."""
@@ -983,9 +1053,9 @@ cdef class Outbox(Box):
             self._check_open()
         if self.closed or not self.own:
             self._check_open()
-        if type(self.routes) is tuple and len(<tuple>self.routes) == 1 and len(<tuple>self.tapped_by) == 0:
+        if type(self.ways) is Route and len(self.tapped_by) == 0:
             # The usual case of what follows: one reader, who has to get everything.
-            route = <Route>(<tuple>self.routes)[0]
+            route = <Route>self.ways
             queue = route.queue
             if route.waits and not queue.in_bytes:
                 if not route.counts_past():
@@ -1109,7 +1179,7 @@ cdef class Turn:
 cdef class TurnTaken:
     """What awaits a `Turn`: it gives way once."""
 
-    cdef bint over
+    cdef flag over
 
     def __await__(self):  # or there would be no place for `turn_send`
         return self
@@ -1289,7 +1359,7 @@ cdef class Pacing:
 
     cdef bint begins(self) except -1:
         self.state = FRESH
-        return type(self.box.routes) is tuple and is_own(self.box.owner.scheduler)
+        return (self.box.ways is None or type(self.box.ways) is Route) and is_own(self.box.owner.scheduler)
 
     def __iter__(self):
         return self
@@ -1317,9 +1387,9 @@ cdef int pacing_step(object awaitable, PyObject** result) except -1:
         return PYGEN_RETURN
     if (<Process>process).stands != NOWHERE:
         (<Process>process).leave_line()
-    if len(<tuple>(<Outbox>box).routes) == 0:
+    if (<Outbox>box).ways is None:
         return PYGEN_RETURN
-    route = <PyObject*>(<tuple>(<Outbox>box).routes)[0]
+    route = <PyObject*>(<Outbox>box).ways
     queue = <PyObject*>(<Route>route).queue
     (<Route>route).past = 0
     if not ((<Route>route).waits and (<Queue>queue).full_for(<Route>route)):
@@ -1483,57 +1553,73 @@ cdef PyObject* drive_next(PyObject* self) noexcept:
 # -- processes ----------------------------------------------------------------------------------------
 
 
+cdef class Rarely:
+    """An attribute of processes that most of them do without: until it is set to something else, it has its
+    default and costs no memory."""
+
+    cdef object name
+    cdef object default
+
+    def __cinit__(self, default=None):
+        self.default = default
+
+    def __set_name__(self, owner, name):
+        self.name = name
+
+    def __get__(self, process, owner):
+        if process is None:
+            return self
+        if (<Process?>process).rare is None:
+            return self.default
+        return (<Process>process).rare.get(self.name, self.default)
+
+    def __set__(self, process, value):
+        cdef dict rare = (<Process?>process).rare
+        if value is self.default:
+            if rare is not None:
+                rare.pop(self.name, None)
+        else:
+            if rare is None:
+                rare = (<Process>process).rare = {}
+            rare[self.name] = value
+
+
 cdef class Process(Waiter):
     """See `process.PlainProcess`."""
 
     cdef readonly object component
     cdef public object given_name
     cdef public object parent
-    cdef public object children
-    cdef public object names_taken
-    cdef public object result_from
-    cdef public object holds
-    cdef public object names
-    cdef readonly dict boxes
-    cdef public object system
     cdef public Scheduler scheduler
     cdef public object coroutine
-    cdef public object script
     cdef public object context
-    cdef public object random
-    cdef object wait_elsewhere
     cdef public object future
     cdef public object pending
     cdef public object abandoned
-    cdef public object task_name
-    cdef public object cancel_message
-    cdef public object reason
-    cdef public object failures
-    cdef public object cause
-    cdef public object outcome
-    cdef public object result
-    cdef public object callbacks
+    cdef object wait_elsewhere
+    cdef dict rare  # what `Rarely` keeps
+    cdef Box first_box
     # Where it stands in line, until it has resumed: the queue, and what it was given there.
     cdef Queue line_queue
     cdef Route line_route
     cdef Box line_box
     cdef Queue turn_queue
-    cdef Py_ssize_t turn_room
     cdef PyObject* next_ready
+    cdef int turn_room
     cdef public int number
     cdef public int cancels
-    cdef int state_number
-    cdef int stands  # in which kind of line
-    cdef int waits  # for what it is suspended
-    cdef bint is_ready  # it is in the ready queue
-    cdef public bint has_body
-    cdef public bint is_chassis
-    cdef public bint begun
-    cdef public bint body_done
-    cdef public bint must_cancel
-    cdef public bint isolated
-    cdef public bint failing
-    cdef public bint vacant
+    cdef unsigned char state_number
+    cdef unsigned char stands  # in which kind of line
+    cdef unsigned char waits  # for what it is suspended
+    cdef flag is_ready  # it is in the ready queue
+    cdef public flag has_body
+    cdef public flag is_chassis
+    cdef public flag begun
+    cdef public flag body_done
+    cdef public flag must_cancel
+    cdef public flag isolated
+    cdef public flag failing
+    cdef public flag vacant
     cdef object __weakref__
 
     def __cinit__(self, component, name, bint has_body):
@@ -1543,12 +1629,44 @@ cdef class Process(Waiter):
         self.has_body = has_body
         self.is_chassis = not has_body
         self.body_done = not has_body
-        self.boxes = {}
-        self.children = self.holds = self.names = self.failures = self.callbacks = ()
-        self.names_taken = NO_NAMES
 
-    def add_box(self, box):
-        self.boxes[box.name] = box
+    def add_box(self, Box box):
+        cdef Box last = self.first_box
+        if last is None:
+            self.first_box = box
+            return
+        while last.next_box is not None:
+            last = last.next_box
+        last.next_box = box
+
+    @property
+    def boxes(self):
+        cdef dict boxes = {}
+        cdef Box box = self.first_box
+        while box is not None:
+            boxes[box.name] = box
+            box = box.next_box
+        return boxes
+
+    @property
+    def inboxes(self):
+        cdef list boxes = []
+        cdef Box box = self.first_box
+        while box is not None:
+            if isinstance(box, Inbox):
+                boxes.append(box)
+            box = box.next_box
+        return boxes
+
+    @property
+    def outboxes(self):
+        cdef list boxes = []
+        cdef Box box = self.first_box
+        while box is not None:
+            if isinstance(box, Outbox):
+                boxes.append(box)
+            box = box.next_box
+        return boxes
 
     @property
     def state(self):
@@ -1785,7 +1903,7 @@ cdef class Scheduler:
     cdef PyObject* first_ready
     cdef PyObject* last_ready
     cdef list turns_given
-    cdef bint scheduled
+    cdef flag scheduled
     cdef Py_hash_t loop_hash
     cdef object slice
     cdef object __weakref__

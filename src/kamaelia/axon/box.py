@@ -17,11 +17,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from . import core, postman, typecheck
-from .errors import UsageError, shorten
+from .errors import shorten
 from .link import Link, Links
 
 if TYPE_CHECKING:
-    from .component import Component
     from .process import Process
     from .tap import Tap
 

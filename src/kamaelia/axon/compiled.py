@@ -22,9 +22,25 @@ class CompiledOutbox(_core.Outbox, outbox.Outbox[T], core=True):  # type: ignore
 
 
 class CompiledProcess(_core.Process, process.Process):
-    """The state of one component."""
+    """The state of one component. What only some need has a place only while they need it."""
 
     __slots__ = ()
+
+    children = _core.Rarely(())
+    names_taken = _core.Rarely(process.NO_NAMES)
+    result_from = _core.Rarely()
+    holds = _core.Rarely(())
+    names = _core.Rarely(())
+    script = _core.Rarely()
+    random = _core.Rarely()
+    task_name = _core.Rarely()
+    cancel_message = _core.Rarely()
+    reason = _core.Rarely()
+    failures = _core.Rarely(())
+    cause = _core.Rarely()
+    outcome = _core.Rarely()
+    result = _core.Rarely()
+    callbacks = _core.Rarely(())
 
 
 class CompiledScheduler(_core.Scheduler, scheduler.Scheduler):

@@ -73,7 +73,6 @@ class Failure:
 
 def start(process: Process, system: System) -> None:
     """Make a component of a running system, without stepping it yet: it may be linked in the same step."""
-    process.system = system
     process.scheduler = system.scheduler
     process.state = "ready"
     for box in process.boxes.values():

@@ -65,7 +65,6 @@ class Process:
     names: tuple[str, ...]  # of services that it offers
     vacant: bool  # a seat that waits for its next occupant
 
-    system: System | None
     scheduler: Scheduler | None
     state: str
     begun: bool  # it has taken its first step
@@ -99,6 +98,11 @@ class Process:
     def name(self) -> str:
         """Its name among its siblings: ``Echo``, ``Echo-2``."""
         return self.given_name if self.number < 2 else f"{self.given_name}-{self.number}"
+
+    @property
+    def system(self) -> System | None:
+        """The system in which it runs, if it does."""
+        return None if self.scheduler is None else self.scheduler.system
 
     @property
     def path(self) -> str:
@@ -246,7 +250,6 @@ class PlainProcess(Process):
         "scheduler",
         "script",
         "state",
-        "system",
         "task_name",
         "vacant",
         "wait",
@@ -267,7 +270,6 @@ class PlainProcess(Process):
         self.names = ()
         self.vacant = False
 
-        self.system = None
         self.scheduler = None
         self.state = "new"
         self.begun = False

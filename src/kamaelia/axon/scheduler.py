@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from .box import Box
     from .link import Route
     from .process import Process
+    from .system import System
 
 SLICE = 200  # steps between two looks at sockets and timers
 
@@ -90,6 +91,7 @@ class Scheduler:
 
     __slots__ = core.NO_SLOTS
 
+    system: System
     loop: asyncio.AbstractEventLoop
     thread: int
     running: Process | None  # whose step this is
@@ -251,7 +253,7 @@ class Scheduler:
 
 
 # What only the methods above use.
-REST = ("_asked", "_asking", "_closed", "_context", "_outside", "_rest_checks")
+REST = ("_asked", "_asking", "_closed", "_context", "_outside", "_rest_checks", "system")
 
 
 class PlainScheduler(Scheduler):

@@ -86,6 +86,7 @@ class System:
         self.stopping = False
         self.cancelled: KamaeliaError | None = None  # why everything is cancelled, also who is yet to start
         self.scheduler = core.Scheduler(loop)
+        self.scheduler.system = self
         self.scheduler.at_rest = self._at_rest
         self.scheduler.check_loops = self._check_loops
         self.scheduler.crashed = self.abort
