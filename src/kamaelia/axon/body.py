@@ -20,7 +20,7 @@ import linecache
 import math
 import os
 from collections.abc import Callable, Coroutine, Generator, Iterator
-from types import CodeType, FrameType
+from types import CodeType, FrameType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
 from . import core
@@ -38,6 +38,8 @@ _ASYNC_GENERATOR = inspect.CO_ASYNC_GENERATOR
 def kind_of(function: Callable[..., Any]) -> str:
     """Say which kind of body a function is: ``"coroutine"``, ``"generator"`` or ``"script"``."""
     plain = function
+    if type(plain) is MethodType and type(plain.__func__) is FunctionType:  # the usual ``self.main``
+        plain = plain.__func__
     while hasattr(plain, "func"):  # functools.partial
         plain = plain.func
     plain = getattr(plain, "__func__", plain)

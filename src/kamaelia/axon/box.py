@@ -122,8 +122,10 @@ class Box(Generic[T]):
     def settle(self) -> None:
         """The component takes its first step: what has no source by now never will have one."""
         self.settled = True
-        if any(wire.feedback for wire in self.incoming):
-            self.watch_loop()
+        for wire in self.incoming:
+            if wire.feedback:
+                self.watch_loop()
+                break
         if self.sources == 0 and self.holds == 0 and (self.is_inbox or (not self.own and self.incoming)):
             postman.end(self)
 

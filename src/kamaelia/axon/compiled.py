@@ -15,6 +15,9 @@ class CompiledInbox(_core.Inbox, inbox.Inbox[T], core=True):  # type: ignore[mis
     __slots__ = ()
 
 
+_core.set_type_of_inboxes(CompiledInbox)
+
+
 class CompiledOutbox(_core.Outbox, outbox.Outbox[T], core=True):  # type: ignore[misc]
     """A component's own outbox."""
 

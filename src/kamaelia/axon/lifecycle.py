@@ -25,11 +25,13 @@ from __future__ import annotations
 
 import contextvars
 import logging
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from . import body, postman, report
+from . import process as process_module
 from .errors import (
     BrokenLink,
     Cancelled,
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
     from .box import Box
     from .hold import Hold
     from .system import System
+
+process_module.lifecycle = sys.modules[__name__]
 
 log = logging.getLogger("kamaelia")
 

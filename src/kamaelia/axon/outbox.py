@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, final
 from . import core, postman
 from .box import Box, Declare, PlainBox
 from .errors import BrokenLink, ClosedBox, UsageError, WouldBlock, shorten
-from .link import PAST_LIMIT, Route, Routes
+from .link import PAST_LIMIT, Link, Route, Routes
 from .queue import DEEP, TURN, Queue, call_when_room, wait_for_room
 
 if TYPE_CHECKING:
@@ -145,6 +145,11 @@ class Outbox(Box[T]):
     def full(self) -> bool:
         """Whether a sender has to wait before it sends more."""
         return any(route.when_full == "wait" and route.queue.is_full(route) for route in self.routes)
+
+    def link_simply(self, wire: Link, target: Box[Any]) -> bool:
+        """Make a link if it is one of the usual kind, to which the compiled form has a quick way; say whether
+        that was done."""
+        return False
 
     # -- closing ----------------------------------------------------------------------------------
 

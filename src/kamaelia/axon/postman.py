@@ -66,6 +66,8 @@ def link(source: Box[Any], target: Box[Any], *, when_full: WhenFull = "wait", fe
 def make(wire: Link) -> Link:
     """Make a link that has been written down as ``a.outbox >> b.inbox``."""
     source, target = wire.source, wire.target
+    if type(source) is core.Outbox and source.link_simply(wire, target):
+        return wire
     _check(wire)
     routes: list[Route] = [
         core.Route(outbox, queue, (*before, wire, *after))

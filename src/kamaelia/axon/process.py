@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from .scheduler import Scheduler
     from .system import System
 
+lifecycle: Any = None  # the module, which imports this one, and introduces itself
+
 # The process whose code runs, also in the tasks and threads that a component has started.
 current_process: contextvars.ContextVar[Process] = contextvars.ContextVar("kamaelia_process")
 
@@ -187,14 +189,10 @@ class Process:
 
     def begin(self) -> None:
         """Take the first step."""
-        from . import lifecycle
-
         lifecycle.begin(self)
 
     def finish(self, error: BaseException | None, result: Any) -> None:
         """The body is over."""
-        from . import lifecycle
-
         lifecycle.finish_body(self, error, result)
 
     # -- what each form of the core does in its own way ---------------------------------------------
