@@ -49,7 +49,8 @@ class Seat(Chassis):
         on_vacant: Callable[[Component, lifecycle.Failure | None], object] | None = None,
     ) -> None:
         self._on_vacant = on_vacant
-        hand: list[Any] = []
+        self._kept = False  # `on_vacant` has asked for the seat to wait, and not to end
+        self._hand: list[Any] = []  # what its occupant has taken last
         first = as_part(pattern) if not isinstance(pattern, Component) else pattern
         if first._axon.parent is not None:
             first = make(first)
@@ -58,9 +59,11 @@ class Seat(Chassis):
                 continue
             own = self.boundary(name, box, inward=box.is_inbox)
             if isinstance(own, Inbox) and isinstance(box, Inbox):
-                own.resize(f"{box.size} B" if box.in_bytes else box.size)
+                # The mark is that of the inbox that will read from the seat's queue, where there is just one.
+                behind = list(postman.inboxes_behind(box))
+                like = behind[0] if len(behind) == 1 else box
+                own.resize(f"{like.size} B" if like.in_bytes else like.size)
                 own.keeps_queue = True
-                own.queue.hand = hand
             else:
                 own.own = False
                 own.holds += 1  # stays open between two occupants
@@ -69,26 +72,47 @@ class Seat(Chassis):
     def fill(self, pattern: Any) -> Component:
         """Let another component take the seat; it starts at once. Returns the component.
 
-        Raises `UsageError` while somebody sits there, and when nothing is left to do: every inbox of
-        the seat has ended and holds no message, or all who read its outboxes have gone.
+        Raises `UsageError` while somebody sits there, and when nothing is left to do (see `has_work`).
         """
         if self._axon.children:
             raise UsageError(f"{self._axon.path} is taken by {next(iter(self._axon.children)).name}")
         if not self.has_work():
-            why = "every reader has gone" if self._is_fed() else "its inbox has ended with nothing left"
+            if self._axon.cancels:
+                why = "it was cancelled"
+            elif self._is_fed():
+                why = "every reader has gone"
+            else:
+                why = "its inbox has ended with nothing left"
             raise UsageError(f"{self._axon.path} is not filled again: {why}")
         occupant = make(pattern)
         self._sit(occupant)
         return occupant
 
+    def keep(self) -> None:
+        """Called by ``on_vacant``: let the seat wait for its next occupant, until `fill` or `vacate`.
+
+        Meanwhile messages wait in its queue, and senders at its mark. At rest a seat that waits ends.
+        """
+        self._kept = True
+
     def has_work(self) -> bool:
         """Say whether another occupant would have anything to do: an inbox that is open, or holds a
-        message, and somebody for whom to do it."""
-        return self._is_fed() and not self._is_lost()
+        message, and somebody for whom to do it.
+
+        Inboxes that were never linked do not count. Without any that were the occupant is a source, and
+        always has something to do, unless the system is being stopped.
+        """
+        return not self._axon.cancels and self._is_fed() and not self._is_lost()
 
     def _is_fed(self) -> bool:
-        inboxes = self._axon.inboxes
-        return not inboxes or any(not box.ended or box.queue.items for box in inboxes)
+        fed = [box for box in self._axon.inboxes if self._was_linked(box)]
+        if not fed:
+            system = self._axon.system
+            return system is None or not system.stopping
+        return any(not box.ended or box.queue.items for box in fed)
+
+    def _was_linked(self, box: Inbox[Any]) -> bool:
+        return not box.ended or bool(box.queue.received or box.queue.items) or postman.is_linked(box)
 
     def _is_lost(self) -> bool:
         """Say whether the last reader has gone: who sat here then was told so, the next one would not be."""
@@ -98,8 +122,11 @@ class Seat(Chassis):
     def _sit(self, occupant: Component) -> None:
         process = self._axon
         process.vacant = False
+        process.result_from = occupant._axon
         lifecycle.add_child(process, occupant._axon, isolated=self._on_vacant is not None)
         for name, box in process.boxes.items():
+            if isinstance(box, Inbox):
+                box.queue.hand = self._hand
             other: Box[Any] | None = occupant._axon.boxes.get(name)
             if other is None or (not box.is_inbox and box.ended):
                 continue
@@ -107,28 +134,47 @@ class Seat(Chassis):
                 postman.link(box, other)
             elif isinstance(other, Outbox):
                 postman.link(other, box)
+        system = process.system
+        if process.begun and system is not None and system.stopping and system.cancelled is None:
+            lifecycle.stop(occupant._axon)  # it came too late for that: it is to finish what there is
 
     def _child_over(self, child: Component, failure: lifecycle.Failure | None) -> None:
         process = self._axon
         # Whoever cancels the seat means the place; so does Axon when it cancels who sits there.
         cancelled = process.cancels > 0 or child._axon.reason is not None
-        if self._on_vacant is not None and not cancelled and not process.failing:
+        if self._on_vacant is not None and not cancelled and not process.failing and self.has_work():
+            self._kept = False
             process.vacant = True  # it does not end while `on_vacant` decides
             try:
-                if self.has_work():
-                    self._on_vacant(child, failure)
+                self._on_vacant(child, failure)
             finally:
-                if not process.children:
-                    process.vacant = False
-        if not process.children:
-            self.vacate()
+                process.vacant = self._kept and not process.children
+        if process.children or process.vacant:
+            return
+        # Nobody comes after this one, so its end is that of the seat; and where it has failed with work left
+        # undone, or its boxes were broken, so are the seat's. A failure at the last message is none for the
+        # readers, as it would be none at any other: they have got everything else.
+        if failure is not None:
+            self.vacate(failure.error if self.has_work() else None)
+        else:
+            self._end({name: box.failure for name, box in child._axon.boxes.items()}.get)
 
-    def vacate(self) -> None:
-        """Let the seat end: nobody will take it any more."""
+    def vacate(self, cause: BaseException | None = None) -> None:
+        """Let the seat end: nobody will take it any more. Twice is harmless.
+
+        With a cause its outboxes break; so too when what fed the seat has failed, and nobody sat here who
+        could have been told.
+        """
+        if cause is None:
+            cause = next((box.failure for box in self._axon.inboxes if box.failure is not None), None)
+        self._end(lambda name: cause)
+
+    def _end(self, cause_of: Callable[[str], BaseException | None]) -> None:
         process = self._axon
         process.vacant = False
         for outbox in process.outboxes:
             if outbox.holds:
                 outbox.holds -= 1
+                outbox.failure = cause_of(outbox.name)
                 postman.end_if_unfed(outbox)
         lifecycle.complete_if_over(process)
