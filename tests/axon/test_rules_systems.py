@@ -498,6 +498,22 @@ def test_rule_14_a_seat_may_be_kept_and_filled_later():
     assert seat.inbox.unread == 96
 
 
+@pytest.mark.parametrize("wrap", [lambda: fail_at(2), lambda: Pipeline(Pipeline(fail_at(2)))])
+def test_rule_14_who_comes_after_the_failure_upstream_reads_what_is_left_and_then_is_told(wrap):
+    @component
+    async def breaks(inbox, outbox):
+        for number in range(5):
+            await outbox.send(number)
+        raise OSError("upstream")
+
+    got: list[Any] = []
+    seat, end = Seat(wrap(), on_vacant=lambda occupant, failure: seat.fill(wrap)), collect(got)
+    with pytest.raises(ComponentsFailed):
+        virtually(breaks() | seat | end)
+    assert got == [0, 1, 3, 4]
+    assert (end._axon.outcome, str(end._axon.cause)) == ("broken", "upstream")
+
+
 class Bytes(Component):
     """Passes bytes on, a message at a time, and goes after three of them, or at a bad one."""
 

@@ -376,8 +376,7 @@ def fail_children(chassis: Process, cause: BaseException | None) -> None:
 
 def _cancel_rest(chassis: Process, reason: str, cause: BaseException | None) -> None:
     if chassis.state != "ended":
-        for process in list(bodies(chassis)):
-            cancel(process, reason, cause, finally_=True)
+        cancel_all(chassis, reason, cause)
 
 
 # -- stopping ---------------------------------------------------------------------------------------
@@ -393,12 +392,17 @@ def stop(root: Process) -> None:
         cancel(process, "stop", None)
 
 
-def cancel_all(root: Process, reason: str, cause: BaseException) -> list[Process]:
-    """Cancel everything that is left; return what was."""
-    left = list(bodies(root))
-    for process in left:
-        cancel(process, reason, cause, finally_=True)
-    return left
+def cancel_all(root: Process, reason: str, cause: BaseException | None, *, finally_: bool = True) -> None:
+    """Cancel everything that is left."""
+    for process in list(family(root)):
+        if process.has_body:
+            if not process.body_done and process.state != "new":
+                cancel(process, reason, cause, finally_=finally_)
+        elif process.state != "ended":
+            # Only bodies can be cancelled. But a seat is not to be taken again by whom nobody would cancel.
+            process.reason = reason
+            if process.cause is None:
+                process.cause = cause
 
 
 def cancel(

@@ -482,6 +482,8 @@ def _lend_queue(wire: Link, seat: Any, inner: Any) -> None:
     if not seat.ended:
         wire.open = True
         wire.target.sources += 1
+    elif seat.failure is not None and not wire.target.holds:
+        wire.target.failure = seat.failure  # who comes after it reads what is left, and then is told as well
     for outbox, _ in _ways_up(seat):
         outbox.find_taps()
 

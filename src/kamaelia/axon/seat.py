@@ -77,7 +77,7 @@ class Seat(Chassis):
         if self._axon.children:
             raise UsageError(f"{self._axon.path} is taken by {next(iter(self._axon.children)).name}")
         if not self.has_work():
-            if self._axon.cancels:
+            if self._is_cancelled():
                 why = "it was cancelled"
             elif self._is_fed():
                 why = "every reader has gone"
@@ -102,7 +102,10 @@ class Seat(Chassis):
         Inboxes that were never linked do not count. Without any that were the occupant is a source, and
         always has something to do, unless the system is being stopped.
         """
-        return not self._axon.cancels and self._is_fed() and not self._is_lost()
+        return not self._is_cancelled() and self._is_fed() and not self._is_lost()
+
+    def _is_cancelled(self) -> bool:
+        return self._axon.cancels > 0 or self._axon.reason is not None
 
     def _is_fed(self) -> bool:
         fed = [box for box in self._axon.inboxes if self._was_linked(box)]
@@ -141,8 +144,8 @@ class Seat(Chassis):
     def _child_over(self, child: Component, failure: lifecycle.Failure | None) -> None:
         process = self._axon
         # Whoever cancels the seat means the place; so does Axon when it cancels who sits there.
-        cancelled = process.cancels > 0 or child._axon.reason is not None
-        if self._on_vacant is not None and not cancelled and not process.failing and self.has_work():
+        cancelled = child._axon.reason is not None or process.failing
+        if self._on_vacant is not None and not cancelled and self.has_work():
             self._kept = False
             process.vacant = True  # it does not end while `on_vacant` decides
             try:

@@ -346,8 +346,7 @@ class Restarting(Graphline):
         """Giving up: cancel the members, the last first."""
         for one in reversed(self._members):
             if one._axon.children:
-                for process in list(lifecycle.bodies(one._axon)):
-                    lifecycle.cancel(process, "failure", error)
+                lifecycle.cancel_all(one._axon, "failure", error, finally_=False)
             else:
                 one.vacate(error)
 
