@@ -382,6 +382,32 @@ def test_rule_03_giving_up_breaks_the_outboxes():
     assert isinstance(end._axon.cause, (RestartsExceeded, ValueError))
 
 
+def test_rule_03_giving_up_breaks_the_outboxes_of_members_that_wait_for_their_restart_too():
+    got: list[Any] = []
+    end = collect(got)
+    supervisor = Supervisor(
+        A=worker(bad=("bad",)),
+        B=worker(bad=("bad",)),
+        linkages={
+            ("self", "a"): ("A", "inbox"),
+            ("self", "b"): ("B", "inbox"),
+            ("A", "outbox"): ("self", "outbox"),
+        },
+        intensity=1,
+        backoff=Backoff(first=1000, maximum=1000),
+    )
+    with pytest.raises(ComponentsFailed):
+        virtually(
+            Graphline(
+                at_times([1]).outbox >> supervisor.a,
+                at_times([2]).outbox >> supervisor.b,
+                supervisor.outbox >> end.inbox,
+            )
+        )
+    assert isinstance(end._axon.cause, RestartsExceeded)
+    assert end._axon.outcome == "broken"
+
+
 # -- which members, and which ends ------------------------------------------------------------------
 
 

@@ -178,6 +178,8 @@ class Seat(Chassis):
         for outbox in process.outboxes:
             if outbox.holds:
                 outbox.holds -= 1
-                outbox.failure = cause_of(outbox.name)
-                postman.end_if_unfed(outbox)
+                if process.children:  # who sits there still may go on
+                    postman.end_if_unfed(outbox)
+                elif not outbox.ended:
+                    postman.close_source(outbox, cause_of(outbox.name))
         lifecycle.complete_if_over(process)
