@@ -8,7 +8,8 @@ times. Each leaf notes what it has taken and what it has sent. The model is a se
   dropped and counted, or is counted as unread in a queue that died with its supervisor or pipeline.
 - What a leaf has taken it has sent, but for one message in hand in a life that did not end by itself. Of a
   member that failed that message is in the `Failure`.
-- Nobody sees an end before the source has ended.
+- Nobody sees an end before the source has ended, or the system is stopped.
+- A stop finishes what was accepted, within its grace.
 - A supervisor gives up exactly when there were too many ends in its period; then its own supervisor has a
   failure more, and the outermost fails the run.
 - Afterwards nothing is left.
@@ -31,13 +32,14 @@ from kamaelia import Component, Graphline, Inbox, Outbox, Pipeline, clock, sleep
 from kamaelia.axon import Cancelled, ComponentsFailed, Failure, postman
 from kamaelia.chassis import Backoff, RestartsExceeded, Supervisor
 
-from ..axon.parts import virtually
+from ..axon.parts import Stop, virtually
 
 EXAMPLES = int(os.environ.get("KAMAELIA_EXAMPLES", "100"))
 COUNT = 60  # messages
 PACE = 0.005  # seconds between two of them
 TAIL = 10  # messages at the end which nobody disturbs: they come much later
 LATER = 200.0  # seconds
+GRACE = 30.0  # seconds that a stopped tree has to finish what it was sent
 
 
 class Killed(Exception):
@@ -80,6 +82,8 @@ class Kill:
 class Plan:
     tree: TreePlan
     kills: list[Kill]
+    stop: int | None = None  # milliseconds: when the system is stopped
+    debug: bool = False
 
 
 @dataclass
@@ -333,7 +337,8 @@ def plans(draw: Any) -> Plan:
             max_size=16,
         )
     )
-    return Plan(tree, kills)
+    stop = draw(st.one_of(st.none(), st.none(), st.integers(0, 900)))
+    return Plan(tree, kills, stop, draw(st.booleans()))
 
 
 # -- the books --------------------------------------------------------------------------------------
@@ -341,6 +346,7 @@ def plans(draw: Any) -> Plan:
 
 @dataclass
 class Run:
+    plan: Plan
     ledger: Ledger
     gather: Gather
     root: Tree
@@ -351,11 +357,14 @@ def run_plan(plan: Plan) -> Run:
     ledger = Ledger()
     root, gather = Tree(ledger, plan.tree), Gather()
     error: ComponentsFailed | None = None
+    parts = [Feed(ledger) | root | gather, Killer(ledger, plan)]
+    if plan.stop is not None:
+        parts.append(Stop(plan.stop / 1000, grace=GRACE))
     try:
-        virtually(Graphline(Feed(ledger) | root | gather, Killer(ledger, plan)), seed=1, slow_step=0)
+        virtually(Graphline(*parts), seed=1, slow_step=0, debug=plan.debug)
     except ComponentsFailed as failed:
         error = failed
-    return Run(ledger, gather, root, error)
+    return Run(plan, ledger, gather, root, error)
 
 
 def first_leaf(plan: Any) -> int:
@@ -403,9 +412,10 @@ def check_lives(run: Run) -> None:
             assert len(in_hand) <= (life.how_it_ended != "end"), f"{life!r} has lost {in_hand}"
             assert life.how_it_ended != "not yet"
             if life.how_it_ended == "end":
-                assert run.error is not None or (
-                    run.ledger.source_ended is not None and life.ended_at >= run.ledger.source_ended
-                ), f"{life!r} has seen an end too early"
+                ended = run.ledger.source_ended if run.plan.stop is None else run.plan.stop / 1000
+                assert run.error is not None or (ended is not None and life.ended_at >= ended), (
+                    f"{life!r} has seen an end too early"
+                )
     for tree in run.ledger.trees:
         for failure in tree.told:
             if isinstance(failure.component, Leaf):
@@ -435,6 +445,9 @@ def check_end(run: Run) -> None:
         assert component._axon.state in ("ended", "new"), f"{component!r} is left"
     if run.error is None:
         assert run.gather.how_it_ended == "end"
+        if run.plan.stop is not None:
+            assert not any(member.inbox.unread for member in run.root._members)
+            return
         assert run.gather.got[-TAIL:] == list(range(COUNT, COUNT + TAIL))
     else:
         assert run.gather.how_it_ended == "SourceFailed"

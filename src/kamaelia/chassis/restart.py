@@ -480,8 +480,8 @@ class _Restart(Component):
 
     async def main(self) -> None:
         for member in reversed(self.group):
-            if member._axon.children:
-                member.children[0].cancel()
+            for occupant in list(member._axon.children):
+                occupant.cancel()
                 self.system.loop.call_later(PATIENCE, self._insist, member, context=contextvars.Context())
             while member._axon.children:
                 await self._pause(self._changed)

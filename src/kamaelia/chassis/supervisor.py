@@ -31,7 +31,7 @@ class Supervisor(Restarting):
     ``Supervisor(part)`` has the boxes of the part, and returns what the part returned. Several members are
     wired as in a `Graphline`, in either of its forms, with the boxes of the supervisor itself as
     ``"self.inbox"``. A member is a component, a class, or a factory, of which a new one is made for each
-    life (`life-1`, `life-2`, ...). All run at once; their order is that in which they are given, and
+    life (``life-1``, ``life-2``, ...). All run at once; their order is that in which they are given, and
     matters where they restart together.
 
     | ``strategy`` | who is started again when one fails |
@@ -42,7 +42,8 @@ class Supervisor(Restarting):
 
     Those that restart because of another are cancelled, the last first; then all are started, the first
     first. What is on its way from one of them to another is dropped and counted, as nobody is left who knows
-    what it was about. What comes from outside is kept.
+    what it was about. What comes from outside is kept. (One that has not ended 5 s after that is cancelled
+    for good, as at the end of a grace.) A pipeline may be a member: what is between its parts goes with it.
 
     | ``restart`` | a member is started again |
     | --- | --- |
@@ -63,17 +64,19 @@ class Supervisor(Restarting):
     members that may come again.
 
     Arguments:
-        parts: the members, and links between them; see `Graphline` linkages: links by the names of members
-        strategy: who is started again together restart: when members are; for some of them, as ``{"name":
-        "permanent"}`` intensity: how many restarts within ``period`` are not too many yet; 0 for none at
-        all period: in seconds backoff: how long to wait before a restart; failures are in a row when a
-        member has lived for less than
-            ``period`` in between
-        members: members by name
+        parts: the members, and links between them; see `Graphline`
+        linkages: links by the names of members
+        strategy: who is started again together
+        restart: when members are; for some of them, as ``{"name": "permanent"}``
+        intensity: how many restarts within ``period`` are not too many yet; 0 for none at all
+        period: in seconds
+        backoff: how long to wait before a restart; failures are in a row when a member has lived for less
+            than ``period`` in between
+        members: members by name; for the name of an argument above, give ``part.named(name)`` instead
 
     Boxes: those of the part, or those that the links name. ``failures`` sends a `Failure` for each, with
-    path, error, component and message; it is optional, and drops what its reader has no room for. Of a
-    member's own box ``failures`` nothing comes out.
+    path, error, component and message (of a pipeline, what its first part had taken last); it is optional,
+    and drops what its reader has no room for. Of a member's own box ``failures`` nothing comes out.
 
     Example:
         >>> from kamaelia import component, run
