@@ -876,6 +876,16 @@ def test_rule_28_a_composite_is_started_again_as_a_whole():
     assert virtually(feed | Supervisor(part, backoff=AT_ONCE) | collect()) == [0, 1, 3, 4]
 
 
+def test_rule_28_a_composite_that_takes_long_to_fail_is_started_again():
+    """Its last part still works at what it was sent a second after the first one has failed (rule 26)."""
+    part = worker(bad=("bad",)) | worker(extra=0.375)
+    supervisor = Supervisor(part, backoff=AT_ONCE)
+    end = collect()
+    virtually(source([*"abcde", "bad", *"xyz"]) | supervisor | end)
+    assert end.result() == ["a", "b", "x", "y", "z"]
+    assert supervisor.statistics().restarts == 1
+
+
 # -- stopping, failing, rest ------------------------------------------------------------------------
 
 

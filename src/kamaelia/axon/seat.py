@@ -21,6 +21,7 @@ from .errors import UsageError
 from .graph import Chassis
 from .inbox import Inbox
 from .outbox import Outbox
+from .process import Process
 
 
 class Seat(Chassis):
@@ -110,9 +111,18 @@ class Seat(Chassis):
     def _is_fed(self) -> bool:
         fed = [box for box in self._axon.inboxes if self._was_linked(box)]
         if not fed:
-            system = self._axon.system
-            return system is None or not system.stopping
+            return not self.has_to_hurry()
         return any(not box.ended or box.queue.items for box in fed)
+
+    def has_to_hurry(self) -> bool:
+        """Say whether only what was accepted is to be finished: at a stop, or as something around has
+        failed."""
+        process: Process | None = self._axon
+        if self._axon.system is not None and self._axon.system.stopping:
+            return True
+        while process is not None and not process.failing:
+            process = process.parent
+        return process is not None
 
     def _was_linked(self, box: Inbox[Any]) -> bool:
         return not box.ended or bool(box.queue.received or box.queue.items) or postman.is_linked(box)
@@ -143,9 +153,7 @@ class Seat(Chassis):
 
     def _child_over(self, child: Component, failure: lifecycle.Failure | None) -> None:
         process = self._axon
-        # Whoever cancels the seat means the place; so does Axon when it cancels who sits there.
-        cancelled = child._axon.reason is not None or process.failing
-        if self._on_vacant is not None and not cancelled and self.has_work():
+        if self._on_vacant is not None and not self._means_the_seat(child) and self.has_work():
             self._kept = False
             process.vacant = True  # it does not end while `on_vacant` decides
             try:
@@ -161,6 +169,11 @@ class Seat(Chassis):
             self.vacate(failure.error if self.has_work() else None)
         else:
             self._end({name: box.failure for name, box in child._axon.boxes.items()}.get)
+
+    def _means_the_seat(self, child: Component) -> bool:
+        """Say whether Axon has cancelled who sat here, and with that means the place. (What has failed from
+        within has been cancelled as well, in the end; but by itself.)"""
+        return self._axon.failing or (child._axon.reason is not None and not child._axon.failing)
 
     def vacate(self, cause: BaseException | None = None) -> None:
         """Let the seat end: nobody will take it any more. Twice is harmless.

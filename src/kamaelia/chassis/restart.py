@@ -316,7 +316,7 @@ class Restarting(Graphline):
             lifecycle.fail(self._axon, error)
             self._let_go(error)
             return
-        delay = 0.0 if self._has_to_hurry() else self._backoff.delay(member._row, stream_of(self._axon))
+        delay = 0.0 if member.has_to_hurry() else self._backoff.delay(member._row, stream_of(self._axon))
         group = [one for one in self._group(member) if one._axon.state != "ended"]
         others = ", ".join(one._axon.name for one in group if one is not member)
         what = f"it is started again in {delay:.3g} s" + (f", together with {others}" if others else "")
@@ -334,13 +334,6 @@ class Restarting(Graphline):
         for one in group:
             if one._axon.vacant:
                 restart.member_over(one)
-
-    def _has_to_hurry(self) -> bool:
-        """Say whether what is left is to be finished soon: at a stop, or as something around has failed."""
-        process = self._axon
-        while process.parent is not None and not process.failing:
-            process = process.parent
-        return process.failing or (process.system is not None and process.system.stopping)
 
     def _let_go(self, error: Exception) -> None:
         """Giving up: cancel the members, the last first."""
@@ -414,7 +407,7 @@ class _Member(Seat):
 
     def _child_over(self, child: Component, failure: Failure | None) -> None:
         self._news = failure or self._killed(child)
-        if self._news is not None and child._axon.reason is None and not self.has_work():
+        if self._news is not None and not self._means_the_seat(child) and not self.has_work():
             news, self._news = self._news, None
             self._chassis._refused(self, news, "nothing is left for it to do", child._axon.failures)
         super()._child_over(child, failure)
