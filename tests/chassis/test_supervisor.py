@@ -9,16 +9,17 @@ from typing import Any
 
 import pytest
 
-from kamaelia import Component, Graphline, Inbox, Outbox, Pipeline, clock, component, sleep
+from kamaelia import Component, Graphline, Inbox, Outbox, Pipeline, background, clock, component, sleep
 from kamaelia.axon import (
     Cancelled,
     ComponentsFailed,
     Failure,
     LinkError,
     UsageError,
+    current_component,
     make,
 )
-from kamaelia.chassis import Backoff, RestartsExceeded, Supervisor
+from kamaelia.chassis import Backoff, Backplane, PublishTo, RestartsExceeded, SubscribeTo, Supervisor
 from kamaelia.flow import Collect, Source
 from kamaelia.testing import drive
 
@@ -1084,3 +1085,41 @@ def test_mistakes_are_named():
 
 def test_a_very_long_row_of_failures_waits_no_longer_than_the_maximum():
     assert Backoff(jitter=0).delay(10_000, random.Random(1)) == 30
+
+
+# -- with other parts of the house ------------------------------------------------------------------
+
+
+def test_a_listener_that_is_started_again_hears_the_room_again():
+    listener = Supervisor(SubscribeTo("room") | worker(bad=(2,)), backoff=Backoff(first=0.5, jitter=0))
+    end = collect()
+    virtually(every_second(range(5)) | PublishTo("room"), Backplane("room"), listener | end)
+    assert end.result() == [0, 1, 3, 4]
+
+
+def test_rule_17_a_service_goes_and_comes_with_its_member():
+    class Service(Component):
+        inbox = None
+        outbox = None
+
+        async def main(self):
+            self.system.names.offer("service", clock(), self)
+            await sleep(2)
+            raise ValueError("gone")
+
+    @component
+    async def asks(inbox, outbox):
+        for _ in range(3):
+            log.append((await current_component().system.names.ask("service"), clock()))
+            await sleep(2)
+
+    log: list[Any] = []
+    virtually(Supervisor(Service, backoff=EXACT), asks(), Stop(8))
+    assert log == [(0.0, 0.0), (3.0, 3.0), (7.0, 7.0)]
+
+
+def test_a_supervisor_in_the_background():
+    with background(Supervisor(worker(bad=("bad",)), backoff=AT_ONCE)) as handle:
+        for message in ("a", "bad", "b"):
+            handle.send(message)
+        assert [handle.receive(), handle.receive()] == ["a", "b"]
