@@ -1097,6 +1097,15 @@ def test_a_listener_that_is_started_again_hears_the_room_again():
     assert end.result() == [0, 1, 3, 4]
 
 
+def test_a_bare_listener_that_is_started_again_hears_the_room_again():
+    listener = Supervisor(SubscribeTo("room"), backoff=Backoff(first=0.5, jitter=0))
+    kill = later(2.25, lambda: listener.children[0].children[0].cancel())
+    end = collect()
+    virtually(every_second(range(5)) | PublishTo("room"), Backplane("room"), listener | end, kill)
+    assert end.result() == [0, 1, 2, 3, 4]
+    assert listener.statistics().restarts == 1
+
+
 def test_rule_17_a_service_goes_and_comes_with_its_member():
     class Service(Component):
         inbox = None

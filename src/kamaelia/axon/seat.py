@@ -125,7 +125,8 @@ class Seat(Chassis):
         return process is not None
 
     def _was_linked(self, box: Inbox[Any]) -> bool:
-        return not box.ended or bool(box.queue.received or box.queue.items) or postman.is_linked(box)
+        # Not by what it has received: a room is linked to the inbox of the occupant that asked for it.
+        return not box.ended or box.gone or bool(box.queue.items) or postman.is_linked(box)
 
     def _is_lost(self) -> bool:
         """Say whether the last reader has gone: who sat here then was told so, the next one would not be."""
