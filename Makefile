@@ -12,7 +12,8 @@ endif
 
 BIN := .venv/bin
 
-# The stamps say what .venv already holds. They are made anew when pyproject.toml changes.
+# The stamps say what .venv already holds. They are made anew when what is installed or compiled changes.
+SOURCES := pyproject.toml setup.py src/kamaelia/axon/_core.pyx
 BASE := .venv/.has-base
 TEST := .venv/.has-test
 DOCS := .venv/.has-docs
@@ -57,12 +58,12 @@ clean: ## remove everything that was made, .venv included
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	rm -rf src/*.egg-info
 
-$(BASE): pyproject.toml
+$(BASE): $(SOURCES)
 	@sh tools/venv.sh .venv . $(PYTHONS)
 	@touch $@
 
 # All at once when .venv is new: that takes less time than to install Kamaelia, and then the rest beside it.
-$(TEST): pyproject.toml
+$(TEST): $(SOURCES)
 	@sh tools/venv.sh .venv '.[test,lint]' $(PYTHONS)
 	@touch $(BASE) $@
 

@@ -16,12 +16,14 @@ import json
 import os
 import shutil
 from collections import defaultdict
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 from hypothesis import settings
+
+from kamaelia.axon import core
 
 # In CI the same examples each time: what landed cannot fail there by chance. `make soak` and people explore.
 settings.register_profile("ci", derandomize=True, print_blob=True)
@@ -76,6 +78,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for need in needs_of(item):
             missing(need)  # a misspelt need must not wait until that test's turn comes
 
+    others = [item for item in items if not is_for_its_core(item)]
+    if others:
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if is_for_its_core(item)]
+
     if "soak" not in config.getoption("markexpr"):
         soaks = [item for item in items if item.get_closest_marker("soak")]
         if soaks:
@@ -94,6 +101,30 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     lacking = [reason for need in needs_of(item) if (reason := missing(need))]
     if lacking:
         pytest.skip("; ".join(lacking))
+
+
+# --- both forms of the core -----------------------------------------------------------------------
+
+
+@pytest.fixture(params=["compiled", "plain"], autouse=True)
+def core_form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The form of the core that a test runs on, in programs that it starts as well."""
+    before = core.form
+    if request.param == "compiled" and core.why_not_compiled is not None:
+        pytest.skip(f"no compiled core ({core.why_not_compiled}): `kamaelia doctor` says what would help")
+    core.use(request.param)
+    monkeypatch.setenv("KAMAELIA_PURE", "1" if request.param == "plain" else "0")
+    yield request.param
+    core.use(before)
+
+
+def is_for_its_core(item: pytest.Item) -> bool:
+    """Say whether a test is to run on the form of the core that it was made for: on both, unless it is marked
+    ``@pytest.mark.one_core("plain")``, or without a form where the core has nothing to do with it."""
+    mark = item.get_closest_marker("one_core")
+    if mark is None or not isinstance(item, pytest.Function):
+        return True
+    return item.callspec.params["core_form"] in (mark.args or ["compiled"])
 
 
 # --- what was not run -----------------------------------------------------------------------------

@@ -273,10 +273,8 @@ MISTAKES = [
 
         postman.link(Echo.outbox, Collect().inbox)
         """,
-        "LinkError: Outbox('messages from this component') (Any) cannot be linked to Collect.inbox "
-        "(Any): the "
-        "boxes of a class belong to no component. Make the component first: link Echo().outbox, not "
-        "Echo.outbox",
+        "LinkError: outbox of the class cannot be linked to Collect.inbox (Any): the boxes of a class belong "
+        "to no component. Make the component first: link Echo().outbox, not Echo.outbox",
     ),
     mistake(
         "`async def` with `yield`",

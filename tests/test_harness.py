@@ -18,7 +18,7 @@ import pytest
 
 from .test_docs_listings import ListingError, Page, read_listings
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.one_core]
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -48,6 +48,7 @@ def run_pytest(
 
 
 NEEDY = """
+    @pytest.mark.one_core
     @pytest.mark.needs("module:no_such_module")
     def test_needy():
         raise AssertionError("ran all the same")
@@ -75,10 +76,9 @@ def test_what_is_missing_is_listed(tmp_path: Path) -> None:
     code, output, not_run = run_pytest(tmp_path, NEEDY)
     assert code == 0, output
     assert "Not run" in output
-    assert (
-        "no module no_such_module: see the extras in pyproject.toml: tests/test_it.py::test_needy" in output
-    )
-    assert list(not_run.values()) == [["tests/test_it.py::test_needy"]]
+    test = "tests/test_it.py::test_needy[compiled]"
+    assert f"no module no_such_module: see the extras in pyproject.toml: {test}" in output
+    assert list(not_run.values()) == [[test]]
 
 
 @pytest.mark.parametrize("test", [NEEDY, SKIPPED, MODULE_SKIPPED], ids=["needs", "skipif", "importorskip"])

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.one_core]
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "kamaelia"

@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import IO
 
 ROOT = Path(__file__).resolve().parent.parent
+# What is installed or compiled, as in the Makefile.
+SOURCES = ("pyproject.toml", "setup.py", "src/kamaelia/axon/_core.pyx")
 VERSIONS = ("3.11", "3.12", "3.13")
 # Without pytest's cache, because `pytest --last-failed` is about the run in the foreground.
 SHORT_PASS = ["-q", "-m", "not slow and not once and not soak", "-p", "no:cacheprovider"]
@@ -84,7 +86,7 @@ def venv_for(version: str, output: IO[str]) -> Path | str:
         return f"no python{version} on PATH or in ~/.pyenv"
     directory = ROOT / f".venv-{version}"
     stamp = directory / ".has-test"
-    if not stamp.exists() or stamp.stat().st_mtime < (ROOT / "pyproject.toml").stat().st_mtime:
+    if not stamp.exists() or any(stamp.stat().st_mtime < (ROOT / one).stat().st_mtime for one in SOURCES):
         command = ["sh", "tools/venv.sh", directory.name, ".[test]", str(python)]
         made = subprocess.run(command, cwd=ROOT, stdout=output, stderr=output)
         if made.returncode != 0:

@@ -484,14 +484,15 @@ class Crowd(Component):
 
 
 @pytest.mark.parametrize(
-    ("parts", "change"),
+    ("make_parts", "change"),
     [
-        ([copy(), copy], lambda parts: parts.append(collect())),
-        ({"a": copy(), "b": copy()}, lambda parts: parts.update(c=collect())),
-        (([copy()], [copy()]), lambda parts: parts[0].clear()),
+        (lambda: [copy(), copy], lambda parts: parts.append(collect())),
+        (lambda: {"a": copy(), "b": copy()}, lambda parts: parts.update(c=collect())),
+        (lambda: ([copy()], [copy()]), lambda parts: parts[0].clear()),
     ],
 )
-def test_rule_15_the_recipe_has_the_list_of_components_as_it_was(parts, change):
+def test_rule_15_the_recipe_has_the_list_of_components_as_it_was(make_parts, change):
+    parts = make_parts()
     shared = [1, 2]
     crowd = Crowd(parts, shared)
     change(parts)
@@ -612,7 +613,7 @@ def test_rule_20_a_box_cannot_be_replaced_by_something_else():
             self.inbox = []
 
     with pytest.raises(UsageError) as wrong:
-        Replaces()
+        virtually(Replaces())
     assert str(wrong.value) == (
         "Replaces.inbox is a box, and [] cannot take its place: give that attribute another name, or write "
         "inbox = None in the class, for no such box"

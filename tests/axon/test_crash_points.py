@@ -42,7 +42,9 @@ from kamaelia.axon import (
     LinkError,
     Seat,
     SourceFailed,
+    System,
     VirtualLoop,
+    core,
     lifecycle,
     postman,
 )
@@ -157,7 +159,7 @@ def throw_out(process: Process, how: str) -> None:
         error = EndOfMessages("it has had enough")
         error.owner = process  # a normal end, as if its own box had ended
     if process.wait is not None:
-        process.resume(process.wait, error)
+        process.throw(error)
     elif process.future is not None:
         process.future = None
         process.pending = error
@@ -173,14 +175,13 @@ def perform(
     """Run a system; at the point, throw a component out."""
     global RECORDS
     RECORDS = records = Records(point=point)
-    step, finish, send, add_route = Process.step, Process.finish, Outbox.send, postman._add_route
+    finish, send, add_route = core.Process.finish, core.Outbox.send, postman._add_route
     here = threading.get_ident()
     threads = threading.active_count()
     loop = VirtualLoop()
 
     def seen_step(self: Process) -> None:
         records.trace.append(records.name(self))
-        step(self)
         assert self.system is not None
         at = len(records.trace)
         living = {records.name(process): process for process in lifecycle.family(self.system.root)}
@@ -219,12 +220,18 @@ def perform(
         records.routes.append(route)
         add_route(route)
 
+    make_system = System.__init__
+
+    def seeing_steps(self: System, *args: Any, **options: Any) -> None:
+        make_system(self, *args, **options)
+        self.scheduler.on_step = seen_step
+
     with monkeypatch.context() as patch:
-        patch.setattr(Process, "step", seen_step)
-        patch.setattr(Process, "finish", seen_finish)
-        patch.setattr(Outbox, "send", seen_send)
+        patch.setattr(core.Process, "finish", seen_finish)
+        patch.setattr(core.Outbox, "send", seen_send)
         patch.setattr(postman, "_add_route", seen_route)
         try:
+            patch.setattr(System, "__init__", seeing_steps)
             run(system(), loop_factory=lambda: loop, seed=1)
         except Exception as error:  # judged below
             records.error = error
@@ -619,6 +626,7 @@ def test_every_crash_point(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
 # -- can it fail at all? -----------------------------------------------------------------------------
 
 
+@pytest.mark.one_core("plain")
 def test_the_laboratory_sees_a_lost_message(monkeypatch: pytest.MonkeyPatch) -> None:
     take = Queue.take
     lost: list[Any] = []
@@ -636,6 +644,7 @@ def test_the_laboratory_sees_a_lost_message(monkeypatch: pytest.MonkeyPatch) -> 
         judge(records, records)
 
 
+@pytest.mark.one_core("plain")
 def test_the_laboratory_sees_a_turn_that_is_not_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the last lines of `Queue.leave` a cancelled reader keeps the message that it had been given."""
     leave = Queue.leave

@@ -788,11 +788,11 @@ def test_rule_18_a_tap_is_no_reader_and_fails_alone(caplog):
 def test_rule_18_taps_cost_nothing_when_there_are_none():
     start = source([1])
     whole = start | collect()
-    assert start.outbox._fast_route is not None
+    assert start.outbox.fast is not None
     tap = postman.tap(start.outbox)
-    assert start.outbox._fast_route is None
+    assert start.outbox.fast is None
     postman.untap(tap)
-    assert start.outbox._fast_route is not None
+    assert start.outbox.fast is not None
     virtually(whole)
 
 

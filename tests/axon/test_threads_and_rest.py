@@ -26,8 +26,8 @@ from kamaelia.axon import (
     SourceFailed,
     VirtualLoop,
     clock,
+    core,
 )
-from kamaelia.axon.scheduler import Scheduler
 from kamaelia.axon.watchdog import Watchdog
 
 from .parts import after, collect, copy, source, stay, take, virtually
@@ -590,7 +590,7 @@ def test_rule_21_a_thread_that_asks_after_the_last_turn_of_the_loop_gets_closedb
 
     raised: list[str] = []
     loop = Loop()
-    scheduler = Scheduler(loop)
+    scheduler = core.Scheduler(loop)
     thread = threading.Thread(target=asks, daemon=True)
     thread.start()
     assert posted.wait(PATIENCE)

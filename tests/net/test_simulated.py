@@ -30,7 +30,7 @@ def test_every_byte_comes_back_over_a_simulated_network(loss):
         assert trace.results[f"phone-{number}"] == DATA
 
 
-def test_a_simulated_server_tells_nobody_at_a_terminal_where_it_listens(capsys, caplog):
+def test_a_simulated_server_tells_nobody_at_a_terminal_where_it_listens(capsys, caplog, core_form):
     network = Network()
     server, phone = network.host("server"), network.host("phone")
     network.link(server, phone, delay="1 ms")
@@ -40,4 +40,5 @@ def test_a_simulated_server_tells_nobody_at_a_terminal_where_it_listens(capsys, 
         assert network.simulate(seconds=10, seed=1).results["phone"] == [b"hello"]
     assert capsys.readouterr() == ("", "")
     (line,) = (record.getMessage() for record in caplog.records if "Try:" in record.getMessage())
-    assert line.startswith("server: kamaelia 2.0 (plain Python core, virtual time): TCPServer listens on ")
+    form = {"compiled": "compiled", "plain": "plain Python"}[core_form]
+    assert line.startswith(f"server: kamaelia 2.0 ({form} core, virtual time): TCPServer listens on ")

@@ -8,7 +8,7 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -63,18 +63,18 @@ def pipe() -> Iterator[tuple[io.FileIO, io.FileIO]]:
 
 
 @pytest.mark.parametrize(
-    ("stream", "lines"),
+    ("make_stream", "lines"),
     [
-        ([], []),
-        (["one", "two\n", "three\r\n", "", "\n"], ["one", "two", "three", "", ""]),
-        ([b"one", b"two\n", b"\xff"], ["one", "two", "\ufffd"]),
-        (io.StringIO("one\ntwo\r\n\nfour"), ["one", "two", "", "four"]),
-        (io.BytesIO("grün\n€".encode()), ["grün", "€"]),
-        (io.TextIOWrapper(io.BytesIO("grün\n".encode("latin-1")), "latin-1"), ["grün"]),
+        (lambda: [], []),
+        (lambda: ["one", "two\n", "three\r\n", "", "\n"], ["one", "two", "three", "", ""]),
+        (lambda: [b"one", b"two\n", b"\xff"], ["one", "two", "\ufffd"]),
+        (lambda: io.StringIO("one\ntwo\r\n\nfour"), ["one", "two", "", "four"]),
+        (lambda: io.BytesIO("grün\n€".encode()), ["grün", "€"]),
+        (lambda: io.TextIOWrapper(io.BytesIO("grün\n".encode("latin-1")), "latin-1"), ["grün"]),
     ],
 )
-def test_streams_in_memory(stream: Any, lines: list[str]) -> None:
-    assert run(ConsoleReader(stream=stream) | Collect()) == lines
+def test_streams_in_memory(make_stream: Callable[[], Any], lines: list[str]) -> None:
+    assert run(ConsoleReader(stream=make_stream()) | Collect()) == lines
 
 
 def test_alone_in_virtual_time_with_back_pressure() -> None:

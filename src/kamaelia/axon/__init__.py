@@ -9,6 +9,7 @@ Read in this order to see how it works; each of these opens with its theory:
 | `choice` | `select`: from several inboxes; `hold`: keeping one open; `signal`: waiting for something else |
 | `queue` | the messages of an inbox, and the lines of those who wait |
 | `postman` | links and what travels along them: routes, ends, failures (`link`, `typecheck`, `tap`) |
+| `core` | the two forms, plain and compiled, of what every message passes through |
 | `scheduler` | who runs when; `process` is what it steps, `script` a body with its own thread |
 | `lifecycle` | how components begin, end, fail and are stopped; `seat`, a place that is taken again |
 | `system` | a whole run of them: `run`, `background`, rest and deadlock (`interrupt`, `names`, `report`) |
@@ -17,7 +18,7 @@ Read in this order to see how it works; each of these opens with its theory:
 Nothing here imports anything from the rest of Kamaelia.
 """
 
-from . import postman
+from . import core, postman
 from .choice import Select, select
 from .clock import VirtualClock, VirtualLoop
 from .component import Component, ComponentFunction, as_part, component, make
@@ -50,6 +51,8 @@ from .seat import Seat
 from .signal import Signal
 from .system import Handle, System, background, run
 from .tap import Tap, Tapped
+
+core.choose()
 
 __all__ = [
     "BrokenLink",
@@ -93,6 +96,7 @@ __all__ = [
     "background",
     "clock",
     "component",
+    "core",
     "current_component",
     "make",
     "postman",

@@ -23,6 +23,7 @@ from collections.abc import Callable, Coroutine, Generator, Iterator
 from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
 
+from . import core
 from .errors import Cancelled, UsageError, shorten
 from .queue import TURN
 
@@ -40,6 +41,7 @@ def kind_of(function: Callable[..., Any]) -> str:
     while hasattr(plain, "func"):  # functools.partial
         plain = plain.func
     plain = getattr(plain, "__func__", plain)
+    plain = getattr(plain, "calls", plain)  # the ``main`` that `component` makes for a function
     code: CodeType | None = getattr(plain, "__code__", None)
     flags = code.co_flags if code is not None else 0
     if flags & _ASYNC_GENERATOR:
@@ -66,11 +68,11 @@ def make_coroutine(process: Process) -> Coroutine[Any, Any, Any]:
         return process.script.serve()  # type: ignore[no-any-return]
     made = main()
     if kind == "generator":
-        return _drive(made)
+        return core.drive(made)
     return made  # type: ignore[no-any-return]
 
 
-async def _drive(generator: Generator[Any, Any, Any]) -> Any:
+async def drive(generator: Generator[Any, Any, Any]) -> Any:
     """Run a generator body: whatever it yields is awaited, and the result is what the yield returns."""
     value: Any = None
     error: BaseException | None = None
@@ -90,16 +92,26 @@ async def _drive(generator: Generator[Any, Any, Any]) -> Any:
                 elif hasattr(awaitable, "__await__") or inspect.isawaitable(awaitable):
                     value = await awaitable
                 else:
-                    raise TypeError(
-                        "a generator yields what a coroutine would await, but this one yielded "
-                        f"{shorten(awaitable)}. "
-                        "To send it: 'yield outbox.send(...)'; to call a helper generator: 'yield from "
-                        "helper(...)'"
-                    )
+                    raise no_awaitable(awaitable)
             except BaseException as raised:  # whatever it is, it belongs into the generator
                 error = raised
     finally:
         generator.close()
+
+
+def iterator_of(awaitable: Any) -> Any:
+    """Return what steps something that a generator has yielded; for the compiled form, which has no await."""
+    if inspect.isawaitable(awaitable):
+        return awaitable if hasattr(awaitable, "send") else awaitable.__await__()
+    raise no_awaitable(awaitable)
+
+
+def no_awaitable(yielded: Any) -> TypeError:
+    """Make the error for a generator that has yielded something that cannot be awaited."""
+    return TypeError(
+        f"a generator yields what a coroutine would await, but this one yielded {shorten(yielded)}. "
+        "To send it: 'yield outbox.send(...)'; to call a helper generator: 'yield from helper(...)'"
+    )
 
 
 def refuse_result(process: Process, result: Any) -> None:
@@ -141,12 +153,23 @@ def frames_of(awaited: Any) -> Iterator[FrameType]:
         here = getattr(awaited, "cr_frame", None) or getattr(awaited, "gi_frame", None)
         if here is not None and not is_ours(here.f_code):
             yield here
-        if here is not None and here.f_code is _drive.__code__:
+        generator = getattr(awaited, "generator", None)  # of the compiled form's `drive`
+        if here is not None and here.f_code is drive.__code__:
             generator = here.f_locals.get("generator")
+        if generator is not None:
             while (inner := getattr(generator, "gi_frame", None)) is not None:
                 yield inner
                 generator = generator.gi_yieldfrom
-        awaited = getattr(awaited, "cr_await", None) or getattr(awaited, "gi_yieldfrom", None)
+        awaited = awaited_by(awaited)
+
+
+def awaited_by(awaited: Any) -> Any:
+    """Return what something suspended is waiting for in turn, if it says so."""
+    for name in ("cr_await", "gi_yieldfrom", "awaited"):
+        inner = getattr(awaited, name, None)
+        if inner is not None:
+            return inner
+    return None
 
 
 def has_time_limit(process: Process) -> bool:
@@ -160,7 +183,7 @@ def has_time_limit(process: Process) -> bool:
     while awaited is not None:
         if any(_is_time_limit(manager) for manager in _managers(awaited)):
             return True
-        awaited = getattr(awaited, "cr_await", None) or getattr(awaited, "gi_yieldfrom", None)
+        awaited = awaited_by(awaited)
     return False
 
 

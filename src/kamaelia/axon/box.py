@@ -16,12 +16,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from . import postman, typecheck
-from .errors import UsageError, shorten
-from .link import Link
+from . import core, postman, typecheck
+from .errors import shorten
+from .link import Link, Links
 
 if TYPE_CHECKING:
-    from .component import Component
     from .process import Process
     from .tap import Tap
 
@@ -50,36 +49,34 @@ class Declare:
 
 
 class Box(Generic[T]):
-    """What inboxes and outboxes have in common: their place in the graph that the postman keeps."""
+    """What inboxes and outboxes have in common: their place in the graph that the postman keeps.
 
-    __slots__ = (
-        "__weakref__",
-        "doc",
-        "ended",
-        "failure",
-        "holds",
-        "incoming",
-        "linked",
-        "lost",
-        "name",
-        "outgoing",
-        "outside",
-        "own",
-        "owner",
-        "settled",
-        "sources",
-        "taps",
-        "type",
-        "wired",
-    )
+    In a class body stands a *declaration*; each component gets a box made from it, by the form of the core
+    that is in use (`core`).
+    """
+
+    __slots__ = core.NO_SLOTS
 
     is_inbox: bool
-
-    def __init__(self, doc: str, type: Any) -> None:
-        self.doc = doc
-        self.type = type
-        self.name = ""
-        self.owner: Process = None  # type: ignore[assignment]  # none while it is only declared
+    doc: str
+    type: Any  # of the messages
+    name: str
+    owner: Process  # None while it is only declared
+    incoming: Links
+    outgoing: Links
+    sources: int  # open links that come in
+    holds: int  # holds from inside the system
+    outside: int  # holds from outside, each of which is a link as well
+    settled: bool  # the component has taken its first step: from now on, no source is an end
+    ended: bool  # nothing more will come in (or, of an outbox, go out)
+    failure: BaseException | None  # why it ended, if that was a failure
+    linked: bool  # something has been linked to it that takes messages from here
+    lost: bool  # all readers that it had have gone
+    taps: tuple[Tap, ...]
+    wired: bool  # an inbox boundary: messages go on to boxes inside
+    # The component's own code uses this box. Of an outbox: is a source, open until the code closes it.
+    # Axon sends the failures of a chassis's children for it, so that box is never a mere wire.
+    own: bool
 
     if not TYPE_CHECKING:
 
@@ -88,46 +85,21 @@ class Box(Generic[T]):
                 return super().__class_getitem__(message_type)
             return Declare(cls, message_type)
 
-        def __set__(self, component: Component, value: Any) -> None:
-            """Refuse ``self.inbox = ...``: the links would still lead to the box, and the code elsewhere.
-
-            (There is no ``__get__``: a component's own boxes are found among its attributes, as any others.)
-            """
-            raise UsageError(
-                f"{component._axon.path}.{self.name} is a box, and {shorten(value)} cannot take its place: "
-                f"give that attribute another name, or write {self.name} = None in the class, for no such box"
-            )
-
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
-    def _attach(self, owner: Process, name: str) -> None:
-        self.owner = owner
-        self.name = name
-        self.incoming: dict[Link, None] = {}
-        self.outgoing: dict[Link, None] = {}
-        self.sources = 0  # open links that come in
-        self.holds = 0  # holds from inside the system
-        self.outside = 0  # holds from outside, each of which is a link as well
-        self.settled = False  # the component has taken its first step: from now on, no source is an end
-        self.ended = False  # nothing more will come in (or, of an outbox, go out)
-        self.failure: BaseException | None = None  # why it ended, if that was a failure
-        self.linked = False  # something has been linked to it that takes messages from here
-        self.lost = False  # all readers that it had have gone
-        self.taps: tuple[Tap, ...] = ()
-        self.wired = False  # an inbox boundary: messages go on to boxes inside
-        # The component's own code uses this box. Of an outbox: is a source, open until the code closes it.
-        # Axon sends the failures of a chassis's children for it, so that box is never a mere wire.
-        self.own = owner.has_body or (name == "failures" and not self.is_inbox)
-
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self}>"
+        return f"<{self.kind()} {self}>"
 
     def __str__(self) -> str:
         if self.owner is None:
-            return f"{type(self).__name__}({self.doc!r})"
+            return f"{self.kind()}({self.doc!r})"
         path = self.owner.path
         return f"{path}.{self.name}" if path else self.name  # what stands around a system has no path
+
+    def kind(self) -> str:
+        """Return ``"Inbox"`` or ``"Outbox"``, whichever form of the core has made it."""
+        return "Inbox" if self.is_inbox else "Outbox"
 
     def __rshift__(self, other: Any) -> Any:
         """Write down a link: ``a.outbox >> b.inbox``, or one to many with a list."""
@@ -170,3 +142,47 @@ class Box(Generic[T]):
         scheduler = self.owner.scheduler
         if scheduler is not None and self.settled:
             scheduler.loops[self] = None
+
+
+class PlainBox(Box[T]):
+    """A component's own box, as the plain form of the core has it."""
+
+    __slots__ = (
+        "__weakref__",
+        "doc",
+        "ended",
+        "failure",
+        "holds",
+        "incoming",
+        "linked",
+        "lost",
+        "name",
+        "outgoing",
+        "outside",
+        "own",
+        "owner",
+        "settled",
+        "sources",
+        "taps",
+        "type",
+        "wired",
+    )
+
+    def __init__(self, declaration: Box[Any], owner: Process, name: str) -> None:
+        self.doc = declaration.doc
+        self.type = declaration.type
+        self.owner = owner
+        self.name = name
+        self.incoming = ()
+        self.outgoing = ()
+        self.sources = 0
+        self.holds = 0
+        self.outside = 0
+        self.settled = False
+        self.ended = False
+        self.failure = None
+        self.linked = False
+        self.lost = False
+        self.taps = ()
+        self.wired = False
+        self.own = owner.has_body or (name == "failures" and not self.is_inbox)

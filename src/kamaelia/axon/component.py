@@ -12,7 +12,7 @@ import contextvars
 import inspect
 import itertools
 import sys
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Mapping
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -26,7 +26,7 @@ from typing import (
     get_origin,
 )
 
-from . import body, lifecycle, postman
+from . import body, core, lifecycle, postman
 from .box import Box, Declare
 from .errors import UsageError, shorten, suggestion
 from .inbox import Inbox, ScriptInbox
@@ -94,13 +94,21 @@ class Component:
         [2, 4, 6]
     """
 
-    inbox: Any = Inbox("messages for this component")
-    outbox: Any = Outbox("messages from this component")
+    # Slots: the fastest way to an attribute, and ``self.outbox`` is asked for with every message.
+    # A declaration that stood in the class would be in the way: `__init_subclass__` puts it aside.
+    __slots__ = ("__dict__", "__weakref__", "_axon", "_recipe", "inbox", "outbox")
+
+    inbox: Any
+    outbox: Any
 
     main: Any = None
     """The body. None for a chassis that has none."""
 
-    _box_declarations: ClassVar[dict[str, Box[Any]]]
+    _box_declarations: ClassVar[dict[str, Box[Any]]] = {
+        "inbox": Inbox("messages for this component"),
+        "outbox": Outbox("messages from this component"),
+    }
+    _boxes_changed: ClassVar[Mapping[str, Box[Any] | None]] = _box_declarations  # by this class, see below
     _axon: Process
     _recipe: tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -109,48 +117,64 @@ class Component:
             # A dataclass, or another class with an __eq__: asyncio and anyio look tasks up in sets.
             cls.__hash__ = Component.__hash__
         self = super().__new__(cls)
-        process = Process(self, cls.__name__, cls.main is not None)
-        attributes = self.__dict__  # written to as it is: a frozen dataclass lets nobody assign
-        attributes["_axon"] = process
-        attributes["_recipe"] = (
-            tuple([_kept(value) for value in args]) if args else args,
-            {name: _kept(value) for name, value in kwargs.items()} if kwargs else kwargs,
-        )
+        process = core.Process(self, cls.__name__, cls.main is not None)
+        # Past the __setattr__ of a frozen dataclass, which lets nobody assign.
+        _set_axon(self, process)
+        if args or kwargs:
+            recipe = (
+                tuple([_kept(value) for value in args]),
+                {name: _kept(value) for name, value in kwargs.items()},
+            )
+        else:
+            recipe = NO_ARGUMENTS
+        _set_recipe(self, recipe)
         for name, declaration in cls._box_declarations.items():
             box = declaration.attached(process, name)  # type: ignore[attr-defined]
-            process.boxes[name] = box
-            attributes[name] = box
+            process.add_box(box)
+            object.__setattr__(self, name, box)
         return self
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        declarations: dict[str, Box[Any]] = {}
-        for one in reversed(cls.__mro__):
-            for name, value in vars(one).items():
-                if isinstance(value, Box):
-                    declarations[name] = value
-                elif isinstance(value, Declare):
-                    raise UsageError(
-                        f"{cls.__name__}.{name} = {value!r} declares no box yet: call it, "
-                        f'as in {name} = {value!r}("what it is for")'
-                    )
-                elif name in declarations:
-                    del declarations[name]
-        cls._box_declarations = declarations
         for name in _ASKED_OF_TASKS:
             if getattr(cls, name) is not getattr(Component, name):
                 raise UsageError(f"{cls.__name__}.{name}: this name is Axon's; give your method another one")
+        # A dataclass with slots is made anew, of what was left of the class when we had put its boxes aside.
+        changed: dict[str, Box[Any] | None] = dict(vars(cls).get("_boxes_changed", ()))
+        inherited = {name for one in cls.__mro__[1:] for name in _boxes_of(one)}
+        for name, value in vars(cls).items():
+            if isinstance(value, Box):
+                changed[name] = value
+            elif isinstance(value, Declare):
+                raise UsageError(
+                    f"{cls.__name__}.{name} = {value!r} declares no box yet: call it, "
+                    f'as in {name} = {value!r}("what it is for")'
+                )
+            elif name in inherited and value is not vars(Component).get(name):
+                changed[name] = None
+        cls._boxes_changed = changed
+        declarations: dict[str, Box[Any]] = {}
+        for one in reversed(cls.__mro__):
+            for name, declaration in _boxes_of(one).items():
+                if declaration is not None:
+                    declarations[name] = declaration
+                else:
+                    declarations.pop(name, None)
+        cls._box_declarations = declarations
+        for name in declarations:
+            if name in ("inbox", "outbox") and getattr(cls, name) is not vars(Component)[name]:
+                setattr(cls, name, vars(Component)[name])
+            elif name in vars(cls) and name not in ("inbox", "outbox"):
+                delattr(cls, name)
         annotations = vars(cls).get("__annotations__", {})
         for name in annotations:
-            if isinstance(vars(cls).get(name), Box) and get_origin(annotations[name]) is not ClassVar:
+            if changed.get(name) is not None and get_origin(annotations[name]) is not ClassVar:
                 # Declarations belong to the class, also to a dataclass: they are none of its fields.
                 annotations[name] = ClassVar[annotations[name]]
         if cls.main is not None:
             if not callable(cls.main):
                 raise UsageError(f"{cls.__name__}.main must be a method, not {shorten(cls.main)}")
             body.kind_of(cls.main)
-
-    _box_declarations = {"inbox": inbox, "outbox": outbox}
 
     # -- putting together -------------------------------------------------------------------------
 
@@ -170,7 +194,7 @@ class Component:
             raise UsageError(
                 f"named({name!r}): a name is not empty and has no '/', which separates the names of a path"
             )
-        self._axon.name = self._axon.given_name = name
+        self._axon.given_name = name
         return self
 
     def add(self, pattern: Any, *, name: str | None = None, isolated: bool = False) -> Component:
@@ -209,7 +233,7 @@ class Component:
         if name in process.boxes:
             raise UsageError(f"{process.boxes[name]} is there already: give the new box another name")
         box = cast(B, declaration.attached(process, name))  # type: ignore[attr-defined]
-        process.boxes[name] = box
+        process.add_box(box)
         if process.system is not None:
             lifecycle.prepare_box(box, process.system)
         if process.begun:
@@ -276,7 +300,9 @@ class Component:
                     f"this {type(self).__name__} is no component, as Component.__new__ has not made it: in a "
                     "__new__ of your own, return super().__new__(cls, ...)"
                 )
-            known = [one for one in {*self.__dict__, *dir(type(self))} if not one.startswith("_")]
+            known = [
+                one for one in {*getattr(self, "__dict__", ()), *dir(type(self))} if not one.startswith("_")
+            ]
             import difflib  # here, because most programs never need it and it takes a millisecond
 
             near = difflib.get_close_matches(name, known, n=2)
@@ -352,12 +378,12 @@ class Component:
         if self._axon.state == "ended":
             Component.get_loop(self).call_soon(callback, self, context=context)
         else:
-            self._axon.callbacks.append((callback, context))
+            self._axon.callbacks = (*self._axon.callbacks, (callback, context))
 
     def remove_done_callback(self, callback: Callable[[Any], object]) -> int:
         """Take callbacks away again; return how many."""
         before = len(self._axon.callbacks)
-        self._axon.callbacks = [pair for pair in self._axon.callbacks if pair[0] != callback]
+        self._axon.callbacks = tuple(pair for pair in self._axon.callbacks if pair[0] != callback)
         return before - len(self._axon.callbacks)
 
     def get_coro(self) -> Coroutine[Any, Any, Any] | None:
@@ -417,6 +443,18 @@ class Component:
     @property
     def _fut_waiter(self) -> Any:
         return self._axon.future
+
+
+NO_ARGUMENTS: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})  # the recipe of many
+_set_axon = vars(Component)["_axon"].__set__
+_set_recipe = vars(Component)["_recipe"].__set__
+
+
+def _boxes_of(one: type) -> Mapping[str, Box[Any] | None]:
+    """Return what a class, which may be none of components, says of boxes: None where it takes one away."""
+    if issubclass(one, Component):
+        return one._boxes_changed
+    return {name: value for name, value in vars(one).items() if isinstance(value, Box)}
 
 
 # -- patterns ---------------------------------------------------------------------------------------
@@ -488,7 +526,7 @@ def _remake(component: Component, made: dict[int, Component]) -> Component:
     new_args = tuple(_remake_within(value, made) for value in args)
     new_kwargs = {name: _remake_within(value, made) for name, value in kwargs.items()}
     new: Component = type(component)(*new_args, **new_kwargs)
-    new._axon.name = new._axon.given_name = component._axon.given_name
+    new._axon.given_name = component._axon.given_name
     made[id(component)] = new
     return new
 
@@ -594,29 +632,12 @@ def _keep_arguments(self: Any, *args: Any, **kwargs: Any) -> None:
 
 
 def _main_of(function: Callable[..., Any], box_names: list[str]) -> Callable[[Any], Any]:
-    def arguments(self: Any) -> tuple[list[Any], dict[str, Any]]:
+    def main(self: Any) -> Any:
         args, kwargs = self._arguments
-        return [getattr(self, name) for name in box_names] + list(args), kwargs
+        return function(*[getattr(self, name) for name in box_names], *args, **kwargs)
 
-    kind = body.kind_of(function)
-    if kind == "coroutine":
-
-        async def main(self: Any) -> Any:
-            args, kwargs = arguments(self)
-            return await function(*args, **kwargs)
-
-    elif kind == "generator":
-
-        def main(self: Any) -> Generator[Any, Any, Any]:  # type: ignore[misc]
-            args, kwargs = arguments(self)
-            return (yield from function(*args, **kwargs))
-
-    else:
-
-        def main(self: Any) -> Any:  # type: ignore[misc]
-            args, kwargs = arguments(self)
-            return function(*args, **kwargs)
-
+    main.calls = function  # type: ignore[attr-defined]  # whose kind of body it is, see `body.kind_of`
+    body.kind_of(function)
     return main
 
 

@@ -126,7 +126,7 @@ class Pipeline(Chassis):
         for child in self._row:
             if child.parent is process:
                 child.parent = None
-        process.children.clear()
+        process.children = ()
         for box in process.boxes.values():  # what was linked to these would wait for ever
             if isinstance(box, Inbox):
                 box.gone = True

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from . import postman
 from .errors import ClosedBox, UsageError
 from .inbox import Inbox
-from .link import Link
+from .link import Link, added, removed
 from .outbox import Outbox
 
 T = TypeVar("T")
@@ -47,7 +47,7 @@ class Hold(Generic[T]):
             postman.make(wire)
         else:
             inbox.holds += 1
-        inbox.owner.holds[self] = None
+        inbox.owner.holds = added(inbox.owner.holds, self)
 
     def send(self, message: T) -> Awaitable[None]:
         """Put a message into the inbox, as `Outbox.send` does."""
@@ -76,7 +76,8 @@ class Hold(Generic[T]):
         if self.released:
             return
         self.released = True
-        self.inbox.owner.holds.pop(self, None)
+        owner = self.inbox.owner
+        owner.holds = removed(owner.holds, self)
         if self._outbox is not None:
             self._outbox.close(failure)
         else:

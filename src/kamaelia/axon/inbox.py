@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Itera
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, TypeVar, final
 
-from . import postman
-from .box import Box, Declare
+from . import core, postman
+from .box import Box, Declare, PlainBox
 from .errors import ClosedBox, EndOfMessages, SourceFailed, UsageError, WouldBlock, text_of
 from .link import Link
 from .queue import TURN, Queue, Wait, make_queue, parse_size
@@ -70,22 +70,12 @@ class Inbox(Box[T]):
         ...         await self.outbox.send(total)
     """
 
-    __slots__ = (
-        "_iterator",
-        "asked",
-        "end_told",
-        "failure_told",
-        "gone",
-        "held",
-        "in_bytes",
-        "keeps_queue",
-        "queue",
-        "size",
-        "unread",
-    )
+    __slots__ = core.NO_SLOTS
 
     is_inbox = True
-    _iterator: _Iterator
+    size: int
+    in_bytes: bool
+    held: bool
     asked: bool  # somebody has tried to receive here
     gone: bool  # its component has ended or closed it: nobody will read it any more
     unread: int  # messages that nobody read
@@ -93,6 +83,9 @@ class Inbox(Box[T]):
     end_told: bool  # a reader has seen the end, or the failure
     failure_told: bool  # `select` has raised the failure of this box
     queue: Queue
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        return object.__new__(DeclaredInbox if cls is Inbox else cls)  # type: ignore[redundant-expr]
 
     def __init__(
         self,
@@ -102,30 +95,18 @@ class Inbox(Box[T]):
         held: bool = False,
         type: Any = Any,
     ) -> None:
-        super().__init__(doc, type)
+        self.doc = doc
+        self.type = type
         self.size, self.in_bytes = parse_size(size, f"inbox {doc!r}")
         self.held = held
 
-    def __init_subclass__(cls) -> None:
-        raise TypeError("Inbox is final: declare boxes in your component, do not subclass them")
+    def __init_subclass__(cls, *, core: bool = False) -> None:
+        if not core:
+            raise TypeError("Inbox is final: declare boxes in your component, do not subclass them")
 
     def attached(self, owner: Process, name: str) -> Inbox[T]:
         """Make a component's own inbox from this declaration."""
-        box: Inbox[T] = Inbox.__new__(Inbox)
-        box.doc, box.type = self.doc, self.type
-        box.size, box.in_bytes, box.held = self.size, self.in_bytes, self.held
-        box._attach(owner, name)
-        box.queue = make_queue(self.size, self.in_bytes)
-        box.asked = False
-        box.gone = False
-        box.unread = 0
-        box.keeps_queue = False
-        box.end_told = False
-        box.failure_told = False
-        box._iterator = _Iterator(box)
-        if self.held:
-            box.holds = 1
-        return box
+        return core.Inbox(self, owner, name)
 
     # -- receiving --------------------------------------------------------------------------------
 
@@ -135,13 +116,7 @@ class Inbox(Box[T]):
         Raises `EndOfMessages` when there will be no more, `SourceFailed` when what fed the inbox failed,
         `TimeoutError` after ``timeout`` seconds. Cancelling it or timing out never loses a message.
         """
-        queue = self.queue
-        if get_ident() == queue.thread:
-            # A new one for each call, however alike they are: asyncio.gather awaits equal objects only once.
-            return _Take(self, timeout)
-        return self._elsewhere(  # type: ignore[no-any-return]
-            lambda: self.receive(timeout=timeout), wait=True
-        )
+        raise self._unusable()
 
     def receive_nowait(self) -> T:
         """Take the next message if there is one.
@@ -159,7 +134,7 @@ class Inbox(Box[T]):
         raise WouldBlock(f"{self} has no message just now: await receive(), or ask again later")
 
     def __aiter__(self) -> AsyncIterator[T]:
-        return self._iterator
+        raise self._unusable()
 
     def __iter__(self) -> Iterator[T]:
         if get_ident() == self.queue.thread:
@@ -265,7 +240,7 @@ class Inbox(Box[T]):
             self._elsewhere(self.close, wait=False)
         elif not self.gone:
             if self.lender is None:
-                self.unread += len(self.queue.items)
+                self.unread += len(self.queue)
             if self.settled and self.outside:
                 self.owner.scheduler.outside -= self.outside  # type: ignore[union-attr]
             postman.close_reader(self)
@@ -278,7 +253,7 @@ class Inbox(Box[T]):
         """
         number, in_bytes = parse_size(size, str(self))
         if in_bytes is not self.in_bytes:
-            if self.queue.items or self.queue.feeders or self.keeps_queue or self.lender is not None:
+            if len(self.queue) or self.queue.feeders or self.keeps_queue or self.lender is not None:
                 raise UsageError(
                     f"{self} counts {'bytes' if self.in_bytes else 'messages'}, and is in use: before it is "
                     "linked it can be made to count something else"
@@ -306,7 +281,7 @@ class Inbox(Box[T]):
     def replace_queue(self) -> None:
         """Go on with an empty queue of its own, where another was lent or counted something else."""
         old = self.queue
-        self.queue = make_queue(self.size, self.in_bytes)
+        self.queue = core.make_queue(self.size, self.in_bytes)
         self.queue.thread = old.thread
         if old.checks is not None:
             self.queue.check()
@@ -350,6 +325,11 @@ class Inbox(Box[T]):
             raise ClosedBox(f"{self} has been closed, so nothing can be received from it")
         return scheduler
 
+    def _unusable(self) -> BaseException:
+        """Return the error for who receives from a mere declaration."""
+        self._check_open()
+        return AssertionError(f"{self} is of no form of the core")
+
     def _on_another_thread(self) -> bool:
         scheduler = self.owner.scheduler
         return scheduler is not None and get_ident() != scheduler.thread
@@ -358,14 +338,66 @@ class Inbox(Box[T]):
         return self._check_open().from_thread(self.owner, call, wait=wait)
 
 
+class DeclaredInbox(Inbox[T], core=True):  # type: ignore[misc]  # final for users
+    """What ``Inbox(...)`` makes: the declaration of a box, in the body of a class."""
+
+    __slots__ = ("doc", "held", "in_bytes", "name", "size", "type")
+
+    owner: Any = None
+
+
+class PlainInbox(PlainBox[T], Inbox[T], core=True):  # type: ignore[misc]
+    """A component's own inbox, as the plain form of the core has it."""
+
+    __slots__ = (
+        "_iterator",
+        "asked",
+        "end_told",
+        "failure_told",
+        "gone",
+        "held",
+        "in_bytes",
+        "keeps_queue",
+        "queue",
+        "size",
+        "unread",
+    )
+
+    def __init__(self, declaration: Inbox[Any], owner: Process, name: str) -> None:
+        super().__init__(declaration, owner, name)
+        self.size, self.in_bytes = declaration.size, declaration.in_bytes
+        self.held = declaration.held
+        if self.held:
+            self.holds = 1
+        self.queue = make_queue(self.size, self.in_bytes)
+        self.asked = False
+        self.gone = False
+        self.unread = 0
+        self.keeps_queue = False
+        self.end_told = False
+        self.failure_told = False
+        self._iterator = _Iterator(self)
+
+    def receive(self, *, timeout: float | None = None) -> Awaitable[Any]:
+        """See `Inbox`."""
+        if get_ident() == self.queue.thread:
+            # A new one for each call, however alike they are: asyncio.gather awaits equal objects only once.
+            return _Take(self) if timeout is None else TimedTake(self, timeout)
+        return self._elsewhere(  # type: ignore[no-any-return]
+            lambda: self.receive(timeout=timeout), wait=True
+        )
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self._iterator
+
+
 class _Take:
     """What `receive` returns; nothing but ``await`` can be done with it."""
 
-    __slots__ = ("box", "timeout")
+    __slots__ = ("box",)
 
-    def __init__(self, box: Inbox[Any], timeout: float | None) -> None:
+    def __init__(self, box: PlainInbox[Any]) -> None:
         self.box = box
-        self.timeout = timeout
 
     def __await__(self) -> Generator[Any, None, Any]:
         queue = self.box.queue
@@ -376,16 +408,45 @@ class _Take:
             if len(items) <= queue.alarm:
                 queue.on_alarm()
             return message
-        return (yield from self.box.wait_for_message(None, self.timeout))
+        return (yield from self.box.wait_for_message(None))
 
     def __getattr__(self, name: str) -> Any:
-        raise AttributeError(
-            f"this is no message yet, so it has no {name!r}: write 'await {self.box.name}.receive()' "
-            f"in a coroutine, 'yield {self.box.name}.receive()' in a generator"
-        )
+        raise no_message_yet(self.box, name)
 
     def __repr__(self) -> str:
-        return f"<receive() of {self.box}, which nobody has awaited>"
+        return describe_take(self.box)
+
+
+class TimedTake:
+    """What `receive` returns when it is given a time-out."""
+
+    __slots__ = ("box", "timeout")
+
+    def __init__(self, box: Inbox[Any], timeout: float) -> None:
+        self.box = box
+        self.timeout = timeout
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self.box.wait_for_message(None, self.timeout)
+
+    def __getattr__(self, name: str) -> Any:
+        raise no_message_yet(self.box, name)
+
+    def __repr__(self) -> str:
+        return describe_take(self.box)
+
+
+def no_message_yet(box: Inbox[Any], name: str) -> AttributeError:
+    """Make the error for who uses what `receive` returns as if it were the message."""
+    return AttributeError(
+        f"this is no message yet, so it has no {name!r}: write 'await {box.name}.receive()' "
+        f"in a coroutine, 'yield {box.name}.receive()' in a generator"
+    )
+
+
+def describe_take(box: Inbox[Any]) -> str:
+    """Return how what `receive` returns is shown to people."""
+    return f"<receive() of {box}, which nobody has awaited>"
 
 
 class _Next:

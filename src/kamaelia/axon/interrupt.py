@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import body, lifecycle
 from .clock import NothingLeft, VirtualClock, VirtualLoop
-from .process import Process
+from .process import PlainProcess
 
 if TYPE_CHECKING:
     from .component import Component
@@ -132,46 +132,46 @@ class Interrupts:
             self._post(self.system.stop)
         elif self._count == 2 and not self._closing:
             self._post(self._cancel)
-            if _is_in_others_code(frame):
+            if self._is_in_others_code(frame):
                 raise self.error
         else:
             self._gave_up = True
             self._post(self.system.loop.stop)
-            if _is_in_others_code(frame) if self._closing else not _is_in_the_loop(frame):
+            if self._is_in_others_code(frame) if self._closing else not _is_in_the_loop(frame):
                 raise self.error
 
     def _cancel(self) -> None:
         if self.system.fatal is not self.error:  # else the code in which it was raised has let it through
             self.system.abort(self.error)
 
+    def _is_in_others_code(self, frame: FrameType | None) -> bool:
+        """Say whether the main thread executes what a body, or a task or callback of the user's, has called,
+        and nothing that Axon does for it."""
+        others = users = False
+        while frame is not None:
+            code = frame.f_code
+            if not body.is_ours(code):
+                others = True
+                users = users or body.is_users(code.co_filename)
+            elif code in _BODIES:
+                return others
+            elif code in _CALLBACKS:
+                return users or self.system.scheduler.running is not None
+            elif not _is_transparent(code):
+                return False
+            frame = frame.f_back
+        return False
+
     def _post(self, call: Callable[[], Any]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has just been closed
             self.system.loop.call_soon_threadsafe(call)
 
 
-# Where Axon calls the code of bodies, and where callbacks and tasks are called.
-_BODIES = (Process.step.__code__, body._drive.__code__, VirtualLoop.wait_for_thread.__code__)
+# Where Axon's plain core calls the code of bodies (the compiled one has no frames), and where callbacks and
+# tasks are called.
+_BODIES = (PlainProcess.step.__code__, body.drive.__code__, VirtualLoop.wait_for_thread.__code__)
 _LOOP = (Interrupts.drive.__code__, Interrupts.close.__code__)
 _CALLBACKS = (*_LOOP, VirtualClock._run_ready.__code__)
-
-
-def _is_in_others_code(frame: FrameType | None) -> bool:
-    """Say whether the main thread executes what a body, or a task or callback of the user's, has called, and
-    nothing that Axon does for it."""
-    others = users = False
-    while frame is not None:
-        code = frame.f_code
-        if not body.is_ours(code):
-            others = True
-            users = users or body.is_users(code.co_filename)
-        elif code in _BODIES:
-            return others
-        elif code in _CALLBACKS:
-            return users
-        elif not _is_transparent(code):
-            return False
-        frame = frame.f_back
-    return False
 
 
 def _is_transparent(code: CodeType) -> bool:

@@ -38,7 +38,9 @@ from .errors import (
     KamaeliaError,
     SourceFailed,
     UsageError,
+    shorten,
 )
+from .link import added, removed
 from .process import Process, current_process
 
 if TYPE_CHECKING:
@@ -71,7 +73,6 @@ class Failure:
 
 def start(process: Process, system: System) -> None:
     """Make a component of a running system, without stepping it yet: it may be linked in the same step."""
-    process.system = system
     process.scheduler = system.scheduler
     process.state = "ready"
     for box in process.boxes.values():
@@ -138,10 +139,11 @@ def add_child(chassis: Process, child: Process, *, isolated: bool = False) -> No
         )
     if chassis.state == "ended":
         raise UsageError(f"{chassis.path} has ended, so {child.name} cannot be added to it any more")
+    _check_boxes(child)
     child.parent = chassis
     child.isolated = isolated
-    child.name = _free_name(chassis, child.given_name)
-    chassis.children[child] = None
+    child.number = _free_number(chassis, child.given_name)
+    chassis.children = added(chassis.children, child)
     chassis.is_chassis = True
     if chassis.begun:
         assert chassis.system is not None
@@ -150,15 +152,35 @@ def add_child(chassis: Process, child: Process, *, isolated: bool = False) -> No
             cancel(child, "failure", chassis.cause)
 
 
-def _free_name(chassis: Process, wanted: str) -> str:
-    """Return a name that no sibling has, with a number if need be: Echo, Echo-2, Echo-3."""
+def _check_boxes(process: Process) -> None:
+    """Raise for ``self.inbox = ...``: the links would still lead to the box, and the code elsewhere."""
+    component = process.component
+    for name in component._box_declarations:
+        value, box = getattr(component, name), process.boxes[name]
+        if value is not box:
+            raise UsageError(
+                f"{box} is a box, and {shorten(value)} cannot take its place: give that attribute another "
+                f"name, or write {name} = None in the class, for no such box"
+            )
+
+
+def _free_number(chassis: Process, wanted: str) -> int:
+    """Return with which number a name is one that no sibling has: Echo, Echo-2, Echo-3."""
+    if not chassis.names_taken:
+        chassis.names_taken = {}
     taken = chassis.names_taken
-    name = wanted
-    while name in taken:
-        taken[wanted] += 1
-        name = f"{wanted}-{taken[wanted]}"
-    taken[name] = 1
-    return name
+    number = taken.get(wanted, 0) + 1
+    while _is_taken(chassis, wanted if number == 1 else f"{wanted}-{number}"):
+        number += 1
+    taken[wanted] = number
+    return number
+
+
+def _is_taken(chassis: Process, name: str) -> bool:
+    """Say whether a child may have this name, given to it as it is or with a number."""
+    taken = chassis.names_taken
+    base, _, number = name.rpartition("-")
+    return name in taken or (base in taken and number.isdecimal() and 1 < int(number) <= taken[base])
 
 
 # -- ending -----------------------------------------------------------------------------------------
@@ -181,7 +203,7 @@ def finish_body(process: Process, error: BaseException | None, result: Any) -> N
     if process.outcome == "failed":
         assert cause is not None
         if isinstance(cause, Exception):
-            process.failures.extend(_flat(cause, process))
+            process.failures = (*process.failures, *_flat(cause, process))
         else:
             process.system.abort(cause)  # KeyboardInterrupt and SystemExit pass bare
     for box in process.outboxes:
@@ -283,7 +305,7 @@ def complete_if_over(process: Process) -> None:
         _release(hold, None)
     if process.result_from is not None:
         process.result = process.result_from.result
-    callbacks, process.callbacks = process.callbacks, []
+    callbacks, process.callbacks = process.callbacks, ()
     for callback, context in callbacks:
         process.scheduler.loop.call_soon(callback, process.component, context=context)
     if process.parent is not None:
@@ -294,16 +316,16 @@ def complete_if_over(process: Process) -> None:
 
 def child_over(chassis: Process, child: Process) -> None:
     """A child has gone: its chassis may be over too, or have failed."""
-    chassis.children.pop(child, None)
-    if chassis.names_taken.get(child.name) == 1:  # else it is counted from, and numbers are not used twice
-        del chassis.names_taken[child.name]
+    chassis.children = removed(chassis.children, child)
+    if chassis.names_taken.get(child.given_name) == 1:  # else it is counted from: no number is used twice
+        del chassis.names_taken[child.given_name]
     failure = None
     if child.failures:
         if child.isolated:
             failure = Failure(child.path, child.failures[0], child.component, in_hand(chassis))
             chassis.component._tell(failure)
         else:
-            chassis.failures.extend(child.failures)
+            chassis.failures = (*chassis.failures, *child.failures)
             if chassis.cause is None:
                 chassis.cause = child.cause
             if not chassis.failing:
@@ -348,7 +370,7 @@ def send_failure(chassis: Process, failure: Failure) -> None:
 
 def fail(chassis: Process, error: Exception, failures: Iterable[Exception] | None = None) -> None:
     """A chassis itself fails, or, with ``failures``, because of these, which are noted with their paths."""
-    chassis.failures.extend(_flat(error, chassis) if failures is None else failures)
+    chassis.failures = (*chassis.failures, *(_flat(error, chassis) if failures is None else failures))
     if chassis.cause is None:
         chassis.cause = error
     if not chassis.failing:
@@ -453,7 +475,7 @@ def is_fed(process: Process) -> bool:
     would not notice the end of the hold either. One that has just failed still has that to tell.
     """
     return any(
-        box.queue.items
+        len(box.queue)
         or box.sources > box.outside
         or (box.asked and (box.holds or box.outside))
         or (box.failure is not None and not box.end_told)

@@ -7,8 +7,9 @@ worked out by the postman when links change, so that a chain of links costs one 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from . import core
 from .errors import LinkError, suggestion
 
 if TYPE_CHECKING:
@@ -21,6 +22,30 @@ if TYPE_CHECKING:
 
 WhenFull = Literal["wait", "drop-oldest", "drop-newest"]
 PAST_LIMIT = 1000  # messages past the mark through one outbox whose sends nobody awaits
+
+
+# Links of a box, routes of an outbox or link: most have none or one, and a million components have millions
+# of them. So it is a tuple, and only from two on a dict, for a quick way to remove one of thousands.
+Links: TypeAlias = "tuple[Link, ...] | dict[Link, None]"
+Routes: TypeAlias = "tuple[Route, ...] | dict[Route, None]"
+
+
+def added(kept: tuple[Any, ...] | dict[Any, None], one: Any) -> tuple[Any, ...] | dict[Any, None]:
+    """Return a collection such as `Links` with one more in it; what was given is not used any more."""
+    if not kept:
+        return (one,)
+    if isinstance(kept, tuple):
+        kept = dict.fromkeys(kept)
+    kept[one] = None
+    return kept
+
+
+def removed(kept: tuple[Any, ...] | dict[Any, None], one: Any) -> tuple[Any, ...] | dict[Any, None]:
+    """Return a collection such as `Links` without one, if that was in it."""
+    if isinstance(kept, dict):
+        kept.pop(one, None)
+        return kept
+    return () if kept and kept[0] is one else kept
 
 
 class Link:
@@ -79,7 +104,7 @@ class Link:
         self.open = False  # the source may still send
         self.lends_to: Inbox[Any] | None = None  # an occupant's inbox that reads from the seat's queue
         self.taps: tuple[Tap, ...] = ()
-        self.routes: dict[Route, None] = {}  # the routes that lead through this link
+        self.routes: Routes = ()  # the routes that lead through this link
 
     def __repr__(self) -> str:
         return f"<Link {self.source} >> {self.target}>"
@@ -87,6 +112,30 @@ class Link:
 
 class Route:
     """The way from one outbox to one queue, with what the two have agreed on."""
+
+    __slots__ = core.NO_SLOTS
+
+    outbox: Outbox[Any]
+    queue: Queue
+    links: tuple[Link, ...]
+    when_full: WhenFull
+    dropped: int
+    past: int  # messages sent past the mark, none of them awaited
+
+    if TYPE_CHECKING:
+
+        def count_past(self) -> bool: ...
+
+    @property
+    def scheduler(self) -> Scheduler:
+        """The scheduler on which both ends run."""
+        scheduler = self.outbox.owner.scheduler
+        assert scheduler is not None  # a box of a component that does not run refuses to send
+        return scheduler
+
+
+class PlainRoute(Route):
+    """A route, as the plain form of the core has it."""
 
     __slots__ = ("dropped", "epoch", "links", "outbox", "past", "queue", "turns", "waits", "when_full")
 
@@ -103,13 +152,6 @@ class Route:
         self.epoch = 0  # the queue's, when `past` was counted
         self.dropped = 0
         self.waits: dict[Wait, None] = {}  # who waits for room at the end of this route
-
-    @property
-    def scheduler(self) -> Scheduler:
-        """The scheduler on which both ends run."""
-        scheduler = self.outbox.owner.scheduler
-        assert scheduler is not None  # a box of a component that does not run refuses to send
-        return scheduler
 
     def count_past(self) -> bool:
         """Count a message that is about to go past the mark; False when it is one too many."""

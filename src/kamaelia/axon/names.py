@@ -46,7 +46,7 @@ class Names:
             )
         self._services[name] = service
         self._owners[name] = owner
-        owner._axon.names.append(name)
+        owner._axon.names = (*owner._axon.names, name)
         for wait in self._waiting.pop(name, ()):
             wait.wake()
 
@@ -71,4 +71,5 @@ class Names:
     def withdraw(self, name: str) -> None:
         """Take an offer back; the end of its component does."""
         if self._services.pop(name, None) is not None:
-            self._owners.pop(name)._axon.names.remove(name)
+            process = self._owners.pop(name)._axon
+            process.names = tuple(one for one in process.names if one != name)

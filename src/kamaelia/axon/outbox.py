@@ -11,11 +11,11 @@ from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, final
 
-from . import postman
-from .box import Box, Declare
+from . import core, postman
+from .box import Box, Declare, PlainBox
 from .errors import BrokenLink, ClosedBox, UsageError, WouldBlock, shorten
-from .link import PAST_LIMIT, Route
-from .queue import DEEP, TURN, Queue
+from .link import PAST_LIMIT, Route, Routes
+from .queue import DEEP, TURN, Queue, call_when_room, wait_for_room
 
 if TYPE_CHECKING:
     from .process import Process
@@ -64,46 +64,32 @@ class Outbox(Box[T]):
         type: the type of the messages; usually written ``Outbox[bytes]("...")``
     """
 
-    __slots__ = (
-        "_fast_route",
-        "_pacing",
-        "closed",
-        "discarded",
-        "dropped",
-        "optional",
-        "routes",
-        "tapped_by",
-    )
+    __slots__ = core.NO_SLOTS
 
     is_inbox = False
-    _fast_route: Queue | None  # the one queue that messages go to, where it is as simple as that
-    _pacing: _Pacing
+    optional: bool
     closed: bool
     discarded: int  # messages that went nowhere
     dropped: int  # messages that lossy links dropped, of links that are gone
-    routes: dict[Route, None]
+    routes: Routes
     tapped_by: tuple[Tap, ...]
+    fast: Queue | None  # the one queue that messages go to, where it is as simple as that
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        return object.__new__(DeclaredOutbox if cls is Outbox else cls)  # type: ignore[redundant-expr]
 
     def __init__(self, doc: str = "", *, optional: bool = False, type: Any = Any) -> None:
-        super().__init__(doc, type)
+        self.doc = doc
+        self.type = type
         self.optional = optional
 
-    def __init_subclass__(cls) -> None:
-        raise TypeError("Outbox is final: declare boxes in your component, do not subclass them")
+    def __init_subclass__(cls, *, core: bool = False) -> None:
+        if not core:
+            raise TypeError("Outbox is final: declare boxes in your component, do not subclass them")
 
     def attached(self, owner: Process, name: str) -> Outbox[T]:
         """Make a component's own outbox from this declaration."""
-        box: Outbox[T] = Outbox.__new__(Outbox)
-        box.doc, box.type, box.optional = self.doc, self.type, self.optional or name == "failures"
-        box._attach(owner, name)
-        box.routes = {}
-        box.closed = False
-        box.discarded = 0
-        box.dropped = 0
-        box.tapped_by = ()
-        box._fast_route = None
-        box._pacing = _Pacing(box)
-        return box
+        return core.Outbox(self, owner, name)
 
     # -- sending ----------------------------------------------------------------------------------
 
@@ -116,13 +102,8 @@ class Outbox(Box[T]):
 
         From the moment it is sent the message belongs to its receivers: do not change it again.
         """
-        queue = self._fast_route
-        if queue is not None and len(queue.items) < queue.brake and get_ident() == queue.thread:
-            queue.items.append(message)
-            if queue.readers:
-                queue.grant()
-            return READY  # type: ignore[no-any-return]
-        return self._send(message)  # type: ignore[no-any-return]
+        self._check_open()
+        raise AssertionError(f"{self} is of no form of the core")
 
     def send_nowait(self, message: T) -> None:
         """Send a message if there is room for it at once. Raises `WouldBlock` if not, else like `send`."""
@@ -136,53 +117,7 @@ class Outbox(Box[T]):
                     f"{self} would have to wait: {self._target(route)} holds {route.queue.level()} "
                     f"and its mark is {route.queue.size}. Use 'await outbox.send(...)'"
                 )
-        self._send(message)
-
-    def _send(self, message: T) -> Any:
-        if self._on_another_thread():
-            return self._elsewhere(lambda: self.send(message), wait=True)
-        scheduler = self._check_open()
-        routes = self.routes
-        if not routes and self.lost and not self.optional:
-            raise self.broken()
-        for route in routes:  # all before any is used: a refused message goes to no reader
-            if route.queue.in_bytes and not hasattr(type(message), "__len__"):
-                raise TypeError(
-                    f"{self} sends {shorten(message)} to {self._target(route)}, whose size is in bytes, and "
-                    f"{type(message).__name__} has no length: send bytes, or give it a size in messages"
-                )
-            if route.when_full == "wait" and not route.count_past():
-                raise WouldBlock(
-                    f"{self} has sent {PAST_LIMIT} messages past the mark ({route.queue.size}) of "
-                    f"{self._target(route)} without waiting: write 'await' (in a generator 'yield') "
-                    "before send(...)"
-                )
-        for tap in self.tapped_by:
-            tap.record(message, scheduler.loop.time())
-        if not routes:
-            self.discarded += 1
-            return TURN
-        full = turn = False
-        for route in tuple(routes):
-            queue = route.queue
-            if route.when_full == "wait":
-                queue.use_turn(route)
-                queue.put(message)
-                if queue.is_full(route):
-                    full = True
-                elif queue.feeders > 1 or queue.level() >= DEEP:
-                    turn = True  # those who share an inbox share it evenly, message by message
-            else:
-                turn = True
-                if queue.level() >= queue.size:
-                    route.dropped += 1
-                    if route.when_full == "drop-newest":
-                        continue
-                    queue.drop_oldest()
-                queue.put(message)
-        if full:
-            return self._pacing
-        return TURN if turn else READY
+        self.send(message)
 
     def wait_for_room(self) -> Generator[Any, None, None]:
         """Wait until every reader that must not miss anything has room again."""
@@ -191,7 +126,7 @@ class Outbox(Box[T]):
             route.past = 0
             if route.when_full == "wait" and route.queue.is_full(route):
                 waited = True
-                yield from route.queue.wait_for_room(route, self.owner)
+                yield from wait_for_room(route)
         if not waited and len(self.routes) > 0:
             yield from TURN.__await__()
 
@@ -202,7 +137,7 @@ class Outbox(Box[T]):
         """
         for route in self.routes:
             if route.when_full == "wait" and route.queue.is_full(route):
-                route.queue.call_when_room(route, self.owner, lambda: self.when_ready(callback))
+                call_when_room(route, lambda: self.when_ready(callback))
                 return
         callback()
 
@@ -238,11 +173,11 @@ class Outbox(Box[T]):
 
     def set_fast_route(self) -> None:
         """Links have changed: is there just one queue, and no message may be dropped?"""
-        self._fast_route = None
+        self.fast = None
         if len(self.routes) == 1 and not self.tapped_by:
             (route,) = self.routes
             if route.when_full == "wait":
-                self._fast_route = route.queue
+                self.fast = route.queue
 
     def find_taps(self) -> None:
         """Taps or links have changed: whose taps see what is sent here?"""
@@ -257,6 +192,21 @@ class Outbox(Box[T]):
         error = BrokenLink(f"{self}: every reader has gone, so nobody would see what is sent")
         error.owner = self.owner
         return error
+
+    def without_length(self, message: Any, route: Route) -> TypeError:
+        """Make the error for a message that an inbox which counts bytes cannot count."""
+        return TypeError(
+            f"{self} sends {shorten(message)} to {self._target(route)}, whose size is in bytes, and "
+            f"{type(message).__name__} has no length: send bytes, or give it a size in messages"
+        )
+
+    def too_far_past(self, route: Route) -> WouldBlock:
+        """Make the error for a sender that has never waited for room."""
+        return WouldBlock(
+            f"{self} has sent {PAST_LIMIT} messages past the mark ({route.queue.size}) of "
+            f"{self._target(route)} without waiting: write 'await' (in a generator 'yield') "
+            "before send(...)"
+        )
 
     def _target(self, route: Route) -> str:
         return str(route.links[-1].target)
@@ -286,6 +236,84 @@ class Outbox(Box[T]):
 
     def _elsewhere(self, call: Callable[[], Any], *, wait: bool) -> Any:
         return self._check_open().from_thread(self.owner, call, wait=wait)
+
+
+class DeclaredOutbox(Outbox[T], core=True):  # type: ignore[misc]  # final for users
+    """What ``Outbox(...)`` makes: the declaration of a box, in the body of a class."""
+
+    __slots__ = ("doc", "name", "optional", "type")
+
+    owner: Any = None
+
+
+class PlainOutbox(PlainBox[T], Outbox[T], core=True):  # type: ignore[misc]
+    """A component's own outbox, as the plain form of the core has it."""
+
+    __slots__ = ("_pacing", "closed", "discarded", "dropped", "fast", "optional", "routes", "tapped_by")
+
+    def __init__(self, declaration: Outbox[Any], owner: Process, name: str) -> None:
+        super().__init__(declaration, owner, name)
+        self.optional = declaration.optional or name == "failures"
+        self.routes = ()
+        self.closed = False
+        self.discarded = 0
+        self.dropped = 0
+        self.tapped_by = ()
+        self.fast = None
+        self._pacing = _Pacing(self)
+
+    def send(self, message: Any) -> Awaitable[None]:
+        """See `Outbox`."""
+        queue = self.fast
+        if queue is not None:
+            level = len(queue.items)
+            if level < queue.brake and get_ident() == queue.thread:
+                queue.items.append(message)
+                if level >= queue.peak:
+                    queue.peak = level + 1
+                if queue.readers:
+                    queue.grant()
+                return READY  # type: ignore[no-any-return]
+        return self._send(message)  # type: ignore[no-any-return]
+
+    def _send(self, message: Any) -> Any:
+        if self._on_another_thread():
+            return self._elsewhere(lambda: self.send(message), wait=True)
+        scheduler = self._check_open()
+        routes = self.routes
+        if not routes and self.lost and not self.optional:
+            raise self.broken()
+        for route in routes:  # all before any is used: a refused message goes to no reader
+            if route.queue.in_bytes and not hasattr(type(message), "__len__"):
+                raise self.without_length(message, route)
+            if route.when_full == "wait" and not route.count_past():
+                raise self.too_far_past(route)
+        for tap in self.tapped_by:
+            tap.record(message, scheduler.loop.time())
+        if not routes:
+            self.discarded += 1
+            return TURN
+        full = turn = False
+        for route in tuple(routes):
+            queue = route.queue
+            if route.when_full == "wait":
+                queue.use_turn(route)
+                queue.put(message)
+                if queue.is_full(route):
+                    full = True
+                elif queue.feeders > 1 or queue.level() >= DEEP:
+                    turn = True  # those who share an inbox share it evenly, message by message
+            else:
+                turn = True
+                if queue.level() >= queue.size:
+                    route.dropped += 1
+                    if route.when_full == "drop-newest":
+                        continue
+                    queue.drop_oldest()
+                queue.put(message)
+        if full:
+            return self._pacing
+        return TURN if turn else READY
 
 
 class _Pacing:

@@ -36,11 +36,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any
 
-from . import typecheck
+from . import core, typecheck
 from .errors import LinkError
-from .link import Link, Route, WhenFull
+from .link import Link, Route, WhenFull, added, removed
 from .queue import parse_size
 from .tap import Tap, Tapped
 
@@ -67,8 +68,8 @@ def make(wire: Link) -> Link:
     """Make a link that has been written down as ``a.outbox >> b.inbox``."""
     source, target = wire.source, wire.target
     _check(wire)
-    routes = [
-        Route(outbox, queue, (*before, wire, *after))
+    routes: list[Route] = [
+        core.Route(outbox, queue, (*before, wire, *after))
         for outbox, before in _ways_up(source)
         for queue, after in _ways_down(target)
     ]
@@ -83,10 +84,10 @@ def make(wire: Link) -> Link:
         waiting = _become_wire(source)
     if not target.is_inbox:
         target.become_boundary()
-    source.outgoing[wire] = None
+    source.outgoing = added(source.outgoing, wire)
     source.linked = True
     source.lost = False
-    target.incoming[wire] = None
+    target.incoming = added(target.incoming, wire)
     if not source.ended:
         wire.open = True
         target.sources += 1
@@ -185,7 +186,7 @@ def close_source(box: Box[Any], failure: BaseException | None = None) -> None:
         lose_source(wire, failure)
         # An inbox that lives on, such as that of a room, forgets the sources that it has outlived.
         if wire.target.settled and not wire.target.ended and wire.lends_to is None:
-            wire.target.incoming.pop(wire, None)
+            wire.target.incoming = removed(wire.target.incoming, wire)
 
 
 def lose_source(wire: Link, failure: BaseException | None = None) -> None:
@@ -369,10 +370,10 @@ def _add_route(route: Route) -> None:
     queue.feeders += 1
     queue.set_brake()
     for wire in route.links:
-        wire.routes[route] = None
+        wire.routes = added(wire.routes, route)
         wire.source.lost = False
     queue.drops_oldest = queue.drops_oldest or route.when_full == "drop-oldest"
-    route.outbox.routes[route] = None
+    route.outbox.routes = added(route.outbox.routes, route)
     route.outbox.owner.reader_gained(route.outbox)
     if next(taps_of(route), None) is not None:
         route.outbox.find_taps()
@@ -381,9 +382,10 @@ def _add_route(route: Route) -> None:
 
 def _remove_route(route: Route, *, wake: bool = True) -> None:
     for wire in route.links:
-        wire.routes.pop(route, None)
+        wire.routes = removed(wire.routes, route)
     outbox = route.outbox
-    if outbox.routes.pop(route, 0) is None:
+    if route in outbox.routes:
+        outbox.routes = removed(outbox.routes, route)
         outbox.dropped += route.dropped
         if outbox.tapped_by:
             outbox.find_taps()
@@ -403,8 +405,8 @@ def _cut(wire: Link) -> None:
     for route in list(wire.routes):
         _remove_route(route)
     source = wire.source
-    source.outgoing.pop(wire, None)
-    wire.target.incoming.pop(wire, None)
+    source.outgoing = removed(source.outgoing, wire)
+    wire.target.incoming = removed(wire.target.incoming, wire)
     if source.is_inbox and source.keeps_queue and source.wired and not source.outgoing:
         _become_queue(source)
 
@@ -429,7 +431,7 @@ def _become_queue(seat: Any) -> None:
     """Turn the inbox of a seat from a wire into a queue again: its occupant reads no more."""
     seat.wired = False
     for outbox, path in _ways_up(seat):
-        _add_route(Route(outbox, seat.queue, path))
+        _add_route(core.Route(outbox, seat.queue, path))
 
 
 def _pass_on(messages: tuple[Any, ...], queue: Queue, path: Path) -> None:
@@ -476,9 +478,9 @@ def _lend_queue(wire: Link, seat: Any, inner: Any) -> None:
         inner.in_bytes, inner.size = seat.in_bytes, seat.size
     _refer(inner, seat.queue)
     seat.wired = True
-    seat.outgoing[wire] = None
+    seat.outgoing = added(seat.outgoing, wire)
     seat.linked = True
-    wire.target.incoming[wire] = None
+    wire.target.incoming = added(wire.target.incoming, wire)
     if not seat.ended:
         wire.open = True
         wire.target.sources += 1
@@ -535,6 +537,11 @@ def count_anew(box: Inbox[Any], size: int | str) -> None:
 
 def _check(wire: Link, instead_of: Link | None = None) -> None:
     source, target = wire.source, wire.target
+    if isinstance(source, MemberDescriptorType) or isinstance(target, MemberDescriptorType):
+        raise LinkError(
+            f"{_describe(source)} cannot be linked to {_describe(target)}: the boxes of a class belong to no "
+            "component. Make the component first: link Echo().outbox, not Echo.outbox"
+        )
     ends = f"{_describe(source)} cannot be linked to {_describe(target)}"
     for box in (source, target):
         if not hasattr(box, "is_inbox"):
@@ -619,6 +626,8 @@ def _check_alone(wire: Link, routes: list[Route]) -> None:
 
 
 def _describe(box: Any) -> str:
+    if isinstance(box, MemberDescriptorType):
+        return f"{box.__name__} of the class"
     if hasattr(box, "is_inbox"):
         return f"{box} ({typecheck.name_of(box.type)})"
     return repr(box)

@@ -12,6 +12,7 @@ import contextvars
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from . import core
 from .errors import BrokenLink, Cancelled
 
 if TYPE_CHECKING:
@@ -49,94 +50,59 @@ class Process:
     failed, and it had no use for that) or ``"cancelled"`` (because another failed, or the grace ran out).
     """
 
-    __slots__ = (
-        "__weakref__",
-        "abandoned",
-        "begun",
-        "body_done",
-        "boxes",
-        "callbacks",
-        "cancel_message",
-        "cancels",
-        "cause",
-        "children",
-        "component",
-        "context",
-        "coroutine",
-        "failing",
-        "failures",
-        "future",
-        "given_name",
-        "has_body",
-        "holds",
-        "is_chassis",
-        "isolated",
-        "must_cancel",
-        "name",
-        "names",
-        "names_taken",
-        "outcome",
-        "parent",
-        "pending",
-        "random",
-        "reason",
-        "result",
-        "result_from",
-        "scheduler",
-        "script",
-        "state",
-        "system",
-        "task_name",
-        "vacant",
-        "wait",
-    )
+    __slots__ = core.NO_SLOTS
 
-    def __init__(self, component: Component, name: str, has_body: bool) -> None:
-        self.component = component
-        self.name = name
-        self.given_name = name  # without the number that tells it from siblings of the same name
-        self.has_body = has_body
-        self.is_chassis = not has_body  # or as soon as it has children
-        self.boxes: dict[str, Box[Any]] = {}
-        self.parent: Process | None = None
-        self.children: dict[Process, None] = {}
-        # Names of children, each with the number last given to another of that name.
-        self.names_taken: dict[str, int] = {}
-        self.result_from: Process | None = None  # the child whose result is the chassis's
-        self.holds: dict[Hold[Any], None] = {}  # on its inboxes
-        self.names: list[str] = []  # of services that it offers
-        self.vacant = False  # a seat that waits for its next occupant
+    component: Component
+    given_name: str  # without the number that tells it from siblings of the same name
+    number: int  # that number; 1, or 0 before it has siblings, is not shown
+    has_body: bool
+    is_chassis: bool  # it has no body, or has children
+    parent: Process | None
+    children: tuple[Process, ...] | dict[Process, None]
+    names_taken: dict[str, int]  # of children, each with the number last given to another of that name
+    result_from: Process | None  # the child whose result is the chassis's
+    holds: tuple[Hold[Any], ...] | dict[Hold[Any], None]  # on its inboxes
+    names: tuple[str, ...]  # of services that it offers
+    vacant: bool  # a seat that waits for its next occupant
 
-        self.system: System | None = None
-        self.scheduler: Scheduler | None = None
-        self.state = "new"
-        self.begun = False  # it has taken its first step
-        self.body_done = not has_body
-        self.coroutine: Coroutine[Any, Any, Any] | None = None
-        self.script: Any = None  # the thread of a script
-        self.context: contextvars.Context | None = None
-        self.random: random.Random | None = None
+    scheduler: Scheduler | None
+    state: str
+    begun: bool  # it has taken its first step
+    body_done: bool
+    coroutine: Coroutine[Any, Any, Any] | None
+    script: Any  # the thread of a script
+    context: contextvars.Context | None
+    random: random.Random | None
 
-        self.wait: Wait | None = None  # the place in line while it waits
-        self.future: asyncio.Future[Any] | None = None  # what it awaits of asyncio's
-        self.pending: BaseException | None = None  # thrown into the body at the next step
-        self.abandoned: BrokenLink | None = None  # raised at the next wait on a box
-        self.task_name: str | None = None  # if a library calls its current task something
-        self.must_cancel = False
-        self.cancel_message: object = None  # of the last request: anyio knows its own by it
-        self.cancels = 0  # as asyncio.Task.cancelling()
-        self.reason: str | None = None  # why Axon has cancelled it: "stop", "failure", "grace"
+    wait: Wait | None  # the place in line while it waits
+    future: asyncio.Future[Any] | None  # what it awaits of asyncio's
+    abandoned: BrokenLink | None  # raised at the next wait on a box
+    task_name: str | None  # if a library calls its current task something
+    must_cancel: bool
+    cancel_message: object  # of the last request: anyio knows its own by it
+    cancels: int  # as asyncio.Task.cancelling()
+    reason: str | None  # why Axon has cancelled it: "stop", "failure", "grace"
 
-        self.isolated = False  # its failure is nobody else's
-        self.failing = False  # a chassis one of whose children has failed
-        self.failures: list[Exception] = []  # every failure in it, however deep
-        self.cause: BaseException | None = None  # the first of them, or why it was broken or cancelled
-        self.outcome: str | None = None
-        self.result: Any = None
-        self.callbacks: list[tuple[Callable[[Any], object], contextvars.Context | None]] = []
+    isolated: bool  # its failure is nobody else's
+    failing: bool  # a chassis one of whose children has failed
+    failures: tuple[Exception, ...]  # every failure in it, however deep
+    cause: BaseException | None  # the first of them, or why it was broken or cancelled
+    outcome: str | None
+    result: Any
+    callbacks: tuple[tuple[Callable[[Any], object], contextvars.Context | None], ...]
 
     def __repr__(self) -> str:
         return f"<Process {self.path}: {self.outcome or self.state}>"
+
+    @property
+    def name(self) -> str:
+        """Its name among its siblings: ``Echo``, ``Echo-2``."""
+        return self.given_name if self.number < 2 else f"{self.given_name}-{self.number}"
+
+    @property
+    def system(self) -> System | None:
+        """The system in which it runs, if it does."""
+        return None if self.scheduler is None else self.scheduler.system
 
     @property
     def path(self) -> str:
@@ -158,88 +124,6 @@ class Process:
         """Its outboxes, in the order of their declaration."""
         return [box for box in self.boxes.values() if not box.is_inbox]  # type: ignore[misc]
 
-    # -- running ----------------------------------------------------------------------------------
-
-    def step(self) -> None:
-        """Run the body up to its next suspension."""
-        if self.coroutine is None:
-            if self.begun:  # and over: it was abandoned while it was ready
-                return
-            self.begin()
-            if self.coroutine is None:
-                return
-        error = self.pending
-        if self.must_cancel:
-            self.must_cancel = False
-            error = self._cancelled()
-        assert self.context is not None
-        try:
-            if error is None:
-                yielded = self.context.run(self.coroutine.send, None)
-            else:
-                self.pending = None
-                yielded = self.context.run(self.coroutine.throw, error)
-        except StopIteration as end:
-            self.finish(None, end.value)
-        except BaseException as raised:
-            self.finish(raised, None)
-        else:
-            self._suspend(yielded)
-
-    def _suspend(self, yielded: Any) -> None:
-        scheduler = self.scheduler
-        assert scheduler is not None
-        if yielded is None:
-            if self.wait is None:
-                scheduler.ready.append(self)  # it only gives others a turn
-                return
-            self.state = "waiting"
-            if not self.wait.timed:
-                scheduler.parked += 1
-            if self.must_cancel:
-                self.must_cancel = False
-                self.resume(self.wait, self._cancelled())
-            elif self.abandoned is not None and not self.cancels:
-                error, self.abandoned = self.abandoned, None
-                self.resume(self.wait, error)
-        elif getattr(yielded, "_asyncio_future_blocking", None):
-            yielded._asyncio_future_blocking = False
-            self.state = "foreign"
-            self.future = yielded
-            yielded.add_done_callback(self._future_done, context=self.context)
-            if self.must_cancel and yielded.cancel(msg=self.cancel_message):
-                self.must_cancel = False
-        else:
-            self.pending = RuntimeError(
-                f"{self.path} awaited {yielded!r}, which is no awaitable of asyncio's"
-            )
-            scheduler.ready.append(self)
-
-    def resume(self, wait: Wait, error: BaseException | None = None) -> None:
-        """Go on after a wait, perhaps with an exception."""
-        if self.wait is not wait:
-            return
-        self.wait = None
-        self.pending = error
-        scheduler = self.scheduler
-        assert scheduler is not None
-        if self.state == "waiting" and not wait.timed:
-            scheduler.parked -= 1
-        self.state = "ready"
-        scheduler.make_ready(self)
-
-    def _future_done(self, future: asyncio.Future[Any]) -> None:
-        if self.future is not future:
-            return
-        self.future = None
-        try:
-            future.result()
-        except BaseException as error:  # it is thrown into the body, whatever it is
-            self.pending = error
-        self.state = "ready"
-        assert self.scheduler is not None
-        self.scheduler.make_ready(self)
-
     # -- being told -------------------------------------------------------------------------------
 
     def cancel(self, message: object = None) -> bool:
@@ -253,7 +137,7 @@ class Process:
             return True
         self.cancel_message = message
         if self.wait is not None:
-            self.resume(self.wait, self._cancelled())
+            self.throw(self._cancelled())
         elif self.future is None or not self.future.cancel(msg=message):
             self.must_cancel = True
         return True
@@ -274,7 +158,7 @@ class Process:
             self.abandoned = error
             return
         if self.wait is not None and not self.wait_is_foreign():
-            self.resume(self.wait, error)
+            self.throw(error)
             return
         for box in self.inboxes:  # a task of the component's own may wait on a box
             for wait in box.queue.readers or ():
@@ -312,3 +196,191 @@ class Process:
         from . import lifecycle
 
         lifecycle.finish_body(self, error, result)
+
+    # -- what each form of the core does in its own way ---------------------------------------------
+
+    if TYPE_CHECKING:
+        boxes: dict[str, Box[Any]]
+
+        def add_box(self, box: Box[Any]) -> None: ...
+        def step(self) -> None: ...
+        def resume(self, wait: Wait, error: BaseException | None = None) -> None: ...
+        def throw(self, error: BaseException) -> None: ...
+
+
+NO_NAMES: dict[str, int] = {}  # never written to
+
+
+class PlainProcess(Process):
+    """A process, as the plain form of the core has it."""
+
+    __slots__ = (
+        "__weakref__",
+        "abandoned",
+        "begun",
+        "body_done",
+        "boxes",
+        "callbacks",
+        "cancel_message",
+        "cancels",
+        "cause",
+        "children",
+        "component",
+        "context",
+        "coroutine",
+        "failing",
+        "failures",
+        "future",
+        "given_name",
+        "has_body",
+        "holds",
+        "is_chassis",
+        "isolated",
+        "must_cancel",
+        "names",
+        "names_taken",
+        "number",
+        "outcome",
+        "parent",
+        "pending",
+        "random",
+        "reason",
+        "result",
+        "result_from",
+        "scheduler",
+        "script",
+        "state",
+        "task_name",
+        "vacant",
+        "wait",
+    )
+
+    def __init__(self, component: Component, name: str, has_body: bool) -> None:
+        self.component = component
+        self.given_name = name
+        self.number = 0
+        self.has_body = has_body
+        self.is_chassis = not has_body
+        self.boxes: dict[str, Box[Any]] = {}
+        self.parent = None
+        self.children = ()
+        self.names_taken = NO_NAMES
+        self.result_from = None
+        self.holds = ()
+        self.names = ()
+        self.vacant = False
+
+        self.scheduler = None
+        self.state = "new"
+        self.begun = False
+        self.body_done = not has_body
+        self.coroutine = None
+        self.script = None
+        self.context = None
+        self.random = None
+
+        self.wait = None
+        self.future = None
+        self.pending: BaseException | None = None  # thrown into the body at the next step
+        self.abandoned = None
+        self.task_name = None
+        self.must_cancel = False
+        self.cancel_message = None
+        self.cancels = 0
+        self.reason = None
+
+        self.isolated = False
+        self.failing = False
+        self.failures = ()
+        self.cause = None
+        self.outcome = None
+        self.result = None
+        self.callbacks = ()
+
+    def add_box(self, box: Box[Any]) -> None:
+        """Take note of another box of the component's."""
+        self.boxes[box.name] = box
+
+    def step(self) -> None:
+        """Run the body up to its next suspension."""
+        if self.coroutine is None:
+            if self.begun:  # and over: it was abandoned while it was ready
+                return
+            self.begin()
+            if self.coroutine is None:
+                return
+        error = self.pending
+        if self.must_cancel:
+            self.must_cancel = False
+            error = self._cancelled()
+        assert self.context is not None
+        try:
+            if error is None:
+                yielded = self.context.run(self.coroutine.send, None)
+            else:
+                self.pending = None
+                yielded = self.context.run(self.coroutine.throw, error)
+        except StopIteration as end:
+            self.finish(None, end.value)
+        except BaseException as raised:
+            self.finish(raised, None)
+        else:
+            self._suspend(yielded)
+
+    def _suspend(self, yielded: Any) -> None:
+        scheduler: Any = self.scheduler
+        if yielded is None:
+            if self.wait is None:
+                scheduler.ready.append(self)  # it only gives others a turn
+                return
+            self.state = "waiting"
+            if not self.wait.timed:
+                scheduler.parked += 1
+            if self.must_cancel:
+                self.must_cancel = False
+                self.throw(self._cancelled())
+            elif self.abandoned is not None and not self.cancels:
+                error, self.abandoned = self.abandoned, None
+                self.throw(error)
+        elif getattr(yielded, "_asyncio_future_blocking", None):
+            yielded._asyncio_future_blocking = False
+            self.state = "foreign"
+            self.future = yielded
+            yielded.add_done_callback(self._future_done, context=self.context)
+            if self.must_cancel and yielded.cancel(msg=self.cancel_message):
+                self.must_cancel = False
+        else:
+            self.pending = RuntimeError(
+                f"{self.path} awaited {yielded!r}, which is no awaitable of asyncio's"
+            )
+            scheduler.ready.append(self)
+
+    def resume(self, wait: Wait, error: BaseException | None = None) -> None:
+        """Go on after a wait, perhaps with an exception."""
+        if self.wait is not wait:
+            return
+        self.wait = None
+        self.pending = error
+        scheduler = self.scheduler
+        assert scheduler is not None
+        if self.state == "waiting" and not wait.timed:
+            scheduler.parked -= 1
+        self.state = "ready"
+        scheduler.make_ready(self)
+
+    def throw(self, error: BaseException) -> None:
+        """Go on with an exception, whatever it waits for."""
+        assert self.wait is not None
+        self.resume(self.wait, error)
+
+    def _future_done(self, future: asyncio.Future[Any]) -> None:
+        if self.future is not future:
+            return
+        self.future = None
+        try:
+            future.result()
+        except BaseException as error:  # it is thrown into the body, whatever it is
+            self.pending = error
+        self.state = "ready"
+        assert self.scheduler is not None
+        self.scheduler.make_ready(self)

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 from .errors import UsageError, shorten
@@ -167,6 +167,17 @@ class Queue:
         # Of a seat: what its occupant has taken last and works on, in a list that all its inboxes share.
         self.hand: list[Any] | None = None
         self.thread: int | None = None  # the loop's; None until the component has been started
+
+    def __len__(self) -> int:
+        """Return how many messages there are."""
+        return len(self.items)
+
+    def __bool__(self) -> bool:
+        return True  # whether it is empty is asked of its length
+
+    def __iter__(self) -> Iterator[Any]:
+        """Look at the messages, the next to be received first."""
+        return iter(self.items)
 
     # -- how full ---------------------------------------------------------------------------------
 
@@ -310,47 +321,25 @@ class Queue:
 
     # -- senders ----------------------------------------------------------------------------------
 
-    def is_full(self, route: Route) -> bool:
+    def is_full(self, route: Any) -> bool:
         """Say whether a sender that has just put a message in must wait before the next."""
         return route.turns <= 0 and self.level() + self.granted >= self.size
 
-    def wait_for_room(self, route: Route, owner: Process | None) -> Generator[Any, None, None]:
-        """Suspend a sender until it is freed."""
-        wait = Wait(route.scheduler, owner, "send to", (route,))
-        self.line_up_sender(wait)
-        freed = False
-        try:
-            yield from wait.park()
-            freed = True
-        finally:
-            self.leave_sender(wait, route if freed else None)
-
-    def call_when_room(self, route: Route, owner: Process | None, callback: Callable[[], object]) -> None:
-        """Put a callback into the line for room, in place of a sender that can be suspended."""
-        wait = Wait(route.scheduler, owner, "send to", (route,))
-
-        def resume() -> None:
-            self.leave_sender(wait, route)
-            callback()
-
-        wait.callback = resume
-        self.line_up_sender(wait)
-
-    def line_up_sender(self, wait: Wait) -> None:
+    def line_up_sender(self, wait: Wait, route: Any) -> None:
         """Put a sender at the end of the line for room."""
         if self.senders is None:
             self.senders = OrderedDict()
         self.senders[wait] = None
-        wait.where[0].waits[wait] = None
+        route.waits[wait] = None
         self.alarm = max(self.alarm, self.half)
 
-    def leave_sender(self, wait: Wait, route: Route | None) -> None:
+    def leave_sender(self, wait: Wait, route: Any, freed: bool) -> None:
         """A sender resumes: its room becomes the route's turns, or goes back where it was cancelled."""
         assert self.senders is not None
         self.senders.pop(wait, None)
-        wait.where[0].waits.pop(wait, None)
+        route.waits.pop(wait, None)
         if wait.turn:
-            if route is None:
+            if not freed:
                 self.granted -= wait.turn
             else:
                 route.turns += wait.turn
@@ -377,7 +366,7 @@ class Queue:
             wait.wake()
         self.set_brake()
 
-    def give_back(self, route: Route) -> None:
+    def give_back(self, route: Any) -> None:
         """The room that a sender was given and has not used becomes anybody's."""
         if route.turns:
             self.granted -= route.turns
@@ -386,14 +375,14 @@ class Queue:
             if self.senders and self.level() <= self.half:
                 self.free_senders()
 
-    def use_turn(self, route: Route) -> None:
+    def use_turn(self, route: Any) -> None:
         """A message was put in with room that had been granted to its sender."""
         if route.turns > 0:
             route.turns -= 1
             self.granted -= 1
             self.set_brake()
 
-    def forget_route(self, route: Route, wake: bool) -> None:
+    def forget_route(self, route: Any, wake: bool) -> None:
         """A link is gone: who waits for room through it resumes, if it is to be woken."""
         self.feeders -= 1
         self.drops_oldest = self.drops_oldest and route.when_full != "drop-oldest"
@@ -403,6 +392,32 @@ class Queue:
                 if self.senders.pop(wait, 0) is None:
                     wait.wake()
         self.set_brake()
+
+
+def wait_for_room(route: Route) -> Generator[Any, None, None]:
+    """Suspend a sender until it is freed."""
+    wait = Wait(route.scheduler, route.outbox.owner, "send to", (route,))
+    queue = route.queue
+    queue.line_up_sender(wait, route)
+    freed = False
+    try:
+        yield from wait.park()
+        freed = True
+    finally:
+        queue.leave_sender(wait, route, freed)
+
+
+def call_when_room(route: Route, callback: Callable[[], object]) -> None:
+    """Put a callback into the line for room, in place of a sender that can be suspended."""
+    wait = Wait(route.scheduler, route.outbox.owner, "send to", (route,))
+    queue = route.queue
+
+    def resume() -> None:
+        queue.leave_sender(wait, route, True)
+        callback()
+
+    wait.callback = resume
+    queue.line_up_sender(wait, route)
 
 
 class ByteQueue(Queue):
@@ -455,7 +470,7 @@ class ByteQueue(Queue):
             wait, _ = self.senders.popitem(last=False)
             wait.wake()
 
-    def use_turn(self, route: Route) -> None:
+    def use_turn(self, route: Any) -> None:
         """Nothing is granted by bytes."""
 
 

@@ -37,17 +37,19 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
+from . import core
 from .errors import ClosedBox
 
 if TYPE_CHECKING:
     from .box import Box
     from .link import Route
     from .process import Process
+    from .system import System
 
 SLICE = 200  # steps between two looks at sockets and timers
 
 
-def _make_current_by_table(loop: asyncio.AbstractEventLoop, task: Any) -> Any:
+def make_current_by_table(loop: asyncio.AbstractEventLoop, task: Any) -> Any:
     """Up to 3.13 asyncio keeps the current task of each loop in a table that we may write to."""
     table = asyncio_tasks._current_tasks  # type: ignore[attr-defined]
     previous = table.get(loop)
@@ -60,7 +62,7 @@ def _make_current_by_table(loop: asyncio.AbstractEventLoop, task: Any) -> Any:
 
 def _find_way_to_be_current() -> Callable[[Any, Any], Any]:
     """Try out on this interpreter how a component can be the loop's current task."""
-    ways: list[Callable[[Any, Any], Any]] = [_make_current_by_table]
+    ways: list[Callable[[Any, Any], Any]] = [make_current_by_table]
     if hasattr(asyncio_tasks, "_swap_current_task"):
         ways.append(asyncio_tasks._swap_current_task)
     probe: Any = object()
@@ -87,59 +89,50 @@ make_current = _find_way_to_be_current()
 class Scheduler:
     """Steps the components of one system on one event loop."""
 
-    __slots__ = (
-        "_asked",
-        "_asking",
-        "_closed",
-        "_context",
-        "_outside",
-        "_rest_checks",
-        "_scheduled",
-        "at_rest",
-        "check_loops",
-        "crashed",
-        "live",
-        "loop",
-        "loops",
-        "parked",
-        "ready",
-        "running",
-        "steps",
-        "thread",
-        "turns_given",
-    )
+    __slots__ = core.NO_SLOTS
+
+    system: System
+    loop: asyncio.AbstractEventLoop
+    thread: int
+    running: Process | None  # whose step this is
+    steps: int
+    live: int  # components with a body that has not ended
+    parked: int  # of these, how many wait on a box without a time-out
+    loops: dict[Box[Any], None]  # inboxes whose only sources are feedback links
+    at_rest: Callable[[], None]
+    check_loops: Callable[[], None]
+    crashed: Callable[[BaseException], None]
+    on_step: Callable[[Process], object] | None  # called after each step, by whoever looks at a run
+
+    _outside: int
+    _rest_checks: int
+    # What other threads wait for, each with what the loop is to run for it.
+    _asked: dict[concurrent.futures.Future[Any], Coroutine[Any, Any, Any]]
+    _asking: threading.Lock
+    _closed: bool
+    # An empty context of our own, or each callback would keep the context of whoever caused it.
+    _context: contextvars.Context
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.thread = get_ident()
-        self.ready: deque[Process] = deque()
-        self.running: Process | None = None  # whose step this is
+        self.running = None
         self.steps = 0
-        self.live = 0  # components with a body that has not ended
-        self.parked = 0  # of these, how many wait on a box without a time-out
+        self.live = 0
+        self.parked = 0
+        self.loops = {}
+        self.at_rest = lambda: None
+        self.check_loops = lambda: None
+        self.crashed = lambda error: None
+        self.on_step = None
         self._outside = 0
-        self.loops: dict[Box[Any], None] = {}  # inboxes whose only sources are feedback links
-        self.turns_given: list[Route] = []  # room that was given to the running component
-        self._scheduled = False
         self._rest_checks = 0
-        # What other threads wait for, each with what the loop is to run for it.
-        self._asked: dict[concurrent.futures.Future[Any], Coroutine[Any, Any, Any]] = {}
+        self._asked = {}
         self._asking = threading.Lock()
         self._closed = False
-        # An empty context of our own, or each callback would keep the context of whoever caused it.
         self._context = contextvars.Context()
-        self.at_rest: Callable[[], None] = lambda: None
-        self.check_loops: Callable[[], None] = lambda: None
-        self.crashed: Callable[[BaseException], None] = lambda error: None
 
     # -- who runs ---------------------------------------------------------------------------------
-
-    def make_ready(self, process: Process) -> None:
-        """Put a component at the end of the ready queue."""
-        self.ready.append(process)
-        if not self._scheduled:
-            self._scheduled = True
-            self.call_soon(self._slice)
 
     def call_soon(self, callback: Callable[[], object]) -> None:
         """Have the loop call something, from whatever thread."""
@@ -155,48 +148,6 @@ class Scheduler:
             return False
         current: object = asyncio.current_task(self.loop)
         return current is process.component
-
-    def _slice(self) -> None:
-        ready, loop = self.ready, self.loop
-        try:
-            for _ in range(SLICE):
-                if not ready:
-                    break
-                process = ready.popleft()
-                self.steps += 1
-                self.running = process
-                make_current(loop, process.component)
-                process.step()
-                if self.turns_given:
-                    self._take_turns_back()
-        except BaseException as error:
-            self.crashed(error)
-            if not isinstance(error, Exception):
-                raise
-        finally:
-            make_current(loop, None)
-            self.running = None
-            if self.loops:
-                self.check_loops()
-            if ready:
-                loop.call_soon(self._slice, context=self._context)
-            else:
-                self._scheduled = False
-                self.look_for_rest()
-
-    # -- room that was given ----------------------------------------------------------------------
-
-    def at_end_of_step(self, route: Route) -> None:
-        """Take back, when the running step ends, what a sender has not used of the room it was given."""
-        self.turns_given.append(route)
-        if self.running is None:
-            self.call_soon(self._take_turns_back)
-
-    def _take_turns_back(self) -> None:
-        routes = self.turns_given[:]
-        self.turns_given.clear()
-        for route in routes:
-            route.queue.give_back(route)
 
     # -- rest -------------------------------------------------------------------------------------
 
@@ -214,12 +165,12 @@ class Scheduler:
 
     def look_for_rest(self) -> None:
         """See whether the system may be at rest; callbacks that are due already come first."""
-        if self.parked == self.live and not self.outside and not self.ready and not self._rest_checks:
+        if self.parked == self.live and not self.outside and not self.busy and not self._rest_checks:
             self._rest_checks = 2
             self.call_soon(self._check_rest)
 
     def _check_rest(self) -> None:
-        if self.parked != self.live or self.outside or self.ready:
+        if self.parked != self.live or self.outside or self.busy:
             self._rest_checks = 0
         elif self._rest_checks > 1:
             self._rest_checks -= 1
@@ -290,6 +241,101 @@ class Scheduler:
                 coroutine.close()
             with contextlib.suppress(concurrent.futures.InvalidStateError):  # it has its answer
                 future.set_exception(ClosedBox(_OVER))
+
+    # -- what each form of the core does in its own way ---------------------------------------------
+
+    if TYPE_CHECKING:
+
+        @property
+        def busy(self) -> bool: ...
+        def make_ready(self, process: Process) -> None: ...
+        def at_end_of_step(self, route: Route) -> None: ...
+
+
+# What only the methods above use.
+REST = ("_asked", "_asking", "_closed", "_context", "_outside", "_rest_checks", "system")
+
+
+class PlainScheduler(Scheduler):
+    """A scheduler, as the plain form of the core has it."""
+
+    __slots__ = (
+        *REST,
+        "_scheduled",
+        "at_rest",
+        "check_loops",
+        "crashed",
+        "live",
+        "loop",
+        "loops",
+        "on_step",
+        "parked",
+        "ready",
+        "running",
+        "steps",
+        "thread",
+        "turns_given",
+    )
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self.ready: deque[Any] = deque()
+        self.turns_given: list[Any] = []  # room that was given to the running component
+        self._scheduled = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether a component is ready."""
+        return bool(self.ready)
+
+    def make_ready(self, process: Process) -> None:
+        """Put a component at the end of the ready queue."""
+        self.ready.append(process)
+        if not self._scheduled:
+            self._scheduled = True
+            self.call_soon(self._slice)
+
+    def _slice(self) -> None:
+        ready, loop = self.ready, self.loop
+        try:
+            for _ in range(SLICE):
+                if not ready:
+                    break
+                process = ready.popleft()
+                self.steps += 1
+                self.running = process
+                make_current(loop, process.component)
+                process.step()
+                if self.on_step is not None:
+                    self.on_step(process)
+                if self.turns_given:
+                    self._take_turns_back()
+        except BaseException as error:
+            self.crashed(error)
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            make_current(loop, None)
+            self.running = None
+            if self.loops:
+                self.check_loops()
+            if ready:
+                loop.call_soon(self._slice, context=self._context)
+            else:
+                self._scheduled = False
+                self.look_for_rest()
+
+    def at_end_of_step(self, route: Route) -> None:
+        """Take back, when the running step ends, what a sender has not used of the room it was given."""
+        self.turns_given.append(route)
+        if self.running is None:
+            self.call_soon(self._take_turns_back)
+
+    def _take_turns_back(self) -> None:
+        routes = self.turns_given[:]
+        self.turns_given.clear()
+        for route in routes:
+            route.queue.give_back(route)
 
 
 _OVER = "the system has ended: nothing can be sent into it or received from it any more"

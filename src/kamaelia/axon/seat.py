@@ -112,7 +112,7 @@ class Seat(Chassis):
         fed = [box for box in self._axon.inboxes if self._was_linked(box)]
         if not fed:
             return not self.has_to_hurry()
-        return any(not box.ended or box.queue.items for box in fed)
+        return any(not box.ended or len(box.queue) for box in fed)
 
     def has_to_hurry(self) -> bool:
         """Say whether only what was accepted is to be finished: at a stop, or as something around has
@@ -126,7 +126,7 @@ class Seat(Chassis):
 
     def _was_linked(self, box: Inbox[Any]) -> bool:
         # Not by what it has received: a room is linked to the inbox of the occupant that asked for it.
-        return not box.ended or box.gone or bool(box.queue.items) or postman.is_linked(box)
+        return not box.ended or box.gone or len(box.queue) > 0 or postman.is_linked(box)
 
     def _is_lost(self) -> bool:
         """Say whether the last reader has gone: who sat here then was told so, the next one would not be."""

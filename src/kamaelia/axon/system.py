@@ -16,7 +16,7 @@ from _thread import get_ident
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
-from . import body, lifecycle, postman, report
+from . import body, core, lifecycle, postman, report
 from .clock import fresh_seed
 from .component import Component, as_part
 from .errors import (
@@ -36,7 +36,6 @@ from .link import Link
 from .names import Names, Parked
 from .process import Process, current_process
 from .queue import Wait
-from .scheduler import Scheduler
 from .watchdog import Watchdog
 
 log = logging.getLogger("kamaelia")
@@ -86,12 +85,13 @@ class System:
         self.names = Names(self)
         self.stopping = False
         self.cancelled: KamaeliaError | None = None  # why everything is cancelled, also who is yet to start
-        self.scheduler = Scheduler(loop)
+        self.scheduler = core.Scheduler(loop)
+        self.scheduler.system = self
         self.scheduler.at_rest = self._at_rest
         self.scheduler.check_loops = self._check_loops
         self.scheduler.crashed = self.abort
         self.root = _Root()._axon
-        self.root.name = ""
+        self.root.given_name = ""
         # Those that are not one component's: a deadlock, a grace that ran out.
         self.errors: list[KamaeliaError] = []
         self.discarded: dict[str, int] = {}  # messages that went nowhere, by the component that sent them
@@ -289,7 +289,7 @@ def loop_is_idle(box: Any) -> bool:
         if wait is None or wait.verb != "receive from" or wait.timed:
             return False
         for inbox in process.inboxes:
-            if inbox.queue.items or inbox.holds or inbox.outside:
+            if len(inbox.queue) or inbox.holds or inbox.outside:
                 return False
             todo.extend(_feeding(inbox))
     return True
@@ -386,7 +386,8 @@ def print_announcement(text: str) -> None:
 def describe_core(loop: asyncio.AbstractEventLoop) -> str:
     """Return which form of the core runs on which kind of loop, for banners and bug reports."""
     kind = "virtual time" if hasattr(loop, "clock") else type(loop).__module__.partition(".")[0]
-    return f"plain Python core, {kind}"
+    form = "compiled" if core.form == "compiled" else "plain Python"
+    return f"{form} core, {kind}"
 
 
 def run_here(component: Component, options: dict[str, Any]) -> Coroutine[Any, Any, Any]:
@@ -508,7 +509,7 @@ class _Front(Component):
     outbox = None
 
     def __init__(self, component: Component) -> None:
-        self._axon.name = self._axon.given_name = ""  # no part of any path
+        self._axon.given_name = ""  # no part of any path
         self.inner = self.add(component)
         self.wires: list[Link] = []
         self.left = asyncio.Event()  # the with block has been left
@@ -566,7 +567,7 @@ class _Front(Component):
                 raise TimeoutError(f"the system sent nothing from {name} within {timeout} s") from None
             except ClosedBox:  # the system has ended meanwhile
                 pass
-        if box.queue.items:  # sent before the system ended, and nobody has asked for it yet
+        if len(box.queue):  # sent before the system ended, and nobody has asked for it yet
             return box.queue.take()
         return box.raise_end(None)
 

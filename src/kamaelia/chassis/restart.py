@@ -266,7 +266,9 @@ class Restarting(Graphline):
         """Return who is started again when a member has failed, in order."""
         return [member]
 
-    def _refused(self, member: _Member, failure: Failure, why_not: str, failures: list[Exception]) -> None:
+    def _refused(
+        self, member: _Member, failure: Failure, why_not: str, failures: Iterable[Exception]
+    ) -> None:
         """A member has failed and is not started again; ``failures`` are all that were in it."""
         self._report(member, failure, f"it is not started again: {why_not}")
 
@@ -577,7 +579,7 @@ class _Origins:
         first = self._first()
         while self._notes and self._notes[0][0] < first:
             self._notes.popleft()
-        self._notes.append((first + len(queue.items), source))
+        self._notes.append((first + len(queue), source))
 
     def drop(self, group: list[_Member]) -> int:
         """Drop what members of a group have sent; return how many messages that were."""

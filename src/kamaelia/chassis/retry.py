@@ -5,6 +5,7 @@ How a part is started again is told in `restart`; here is when that is given up.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from numbers import Integral
 from typing import Any
 
@@ -102,7 +103,9 @@ class Retry(Restarting):
             f"Retry(..., attempts={self._attempts})"
         )
 
-    def _refused(self, member: _Member, failure: Failure, why_not: str, failures: list[Exception]) -> None:
+    def _refused(
+        self, member: _Member, failure: Failure, why_not: str, failures: Iterable[Exception]
+    ) -> None:
         super()._refused(member, failure, why_not, failures)
         if isinstance(failure.error, Exception):
             lifecycle.fail(self._axon, failure.error, failures)

@@ -46,7 +46,7 @@ def main(words: Sequence[str]) -> int:
 def examine() -> dict[str, Any]:
     """Look at everything; the result is what ``--json`` prints."""
     import kamaelia
-    from kamaelia.axon import scheduler
+    from kamaelia.axon import core, scheduler
 
     way = getattr(scheduler.make_current, "__name__", str(scheduler.make_current))
     return {
@@ -54,18 +54,27 @@ def examine() -> dict[str, Any]:
         "python": platform.python_version(),
         "implementation": platform.python_implementation(),
         "platform": f"{platform.system()} {platform.machine()}",
-        "core": {"name": "plain Python", "why": "there is no compiled core in this version"},
+        "core": {"name": "compiled" if core.form == "compiled" else "plain Python", "why": why_this_core()},
         "loop": loop(),
         "current_task": {
             "name": way,
             "how": "an entry in asyncio's table of current tasks"
-            if way == "_make_current_by_table"
+            if way == "make_current_by_table"
             else f"asyncio's own {way}",
         },
         "extras": list(extras()),
         "remarks": list(remarks()),
         "trial": trial(),
     }
+
+
+def why_this_core() -> str:
+    """Say why this form of the core is in use."""
+    from kamaelia.axon import core
+
+    if core.form == "compiled":
+        return "it has been built, and works on this interpreter"
+    return f"of the compiled one: {core.why_not_compiled}" if core.why_not_compiled else "asked for by a test"
 
 
 def loop() -> dict[str, str]:

@@ -221,7 +221,7 @@ class Driver(Generic[C]):
         Raises AssertionError, with how the component is, when there is none.
         """
         reader = self._reader(box)
-        if not reader.queue.items:
+        if not len(reader.queue):
             raise AssertionError(self._tell(f"nothing has come out of {self._name}.{box}")) from self.error
         message = reader.queue.take()
         self._settle()  # it may have waited for room
@@ -231,7 +231,7 @@ class Driver(Generic[C]):
         """Return everything that the component sends through an outbox until it waits for something else."""
         reader = self._reader(box)
         messages: list[Any] = []
-        while reader.queue.items:
+        while len(reader.queue):
             messages.append(self.take(box))
             if len(messages) >= TAKE_LIMIT:
                 raise AssertionError(
@@ -244,7 +244,7 @@ class Driver(Generic[C]):
         """Raise AssertionError if any of these outboxes (of all, when none is named) has a message to
         take."""
         for box in boxes or self._front.readers:
-            items = self._reader(box).queue.items
+            items = list(self._reader(box).queue)
             if items:
                 shown = ", ".join(shorten(item) for item in list(items)[:5])
                 raise AssertionError(
@@ -494,7 +494,7 @@ class _Front(Component):
         self, component: Component, sizes: Mapping[str, int | str], unlinked: tuple[str, ...]
     ) -> None:
         process = self._axon
-        process.name = process.given_name = ""  # no part of any path
+        process.given_name = ""  # no part of any path
         boxes = component._axon.boxes
         for name in (*sizes, *unlinked):
             if name not in boxes or (name in sizes and boxes[name].is_inbox):

@@ -1,0 +1,39 @@
+"""How the compiled form of the core is built; everything else is in pyproject.toml.
+
+Two variables of the environment, each with "1" for yes:
+
+| variable | meaning |
+| --- | --- |
+| ``KAMAELIA_BUILD_PURE`` | build no extension: what comes of it runs on every interpreter |
+| ``KAMAELIA_BUILD_REQUIRE`` | an extension that cannot be built is an error; else Kamaelia does without |
+"""
+
+from __future__ import annotations
+
+import os
+
+from setuptools import Extension, setup
+
+PURE = os.environ.get("KAMAELIA_BUILD_PURE") == "1"
+REQUIRE = os.environ.get("KAMAELIA_BUILD_REQUIRE") == "1"
+if PURE and REQUIRE:
+    raise SystemExit("KAMAELIA_BUILD_PURE=1 and KAMAELIA_BUILD_REQUIRE=1 contradict each other")
+
+core = Extension(
+    "kamaelia.axon._core",
+    ["src/kamaelia/axon/_core.pyx"],
+    optional=not REQUIRE,
+    extra_compile_args=["-O3"] if os.name == "posix" else [],
+)
+
+
+def extensions() -> list[Extension]:
+    """Return what is to be built."""
+    if PURE:
+        return []
+    from Cython.Build import cythonize
+
+    return cythonize([core], build_dir="build/cython", language_level=3)
+
+
+setup(ext_modules=extensions())

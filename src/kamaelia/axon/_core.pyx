@@ -1,0 +1,2064 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
+# cython: auto_pickle=False, binding=False, always_allow_keywords=False
+"""The compiled form of the core: see `core` for what that is, and the plain form for what it does.
+
+Every class here does what its plain twin does, step for step; the comments say only what is different, and
+why. Where the plain form says it in Python that is not on the path of a message, this one calls the same
+Python (`compiled` puts the two together).
+
+Theory
+------
+**No exception on the way of a message.** What ``await`` costs is raising `StopIteration` to hand a value out
+of an awaitable. Up to 3.11 the interpreter calls the slot ``am_send``, which returns a value as it is. From
+3.12 on it calls ``tp_iternext``, where returning NULL with nothing raised means None; any other value is put
+into one `StopIteration`, which is used again and again. Cython has no word for the first and would raise
+in the second, so both slots are written into the types by hand, at the end of this module.
+
+**Nothing allocated on the way of a message.** What `receive` and `send` return belongs to the box and is
+there already. A component that waits stands in a line itself: its process has the links of the list in it.
+Only who waits otherwise (a task of asyncio's, a `select`, a callback) needs a `_Place`.
+
+**Who runs.** The scheduler steps processes: it enters the context, makes the component the current task by
+writing into asyncio's table, sends None into the coroutine, and looks at what comes out.
+
+**Memory.** The messages are a ring of pointers that begins as one slot in the queue itself. The garbage
+collector cannot see into it, nor into the lines, unless told: ``traverse`` and ``clear`` of a queue and
+a scheduler are written by hand, around those that Cython makes.
+"""
+
+cimport cython
+from cpython.object cimport PyObject, PyTypeObject
+from cpython.ref cimport Py_INCREF, Py_DECREF, Py_XDECREF
+
+import asyncio
+import collections
+from asyncio import tasks as _asyncio_tasks
+
+from .errors import ClosedBox
+from . import body as _body
+from . import queue as _queue
+from .inbox import TimedTake as _TimedTake
+from .inbox import describe_take as _describe_take
+from .inbox import no_message_yet as _no_message_yet
+from .link import PAST_LIMIT as _PAST_LIMIT
+from .scheduler import SLICE as _SLICE
+from .scheduler import make_current as _make_current
+from .scheduler import make_current_by_table as _make_current_by_table
+
+cdef extern from *:
+    """
+    #include <pythread.h>
+
+    /* Private, but exported by every interpreter that this is built for. */
+    #if PY_VERSION_HEX >= 0x030D0000 && PY_VERSION_HEX < 0x030E0000
+    PyAPI_FUNC(int) _PyDict_SetItem_KnownHash(PyObject *, PyObject *, PyObject *, Py_hash_t);
+    PyAPI_FUNC(PyObject *) _PyDict_GetItem_KnownHash(PyObject *, PyObject *, Py_hash_t);
+    #endif
+
+    static int kamaelia_set_current(PyObject *table, PyObject *loop, PyObject *task, Py_hash_t hash) {
+    #if PY_VERSION_HEX < 0x030E0000
+        return _PyDict_SetItem_KnownHash(table, loop, task, hash);
+    #else
+        return PyDict_SetItem(table, loop, task);
+    #endif
+    }
+
+    static PyObject *kamaelia_current(PyObject *table, PyObject *loop, Py_hash_t hash) {
+    #if PY_VERSION_HEX < 0x030E0000
+        return _PyDict_GetItem_KnownHash(table, loop, hash);
+    #else
+        return PyDict_GetItem(table, loop);
+    #endif
+    }
+
+    /* Whatever has been raised, with its traceback; NULL if nothing has. */
+    static PyObject *kamaelia_take_raised(void) {
+    #if PY_VERSION_HEX >= 0x030C0000
+        return PyErr_GetRaisedException();
+    #else
+        PyObject *type, *value, *traceback;
+        PyErr_Fetch(&type, &value, &traceback);
+        if (type == NULL)
+            return NULL;
+        PyErr_NormalizeException(&type, &value, &traceback);
+        if (traceback != NULL)
+            PyException_SetTraceback(value, traceback);
+        Py_XDECREF(type);
+        Py_XDECREF(traceback);
+        return value;
+    #endif
+    }
+
+    /* Return a value from tp_iternext. The one StopIteration is used again as long as nobody else has it. */
+    #if PY_VERSION_HEX >= 0x030C0000
+    static PyObject *kamaelia_stop = NULL;
+    #endif
+
+    static PyObject *kamaelia_stop_with(PyObject *value) {
+        if (value == Py_None) {
+            Py_DECREF(value);
+            return NULL;
+        }
+    #if PY_VERSION_HEX >= 0x030C0000
+        if (kamaelia_stop == NULL || Py_REFCNT(kamaelia_stop) != 1) {
+            Py_XDECREF(kamaelia_stop);
+            kamaelia_stop = PyObject_CallNoArgs(PyExc_StopIteration);
+            if (kamaelia_stop == NULL) {
+                Py_DECREF(value);
+                return NULL;
+            }
+        }
+        Py_XSETREF(((PyStopIterationObject *)kamaelia_stop)->value, value);
+        Py_INCREF(kamaelia_stop);
+        PyErr_SetRaisedException(kamaelia_stop);
+    #else
+        PyObject *stop = PyObject_CallOneArg(PyExc_StopIteration, value);
+        Py_DECREF(value);
+        if (stop != NULL) {
+            PyErr_SetObject(PyExc_StopIteration, stop);
+            Py_DECREF(stop);
+        }
+    #endif
+        return NULL;
+    }
+
+    /* The last message received dies when its receiver lets go of it, at the latest at the end of the step. */
+    static inline void kamaelia_forget_stop(void) {
+    #if PY_VERSION_HEX >= 0x030C0000
+        if (kamaelia_stop != NULL && Py_REFCNT(kamaelia_stop) == 1) {
+            PyStopIterationObject *stop = (PyStopIterationObject *)kamaelia_stop;
+            if (stop->value != NULL && stop->value != Py_None)
+                Py_SETREF(stop->value, Py_NewRef(Py_None));
+            if (stop->traceback != NULL)
+                Py_CLEAR(stop->traceback);
+            if (stop->context != NULL)
+                Py_CLEAR(stop->context);
+        }
+    #endif
+    }
+
+    static void kamaelia_set_send(PyTypeObject *type, sendfunc send, iternextfunc next) {
+        type->tp_as_async->am_send = send;
+        type->tp_iternext = next;
+        PyType_Modified(type);
+    }
+    """
+    ctypedef bint flag "unsigned char"  # a truth value in one byte
+    ctypedef enum PySendResult:
+        PYGEN_RETURN
+        PYGEN_ERROR
+        PYGEN_NEXT
+    ctypedef PySendResult (*sendfunc)(PyObject*, PyObject*, PyObject**) noexcept
+    ctypedef PyObject* (*iternextfunc)(PyObject*) noexcept
+    PySendResult PyIter_Send(PyObject*, PyObject*, PyObject**) noexcept
+    int PyContext_Enter(PyObject*) except -1
+    int PyContext_Exit(PyObject*) except -1
+    unsigned long PyThread_get_thread_ident() noexcept
+    void* PyMem_Malloc(size_t) noexcept
+    void PyMem_Free(void*) noexcept
+    PyObject* kamaelia_current(PyObject*, PyObject*, Py_hash_t) noexcept
+    int kamaelia_set_current(PyObject*, PyObject*, PyObject*, Py_hash_t) except -1
+    PyObject* kamaelia_take_raised() noexcept
+    PyObject* kamaelia_stop_with(PyObject*) noexcept
+    void kamaelia_forget_stop() noexcept
+    void kamaelia_set_send(PyTypeObject*, sendfunc, iternextfunc) noexcept
+
+    ctypedef int (*visitproc)(PyObject*, void*) noexcept
+    ctypedef int (*traverseproc)(PyObject*, visitproc, void*) noexcept
+    ctypedef int (*inquiry)(PyObject*) noexcept
+    ctypedef struct TypeWithSlots "PyTypeObject":
+        traverseproc tp_traverse
+        inquiry tp_clear
+
+cdef int STEP_BUDGET = _queue.STEP_BUDGET
+cdef Py_ssize_t DEEP = _queue.DEEP
+cdef int PAST_LIMIT = _PAST_LIMIT
+cdef int SLICE = _SLICE
+# Up to 3.11 a step runs nobody's code but the component's; later also that of tasks which it starts eagerly.
+cdef bint EAGER_TASKS = hasattr(_asyncio_tasks, "eager_task_factory")
+cdef object python_wait = _queue.Wait
+cdef object snapshot = _queue.snapshot
+cdef object check_unchanged = _queue.check_unchanged
+cdef object stop_async_iteration = StopAsyncIteration
+# Asyncio's table of current tasks; None where components become current in another way.
+cdef object current_tasks = _asyncio_tasks._current_tasks if _make_current is _make_current_by_table else None
+
+cdef enum:
+    # Where a process stands in line.
+    NOWHERE = 0
+    READER = 1
+    SENDER = 2
+    ELSEWHERE = 3  # with a `Wait`, as a plain process does
+
+cdef enum:
+    # What an awaitable has done so far.
+    NOT_AWAITED = 0
+    FRESH = 3
+    IN_LINE = 1  # its process has waited
+    AFTER_TURN = 2  # it has only given others a turn
+
+cdef enum:
+    NEW = 0
+    READY_TO_STEP = 1
+    WAITING = 2
+    FOREIGN = 3
+    HOLDING = 4
+    ENDED = 5
+
+cdef tuple STATES = ("new", "ready", "waiting", "foreign", "holding", "ended")
+cdef dict STATE_NUMBERS = {name: number for number, name in enumerate(STATES)}
+
+
+# -- lines --------------------------------------------------------------------------------------------
+
+
+cdef struct Line:
+    PyObject* first
+    PyObject* last
+
+
+cdef class Waiter:
+    """Whatever can stand in a line: linked both ways, so that anybody may leave from the middle."""
+
+    cdef PyObject* next_in_line
+    cdef PyObject* previous_in_line
+    cdef Line* line  # NULL, unless it stands in one
+    cdef flag is_process
+
+
+cdef class _Place(Waiter):
+    """The place in one line of who waits with a `Wait`: one such wait may stand in several lines."""
+
+    cdef object wait
+    cdef Route route  # of a sender
+
+
+cdef inline void line_append(Line* line, Waiter waiter) noexcept:
+    Py_INCREF(waiter)
+    waiter.line = line
+    waiter.next_in_line = NULL
+    waiter.previous_in_line = line.last
+    if line.last == NULL:
+        line.first = <PyObject*>waiter
+    else:
+        (<Waiter>line.last).next_in_line = <PyObject*>waiter
+    line.last = <PyObject*>waiter
+
+
+cdef inline void line_remove(Line* line, Waiter waiter) noexcept:
+    if waiter.previous_in_line == NULL:
+        line.first = waiter.next_in_line
+    else:
+        (<Waiter>waiter.previous_in_line).next_in_line = waiter.next_in_line
+    if waiter.next_in_line == NULL:
+        line.last = waiter.previous_in_line
+    else:
+        (<Waiter>waiter.next_in_line).previous_in_line = waiter.previous_in_line
+    waiter.next_in_line = waiter.previous_in_line = NULL
+    waiter.line = NULL
+    Py_DECREF(waiter)
+
+
+cdef inline Waiter line_pop(Line* line):
+    cdef Waiter waiter = <Waiter>line.first
+    line_remove(line, waiter)
+    return waiter
+
+
+cdef tuple line_members(Line* line):
+    """Return who stands in a line, as the plain form shows them: with a `Wait`."""
+    cdef list members = []
+    cdef PyObject* at = line.first
+    while at != NULL:
+        if (<Waiter>at).is_process:
+            members.append((<Process>at).wait)
+        else:
+            members.append((<_Place>at).wait)
+        at = (<Waiter>at).next_in_line
+    return tuple(members)
+
+
+cdef void line_clear(Line* line) noexcept:
+    while line.first != NULL:
+        line_remove(line, <Waiter>line.first)
+
+
+# -- queues -------------------------------------------------------------------------------------------
+
+
+cdef class Extra:
+    """What most queues do without."""
+
+    cdef dict places  # of those who wait with a `Wait`: {wait: place}
+    cdef object checks
+    cdef object hand
+
+
+cdef class Queue:
+    """See `queue.Queue` and, for a mark in bytes, `queue.ByteQueue`."""
+
+    cdef PyObject** ring  # `only` at first; later a block of a power of two
+    cdef PyObject* only
+    cdef int capacity
+    cdef int first
+    cdef int count
+    cdef int senders_waiting
+    cdef Line reader_line
+    cdef Line sender_line
+    cdef readonly Py_ssize_t size
+    cdef Py_ssize_t alarm
+    cdef Py_ssize_t weight  # bytes, where the mark is in bytes
+    cdef public Py_ssize_t peak
+    cdef public long long received
+    cdef public long long fast_until
+    cdef public long long dropped
+    cdef long long step
+    cdef unsigned long thread_number
+    cdef Extra extra
+    cdef unsigned int step_received  # the lower half of `received`
+    cdef int granted
+    cdef public int brake
+    cdef public int feeders
+    cdef public int turns
+    cdef unsigned int epoch
+    cdef public flag drops_oldest
+    cdef flag over
+    cdef readonly flag in_bytes
+
+    def __cinit__(self, Py_ssize_t size, bint in_bytes=False):
+        self.ring = &self.only
+        self.capacity = 1
+        self.size = size
+        self.in_bytes = in_bytes
+        self.brake = -1
+        self.alarm = -1
+
+    def __dealloc__(self):
+        self.empty()
+        if self.ring != &self.only:
+            PyMem_Free(self.ring)
+        line_clear(&self.reader_line)
+        line_clear(&self.sender_line)
+
+    def __len__(self):
+        return self.count
+
+    def __bool__(self):
+        return True
+
+    def __iter__(self):
+        cdef Py_ssize_t index
+        return iter([
+            <object>self.ring[(self.first + index) & (self.capacity - 1)] for index in range(self.count)
+        ])
+
+    cdef Extra extras(self):
+        if self.extra is None:
+            self.extra = Extra.__new__(Extra)
+        return self.extra
+
+    @property
+    def checks(self):
+        return None if self.extra is None else self.extra.checks
+
+    @property
+    def hand(self):
+        return None if self.extra is None else self.extra.hand
+
+    @hand.setter
+    def hand(self, hand):
+        self.extras().hand = hand
+
+    @property
+    def thread(self):
+        return self.thread_number or None
+
+    @thread.setter
+    def thread(self, number):
+        self.thread_number = number or 0
+
+    # -- the ring ---------------------------------------------------------------------------------
+
+    cdef int grow(self) except -1:
+        cdef int capacity = 8 if self.capacity == 1 else 2 * self.capacity
+        cdef PyObject** ring = <PyObject**>PyMem_Malloc(<size_t>capacity * sizeof(PyObject*))
+        cdef int index
+        if capacity <= 0 or ring == NULL:
+            raise MemoryError()
+        for index in range(self.count):
+            ring[index] = self.ring[(self.first + index) & (self.capacity - 1)]
+        if self.ring != &self.only:
+            PyMem_Free(self.ring)
+        self.ring = ring
+        self.capacity = capacity
+        self.first = 0
+        return 0
+
+    cdef inline int push(self, object message) except -1:
+        if self.count == self.capacity:
+            self.grow()
+        Py_INCREF(message)
+        self.ring[(self.first + self.count) & (self.capacity - 1)] = <PyObject*>message
+        self.count += 1
+        return 0
+
+    cdef inline PyObject* pop(self) noexcept:
+        # The reference that the ring had is the caller's now.
+        cdef PyObject* message = self.ring[self.first]
+        self.first = (self.first + 1) & (self.capacity - 1)
+        self.count -= 1
+        return message
+
+    cdef void empty(self) noexcept:
+        while self.count:
+            Py_XDECREF(self.pop())
+
+    # -- how full ---------------------------------------------------------------------------------
+
+    cdef inline Py_ssize_t filled(self) noexcept:
+        return self.weight if self.in_bytes else self.count
+
+    def level(self):
+        return self.filled()
+
+    def resize(self, Py_ssize_t size):
+        self.size = size
+        self.place_brake()
+
+    cdef inline void place_brake(self) noexcept:
+        cdef Py_ssize_t brake = -1
+        if self.in_bytes:
+            return
+        if self.feeders == 1 and (self.extra is None or self.extra.checks is None):
+            brake = self.size - self.granted
+            if brake > DEEP:
+                brake = DEEP
+            brake -= 1
+        self.brake = brake
+
+    def set_brake(self):
+        self.place_brake()
+
+    cdef inline void allow(self, long long step) noexcept:
+        if step != self.step:
+            self.step = step
+            self.step_received = <unsigned int>self.received
+        if (
+            self.reader_line.first == NULL and not self.turns and not self.in_bytes
+            and (self.extra is None or (self.extra.checks is None and self.extra.hand is None))
+        ):
+            self.fast_until = self.received - self.received_in_step() + STEP_BUDGET
+
+    cdef inline unsigned int received_in_step(self) noexcept:
+        return <unsigned int>self.received - self.step_received
+
+    def set_fast(self, long long step):
+        self.allow(step)
+
+    cdef inline bint in_budget(self, long long step) noexcept:
+        return step != self.step or self.received_in_step() < <unsigned int>STEP_BUDGET
+
+    def has_budget(self, long long step):
+        return self.in_budget(step)
+
+    # -- messages ---------------------------------------------------------------------------------
+
+    cdef int insert(self, object message) except -1:
+        cdef Py_ssize_t level
+        if self.in_bytes:
+            self.weight += len(message)
+        self.push(message)
+        level = self.filled()
+        if level > self.peak:
+            self.peak = level
+        if level >= self.size and not self.over:
+            self.over = True
+            if self.alarm < self.size - 1:
+                self.alarm = self.size - 1
+        if self.extra is not None and self.extra.checks is not None:
+            self.extra.checks.append(snapshot(message))
+        if self.reader_line.first != NULL and self.count > self.turns:
+            self.give_turn()
+        return 0
+
+    def put(self, message):
+        self.insert(message)
+
+    cdef object remove(self):
+        cdef object message
+        cdef PyObject* raw
+        if not self.count:
+            raise IndexError("the queue is empty")
+        if self.in_bytes:
+            self.weight -= len(<object>self.ring[self.first])
+        raw = self.pop()
+        message = <object>raw
+        Py_DECREF(message)
+        self.received += 1
+        if self.extra is not None:
+            if self.extra.hand is not None:
+                self.extra.hand[:] = [message]
+            if self.extra.checks is not None:
+                check_unchanged(message, self.extra.checks.popleft())
+        if self.filled() <= self.alarm:
+            self.ring_alarm()
+        return message
+
+    def take(self):
+        return self.remove()
+
+    cdef int remove_into(self, PyObject** result) except -1:
+        give_reference(result, self.remove())
+        return PYGEN_RETURN
+
+    def drain(self):
+        messages = tuple(self)
+        self.empty()
+        self.weight = 0
+        if self.extra is not None and self.extra.checks is not None:
+            self.extra.checks.clear()
+        return messages
+
+    def check(self):
+        if self.checks is None:
+            self.extras().checks = collections.deque([snapshot(message) for message in self])
+            self.fast_until = 0
+            self.place_brake()
+
+    cdef int drop_first(self) except -1:
+        if self.in_bytes:
+            self.weight -= len(<object>self.ring[self.first])
+        Py_XDECREF(self.pop())
+        self.dropped += 1
+        if self.extra is not None and self.extra.checks is not None:
+            self.extra.checks.popleft()
+        return 0
+
+    def drop_oldest(self):
+        self.drop_first()
+
+    cdef int ring_alarm(self) except -1:
+        cdef Py_ssize_t level = self.filled()
+        if self.over and level < self.size:
+            self.over = False
+            self.epoch += 1
+        self.alarm = -1
+        if self.sender_line.first != NULL:
+            if level <= self.size // 2:
+                self.free()
+            if self.sender_line.first != NULL:
+                self.alarm = self.size // 2
+        if self.over:
+            self.alarm = self.size - 1
+        return 0
+
+    def on_alarm(self):
+        self.ring_alarm()
+
+    # -- readers ----------------------------------------------------------------------------------
+
+    @property
+    def readers(self):
+        return line_members(&self.reader_line)
+
+    def available(self):
+        return self.count > self.turns
+
+    cdef Waiter place_of(self, object wait, Route route):
+        """Return what stands in a line of this queue for who waits with a `Wait`; it may be new."""
+        cdef Extra extra = self.extras()
+        cdef _Place place
+        if extra.places is None:
+            extra.places = {}
+        place = extra.places.get(wait)
+        if place is None:
+            place = _Place.__new__(_Place)
+            place.wait = wait
+            place.route = route
+            extra.places[wait] = place
+        return place
+
+    cdef int line_up_reader(self, Waiter waiter) except -1:
+        if waiter.line == NULL:
+            line_append(&self.reader_line, waiter)
+        self.fast_until = 0
+        if self.count > self.turns:
+            self.give_turn()
+        return 0
+
+    def line_up(self, wait):
+        self.line_up_reader(self.place_of(wait, None))
+
+    cdef int give_turn(self) except -1:
+        cdef Waiter waiter
+        cdef Process process
+        while self.reader_line.first != NULL:
+            waiter = line_pop(&self.reader_line)
+            if waiter.is_process:
+                process = <Process>waiter
+                process.turn_queue = self
+                self.turns += 1
+                process.go_on()
+                return 0
+            wait = (<_Place>waiter).wait
+            self.extra.places.pop(wait, None)
+            if wait.turn is None:
+                wait.turn = self
+                self.turns += 1
+                wait.wake()
+                return 0
+        return 0
+
+    def grant(self):
+        self.give_turn()
+
+    cdef int leave_readers(self, Process process) except -1:
+        if process.turn_queue is self:
+            process.turn_queue = None
+            self.turns -= 1
+            if self.reader_line.first != NULL and self.count > self.turns:
+                self.give_turn()
+        elif process.line == &self.reader_line:
+            line_remove(&self.reader_line, process)
+        return 0
+
+    def leave(self, wait):
+        cdef Waiter place
+        if wait.turn is self:
+            wait.turn = None
+            self.turns -= 1
+            if self.reader_line.first != NULL and self.count > self.turns:
+                self.give_turn()
+        elif self.extra is not None and self.extra.places is not None:
+            place = self.extra.places.pop(wait, None)
+            if place is not None and place.line == &self.reader_line:
+                line_remove(&self.reader_line, place)
+
+    def wake_readers(self):
+        cdef list woken = []
+        cdef Waiter waiter
+        while self.reader_line.first != NULL:
+            waiter = line_pop(&self.reader_line)
+            if not waiter.is_process:
+                self.extra.places.pop((<_Place>waiter).wait, None)
+            woken.append(waiter)
+        for waiter in woken:
+            if waiter.is_process:
+                (<Process>waiter).go_on()
+            else:
+                (<_Place>waiter).wait.wake()
+
+    # -- senders ----------------------------------------------------------------------------------
+
+    @property
+    def senders(self):
+        return line_members(&self.sender_line)
+
+    cdef inline bint full_for(self, Route route) noexcept:
+        return route.turns <= 0 and self.filled() + self.granted >= self.size
+
+    def is_full(self, Route route):
+        return self.full_for(route)
+
+    cdef int line_up_for_room(self, Waiter waiter) except -1:
+        line_append(&self.sender_line, waiter)
+        self.senders_waiting += 1
+        if self.alarm < self.size // 2:
+            self.alarm = self.size // 2
+        return 0
+
+    def line_up_sender(self, wait, Route route):
+        self.line_up_for_room(self.place_of(wait, route))
+
+    cdef int leave_room(self, Waiter waiter, Py_ssize_t turn, Route route, bint freed) except -1:
+        if waiter is not None and waiter.line == &self.sender_line:
+            line_remove(&self.sender_line, waiter)
+            self.senders_waiting -= 1
+        if turn:
+            if not freed:
+                self.granted -= turn
+            else:
+                route.turns += turn
+                route.outbox.owner.scheduler.give_until_end_of_step(route)
+            self.place_brake()
+        if self.sender_line.first != NULL and self.filled() <= self.size // 2:
+            self.free()
+        return 0
+
+    def leave_sender(self, wait, Route route, bint freed):
+        cdef Waiter place = None
+        if self.extra is not None and self.extra.places is not None:
+            place = self.extra.places.pop(wait, None)
+        self.leave_room(place, wait.turn or 0, route, freed)
+
+    cdef int free(self) except -1:
+        cdef Py_ssize_t room, count, share, extra, index, turn
+        cdef bint granting
+        cdef Waiter waiter
+        cdef Process process
+        if self.in_bytes:
+            # How much the one that is freed is going to send nobody knows.
+            if self.weight <= self.size // 2:
+                self.free_one(self.first_sender(), 0)
+            return 0
+        room = self.size - self.count - self.granted
+        count = self.senders_waiting
+        if room < count:
+            count = room
+        if count <= 0:
+            return 0
+        granting = self.feeders > 1 or self.senders_waiting > 1
+        share = room // count
+        extra = room % count
+        for index in range(count):
+            turn = 0
+            if granting:
+                turn = share + (index < extra)
+                self.granted += turn
+            self.free_one(self.first_sender(), turn)
+        self.place_brake()
+        return 0
+
+    cdef Waiter first_sender(self):
+        self.senders_waiting -= 1
+        return line_pop(&self.sender_line)
+
+    cdef int free_one(self, Waiter waiter, Py_ssize_t turn) except -1:
+        if waiter.is_process:
+            (<Process>waiter).turn_room = turn
+            (<Process>waiter).go_on()
+        else:
+            wait = (<_Place>waiter).wait
+            if turn:
+                wait.turn = turn
+            wait.wake()
+        return 0
+
+    cdef int take_back(self, Route route) except -1:
+        if route.turns:
+            self.granted -= route.turns
+            route.turns = 0
+            self.place_brake()
+            if self.sender_line.first != NULL and self.filled() <= self.size // 2:
+                self.free()
+        return 0
+
+    def give_back(self, Route route):
+        self.take_back(route)
+
+    cdef inline void use_turn(self, Route route) noexcept:
+        if route.turns > 0 and not self.in_bytes:
+            route.turns -= 1
+            self.granted -= 1
+            self.place_brake()
+
+    def forget_route(self, Route route, bint wake):
+        cdef PyObject* at
+        cdef Waiter waiter
+        cdef list left = []
+        self.feeders -= 1
+        self.drops_oldest = self.drops_oldest and route.when_full != "drop-oldest"
+        self.take_back(route)
+        if wake:
+            at = self.sender_line.first
+            while at != NULL:
+                waiter = <Waiter>at
+                at = waiter.next_in_line
+                if waiter.is_process:
+                    if (<Process>waiter).line_route is route:
+                        left.append(waiter)
+                elif (<_Place>waiter).route is route:
+                    left.append(waiter)
+            for waiter in left:
+                if waiter.line == &self.sender_line:
+                    line_remove(&self.sender_line, waiter)
+                    self.senders_waiting -= 1
+                    self.free_one(waiter, 0)
+        self.place_brake()
+
+
+cdef traverseproc queue_traverse_fields
+cdef inquiry queue_clear_fields
+
+
+cdef int line_traverse(Line* line, visitproc visit, void* arg) noexcept:
+    cdef PyObject* at = line.first
+    cdef int stop
+    while at != NULL:
+        stop = visit(at, arg)
+        if stop:
+            return stop
+        at = (<Waiter>at).next_in_line
+    return 0
+
+
+cdef int queue_traverse(PyObject* self, visitproc visit, void* arg) noexcept:
+    cdef Queue queue = <Queue>self
+    cdef Py_ssize_t index
+    cdef int stop
+    for index in range(queue.count):
+        stop = visit(queue.ring[(queue.first + index) & (queue.capacity - 1)], arg)
+        if stop:
+            return stop
+    stop = line_traverse(&queue.reader_line, visit, arg)
+    if stop:
+        return stop
+    stop = line_traverse(&queue.sender_line, visit, arg)
+    if stop:
+        return stop
+    return queue_traverse_fields(self, visit, arg)
+
+
+cdef int queue_clear(PyObject* self) noexcept:
+    cdef Queue queue = <Queue>self
+    queue.empty()
+    line_clear(&queue.reader_line)
+    line_clear(&queue.sender_line)
+    return queue_clear_fields(self)
+
+
+# -- routes -------------------------------------------------------------------------------------------
+
+
+cdef inline object alone_or_all(object several):
+    """Return how a collection such as `link.Links` is kept: what is alone needs no tuple around it."""
+    if type(several) is tuple:
+        if len(<tuple>several) == 0:
+            return None
+        if len(<tuple>several) == 1:
+            return (<tuple>several)[0]
+    return several
+
+
+cdef inline object all_of(object kept):
+    """Return such a collection as it is shown."""
+    if kept is None:
+        return ()
+    if type(kept) is tuple or type(kept) is dict:
+        return kept
+    return (kept,)
+
+
+cdef class Route:
+    """See `link.PlainRoute`."""
+
+    cdef readonly Outbox outbox
+    cdef readonly Queue queue
+    cdef object path  # a link, or a tuple of them
+    cdef readonly object when_full
+    cdef public long long dropped
+    cdef public int turns
+    cdef public int past
+    cdef unsigned int epoch
+    cdef flag waits
+
+    def __cinit__(self, Outbox outbox, Queue queue, tuple links):
+        self.outbox = outbox
+        self.queue = queue
+        self.path = alone_or_all(links)
+        self.when_full = "wait"
+        for link in links:
+            if link.when_full != "wait":
+                self.when_full = link.when_full
+        self.waits = self.when_full == "wait"
+
+    @property
+    def links(self):
+        return all_of(self.path)
+
+    @property
+    def scheduler(self):
+        return self.outbox.owner.scheduler
+
+    cdef inline bint counts_past(self) noexcept:
+        cdef Queue queue = self.queue
+        if self.turns <= 0 and queue.filled() >= queue.size:
+            if self.epoch != queue.epoch:
+                self.epoch = queue.epoch
+                self.past = 0
+            if self.past >= PAST_LIMIT:
+                return False
+            self.past += 1
+        return True
+
+    def count_past(self):
+        return self.counts_past()
+
+
+# -- boxes --------------------------------------------------------------------------------------------
+
+
+cdef class Box:
+    """See `box.PlainBox`."""
+
+    cdef readonly object declaration
+    cdef readonly Process owner
+    cdef public object name
+    cdef Box next_box  # of the same process
+    cdef object links_in
+    cdef object links_out
+    cdef public object failure
+    cdef public object taps
+    cdef public int sources
+    cdef public int holds
+    cdef public int outside
+    cdef public flag settled
+    cdef public flag ended
+    cdef public flag linked
+    cdef public flag lost
+    cdef public flag wired
+    cdef public flag own
+
+    def __cinit__(self, declaration, Process owner, name):
+        self.declaration = declaration
+        self.owner = owner
+        self.name = name
+        self.taps = ()
+        self.own = owner.has_body
+
+    @property
+    def incoming(self):
+        return all_of(self.links_in)
+
+    @incoming.setter
+    def incoming(self, links):
+        self.links_in = alone_or_all(links)
+
+    @property
+    def outgoing(self):
+        return all_of(self.links_out)
+
+    @outgoing.setter
+    def outgoing(self, links):
+        self.links_out = alone_or_all(links)
+
+    @property
+    def doc(self):
+        return self.declaration.doc
+
+    @property
+    def type(self):
+        return self.declaration.type
+
+
+cdef class Inbox(Box):
+    """See `inbox.PlainInbox`."""
+
+    cdef Queue messages
+    cdef Receive spare
+    cdef Receive iterator
+    cdef public long long unread
+    cdef public Py_ssize_t size
+    cdef public flag in_bytes
+    cdef public flag held
+    cdef public flag asked
+    cdef public flag gone
+    cdef public flag keeps_queue
+    cdef public flag end_told
+    cdef public flag failure_told
+
+    def __cinit__(self, declaration, Process owner, name):
+        self.size = declaration.size
+        self.in_bytes = declaration.in_bytes
+        self.held = declaration.held
+        if self.held:
+            self.holds = 1
+        self.messages = Queue.__new__(Queue, self.size, self.in_bytes)
+
+    def __init__(self, declaration, owner, name):
+        """Nothing is left to do; but the constructor of declarations must not be found instead."""
+
+    @property
+    def queue(self):
+        return self.messages
+
+    @queue.setter
+    def queue(self, Queue queue):
+        self.messages = queue
+
+    def receive(self, *, timeout=None):
+        cdef Receive awaitable
+        if PyThread_get_thread_ident() == self.messages.thread_number:
+            if timeout is not None:
+                return _TimedTake(self, timeout)
+            awaitable = self.spare
+            # A new one for each call that is under way: asyncio.gather awaits equal objects only once.
+            if awaitable is None or (<PyObject*>awaitable).ob_refcnt > 2:  # the box's and this variable's
+                awaitable = self.spare = new_receive(self, None)
+            awaitable.state = NOT_AWAITED
+            return awaitable
+        return self.receive_elsewhere(timeout)
+
+    def receive_elsewhere(self, timeout):
+        return self._elsewhere(lambda: self.receive(timeout=timeout), wait=True)
+
+    def __aiter__(self):
+        if self.iterator is None:
+            self.iterator = new_receive(self, StopAsyncIteration)
+        return self.iterator
+
+
+cdef class Outbox(Box):
+    """See `outbox.PlainOutbox`."""
+
+    cdef public Queue fast
+    cdef Pacing pacing
+    cdef object ways  # a route, or a collection of them
+    cdef public tuple tapped_by
+    cdef public long long discarded
+    cdef public long long dropped
+    cdef public flag optional
+    cdef public flag closed
+
+    def __cinit__(self, declaration, Process owner, name):
+        self.optional = declaration.optional or name == "failures"
+        if name == "failures":
+            self.own = True
+        self.tapped_by = ()
+
+    @property
+    def routes(self):
+        return all_of(self.ways)
+
+    @routes.setter
+    def routes(self, routes):
+        self.ways = alone_or_all(routes)
+
+    def __init__(self, declaration, owner, name):
+        """As that of `Inbox`."""
+
+    def send(self, message):
+        cdef Queue queue = self.fast
+        if (
+            queue is not None
+            and queue.count < queue.brake
+            and PyThread_get_thread_ident() == queue.thread_number
+        ):
+            queue.push(message)
+            if queue.count > queue.peak:
+                queue.peak = queue.count
+            if queue.reader_line.first != NULL:
+                queue.give_turn()
+            return READY
+        return self.send_slowly(message)
+
+    cdef object send_slowly(self, object message):
+        cdef Process owner = self.owner
+        cdef Scheduler scheduler = owner.scheduler
+        cdef Route route
+        cdef Queue queue
+        if scheduler is None or PyThread_get_thread_ident() != scheduler.thread_number:
+            if self._on_another_thread():
+                return self.send_elsewhere(message)
+            self._check_open()
+        if self.closed or not self.own:
+            self._check_open()
+        if type(self.ways) is Route and len(self.tapped_by) == 0:
+            # The usual case of what follows: one reader, who has to get everything.
+            route = <Route>self.ways
+            queue = route.queue
+            if route.waits and not queue.in_bytes:
+                if not route.counts_past():
+                    raise self.too_far_past(route)
+                queue.use_turn(route)
+                queue.insert(message)
+                if queue.full_for(route):
+                    return self.pace()
+                return TURN if queue.feeders > 1 or queue.count >= DEEP else READY
+        return self.send_to_all(message, scheduler)
+
+    def send_elsewhere(self, message):  # apart, because a lambda costs whoever has one in its body
+        return self._elsewhere(lambda: self.send(message), wait=True)
+
+    cdef object send_to_all(self, object message, Scheduler scheduler):
+        cdef Route route
+        cdef Queue queue
+        cdef bint full = False, turn = False
+        cdef object routes = self.routes
+        if not routes and self.lost and not self.optional:
+            raise self.broken()
+        if type(routes) is dict:
+            routes = tuple(routes)
+        for route in <tuple>routes:  # all before any is used: a refused message goes to no reader
+            if route.queue.in_bytes and not hasattr(type(message), "__len__"):
+                raise self.without_length(message, route)
+            if route.waits and not route.counts_past():
+                raise self.too_far_past(route)
+        for tap in self.tapped_by:
+            tap.record(message, scheduler.loop.time())
+        if not routes:
+            self.discarded += 1
+            return TURN
+        for route in <tuple>routes:
+            queue = route.queue
+            if route.waits:
+                queue.use_turn(route)
+                queue.insert(message)
+                if queue.full_for(route):
+                    full = True
+                elif queue.feeders > 1 or queue.filled() >= DEEP:
+                    turn = True  # those who share an inbox share it evenly, message by message
+            else:
+                turn = True
+                if queue.filled() >= queue.size:
+                    route.dropped += 1
+                    if route.when_full == "drop-newest":
+                        continue
+                    queue.drop_first()
+                queue.insert(message)
+        if full:
+            return self.pace()
+        return TURN if turn else READY
+
+    cdef object pace(self):
+        if self.pacing is None:
+            self.pacing = Pacing.__new__(Pacing)
+            self.pacing.box = self
+        return self.pacing
+
+
+# -- awaitables ---------------------------------------------------------------------------------------
+
+
+cdef bint is_own(Scheduler scheduler) except -1:
+    """Say whether the running code is a component's own, not some other task of the loop."""
+    cdef PyObject* current
+    if scheduler is None or scheduler.running is None:
+        return False
+    if not EAGER_TASKS:
+        return True
+    if current_tasks is None:
+        return asyncio.current_task(scheduler.loop) is scheduler.running.component
+    current = kamaelia_current(<PyObject*>current_tasks, <PyObject*>scheduler.loop, scheduler.loop_hash)
+    return current == <PyObject*>scheduler.running.component
+
+
+cdef inline object take_reference(PyObject* owned):
+    """Return an object of which a reference is ours, and is no more afterwards."""
+    cdef object value = <object>owned
+    Py_DECREF(value)
+    return value
+
+
+cdef inline void give_reference(PyObject** result, object value) noexcept:
+    Py_INCREF(value)
+    result[0] = <PyObject*>value
+
+
+cdef class Ready:
+    """See `outbox.READY`."""
+
+    def __await__(self):
+        return self
+
+    def __iter__(self):  # for "yield from", with which asyncio's gather awaits it
+        return self
+
+    def __next__(self):
+        raise StopIteration
+
+
+cdef PySendResult ready_send(PyObject* self, PyObject* argument, PyObject** result) noexcept:
+    give_reference(result, None)
+    return PYGEN_RETURN
+
+
+cdef PyObject* ready_next(PyObject* self) noexcept:
+    return NULL
+
+
+cdef class Turn:
+    """See `queue.TURN`."""
+
+    def __await__(self):
+        return TurnTaken.__new__(TurnTaken)
+
+
+@cython.freelist(16)
+@cython.no_gc
+cdef class TurnTaken:
+    """What awaits a `Turn`: it gives way once."""
+
+    cdef flag over
+
+    def __await__(self):  # or there would be no place for `turn_send`
+        return self
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if self.over:
+            raise StopIteration
+        self.over = True
+
+
+cdef PySendResult turn_send(PyObject* self, PyObject* argument, PyObject** result) noexcept:
+    give_reference(result, None)
+    if (<TurnTaken>self).over:
+        return PYGEN_RETURN
+    (<TurnTaken>self).over = True
+    return PYGEN_NEXT
+
+
+cdef PyObject* turn_next(PyObject* self) noexcept:
+    if (<TurnTaken>self).over:
+        return NULL
+    (<TurnTaken>self).over = True
+    Py_INCREF(None)
+    return <PyObject*>None
+
+
+cdef Ready READY = Ready.__new__(Ready)
+cdef Turn TURN = Turn.__new__(Turn)
+
+
+@cython.freelist(16)
+cdef class Receive:
+    """See `inbox._Take` and, where there is an ``end``, `inbox._Next` and `inbox._Iterator`."""
+
+    cdef Inbox box
+    cdef object end  # what is raised when there will be no more; None for `EndOfMessages`
+    cdef int state
+
+    def __aiter__(self):
+        return self
+
+    def __anext__(self):
+        return self
+
+    def __await__(self):
+        return self if self.begins() else self.box.wait_for_message(self.end)
+
+    cdef bint begins(self) except -1:
+        """Say whether it may be stepped. A task of asyncio's waits in the plain way, with a future: it may be
+        one of several."""
+        cdef PyObject* queue = <PyObject*>self.box.messages
+        self.state = FRESH
+        if (<Queue>queue).count and (<Queue>queue).received < (<Queue>queue).fast_until:
+            return True
+        return is_own(self.box.owner.scheduler)
+
+    def __iter__(self):
+        if self.state == NOT_AWAITED:
+            raise TypeError(f"'{type(self).__name__}' object is not iterable")
+        return self
+
+    def __next__(self):
+        cdef PyObject* result = NULL
+        if receive_step(self, &result) == PYGEN_NEXT:
+            return take_reference(result)
+        raise StopIteration(take_reference(result))
+
+    def __getattr__(self, name):
+        raise _no_message_yet(self.box, name)
+
+    def __repr__(self):
+        return _describe_take(self.box)
+
+
+cdef inline Receive new_receive(Inbox box, object end):
+    cdef Receive receive = Receive.__new__(Receive)
+    receive.box = box
+    receive.end = end
+    return receive
+
+
+cdef int receive_step(object awaitable, PyObject** result) except -1:
+    """Take a message, or suspend the process until there is one: see `Inbox.wait_for_message`."""
+    # Borrowed from the box, which the awaitable has a reference to: this is the path of every message.
+    cdef PyObject* queue = <PyObject*>(<Receive>awaitable).box.messages
+    if (
+        (<Receive>awaitable).state == FRESH
+        and (<Queue>queue).count
+        and (<Queue>queue).received < (<Queue>queue).fast_until
+    ):
+        (<Queue>queue).received += 1
+        result[0] = (<Queue>queue).pop()
+        if (<Queue>queue).count <= (<Queue>queue).alarm:
+            (<Queue>queue).ring_alarm()
+        return PYGEN_RETURN
+    return receive_slowly(<Receive>awaitable, result)
+
+
+cdef int receive_slowly(Receive self, PyObject** result) except -1:
+    cdef Inbox box = self.box
+    cdef Queue queue = box.messages
+    cdef PyObject* owner = <PyObject*>box.owner
+    cdef PyObject* scheduler = <PyObject*>(<Process>owner).scheduler
+    cdef Process process
+    if scheduler == <PyObject*>None or (<Scheduler>scheduler).running is None:
+        raise RuntimeError(f"{_describe_take(box)} was begun in a step of a component, and goes on outside")
+    process = (<Scheduler>scheduler).running
+    if self.state == FRESH:
+        if box.wired or box.gone:
+            box._check_open()
+        box.asked = True
+        if process.stands != NOWHERE:  # whoever drives the coroutine by hand has closed a wait before
+            process.leave_line()
+    else:
+        queue = process.line_queue
+        if queue is None:
+            raise RuntimeError(f"{_describe_take(box)} is awaited by two at the same time: call receive() twice")
+        process.stands = NOWHERE
+        process.line_queue = None
+        if process.turn_queue is queue:
+            process.turn_queue = None
+            queue.turns -= 1
+            queue.allow((<Scheduler>scheduler).steps)
+            return queue.remove_into(result)
+        if process.line == &queue.reader_line:
+            line_remove(&queue.reader_line, process)
+    if queue.count > queue.turns:
+        if (
+            queue.reader_line.first == NULL
+            and not queue.turns
+            and queue.in_budget((<Scheduler>scheduler).steps)
+        ):
+            queue.allow((<Scheduler>scheduler).steps)
+            return queue.remove_into(result)
+    elif box.ended:
+        box.raise_end(self.end)
+    elif box.gone:
+        raise ClosedBox(f"{box} was closed while it was waited for")
+    process.stands = READER
+    process.line_queue = queue
+    process.line_box = box
+    queue.line_up_reader(process)
+    self.state = IN_LINE
+    if process.turn_queue is not queue:
+        if (<Process>owner).abandoned is not None and not (<Process>owner).cancels:
+            raise process.told_in_line()
+        process.waits = READER
+    give_reference(result, None)
+    return PYGEN_NEXT
+
+
+ctypedef int (*step_function)(object, PyObject**) noexcept
+
+
+cdef PySendResult receive_send(PyObject* self, PyObject* argument, PyObject** result) noexcept:
+    return <PySendResult>(<step_function>receive_step)(<object>self, result)
+
+
+cdef PyObject* receive_next(PyObject* self) noexcept:
+    cdef PyObject* result = NULL
+    if (<step_function>receive_step)(<object>self, &result) == PYGEN_RETURN:
+        return kamaelia_stop_with(result)
+    return result
+
+
+cdef class Pacing:
+    """See `outbox._Pacing`."""
+
+    cdef Outbox box
+    cdef int state
+
+    def __await__(self):
+        return self if self.begins() else self.box.wait_for_room()
+
+    cdef bint begins(self) except -1:
+        self.state = FRESH
+        return (self.box.ways is None or type(self.box.ways) is Route) and is_own(self.box.owner.scheduler)
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        cdef PyObject* result = NULL
+        if pacing_step(self, &result) == PYGEN_NEXT:
+            return take_reference(result)
+        take_reference(result)
+        raise StopIteration
+
+
+cdef int pacing_step(object awaitable, PyObject** result) except -1:
+    """Suspend the process until there is room: see `Outbox.wait_for_room`."""
+    cdef PyObject* box = <PyObject*>(<Pacing>awaitable).box
+    cdef PyObject* owner = <PyObject*>(<Outbox>box).owner
+    cdef PyObject* process = <PyObject*>(<Process>owner).scheduler.running
+    cdef PyObject* route
+    cdef PyObject* queue
+    give_reference(result, None)
+    if (<Pacing>awaitable).state == AFTER_TURN or process == <PyObject*>None:
+        return PYGEN_RETURN
+    if (<Pacing>awaitable).state == IN_LINE:
+        (<Process>process).leave_room()
+        return PYGEN_RETURN
+    if (<Process>process).stands != NOWHERE:
+        (<Process>process).leave_line()
+    if (<Outbox>box).ways is None:
+        return PYGEN_RETURN
+    route = <PyObject*>(<Outbox>box).ways
+    queue = <PyObject*>(<Route>route).queue
+    (<Route>route).past = 0
+    if not ((<Route>route).waits and (<Queue>queue).full_for(<Route>route)):
+        (<Pacing>awaitable).state = AFTER_TURN
+        return PYGEN_NEXT
+    (<Process>process).stands = SENDER
+    (<Process>process).line_queue = <Queue>queue
+    (<Process>process).line_route = <Route>route
+    (<Process>process).line_box = <Outbox>box
+    (<Queue>queue).line_up_for_room(<Process>process)
+    (<Pacing>awaitable).state = IN_LINE
+    if (<Process>owner).abandoned is not None and not (<Process>owner).cancels:
+        raise (<Process>process).told_in_line()
+    (<Process>process).waits = SENDER
+    return PYGEN_NEXT
+
+
+cdef PySendResult pacing_send(PyObject* self, PyObject* argument, PyObject** result) noexcept:
+    return <PySendResult>(<step_function>pacing_step)(<object>self, result)
+
+
+cdef PyObject* pacing_next(PyObject* self) noexcept:
+    cdef PyObject* result = NULL
+    if (<step_function>pacing_step)(<object>self, &result) == PYGEN_RETURN:
+        return kamaelia_stop_with(result)
+    return result
+
+
+# -- generators ---------------------------------------------------------------------------------------
+
+
+cdef class Drive:
+    """See `body.drive`: what a generator yields is awaited, and the result is what the yield returns."""
+
+    cdef readonly object generator
+    cdef readonly object awaited  # the iterator that it is waiting for
+    cdef object value  # for the generator
+
+    def __cinit__(self, generator):
+        self.generator = generator
+
+    def __await__(self):
+        return self
+
+    def __next__(self):
+        return self.send(None)
+
+    def send(self, value):
+        cdef PyObject* result = NULL
+        if drive_step(self, &result) == PYGEN_NEXT:
+            return take_reference(result)
+        raise StopIteration(take_reference(result))
+
+    def throw(self, error):
+        cdef PyObject* result = NULL
+        cdef object awaited = self.awaited
+        cdef object raised = error
+        if awaited is not None and hasattr(awaited, "throw"):
+            try:
+                return awaited.throw(error)
+            except StopIteration as end:
+                self.value = end.value
+                raised = None
+            except BaseException as other:
+                raised = other
+        self.awaited = None
+        if drive_on(self, raised, &result) == PYGEN_NEXT:
+            return take_reference(result)
+        raise StopIteration(take_reference(result))
+
+    def close(self):
+        if self.awaited is not None and hasattr(self.awaited, "close"):
+            self.awaited.close()
+        self.awaited = None
+        self.generator.close()
+
+
+cdef int drive_step(object drive, PyObject** result) except -1:
+    return drive_on(<Drive>drive, None, result)
+
+
+cdef int drive_on(Drive self, object error, PyObject** result) except -1:
+    """Step what the generator waits for, and the generator, until one of them suspends."""
+    cdef PyObject* out = NULL
+    cdef int outcome
+    cdef object awaitable
+    while True:
+        if self.awaited is not None:
+            outcome = PyIter_Send(<PyObject*>self.awaited, <PyObject*>None, &out)
+            if outcome == PYGEN_NEXT:
+                result[0] = out
+                return PYGEN_NEXT
+            self.awaited = None
+            if outcome == PYGEN_RETURN:
+                self.value = take_reference(out)
+            else:
+                error = take_raised()
+        if error is None:
+            awaitable = self.value
+            self.value = None
+            outcome = PyIter_Send(<PyObject*>self.generator, <PyObject*>awaitable, &out)
+            if outcome == PYGEN_ERROR:
+                raise take_raised()
+            if outcome == PYGEN_RETURN:
+                result[0] = out
+                return PYGEN_RETURN
+            awaitable = take_reference(out)
+        else:
+            try:
+                awaitable = self.generator.throw(error)
+            except StopIteration as end:
+                give_reference(result, end.value)
+                return PYGEN_RETURN
+            error = None
+        if awaitable is READY:
+            continue
+        if type(awaitable) is Receive and (<Receive>awaitable).begins():
+            outcome = (<step_function>receive_step)(awaitable, &out)
+            if outcome == PYGEN_RETURN:
+                self.value = take_reference(out)
+            elif outcome == PYGEN_NEXT:
+                self.awaited = awaitable
+                result[0] = out
+                return PYGEN_NEXT
+            else:
+                error = take_raised()
+        elif awaitable is None:
+            give_reference(result, None)
+            return PYGEN_NEXT
+        elif type(awaitable) is Pacing and (<Pacing>awaitable).begins():
+            self.awaited = awaitable
+        else:
+            try:
+                self.awaited = iterator_of(awaitable)
+            except BaseException as raised:  # whatever it is, it belongs into the generator
+                error = raised
+
+
+cdef object iterator_of = _body.iterator_of
+
+
+cdef object take_raised():
+    """Return the exception that has been raised; it is not any more."""
+    cdef PyObject* raised = kamaelia_take_raised()
+    if raised == NULL:
+        return SystemError("an error without an exception")
+    return take_reference(raised)
+
+
+cdef PySendResult drive_send(PyObject* self, PyObject* argument, PyObject** result) noexcept:
+    return <PySendResult>(<step_function>drive_step)(<object>self, result)
+
+
+cdef PyObject* drive_next(PyObject* self) noexcept:
+    cdef PyObject* result = NULL
+    if (<step_function>drive_step)(<object>self, &result) == PYGEN_RETURN:
+        return kamaelia_stop_with(result)
+    return result
+
+
+# -- processes ----------------------------------------------------------------------------------------
+
+
+cdef class Rarely:
+    """An attribute of processes that most of them do without: until it is set to something else, it has its
+    default and costs no memory."""
+
+    cdef object name
+    cdef object default
+
+    def __cinit__(self, default=None):
+        self.default = default
+
+    def __set_name__(self, owner, name):
+        self.name = name
+
+    def __get__(self, process, owner):
+        if process is None:
+            return self
+        if (<Process?>process).rare is None:
+            return self.default
+        return (<Process>process).rare.get(self.name, self.default)
+
+    def __set__(self, process, value):
+        cdef dict rare = (<Process?>process).rare
+        if value is self.default:
+            if rare is not None:
+                rare.pop(self.name, None)
+        else:
+            if rare is None:
+                rare = (<Process>process).rare = {}
+            rare[self.name] = value
+
+
+cdef class Process(Waiter):
+    """See `process.PlainProcess`."""
+
+    cdef readonly object component
+    cdef public object given_name
+    cdef public object parent
+    cdef public Scheduler scheduler
+    cdef public object coroutine
+    cdef public object context
+    cdef public object future
+    cdef public object pending
+    cdef public object abandoned
+    cdef object wait_elsewhere
+    cdef dict rare  # what `Rarely` keeps
+    cdef Box first_box
+    # Where it stands in line, until it has resumed: the queue, and what it was given there.
+    cdef Queue line_queue
+    cdef Route line_route
+    cdef Box line_box
+    cdef Queue turn_queue
+    cdef PyObject* next_ready
+    cdef int turn_room
+    cdef public int number
+    cdef public int cancels
+    cdef unsigned char state_number
+    cdef unsigned char stands  # in which kind of line
+    cdef unsigned char waits  # for what it is suspended
+    cdef flag is_ready  # it is in the ready queue
+    cdef public flag has_body
+    cdef public flag is_chassis
+    cdef public flag begun
+    cdef public flag body_done
+    cdef public flag must_cancel
+    cdef public flag isolated
+    cdef public flag failing
+    cdef public flag vacant
+    cdef object __weakref__
+
+    def __cinit__(self, component, name, bint has_body):
+        self.is_process = True
+        self.component = component
+        self.given_name = name
+        self.has_body = has_body
+        self.is_chassis = not has_body
+        self.body_done = not has_body
+
+    def add_box(self, Box box):
+        cdef Box last = self.first_box
+        if last is None:
+            self.first_box = box
+            return
+        while last.next_box is not None:
+            last = last.next_box
+        last.next_box = box
+
+    @property
+    def boxes(self):
+        cdef dict boxes = {}
+        cdef Box box = self.first_box
+        while box is not None:
+            boxes[box.name] = box
+            box = box.next_box
+        return boxes
+
+    @property
+    def inboxes(self):
+        cdef list boxes = []
+        cdef Box box = self.first_box
+        while box is not None:
+            if isinstance(box, Inbox):
+                boxes.append(box)
+            box = box.next_box
+        return boxes
+
+    @property
+    def outboxes(self):
+        cdef list boxes = []
+        cdef Box box = self.first_box
+        while box is not None:
+            if isinstance(box, Outbox):
+                boxes.append(box)
+            box = box.next_box
+        return boxes
+
+    @property
+    def state(self):
+        return STATES[self.state_number]
+
+    @state.setter
+    def state(self, name):
+        self.state_number = STATE_NUMBERS[name]
+
+    @property
+    def wait(self):
+        if self.waits == NOWHERE:
+            return None
+        if self.waits == ELSEWHERE:
+            return self.wait_elsewhere
+        if self.waits == READER:
+            shown = python_wait(self.scheduler, self.line_box.owner, "receive from", (self.line_box,))
+        else:
+            shown = python_wait(self.scheduler, self.line_box.owner, "send to", (self.line_route,))
+        shown.process = self
+        return shown
+
+    @wait.setter
+    def wait(self, wait):
+        self.leave_line()
+        self.wait_elsewhere = wait
+        self.waits = NOWHERE if wait is None else ELSEWHERE
+
+    cdef int leave_line(self) except -1:
+        """Give up the place in line, and pass on what was given to it there."""
+        cdef Queue queue = self.line_queue
+        cdef Py_ssize_t turn
+        cdef int stood = self.stands
+        if stood == NOWHERE:
+            return 0
+        self.stands = NOWHERE
+        self.line_queue = None
+        if self.waits != ELSEWHERE:
+            self.waits = NOWHERE
+        if stood == READER:
+            queue.leave_readers(self)
+        else:
+            turn = self.turn_room
+            self.turn_room = 0
+            queue.leave_room(self, turn, self.line_route, False)
+            self.line_route = None
+        return 0
+
+    cdef int leave_room(self) except -1:
+        """It has waited for room, and goes on: what it was given is its own."""
+        cdef Queue queue = self.line_queue
+        cdef Route route
+        cdef Py_ssize_t turn = self.turn_room
+        if queue is None:
+            return 0
+        route = self.line_route
+        self.stands = NOWHERE
+        self.line_queue = None
+        self.line_route = None
+        self.turn_room = 0
+        queue.leave_room(self, turn, route, True)
+        return 0
+
+    cdef object told_in_line(self):
+        """Leave the line at once, and return why: nobody listens to who owns the box."""
+        cdef Process owner = self.line_box.owner
+        cdef object error = owner.abandoned
+        owner.abandoned = None
+        self.leave_line()
+        return error
+
+    # -- running ----------------------------------------------------------------------------------
+
+    def step(self):
+        self.take_step()
+
+    cdef int take_step(self) except -1:
+        cdef PyObject* out = NULL
+        cdef PySendResult outcome
+        cdef object context
+        cdef object coroutine
+        cdef object error
+        if self.coroutine is None:
+            if self.begun:  # and over: it was abandoned while it was ready
+                return 0
+            self.begin()
+            if self.coroutine is None:
+                return 0
+        if self.must_cancel:
+            self.must_cancel = False
+            self.pending = self._cancelled()
+        if self.pending is not None:
+            return self.step_with_error()
+        context = self.context
+        coroutine = self.coroutine
+        PyContext_Enter(<PyObject*>context)
+        outcome = PyIter_Send(<PyObject*>coroutine, <PyObject*>None, &out)
+        kamaelia_forget_stop()
+        if outcome == PYGEN_NEXT:
+            PyContext_Exit(<PyObject*>context)
+            if out == <PyObject*>None and (self.waits == READER or self.waits == SENDER):
+                Py_DECREF(<object>out)
+                self.state_number = WAITING
+                self.scheduler.parked += 1
+                if self.must_cancel or self.abandoned is not None or self.turn_queue is not None:
+                    self.check_wait()
+            else:
+                self.suspend(take_reference(out))
+        elif outcome == PYGEN_RETURN:
+            PyContext_Exit(<PyObject*>context)
+            self.finish(None, take_reference(out))
+        else:
+            error = take_raised()
+            PyContext_Exit(<PyObject*>context)
+            self.finish(error, None)
+        return 0
+
+    cdef int step_with_error(self) except -1:
+        cdef object error = self.pending
+        cdef object context = self.context
+        cdef object yielded = None
+        cdef object raised = None
+        cdef bint over = False
+        self.pending = None
+        PyContext_Enter(<PyObject*>context)
+        try:
+            self.leave_line()
+            yielded = self.coroutine.throw(error)
+        except StopIteration as end:
+            over = True
+            yielded = end.value
+        except BaseException as other:
+            over = True
+            raised = other
+        kamaelia_forget_stop()
+        PyContext_Exit(<PyObject*>context)
+        error = None
+        if not over:
+            self.suspend(yielded)
+        elif raised is None:
+            self.finish(None, yielded)
+        else:
+            self.finish(raised, None)
+        return 0
+
+    cdef int suspend(self, object yielded) except -1:
+        if yielded is None:
+            if self.waits == NOWHERE:
+                self.scheduler.append_ready(self)  # it only gives others a turn
+                return 0
+            self.state_number = WAITING
+            if self.waits != ELSEWHERE or not self.wait_elsewhere.timed:
+                self.scheduler.parked += 1
+            self.check_wait()
+        elif getattr(yielded, "_asyncio_future_blocking", None):
+            self.wait = None
+            yielded._asyncio_future_blocking = False
+            self.state_number = FOREIGN
+            self.future = yielded
+            yielded.add_done_callback(self._future_done, context=self.context)
+            if self.must_cancel and yielded.cancel(msg=self.cancel_message):
+                self.must_cancel = False
+        else:
+            self.pending = RuntimeError(
+                f"{self.path} awaited {yielded!r}, which is no awaitable of asyncio's"
+            )
+            self.scheduler.append_ready(self)
+        return 0
+
+    cdef int check_wait(self) except -1:
+        if self.must_cancel:
+            self.must_cancel = False
+            self.throw(self._cancelled())
+        elif self.abandoned is not None and not self.cancels:
+            error = self.abandoned
+            self.abandoned = None
+            self.throw(error)
+        elif self.turn_queue is not None:
+            self.go_on()
+        return 0
+
+    cdef int go_on(self) except -1:
+        """Whoever put it into a line has given it what it waits for, or can't."""
+        if self.state_number == WAITING and (self.waits == READER or self.waits == SENDER):
+            self.waits = NOWHERE
+            self.scheduler.parked -= 1
+            self.state_number = READY_TO_STEP
+            self.scheduler.ready(self)
+        return 0
+
+    def resume(self, wait, error=None):
+        if self.waits != ELSEWHERE or self.wait_elsewhere is not wait:
+            return
+        self.throw(error)
+
+    def throw(self, error):
+        if self.state_number == WAITING and (self.waits != ELSEWHERE or not self.wait_elsewhere.timed):
+            self.scheduler.parked -= 1
+        self.waits = NOWHERE
+        self.wait_elsewhere = None
+        self.pending = error
+        self.state_number = READY_TO_STEP
+        self.scheduler.ready(self)
+
+    def _future_done(self, future):
+        if self.future is not future:
+            return
+        self.future = None
+        try:
+            future.result()
+        except BaseException as error:  # it is thrown into the body, whatever it is
+            self.pending = error
+        self.state_number = READY_TO_STEP
+        self.scheduler.ready(self)
+
+
+# -- schedulers ---------------------------------------------------------------------------------------
+
+
+cdef class Scheduler:
+    """See `scheduler.PlainScheduler`."""
+
+    cdef public object loop
+    cdef public Process running
+    cdef public object loops
+    cdef public object at_rest
+    cdef public object check_loops
+    cdef public object crashed
+    cdef public object on_step
+    cdef public long long steps
+    cdef public Py_ssize_t live
+    cdef public Py_ssize_t parked
+    cdef unsigned long thread_number
+    cdef PyObject* first_ready
+    cdef PyObject* last_ready
+    cdef list turns_given
+    cdef flag scheduled
+    cdef Py_hash_t loop_hash
+    cdef object slice
+    cdef object __weakref__
+
+    def __cinit__(self, loop):
+        self.turns_given = []
+        self.loop_hash = hash(loop)
+
+    def __dealloc__(self):
+        scheduler_forget_ready(self)
+
+    @property
+    def thread(self):
+        return self.thread_number
+
+    @thread.setter
+    def thread(self, number):
+        self.thread_number = number
+
+    @property
+    def busy(self):
+        return self.first_ready != NULL
+
+    def is_running_component(self):
+        return is_own(self)
+
+    cdef void append_ready(self, Process process) noexcept:
+        if process.is_ready:
+            return
+        Py_INCREF(process)
+        process.is_ready = True
+        process.next_ready = NULL
+        if self.last_ready == NULL:
+            self.first_ready = <PyObject*>process
+        else:
+            (<Process>self.last_ready).next_ready = <PyObject*>process
+        self.last_ready = <PyObject*>process
+
+    cdef Process pop_ready(self):
+        cdef Process process = <Process>self.first_ready
+        self.first_ready = process.next_ready
+        if self.first_ready == NULL:
+            self.last_ready = NULL
+        process.next_ready = NULL
+        process.is_ready = False
+        Py_DECREF(process)
+        return process
+
+    cdef int ready(self, Process process) except -1:
+        self.append_ready(process)
+        if not self.scheduled:
+            self.scheduled = True
+            if self.slice is None:
+                self.slice = self._slice
+            self.call_soon(self.slice)
+        return 0
+
+    def make_ready(self, Process process):
+        self.ready(process)
+
+    cdef int run_ready(self) except -1:
+        cdef Process process
+        cdef int left = SLICE
+        while left and self.first_ready != NULL:
+            left -= 1
+            process = self.pop_ready()
+            self.steps += 1
+            self.running = process
+            if current_tasks is not None:
+                kamaelia_set_current(
+                    <PyObject*>current_tasks, <PyObject*>self.loop, <PyObject*>process.component, self.loop_hash
+                )
+            else:
+                _make_current(self.loop, process.component)
+            process.take_step()
+            if self.on_step is not None:
+                self.on_step(process)
+            if len(self.turns_given) != 0:
+                self._take_turns_back()
+        return 0
+
+    def _slice(self):
+        try:
+            self.run_ready()
+        except BaseException as error:
+            self.crashed(error)
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            _make_current(self.loop, None)
+            self.running = None
+            if self.loops:
+                self.check_loops()
+            if self.first_ready != NULL:
+                self.loop.call_soon(self.slice, context=self._context)
+            else:
+                self.scheduled = False
+                self.look_for_rest()
+
+    cdef int give_until_end_of_step(self, Route route) except -1:
+        self.turns_given.append(route)
+        if self.running is None:
+            self.call_soon(self._take_turns_back)
+        return 0
+
+    def at_end_of_step(self, Route route):
+        self.give_until_end_of_step(route)
+
+    def _take_turns_back(self):
+        cdef list routes = self.turns_given
+        cdef Route route
+        self.turns_given = []
+        for route in routes:
+            route.queue.take_back(route)
+
+
+cdef void scheduler_forget_ready(Scheduler scheduler) noexcept:
+    while scheduler.first_ready != NULL:
+        scheduler.pop_ready()
+
+
+cdef traverseproc scheduler_traverse_fields
+cdef inquiry scheduler_clear_fields
+
+
+cdef int scheduler_traverse(PyObject* self, visitproc visit, void* arg) noexcept:
+    cdef PyObject* at = (<Scheduler>self).first_ready
+    cdef int stop
+    while at != NULL:
+        stop = visit(at, arg)
+        if stop:
+            return stop
+        at = (<Process>at).next_ready
+    return scheduler_traverse_fields(self, visit, arg)
+
+
+cdef int scheduler_clear(PyObject* self) noexcept:
+    scheduler_forget_ready(<Scheduler>self)
+    return scheduler_clear_fields(self)
+
+
+# -- what Cython has no word for ----------------------------------------------------------------------
+
+kamaelia_set_send(<PyTypeObject*>Ready, ready_send, ready_next)
+kamaelia_set_send(<PyTypeObject*>TurnTaken, turn_send, turn_next)
+kamaelia_set_send(<PyTypeObject*>Receive, receive_send, receive_next)
+kamaelia_set_send(<PyTypeObject*>Pacing, pacing_send, pacing_next)
+kamaelia_set_send(<PyTypeObject*>Drive, drive_send, drive_next)
+
+queue_traverse_fields = (<TypeWithSlots*>Queue).tp_traverse
+queue_clear_fields = (<TypeWithSlots*>Queue).tp_clear
+(<TypeWithSlots*>Queue).tp_traverse = queue_traverse
+(<TypeWithSlots*>Queue).tp_clear = queue_clear
+
+scheduler_traverse_fields = (<TypeWithSlots*>Scheduler).tp_traverse
+scheduler_clear_fields = (<TypeWithSlots*>Scheduler).tp_clear
+(<TypeWithSlots*>Scheduler).tp_traverse = scheduler_traverse
+(<TypeWithSlots*>Scheduler).tp_clear = scheduler_clear

@@ -1,0 +1,60 @@
+"""The compiled form of the core: what `_core` has, put together with what both forms share."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from . import _core, inbox, outbox, process, scheduler
+
+T = TypeVar("T")
+
+
+class CompiledInbox(_core.Inbox, inbox.Inbox[T], core=True):  # type: ignore[misc]
+    """A component's own inbox."""
+
+    __slots__ = ()
+
+
+class CompiledOutbox(_core.Outbox, outbox.Outbox[T], core=True):  # type: ignore[misc]
+    """A component's own outbox."""
+
+    __slots__ = ()
+
+
+class CompiledProcess(_core.Process, process.Process):
+    """The state of one component. What only some need has a place only while they need it."""
+
+    __slots__ = ()
+
+    children = _core.Rarely(())
+    names_taken = _core.Rarely(process.NO_NAMES)
+    result_from = _core.Rarely()
+    holds = _core.Rarely(())
+    names = _core.Rarely(())
+    script = _core.Rarely()
+    random = _core.Rarely()
+    task_name = _core.Rarely()
+    cancel_message = _core.Rarely()
+    reason = _core.Rarely()
+    failures = _core.Rarely(())
+    cause = _core.Rarely()
+    outcome = _core.Rarely()
+    result = _core.Rarely()
+    callbacks = _core.Rarely(())
+
+
+class CompiledScheduler(_core.Scheduler, scheduler.Scheduler):
+    """Steps the components of one system."""
+
+    __slots__ = scheduler.REST
+
+
+FORM: dict[str, Any] = {
+    "make_queue": _core.Queue,
+    "Route": _core.Route,
+    "Inbox": CompiledInbox,
+    "Outbox": CompiledOutbox,
+    "Process": CompiledProcess,
+    "Scheduler": CompiledScheduler,
+    "drive": _core.Drive,
+}
