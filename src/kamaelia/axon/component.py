@@ -94,8 +94,8 @@ class Component:
         [2, 4, 6]
     """
 
-    # Slots: the fastest way to an attribute, and ``self.outbox`` is asked for with every message.
-    # A declaration that stood in the class would be in the way: `__init_subclass__` puts it aside.
+    # Slots, because that is the fastest way to an attribute, and ``self.outbox`` is asked for with every
+    # message. A declaration that stood in the class would be in the way: `__init_subclass__` puts it aside.
     __slots__ = ("__dict__", "__weakref__", "_axon", "_recipe", "inbox", "outbox")
 
     inbox: Any

@@ -170,17 +170,15 @@ def _free_number(chassis: Process, wanted: str) -> int:
         chassis.names_taken = {}
     taken = chassis.names_taken
     number = taken.get(wanted, 0) + 1
-    while _is_taken(chassis, wanted if number == 1 else f"{wanted}-{number}"):
-        number += 1
+    if number == 1:  # but it may be what another was called with its number
+        base, _, end = wanted.rpartition("-")
+        if base in taken and end.isdecimal() and 1 < int(end) <= taken[base]:
+            number = 2
+    if number > 1:
+        while f"{wanted}-{number}" in taken:
+            number += 1
     taken[wanted] = number
     return number
-
-
-def _is_taken(chassis: Process, name: str) -> bool:
-    """Say whether a child may have this name, given to it as it is or with a number."""
-    taken = chassis.names_taken
-    base, _, number = name.rpartition("-")
-    return name in taken or (base in taken and number.isdecimal() and 1 < int(number) <= taken[base])
 
 
 # -- ending -----------------------------------------------------------------------------------------

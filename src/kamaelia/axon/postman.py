@@ -538,73 +538,81 @@ def count_anew(box: Inbox[Any], size: int | str) -> None:
 def _check(wire: Link, instead_of: Link | None = None) -> None:
     source, target = wire.source, wire.target
     if isinstance(source, MemberDescriptorType) or isinstance(target, MemberDescriptorType):
-        raise LinkError(
-            f"{_describe(source)} cannot be linked to {_describe(target)}: the boxes of a class belong to no "
-            "component. Make the component first: link Echo().outbox, not Echo.outbox"
+        raise _refused(
+            wire,
+            "the boxes of a class belong to no component. Make the component first: "
+            "link Echo().outbox, not Echo.outbox",
         )
-    ends = f"{_describe(source)} cannot be linked to {_describe(target)}"
     for box in (source, target):
         if not hasattr(box, "is_inbox"):
-            raise LinkError(
-                f"{ends}: {box!r} is no box. Link boxes, as in a.outbox >> b.inbox; "
-                "a component made with a | b is linked already"
+            raise _refused(
+                wire,
+                f"{box!r} is no box. Link boxes, as in a.outbox >> b.inbox; "
+                "a component made with a | b is linked already",
             )
     if wire.made:
-        raise LinkError(f"{ends}: this link has been made already")
+        raise _refused(wire, "this link has been made already")
     if source.owner is None or target.owner is None:
-        raise LinkError(
-            f"{ends}: the boxes of a class belong to no component. Make the component first: "
-            "link Echo().outbox, not Echo.outbox"
+        raise _refused(
+            wire,
+            "the boxes of a class belong to no component. Make the component first: "
+            "link Echo().outbox, not Echo.outbox",
         )
     for owner in (source.owner, target.owner):
         if owner.parent is not None and owner not in owner.parent.children and owner.state == "new":
-            raise LinkError(
-                f"{ends}: the parts of {owner.name} were joined with others by |; link the boxes of the "
-                "pipeline that came of it"
+            raise _refused(
+                wire,
+                f"the parts of {owner.name} were joined with others by |; link the boxes of the "
+                "pipeline that came of it",
             )
     if source is target:
-        raise LinkError(f"{ends}: a box cannot be linked to itself")
+        raise _refused(wire, "a box cannot be linked to itself")
     inward = target.owner.parent is source.owner and not getattr(source, "asked", False)
     if source.is_inbox and source.own and not inward:  # a chassis may wire its inbox instead of using it
-        raise LinkError(
-            f"{ends}: {source} is where {source.owner.name} receives; link what it sends, such as its outbox"
+        raise _refused(
+            wire, f"{source} is where {source.owner.name} receives; link what it sends, such as its outbox"
         )
     if source.is_inbox and source.gone:
-        raise LinkError(f"{ends}: {source} has been closed by its component")
+        raise _refused(wire, f"{source} has been closed by its component")
     if not target.is_inbox and not target.owner.is_chassis:
-        raise LinkError(
-            f"{ends}: {target} is where {target.owner.name} sends from; link to its inbox instead"
-        )
+        raise _refused(wire, f"{target} is where {target.owner.name} sends from; link to its inbox instead")
     if not target.is_inbox and not source.is_inbox and source.owner is target.owner:
-        raise LinkError(f"{ends}: both are outboxes of the same component")
+        raise _refused(wire, "both are outboxes of the same component")
     if target.ended or (target.is_inbox and target.gone):
         what = "has ended" if target.ended else "has been closed by its component"
-        raise LinkError(
-            f"{ends}: {target} {what}, and an end is final. An inbox that is to be linked later "
-            "is declared with Inbox(held=True)"
+        raise _refused(
+            wire,
+            f"{target} {what}, and an end is final. An inbox that is to be linked later "
+            "is declared with Inbox(held=True)",
         )
     if (source.is_inbox or not source.own) and _leads_to(target, source):
-        raise LinkError(f"{ends}: these boundaries would make a ring with no component in it")
+        raise _refused(wire, "these boundaries would make a ring with no component in it")
     if not source.is_inbox and source.own and source.ended:
-        raise LinkError(f"{ends}: {source} has been closed, so nothing would ever come")
+        raise _refused(wire, f"{source} has been closed, so nothing would ever come")
     # Thousands of visitors may be linked to one room: look through the shorter of the two lists.
     if len(source.outgoing) <= len(target.incoming):
         linked = any(other.target is target and other is not instead_of for other in source.outgoing)
     else:
         linked = any(other.source is source and other is not instead_of for other in target.incoming)
     if linked:
-        raise LinkError(f"{ends}: the two are linked already")
+        raise _refused(wire, "the two are linked already")
     others = [other for other in itertools.islice(target.incoming, 2) if other is not instead_of]
     if others and "drop-oldest" in (wire.when_full, others[0].when_full):
-        raise LinkError(
-            f'{ends}: when_full="drop-oldest" needs the inbox to itself, '
-            "or one sender would drop another's messages"
+        raise _refused(
+            wire,
+            'when_full="drop-oldest" needs the inbox to itself, or one sender would drop another\'s messages',
         )
     if not typecheck.fits(source.type, target.type):
-        raise LinkError(
-            f"{ends}: {typecheck.name_of(source.type)} does not fit into "
-            f"{typecheck.name_of(target.type)}: {typecheck.advice(source.type, target.type)}"
+        raise _refused(
+            wire,
+            f"{typecheck.name_of(source.type)} does not fit into "
+            f"{typecheck.name_of(target.type)}: {typecheck.advice(source.type, target.type)}",
         )
+
+
+def _refused(wire: Link, why: str) -> LinkError:
+    """Make the error for a link that may not be made."""
+    return LinkError(f"{_describe(wire.source)} cannot be linked to {_describe(wire.target)}: {why}")
 
 
 def _leads_to(start: Any, box: Any) -> bool:
