@@ -443,6 +443,172 @@ def test_rule_14_a_cancelled_seat_is_not_filled_again_a_cancelled_occupant_is():
     assert started == [0.0, 1.0]
 
 
+def test_rule_14_a_failure_upstream_goes_through_a_seat_as_a_failure():
+    @component
+    async def writer(inbox, outbox):
+        async for _ in inbox:
+            pass
+        log.append("committed")
+
+    log: list[str] = []
+    seat = Seat(copy, on_vacant=lambda occupant, failure: seat.fill(copy))
+    with pytest.raises(ComponentsFailed):
+        virtually(source([1, 2, 3]) | fail_at(3) | seat | writer())
+    assert log == []
+
+
+def test_rule_14_a_failure_that_nobody_makes_good_breaks_the_outboxes_of_the_seat():
+    got: list[Any] = []
+    seat = Seat(fail_at(2), on_vacant=lambda occupant, failure: None)
+    end = collect(got)
+    virtually(source([1, 2, 3]) | seat | end)
+    assert got == [1]
+    assert (end._axon.outcome, str(end._axon.cause)) == ("broken", "cannot stand 2")
+
+
+def test_rule_14_a_failure_at_the_last_message_is_no_more_than_any_other():
+    seat = Seat(fail_at(3), on_vacant=lambda occupant, failure: seat.fill(fail_at(3)))
+    assert virtually(source([1, 2, 3]) | seat | collect()) == [1, 2]
+
+
+def test_rule_14_an_inbox_that_was_never_linked_does_not_keep_a_seat_from_being_filled():
+    @component
+    async def once(inbox, outbox):
+        await outbox.send(clock())
+        await sleep(1)
+        raise ValueError("after a second")
+
+    seat = Seat(once, on_vacant=lambda occupant, failure: seat.fill(once))
+    assert virtually(seat | take(3)) == [0.0, 1.0, 2.0]
+
+
+def test_rule_14_a_seat_may_be_kept_and_filled_later():
+    @component
+    async def host(inbox, outbox):
+        await sleep(5)
+        levels.append(seat.inbox.statistics().waiting)
+        seat.fill(pair)
+        await sleep(5)
+        seat.vacate()
+
+    levels: list[int] = []
+    seat = Seat(pair, on_vacant=lambda occupant, failure: seat.keep())
+    assert virtually(source(range(200)) | seat | collect(), host()) == [[(0, 1), (2, 3)], None]
+    assert levels == [98]  # the sender that met the mark of 100 waits until the level is half of that
+    assert seat.inbox.unread == 96
+
+
+@pytest.mark.parametrize("wrap", [lambda: fail_at(2), lambda: Pipeline(Pipeline(fail_at(2)))])
+def test_rule_14_who_comes_after_the_failure_upstream_reads_what_is_left_and_then_is_told(wrap):
+    @component
+    async def breaks(inbox, outbox):
+        for number in range(5):
+            await outbox.send(number)
+        raise OSError("upstream")
+
+    got: list[Any] = []
+    seat, end = Seat(wrap(), on_vacant=lambda occupant, failure: seat.fill(wrap)), collect(got)
+    with pytest.raises(ComponentsFailed):
+        virtually(breaks() | seat | end)
+    assert got == [0, 1, 3, 4]
+    assert (end._axon.outcome, str(end._axon.cause)) == ("broken", "upstream")
+
+
+class Bytes(Component):
+    """Passes bytes on, a message at a time, and goes after three of them, or at a bad one."""
+
+    inbox = Inbox[bytes]("chunks", size="8 B")
+    outbox = Outbox[bytes]("the same")
+
+    async def main(self):
+        for _ in range(3):
+            chunk = await self.inbox.receive()
+            if chunk == b"bad":
+                raise ValueError("bad")
+            await self.outbox.send(chunk)
+
+
+def test_rule_14_a_composite_whose_innermost_inbox_counts_bytes_reads_from_the_seats_queue_too():
+    def composite():
+        return Pipeline(Pipeline(Bytes()), copy())
+
+    seat = Seat(composite(), on_vacant=lambda occupant, failure: seat.fill(composite))
+    chunks = [bytes([65 + n]) * (n % 4) for n in range(26)]
+    assert virtually(source(chunks) | seat | collect()) == chunks
+    assert seat.inbox.statistics().size == 8
+
+
+def nested(lost: list[Any], inner: Any) -> tuple[Seat, list[Seat]]:
+    """Make a seat whose occupants are seats of two occupants each."""
+
+    made: list[Seat] = []
+
+    def vacant(seat, lives):
+        def decide(occupant, failure):
+            lost.append(failure and failure.message)
+            lives.pop()
+            if lives:
+                seat[0].fill(inner)
+
+        return decide
+
+    def make_inner():
+        seat: list[Seat] = []
+        seat.append(Seat(inner, on_vacant=vacant(seat, [1, 2])))
+        made.append(seat[0])
+        return Pipeline(seat[0])
+
+    outer = Seat(make_inner(), on_vacant=lambda occupant, failure: outer.fill(make_inner))
+    return outer, made
+
+
+def test_rule_14_a_seat_in_a_seat_reads_from_the_outermost_queue():
+    lost: list[Any] = []
+    outer, made = nested(lost, pair)
+    assert virtually(source(range(12)) | outer | collect()) == [(n, n + 1) for n in range(0, 12, 2)]
+    assert len(made) >= 3
+    assert set(lost) == {None}
+
+
+def test_rule_14_in_a_seat_in_a_seat_the_innermost_knows_the_message_in_hand():
+    lost: list[Any] = []
+    outer, _ = nested(lost, Bytes)
+    chunks = [b"a", b"bad", b"b", b"c", b"d", b"e"]
+    assert virtually(source(chunks) | outer | collect()) == [b"a", b"b", b"c", b"d", b"e"]
+    assert lost[0] == b"bad"
+    assert not any(lost[1:])
+
+
+def test_rule_14_taps_see_through_a_seat_in_a_seat():
+    outer, _ = nested([], pair)
+    whole = source(range(6)) | outer | collect()
+    seen = postman.tap(outer.inbox)
+    virtually(whole)
+    assert [one.message for one in seen] == list(range(6))
+
+
+def test_rule_14_who_comes_while_the_system_stops_is_stopped_too():
+    class Door(Component):
+        """Has an inbox held from outside, as a server has, and fails at a message."""
+
+        guests = Inbox[Any]("from outside")
+
+        def __init__(self) -> None:
+            self.hold = self.guests.hold(outside=True)
+
+        async def main(self):
+            entered.append(clock())
+            async for _, message in select(self.inbox, self.guests):
+                await sleep(1)
+                if message == "bad":
+                    raise ValueError(message)
+
+    entered: list[float] = []
+    seat = Seat(Door, on_vacant=lambda occupant, failure: seat.fill(Door))
+    virtually(source(["fine", "fine", "bad", "fine"]) | seat, Stop(0.5, grace=60))
+    assert entered == [0.0, 3.0]
+
+
 # -- rule 15: patterns --------------------------------------------------------------------------------
 
 

@@ -243,6 +243,10 @@ class Component:
     def child_failed(self, child: Component, error: BaseException) -> None:
         """An isolated child has failed and has been logged. For a chassis that wants to count it."""
 
+    def _tell(self, failure: lifecycle.Failure) -> None:
+        """Tell that an isolated child has failed; a chassis that acts on it has more to say."""
+        lifecycle.report_isolated(self._axon, failure)
+
     def _child_over(self, child: Component, failure: Any) -> None:
         """A child has ended, however; for a chassis that fills its place again (`seat`)."""
 

@@ -26,7 +26,7 @@ from __future__ import annotations
 import contextvars
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -324,38 +324,41 @@ def child_over(chassis: Process, child: Process) -> None:
     failure = None
     if child.failures:
         if child.isolated:
-            hand = _hand_of(chassis)
-            failure = Failure(child.path, child.failures[0], child.component, hand[0] if hand else None)
-            _report(chassis, failure)
+            failure = Failure(child.path, child.failures[0], child.component, in_hand(chassis))
+            chassis.component._tell(failure)
         else:
             chassis.failures = (*chassis.failures, *child.failures)
             if chassis.cause is None:
                 chassis.cause = child.cause
             if not chassis.failing:
                 fail_children(chassis, child.cause)
-    _hand_of(chassis).clear()
     try:
         if failure is not None:
             chassis.component.child_failed(child.component, failure.error)
         chassis.component._child_over(child.component, failure)
     except Exception as error:  # of the user's code: it is the chassis that fails, and not Axon
-        chassis.failures = (*chassis.failures, *_flat(error, chassis))
-        if chassis.cause is None:
-            chassis.cause = error
-        if not chassis.failing:
-            fail_children(chassis, error)
+        fail(chassis, error)
+    _hand_of(chassis).clear()
     complete_if_over(chassis)
 
 
+def in_hand(seat: Process) -> Any:
+    """Return the message that the occupant of a seat has taken last and works on, or None."""
+    return next(iter(_hand_of(seat)), None)
+
+
 def _hand_of(chassis: Process) -> list[Any]:
-    """Return what the occupant of a seat has taken last, in a list that its inboxes share."""
     return next((box.queue.hand for box in chassis.inboxes if box.queue.hand is not None), [])
 
 
-def _report(chassis: Process, failure: Failure) -> None:
+def report_isolated(chassis: Process, failure: Failure) -> None:
     """A child that was made for somebody outside has failed: nobody else has to suffer."""
-    error = failure.error
-    log.error("%s failed and was isolated: %s", failure.path, report.one_line(error))
+    log.error("%s failed and was isolated: %s", failure.path, report.one_line(failure.error))
+    send_failure(chassis, failure)
+
+
+def send_failure(chassis: Process, failure: Failure) -> None:
+    """Send a failure to the ``failures`` outbox of a chassis, if it has one."""
     box: Any = chassis.boxes.get("failures")
     if box is not None and box.own and not box.ended and not box.closed:
         if box.full:  # nobody can wait here, and it has been logged
@@ -365,6 +368,15 @@ def _report(chassis: Process, failure: Failure) -> None:
 
 
 # -- failing ----------------------------------------------------------------------------------------
+
+
+def fail(chassis: Process, error: Exception, failures: Iterable[Exception] | None = None) -> None:
+    """A chassis itself fails, or, with ``failures``, because of these, which are noted with their paths."""
+    chassis.failures = (*chassis.failures, *(_flat(error, chassis) if failures is None else failures))
+    if chassis.cause is None:
+        chassis.cause = error
+    if not chassis.failing:
+        fail_children(chassis, error)
 
 
 def fail_children(chassis: Process, cause: BaseException | None) -> None:
@@ -388,8 +400,7 @@ def fail_children(chassis: Process, cause: BaseException | None) -> None:
 
 def _cancel_rest(chassis: Process, reason: str, cause: BaseException | None) -> None:
     if chassis.state != "ended":
-        for process in list(bodies(chassis)):
-            cancel(process, reason, cause, finally_=True)
+        cancel_all(chassis, reason, cause)
 
 
 # -- stopping ---------------------------------------------------------------------------------------
@@ -405,15 +416,22 @@ def stop(root: Process) -> None:
         cancel(process, "stop", None)
 
 
-def cancel_all(root: Process, reason: str, cause: BaseException) -> list[Process]:
-    """Cancel everything that is left; return what was."""
-    left = list(bodies(root))
-    for process in left:
-        cancel(process, reason, cause, finally_=True)
-    return left
+def cancel_all(root: Process, reason: str, cause: BaseException | None, *, finally_: bool = True) -> None:
+    """Cancel everything that is left."""
+    for process in list(family(root)):
+        if process.has_body:
+            if not process.body_done and process.state != "new":
+                cancel(process, reason, cause, finally_=finally_)
+        elif process.state != "ended":
+            # Only bodies can be cancelled. But a seat is not to be taken again by whom nobody would cancel.
+            process.reason = reason
+            if process.cause is None:
+                process.cause = cause
 
 
-def cancel(process: Process, reason: str, cause: BaseException | None, *, finally_: bool = False) -> None:
+def cancel(
+    process: Process, reason: str | None, cause: BaseException | None, *, finally_: bool = False
+) -> None:
     """Cancel one component, and remember why: what it reads from will be closed, or broken with a cause."""
     process.reason = reason
     if cause is not None and process.cause is None:

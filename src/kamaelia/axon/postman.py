@@ -42,6 +42,7 @@ from typing import TYPE_CHECKING, Any
 from . import core, typecheck
 from .errors import LinkError
 from .link import Link, Route, WhenFull, added, removed
+from .queue import parse_size
 from .tap import Tap, Tapped
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def make(wire: Link) -> Link:
     waiting: tuple[Any, ...] = ()
     if source.is_inbox and not source.wired:
         inner = _only_inbox_behind(target) if source.keeps_queue else None
-        if inner is not None and inner.in_bytes is source.in_bytes:
+        if inner is not None:
             _lend_queue(wire, source, inner)
             return wire
         waiting = _become_wire(source)
@@ -449,13 +450,18 @@ def _pass_on(messages: tuple[Any, ...], queue: Queue, path: Path) -> None:
 
 
 def _only_inbox_behind(box: Any) -> Any:
-    """Return the innermost inbox that a box leads to, where that is one and nothing else feeds it."""
+    """Return the innermost inbox that a box leads to, where that is one and nothing else feeds it.
+
+    That of a seat in there is one: it lends on what it is lent, to whoever sits there.
+    """
     if not box.is_inbox or box.incoming:
         return None
     while box.wired:
         if len(box.outgoing) != 1:
             return None
         (wire,) = box.outgoing
+        if wire.lends_to is not None:
+            return box
         box = wire.target
         if not box.is_inbox or len(box.incoming) != 1:
             return None
@@ -466,8 +472,13 @@ def _lend_queue(wire: Link, seat: Any, inner: Any) -> None:
     """Let an occupant's inbox read from the queue of its seat: who sends to the seat notices nothing."""
     wire.made = True
     wire.lends_to = inner
-    inner.queue = seat.queue
-    inner.queue.resize(inner.size)
+    if inner.queue.hand is not None:
+        seat.queue.hand = inner.queue.hand  # of the innermost seat, which knows who works on what is taken
+    if inner.in_bytes is seat.in_bytes:
+        seat.queue.resize(inner.size)
+    else:
+        inner.in_bytes, inner.size = seat.in_bytes, seat.size
+    _refer(inner, seat.queue)
     seat.wired = True
     seat.outgoing = added(seat.outgoing, wire)
     seat.linked = True
@@ -475,6 +486,8 @@ def _lend_queue(wire: Link, seat: Any, inner: Any) -> None:
     if not seat.ended:
         wire.open = True
         wire.target.sources += 1
+    elif seat.failure is not None and not wire.target.holds:
+        wire.target.failure = seat.failure  # who comes after it reads what is left, and then is told as well
     for outbox, _ in _ways_up(seat):
         outbox.find_taps()
 
@@ -486,8 +499,39 @@ def _return_queue(wire: Link) -> None:
     wire.lends_to = None
     inner.queue.wake_readers()
     inner.replace_queue()
+    _refer(inner, inner.queue)
     seat.wired = False
     seat.queue.resize(seat.size)
+
+
+def _refer(box: Any, queue: Queue) -> None:
+    """Have an inbox read from a queue, and whoever it has lent its own to."""
+    box.queue = queue
+    for wire in box.outgoing:
+        if wire.lends_to is not None:
+            _refer(wire.lends_to, queue)
+
+
+def count_anew(box: Inbox[Any], size: int | str) -> None:
+    """Move an inbox's mark, from messages to bytes or back as well; with it go the seats it reads from.
+
+    Only while nothing has been linked to it, see `Inbox.resize`.
+    """
+    lenders: list[Inbox[Any]] = []
+    outermost = box
+    while (wire := outermost.lender) is not None:
+        outermost = wire.source
+        lenders.append(outermost)
+    if not lenders:
+        box.resize(size)
+        return
+    hand = outermost.queue.hand
+    outermost.size, outermost.in_bytes = parse_size(size, str(box))
+    for one in (box, *lenders):
+        one.size, one.in_bytes = outermost.size, outermost.in_bytes
+    outermost.replace_queue()
+    outermost.queue.hand = hand
+    _refer(outermost, outermost.queue)
 
 
 # -- what may be linked -----------------------------------------------------------------------------

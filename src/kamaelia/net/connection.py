@@ -193,4 +193,4 @@ def count_in_bytes(box: Box[Any], limit: int) -> None:
     for inbox in postman.inboxes_behind(box):
         usual = inbox.size == DEFAULT_SIZE and not inbox.in_bytes
         if usual and not inbox.keeps_queue and not inbox.queue.feeders:
-            inbox.resize(f"{limit} B")
+            postman.count_anew(inbox, f"{limit} B")
