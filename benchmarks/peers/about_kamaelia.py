@@ -5,15 +5,18 @@ Whether the plain core is used although there is a compiled one, the environment
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+
 from kamaelia import __version__
 from kamaelia.axon.system import default_loop_factory, describe_core
 
 from benchmarks.peers.stopwatch import report
 
 
-def about() -> str:
+def about(loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None) -> str:
     """Return for instance ``Kamaelia 2.0 (plain Python core, uvloop)``."""
-    loop = default_loop_factory()()
+    loop = (loop_factory or default_loop_factory())()
     core = describe_core(loop)
     loop.close()
     return f"Kamaelia {__version__} ({core})"
