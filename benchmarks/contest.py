@@ -1,10 +1,10 @@
 """A contest: the same work done by several programs, which take turns; what counts is the median.
 
-Each contestant is a program of its own that does its work once and prints one line of JSON (`peers`). They run
-round by round, A B C, C B A, A B C, so that a machine that is slower for a minute is so for all of them. Before the
-first round each is run with little work, and then more, until it is known how much takes about a second: what
-it takes to start hardly counts then, and a slow one need not do as much as a fast one. (The figures are rates, or
-something for each, so this changes nothing in the comparison.)
+Each contestant is a program of its own that does its work once and prints one line of JSON (`peers`). They
+run round by round, A B C, C B A, A B C, so that a machine that is slower for a minute is so for all of them.
+Before the first round each is run with little work, and then more, until it is known how much takes about a
+second: what it takes to start hardly counts then, and a slow one need not do as much as a fast one. (The
+figures are rates, or something for each, so this changes nothing in the comparison.)
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Contestant:
 
 @dataclass(frozen=True)
 class Server(Contestant):
-    """A server on one core, with load from a compiled client on the other: PORT and `load` are its arguments."""
+    """A server on one core, with load from a compiled client on the other, which is told `load`."""
 
     load: tuple[int, ...] = ()
 

@@ -9,7 +9,7 @@ from .ours import Forms
 from .programs import Erlang, Program, Python
 
 MILLION = 1_000_000
-FEWER = 100_000  # of the plain core, which would take minutes and gigabytes: figures are for each, so they compare
+FEWER = 100_000  # of the plain core, which would take minutes; all figures are for each, so they compare
 
 MEASURES = (
     Measure("memory", "memory for each", "B", more_is_better=False),

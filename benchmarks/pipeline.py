@@ -36,7 +36,7 @@ def ours(forms: Forms, size: int, body: str = "coroutine", name: str = "Kamaelia
 
 
 def one(name: str, forms: Forms, size: int, wanted: dict[str, float], few: bool = False) -> Contest:
-    """Return a contest of pipelines with queues of a size; `few` leaves out who does not run on this Python."""
+    """Return a contest of pipelines with queues of a size; `few` is for those who run on each Python."""
 
     def peer(peer_name: str, program: Program, *words: str) -> Contestant:
         return Contestant(peer_name, program, (STAGES, size, AMOUNT, *words))

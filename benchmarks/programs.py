@@ -1,4 +1,4 @@
-"""How to start the contestants: with which interpreter, after which compiler; and why not, where that is missing.
+"""How to start the contestants: with which interpreter, after which compiler; and if not, why not.
 
 Everything made here goes into folders that git ignores: `benchmarks/.venv` (Python 3.11 and the peers),
 `benchmarks/.venv-3.13`, `benchmarks/.venv-upstream` and `benchmarks/.build`.
@@ -49,7 +49,7 @@ def _version_of(python: str) -> str:
 
 
 def install(version: str) -> None:
-    """Make the environment for a version, or bring it up to date; raises `Missing` where that cannot be done."""
+    """Make the environment for a version, or bring it up to date; raises `Missing` where that fails."""
     upstream = version == "upstream"
     requirements = FOLDER / ("requirements-upstream.txt" if upstream else "requirements.txt")
     folder = environment(version)

@@ -7,6 +7,7 @@ from a file. So the rows that one run leaves out stay as an earlier run left the
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -173,7 +174,13 @@ def merged(old: Results | None, new: Results, order: list[str]) -> Results:
 
 def as_json(results: Results | list[Results]) -> str:
     """Return results for programs; rounded, because nobody could measure more exactly."""
-    return json.dumps(_rounded(results), indent=1, ensure_ascii=False) + "\n"
+    text = json.dumps(_rounded(results), indent=1, ensure_ascii=False)
+    # The figures of all rounds stand in one line.
+    return re.sub(r"\[\s+([-+.e\d]+(?:,\s+[-+.e\d]+)*)\s+\]", _one_line, text) + "\n"
+
+
+def _one_line(found: re.Match[str]) -> str:
+    return f"[{' '.join(found.group(1).split())}]"
 
 
 def _rounded(value: Any) -> Any:

@@ -8,10 +8,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from benchmarks.peers.stopwatch import report
 from kamaelia import __version__
 from kamaelia.axon.system import default_loop_factory, describe_core
-
-from benchmarks.peers.stopwatch import report
 
 
 def about(loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None) -> str:

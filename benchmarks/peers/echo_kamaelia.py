@@ -1,5 +1,8 @@
-"""Kamaelia: a TCP server with an `Echo` component for each connection. It says its port and serves until it is
-ended from outside. With the word "asyncio" it runs on asyncio's own loop, else on uvloop."""
+"""Kamaelia: a TCP server with an `Echo` component for each connection.
+
+It says its port and serves until it is ended from outside. With the word "asyncio" it runs on
+asyncio's own loop, else on uvloop.
+"""
 
 from __future__ import annotations
 

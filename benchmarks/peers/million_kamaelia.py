@@ -50,7 +50,11 @@ class Owner(Component):
         passes = sorted([await self.once_through() for _ in range(3)])
         self.outbox.close()
         self.inbox.release()
-        return {"memory": memory / NUMBER, "making": (made - passes[1]) / NUMBER, "passing": passes[1]}
+        return {
+            "memory": memory / NUMBER,
+            "making": (made - passes[1]) / NUMBER,
+            "passing": passes[1] / NUMBER,
+        }
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Upstream's Axon: components in a `Pipeline`, with `setInboxSize` for the size of the queues.
 
-Axon has no word for "wait until there is room": who sends into a full box gets `noSpaceInBox`, keeps the message
-and pauses. A box wakes its senders when a message is taken out of it. The start sends one message and yields,
-as Axon's own components do; with the word "boxful" it goes on until the box is full, which is faster.
+Axon has no word for "wait until there is room": who sends into a full box gets `noSpaceInBox`, keeps the
+message and pauses. A box wakes its senders when a message is taken out of it. The start sends one message and
+yields, as Axon's own components do; with the word "boxful" it goes on until the box is full, which is faster.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Start a bare Python, one that imports Kamaelia, and ``kamaelia run`` of a one-liner, a few times in turn."""
+"""Start a bare Python, one that imports Kamaelia, and ``kamaelia run`` of a one-liner, in turn."""
 
 from __future__ import annotations
 

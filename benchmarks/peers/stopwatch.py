@@ -1,4 +1,4 @@
-"""What the contestants written in Python share: how they are told what to do, and how they say what came of it."""
+"""What the contestants written in Python share: how they are told what to do, and say what came of it."""
 
 from __future__ import annotations
 
