@@ -35,7 +35,7 @@ class Measure:
 
     key: str
     what: str
-    unit: str = "/s"  # "/s", "B", "s", "ms", or nothing for a number
+    unit: str = "/s"  # "/s", "B", "s", "ms", "%", or nothing for a number
     more_is_better: bool = True
 
 
@@ -129,9 +129,7 @@ class Contest:
     measures: tuple[Measure, ...]
     contestants: tuple[Contestant, ...]
     targets: tuple[Target, ...] = ()
-    # Whether to compare round by round rather than median with median: for differences of a few per cent.
-    paired: bool = False
-    times_rounds: float = 1.0  # such need more rounds, and work of many seconds fewer
+    times_rounds: float = 1.0  # less for what takes many seconds each time
 
 
 @dataclass
@@ -266,12 +264,10 @@ def _not_run(taken: Taken, error: Exception, tell: Callable[[str], object]) -> N
 # --- comparing --------------------------------------------------------------------------------------
 
 
-def ratio_of(ours: list[float], theirs: list[float], paired: bool) -> float | None:
+def ratio_of(ours: list[float], theirs: list[float]) -> float | None:
     """Return how many times theirs ours is; None where there is nothing to compare."""
     if not ours or not theirs:
         return None
-    if paired:
-        return statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
     other = statistics.median(theirs)
     return statistics.median(ours) / other if other else None
 
@@ -314,7 +310,7 @@ def as_data(contest: Contest, all_taken: list[Taken]) -> dict[str, Any]:
             comparisons.append({"measure": measure.key, "beside": None, "bound": bound, "met": met})
         for taken in all_taken[1:]:
             bound = bounds.pop((measure.key, taken.contestant.name), None)
-            ratio = ratio_of(own, taken.values(measure.key), contest.paired)
+            ratio = ratio_of(own, taken.values(measure.key))
             met = is_met(ratio, bound, measure.more_is_better)
             comparisons.append(
                 {
@@ -329,7 +325,6 @@ def as_data(contest: Contest, all_taken: list[Taken]) -> dict[str, Any]:
         raise ValueError(f"{contest.name}: targets beside nobody who takes part: {sorted(map(str, bounds))}")
     return {
         "work": contest.work,
-        "paired": contest.paired,
         "measures": {
             measure.key: {
                 "what": measure.what,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -53,21 +54,10 @@ def digits(value: float) -> str:
     return f"{value:,.{places}f}"
 
 
-def ratio_shown(ratio: float | None, paired: bool) -> str:
-    if ratio is None:
-        return ""
-    if paired:  # a difference of a few per cent
-        percent = (1 - ratio) * 100
-        return f"{percent:.1f} % slower" if percent >= 0 else f"{-percent:.1f} % faster"
-    return f"{digits(ratio)} x"
-
-
-def wanted_shown(comparison: dict[str, Any], measure: dict[str, Any], paired: bool) -> str:
+def wanted_shown(comparison: dict[str, Any], measure: dict[str, Any]) -> str:
     bound = comparison["bound"]
     if bound is None:
         return ""
-    if paired:
-        return f"at most {(1 - bound) * 100:g} % slower"
     side = "at least" if measure["more_is_better"] else "at most"
     return (
         f"{side} {shown(bound, measure['unit'])}" if comparison["beside"] is None else f"{side} {bound:g} x"
@@ -93,8 +83,8 @@ def rows(contest: dict[str, Any]) -> list[str]:
                 ours,
                 one["beside"] or "",
                 _figure(other, key, measure) if other else "",
-                ratio_shown(one.get("ratio"), contest["paired"]),
-                wanted_shown(one, measure, contest["paired"]),
+                f"{digits(one['ratio'])} x" if one.get("ratio") is not None else "",
+                wanted_shown(one, measure),
                 _verdict(one, own, other),
             ]
             lines.append("| " + " | ".join(cells) + " |")
@@ -136,6 +126,25 @@ def peers(results: Results) -> list[str]:
     return list(seen)
 
 
+def noise(results: Results) -> str:
+    """Say how far the rounds of one program lie apart, so that nobody takes a small difference for one."""
+    spreads = []
+    for contest in results["contests"].values():
+        for entry in contest["contestants"]:
+            for key, figure in entry.get("figures", {}).items():
+                per_cent = contest["measures"][key]["unit"] == "%"  # a difference already, and near nothing
+                if len(figure["rounds"]) > 2 and figure["median"] and not per_cent:
+                    away = [abs(one / figure["median"] - 1) for one in figure["rounds"]]
+                    spreads.append(statistics.median(away) * 100)
+    if not spreads:
+        return "Too few rounds to say how noisy the machine was."
+    typical, worst = statistics.median(spreads), max(spreads)
+    return (
+        "How noisy the machine was: half of a program's rounds lie within "
+        f"{typical:.0f} % of its median, typically; within {worst:.0f} %, of the noisiest."
+    )
+
+
 def title(results: Results) -> str:
     return f"CPython {results['python']}, {results['core']}"
 
@@ -148,6 +157,7 @@ def table(results: Results) -> str:
     met = [one["met"] for contest in results["contests"].values() for one in contest["comparisons"]]
     wanted = [verdict for verdict in met if verdict is not None]
     lines += ["", f"{wanted.count(True)} of {len(wanted)} targets that could be judged are met."]
+    lines += ["", noise(results)]
     absent = not_run(results)
     if absent:
         lines += ["", "Not run:", "", *(f"- {line}" for line in absent)]
