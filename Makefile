@@ -1,5 +1,5 @@
 # `make demo` and `make test` need only Python (with venv) and make. Everything else goes into .venv,
-# which is made when it is missing; `make test-deps` alone installs programs on the machine.
+# which is made when it is missing; only `make test-deps` and `make bench-deps` install programs on the machine.
 
 # The Python to use. When this is not new enough, python3.13, 3.12 and 3.11 are tried as well;
 # one that you name yourself (make PYTHON=...) is taken at your word.
@@ -20,7 +20,7 @@ DOCS := .venv/.has-docs
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # pip must not be at work in .venv twice at the same time
-.PHONY: help demo test lint test-deps docs soak bench clean
+.PHONY: help demo test lint test-deps bench-deps docs soak bench clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -41,7 +41,10 @@ lint: $(TEST) ## style, types, and who may import whom; no tests
 	@$(BIN)/lint-imports --no-logo
 
 test-deps: ## install the Debian packages that tests use (tools/debian-packages.txt)
-	@sh tools/test-deps.sh
+	@sh tools/debian.sh tools/debian-packages.txt
+
+bench-deps: ## install the Debian packages that the benchmarks use (benchmarks/debian-packages.txt)
+	@sh tools/debian.sh benchmarks/debian-packages.txt
 
 docs: $(DOCS) ## build the documentation into site/
 	@# not --quiet: with it, --strict does not see the warnings either
@@ -50,11 +53,12 @@ docs: $(DOCS) ## build the documentation into site/
 soak: $(TEST) ## the long tests, which run for minutes
 	@$(BIN)/pytest -m soak --timeout=0 -o faulthandler_timeout=0
 
-bench: $(TEST) ## measure Kamaelia beside its peers
-	@$(BIN)/python -m benchmarks
+# Some twenty minutes. The peers go into environments of their own; ARGS="--only echo-100" measures less.
+bench: $(BASE) ## measure Kamaelia beside its peers, and rewrite docs/explanation/speed.md
+	@$(BIN)/python -m benchmarks --install --write --all $(ARGS)
 
 clean: ## remove everything that was made, .venv included
-	rm -rf .venv .venv-3.* build dist site .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-3.* benchmarks/.venv benchmarks/.venv-* benchmarks/.build build dist site .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	rm -rf src/*.egg-info
 

@@ -1,54 +1,129 @@
-"""``python -m benchmarks``: every figure in one table; ``--json FILE`` writes them for programs as well."""
+"""Measure Kamaelia beside its peers: every figure in one table, with the peers interleaved in one run."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import json
+import os
 import platform
 import sys
+from pathlib import Path
 
-from kamaelia.axon.system import describe_core
+from . import echo, fan, held, million, overhead, pipeline, report, start, threads
+from .contest import Contest, as_data, take
+from .ours import Forms, find_forms
+from .programs import MAIN_VERSION, Missing, install
 
-from . import pipeline, start
+FAMILIES = (pipeline, threads, million, fan, echo, held, overhead, start)
+VERSIONS = (MAIN_VERSION, "3.13")
+ROUNDS = 7
 
 
-def main() -> None:
+def contests_for(forms: Forms) -> list[Contest]:
+    """Return what is measured on one Python: all on the main one, pipelines on the others."""
+    families = FAMILIES if forms.version == MAIN_VERSION else (pipeline,)
+    return [contest for family in families for contest in family.contests(forms)]
+
+
+def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--json", metavar="FILE", help="write the figures there, too")
-    options = parser.parse_args()
+    parser.add_argument("--only", nargs="+", metavar="ROW", help="measure only these; --list names them")
+    parser.add_argument("--list", action="store_true", help="name what can be measured, and measure nothing")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"how many, by default {ROUNDS}")
+    parser.add_argument("--seconds", type=float, default=1.0, help="what a round should take, by default 1")
+    parser.add_argument(
+        "--python",
+        nargs="+",
+        default=list(VERSIONS),
+        metavar="VERSION",
+        help=f"by default {' and '.join(VERSIONS)}",
+    )
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures there")
+    parser.add_argument("--markdown", metavar="FILE", type=Path, help="write the tables there")
+    parser.add_argument("--install", action="store_true", help="first make the peers' environments")
+    parser.add_argument(
+        "--write",
+        action="store_true",
+        help="keep the figures: benchmarks/results-*, docs/explanation/speed.md",
+    )
+    parser.add_argument("--all", action="store_true", help="fail when something could not be run")
+    options = parser.parse_args(words)
+    if options.rounds < 1 or options.seconds <= 0:
+        parser.error("there must be a round, and it must take some time")
+    return options
 
-    loop = asyncio.new_event_loop()
-    core = describe_core(loop)
-    loop.close()
-    about = f"CPython {platform.python_version()}, {core}, {platform.machine()}"
-    print(f"{about}. Medians; peers interleaved in this run.\n")
 
-    hops = pipeline.results()
-    print("| work | kamaelia | asyncio.Queue | ratio |")
-    print("| --- | --- | --- | --- |")
-    for one in hops:
-        print(f"| {one.work} | {one.kamaelia / 1e6:.2f} M/s | {one.peer / 1e6:.2f} M/s | {one.ratio:.2f} |")
+def tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
-    starts = start.results()
-    print("\n| work | measured | at most |")
-    print("| --- | --- | --- |")
-    for two in starts:
-        print(f"| {two.work} | {two.milliseconds:.0f} ms | {two.limit:.0f} ms |")
 
+def measure(forms: Forms, chosen: list[Contest], options: argparse.Namespace) -> report.Results:
+    """Run contests on one Python, and return what came of them."""
+    tell(f"CPython {forms.python}, {forms.core}")
+    return {
+        "python": forms.python,
+        "core": forms.core,
+        "machine": f"{platform.system()} {platform.machine()}, {len(os.sched_getaffinity(0))} cores",
+        "contests": {
+            contest.name: as_data(contest, take(contest, options.rounds, options.seconds, tell))
+            for contest in chosen
+        },
+    }
+
+
+def main(words: list[str] | None = None) -> int:
+    options = parse(words)
+    absent: list[str] = []
+    found: list[Forms] = []
+    for version in options.python:
+        try:
+            if options.install:
+                install(version)
+            found.append(find_forms(version))
+        except Missing as error:
+            absent.append(f"everything on Python {version}: {error}")
+    if options.install:
+        try:
+            install("upstream")
+        except Missing as error:
+            tell(f"upstream's Kamaelia: {error}")
+    plans = {forms: contests_for(forms) for forms in found}
+    names = list(dict.fromkeys(contest.name for plan in plans.values() for contest in plan))
+    if options.list:
+        print("\n".join(names))
+        return 0
+    unknown = sorted(set(options.only or ()) - set(names))
+    if unknown and found:
+        tell(f"There is no row called {', '.join(unknown)}; there are {', '.join(names)}.")
+        return 2
+
+    tables: list[str] = []
+    everything: list[report.Results] = []
+    for forms, plan in plans.items():
+        chosen = [contest for contest in plan if not options.only or contest.name in options.only]
+        if not chosen:
+            continue
+        results = measure(forms, chosen, options)
+        everything.append(results)
+        absent += [f"Python {forms.version}: {line}" for line in report.not_run(results)]
+        text = f"## {report.title(results)}\n\n{report.table(results)}"
+        tables.append(text)
+        print(text, flush=True)
+        if options.write:  # at once: what comes next may be interrupted
+            for path in report.keep(results, [contest.name for contest in plan]):
+                tell(f"written: {path.name}")
+    if options.write and everything:
+        report.rewrite_page()
     if options.json:
-        figures = {
-            "about": about,
-            "hops_per_second": {
-                one.work: {"kamaelia": one.kamaelia, "asyncio.Queue": one.peer, "ratio": one.ratio}
-                for one in hops
-            },
-            "milliseconds": {two.work: two.milliseconds for two in starts},
-        }
-        with open(options.json, "w") as file:
-            json.dump(figures, file, indent=2)
-        print(f"\nwritten to {options.json}", file=sys.stderr)
+        options.json.write_text(report.as_json(everything))
+    if options.markdown:
+        options.markdown.write_text("\n".join(tables))
+    if absent:
+        print("Not run:\n" + "\n".join(f"- {line}" for line in absent))
+    return 1 if absent and options.all else 0
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

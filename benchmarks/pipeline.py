@@ -1,130 +1,78 @@
-"""A pipeline of ten coroutines: message hops a second, beside asyncio's own queues.
-
-The two take turns, round by round, and the median counts: a noisy machine is noisy for both.
-"""
+"""Ten stages between a start and an end: message hops a second, beside everybody."""
 
 from __future__ import annotations
 
-import asyncio
-import gc
-import statistics
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-
-from kamaelia import Component, Inbox, Outbox, run
+from .contest import AMOUNT, Contest, Contestant, Measure, Target
+from .ours import Forms
+from .programs import MAIN_VERSION, Erlang, Go, Program, Python
 
 STAGES = 10
+RATE = Measure("rate", "message hops a second")
+
+# Of the peers at a queue of 1000, on 3.11: what Kamaelia is to be times as fast as.
+WANTED = {"gevent": 1.7, "asyncio.Queue": 9.0, "trio": 60.0, "upstream Axon": 200.0, "Erlang": 1.2}
+WANTED_3_13 = {"gevent": 1.5, "asyncio.Queue": 6.0}
 
 
-@dataclass(frozen=True)
-class Result:
-    """Median hops a second of both, and their ratio."""
-
-    work: str
-    kamaelia: float
-    peer: float
-
-    @property
-    def ratio(self) -> float:
-        return self.kamaelia / self.peer
-
-
-def with_kamaelia(messages: int, size: int, body: str) -> Callable[[], None]:
-    """Return what runs the pipeline once on Kamaelia."""
-
-    class Start(Component):
-        async def main(self) -> None:
-            send = self.outbox.send
-            for number in range(messages):
-                await send(number)
-
-    class Coroutine(Component):
-        inbox = Inbox[Any]("messages", size=size)
-        outbox = Outbox[Any]("the same")
-
-        async def main(self) -> None:
-            send = self.outbox.send
-            async for message in self.inbox:
-                await send(message)
-
-    class Generator(Component):
-        inbox = Inbox[Any]("messages", size=size)
-        outbox = Outbox[Any]("the same")
-
-        def main(self) -> Any:
-            receive, send = self.inbox.receive, self.outbox.send
-            while True:
-                yield send((yield receive()))
-
-    class End(Component):
-        inbox = Inbox[Any]("messages", size=size)
-
-        async def main(self) -> int:
-            count = 0
-            async for _ in self.inbox:
-                count += 1
-            return count
-
-    stage = {"coroutine": Coroutine, "generator": Generator}[body]
-
-    def once() -> None:
-        pipeline: Any = Start()
-        for _ in range(STAGES):
-            pipeline = pipeline | stage()
-        arrived = run(pipeline | End(), loop_factory=asyncio.new_event_loop)
-        assert arrived == messages, arrived
-
-    return once
-
-
-def with_asyncio(messages: int, size: int) -> Callable[[], None]:
-    """Return what runs the same pipeline once with tasks and queues of asyncio."""
-
-    async def main() -> None:
-        queues: list[asyncio.Queue[int]] = [asyncio.Queue(size) for _ in range(STAGES + 1)]
-
-        async def start() -> None:
-            put = queues[0].put
-            for number in range(messages):
-                await put(number)
-
-        async def stage(index: int) -> None:
-            get, put = queues[index].get, queues[index + 1].put
-            for _ in range(messages):
-                await put(await get())
-
-        async def end() -> None:
-            get = queues[STAGES].get
-            for _ in range(messages):
-                await get()
-
-        await asyncio.gather(start(), *(stage(index) for index in range(STAGES)), end())
-
-    return lambda: asyncio.run(main())
-
-
-def measure(size: int, body: str = "coroutine", messages: int = 30_000, rounds: int = 7) -> Result:
-    """Measure both, interleaved; with so many messages that starting and ending a system hardly counts."""
-    hops = messages * (STAGES + 1)
-    ours, theirs = with_kamaelia(messages, size, body), with_asyncio(messages, size)
-    rates: tuple[list[float], list[float]] = ([], [])
-    for _ in range(rounds):
-        for once, into in zip((ours, theirs), rates, strict=True):
-            gc.collect()
-            before = time.perf_counter()
-            once()
-            into.append(hops / (time.perf_counter() - before))
-    work = f"{STAGES}-stage pipeline of {body}s, queue {size}"
-    return Result(work, statistics.median(rates[0]), statistics.median(rates[1]))
-
-
-def results() -> list[Result]:
-    """Measure all that is printed."""
+def contests(forms: Forms) -> list[Contest]:
+    """Return those for one Python: on the newer ones the two that differ most from the main one."""
+    if forms.version != MAIN_VERSION:
+        wanted = WANTED_3_13 if forms.version == "3.13" else {}
+        return [
+            one("pipeline-1000", forms, 1000, wanted, few=True),
+            one("lock-step", forms, 1, {}, few=True),
+        ]
     return [
-        measure(100),
-        measure(1000),
-        measure(1, messages=3000),
-        measure(100, "generator"),
+        one("pipeline-1000", forms, 1000, WANTED),
+        one("pipeline-100", forms, 100, {name: 0.9 * factor for name, factor in WANTED.items()}),
+        one("lock-step", forms, 1, {"asyncio.Queue": 18.0, "gevent": 18.0}),
+        generators(forms),
     ]
+
+
+def ours(forms: Forms, size: int, body: str = "coroutine", name: str = "Kamaelia") -> Contestant:
+    program = Python(forms.version, "pipeline_kamaelia")
+    return Contestant(name, program, (STAGES, size, AMOUNT, body))
+
+
+def one(name: str, forms: Forms, size: int, wanted: dict[str, float], few: bool = False) -> Contest:
+    """Return a contest of pipelines with queues of a size; `few` is for those who run on each Python."""
+
+    def peer(peer_name: str, program: Program, *words: str) -> Contestant:
+        return Contestant(peer_name, program, (STAGES, size, AMOUNT, *words))
+
+    version = forms.version
+    peers = [
+        peer("gevent", Python(version, "pipeline_gevent")),
+        peer("asyncio.Queue", Python(version, "pipeline_asyncio")),
+        peer("asyncio.Queue on uvloop", Python(version, "pipeline_asyncio"), "uvloop"),
+        peer("trio", Python(version, "pipeline_trio")),
+    ]
+    if not few:
+        peers.append(peer("upstream Axon", Python("upstream", "pipeline_axon")))
+        if size > 1:
+            program = Python("upstream", "pipeline_axon")
+            peers.append(peer("upstream Axon, a boxful at a time", program, "boxful"))
+            # Its mailboxes have no limit, so it has nothing that is like lock-step.
+            peers.append(peer("Pykka", Python(version, "pipeline_pykka")))
+        peers += [peer("Erlang", Erlang("ring")), peer("Go", Go("channels"))]
+    targets = [Target(factor, peer_name) for peer_name, factor in wanted.items()]
+    if size == 100:
+        peers.insert(0, ours(forms, 1000, name="Kamaelia, queue 1000"))
+        targets.append(Target(0.9, "Kamaelia, queue 1000"))
+    kind = f"lock-step (queue {size})" if size == 1 else f"queue {size}"
+    work = f"{STAGES}-stage pipeline of coroutines, {kind}"
+    return Contest(name, work, (RATE,), (*forms.contestants(ours(forms, size)), *peers), tuple(targets))
+
+
+def generators(forms: Forms) -> Contest:
+    return Contest(
+        "generators",
+        f"{STAGES}-stage pipeline of generators, queue 1000",
+        (RATE,),
+        (
+            *forms.contestants(ours(forms, 1000, "generator")),
+            ours(forms, 1000, name="Kamaelia, coroutines"),
+        ),
+        (Target(0.85, "Kamaelia, coroutines"),),
+    )

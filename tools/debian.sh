@@ -1,15 +1,20 @@
 #!/bin/sh
-# Install the Debian packages that the tests use and that are not there yet.
+# Install the Debian packages of a list that are not there yet.
+#
+#     sh tools/debian.sh LIST
+#
+# Each line of the list begins with a package; what follows it, and what follows a #, is for people.
 set -eu
 cd "$(dirname "$0")/.."
 
+list=$1
 missing=""
-for package in $(sed 's/#.*//' tools/debian-packages.txt | awk '{ print $1 }'); do
+for package in $(sed 's/#.*//' "$list" | awk '{ print $1 }'); do
     status=$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null) || status="absent"
     [ "$status" = installed ] || missing="$missing $package"
 done
 if [ -z "$missing" ]; then
-    echo "Nothing to install: all the packages in tools/debian-packages.txt are here."
+    echo "Nothing to install: all the packages in $list are here."
     exit 0
 fi
 

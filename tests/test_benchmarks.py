@@ -1,0 +1,604 @@
+"""The benchmarks as a measuring instrument: each contestant does its work, and nothing is lost on the way
+into the tables. No test here is about time.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import __main__ as command
+from benchmarks import contest, ours, programs, report
+from benchmarks.contest import AMOUNT, Contest, Contestant, Measure, Taken, Target
+
+pytestmark = pytest.mark.once
+
+ROOT = Path(__file__).resolve().parent.parent
+PEERS = ROOT / "benchmarks" / "peers"
+
+
+def module_command(module: str, *words: object) -> list[str]:
+    return [sys.executable, "-m", f"benchmarks.peers.{module}", *map(str, words)]
+
+
+def run_module(module: str, *words: object, **environ: str) -> contest.Line:
+    return contest.run_line(module_command(module, *words), environ, None, 50)
+
+
+# --- the contestants ------------------------------------------------------------------------------
+
+
+HOPS: dict[str, tuple[str, list[object], int, int]] = {
+    # module, arguments, messages, hops of each
+    "coroutines": ("pipeline_kamaelia", [3, 10, 50], 50, 4),
+    "lock-step": ("pipeline_kamaelia", [3, 1, 50], 50, 4),
+    "generators": ("pipeline_kamaelia", [3, 10, 50, "generator"], 50, 4),
+    "scripts": ("pipeline_kamaelia", [3, 10, 50, "script"], 50, 4),
+    "asyncio": ("pipeline_asyncio", [3, 10, 50], 50, 4),
+    "asyncio on uvloop": ("pipeline_asyncio", [3, 1, 50, "uvloop"], 50, 4),
+    "queue.Queue": ("threads_queue", [3, 10, 50], 50, 4),
+    "one to many": ("fan_kamaelia", [5, 250, "out"], 250, 1),
+    "many to one": ("fan_kamaelia", [5, 250, "in"], 250, 1),
+    "asyncio, one to many": ("fan_asyncio", [5, 250, "out"], 250, 1),
+    "asyncio, many to one": ("fan_asyncio", [5, 250, "in"], 250, 1),
+}
+IDLE = ("million_kamaelia", "million_asyncio")
+SERVERS: dict[str, tuple[str, list[str]]] = {
+    "Kamaelia": ("echo_kamaelia", []),
+    "Kamaelia on asyncio's loop": ("echo_kamaelia", ["asyncio"]),
+    "protocol": ("echo_asyncio", ["protocol", "uvloop"]),
+    "streams": ("echo_asyncio", ["streams"]),
+}
+# Those that need a library which only the benchmarks' own environments have, and what that is called.
+FOREIGN = {
+    "pipeline_gevent": "gevent",
+    "fan_gevent": "gevent",
+    "pipeline_trio": "trio",
+    "pipeline_pykka": "pykka",
+    "pipeline_axon": "Axon",
+    "echo_axon": "Axon",
+    "echo_twisted": "twisted",
+}
+HELPERS = {"__init__", "stopwatch", "about_kamaelia"}
+
+
+@pytest.mark.parametrize(("module", "words", "messages", "hops"), HOPS.values(), ids=HOPS)
+def test_all_messages_take_all_hops(module: str, words: list[object], messages: int, hops: int) -> None:
+    line = run_module(module, *words)
+    assert (line["messages"], line["hops"]) == (messages, hops)
+    assert line["rate"] == pytest.approx(messages * hops / line["seconds"])
+    assert line["about"]
+
+
+@pytest.mark.parametrize("extra", ["statistics", "taps"])
+def test_what_looking_costs_is_told_in_per_cent(extra: str) -> None:
+    line = run_module("pipeline_kamaelia", 3, 10, 50, "coroutine", extra)
+    assert (line["messages"], line["hops"]) == (50, 4)
+    assert line["slower"] > -100
+
+
+@pytest.mark.parametrize("module", IDLE)
+def test_a_message_goes_through_all_who_wait(module: str) -> None:
+    line = run_module(module, 30)
+    assert line["number"] == 30
+    assert line["passing"] > 0
+    assert {"memory", "making"} <= line.keys()
+
+
+def test_start_is_told_in_milliseconds() -> None:
+    line = run_module("start_kamaelia")
+    assert 0 < line["import"] < line["run"]
+
+
+@pytest.mark.parametrize(("module", "words"), SERVERS.values(), ids=SERVERS)
+def test_a_server_says_its_port_and_echoes(module: str, words: list[str]) -> None:
+    with contest.started(module_command(module, *words), {}, None) as process:
+        port = contest.first_line(process)["port"]
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+            for message in (b"one", b"two"):
+                connection.sendall(message)
+                assert connection.recv(100) == message
+
+
+def test_every_contestant_in_python_is_tried_here_or_needs_more_than_there_is() -> None:
+    tried = {module for module, *_ in HOPS.values()} | {module for module, _ in SERVERS.values()}
+    there = {path.stem for path in PEERS.glob("*.py")}
+    assert there == tried | {*IDLE, "start_kamaelia"} | set(FOREIGN) | HELPERS
+    for module in FOREIGN:
+        compile((PEERS / f"{module}.py").read_text(), module, "exec")
+
+
+@pytest.mark.parametrize("module", [one for one in FOREIGN if importlib.util.find_spec(FOREIGN[one]) is None])
+def test_who_lacks_a_library_says_which(module: str) -> None:
+    with pytest.raises(programs.Missing, match=f"No module named '{FOREIGN[module]}"):
+        run_module(module, *([1] * (2 if module.startswith("fan") else 3)))
+
+
+# --- the clients in C -----------------------------------------------------------------------------
+
+
+@dataclass
+class EchoServer:
+    """Echoes to all but every so many-th who connects; those it hangs up on."""
+
+    hang_up_every: int = 0
+    port: int = 0
+
+    def serve(self) -> None:
+        with socket.create_server(("127.0.0.1", 0), backlog=100) as listener:
+            listener.settimeout(10)
+            self.port = listener.getsockname()[1]
+            self.ready.set()
+            for number in range(1, self.connections + 1):
+                connection, _ = listener.accept()
+                thread = threading.Thread(target=self.echo, args=(connection, number))
+                thread.start()
+                self.threads.append(thread)
+
+    def echo(self, connection: socket.socket, number: int) -> None:
+        with connection:
+            connection.settimeout(10)
+            rounds = 0
+            try:
+                while data := connection.recv(65536):
+                    rounds += 1
+                    if self.hang_up_every and number % self.hang_up_every == 0 and rounds > 1:
+                        return
+                    connection.sendall(data)
+            except OSError:
+                pass
+
+    def start(self, connections: int) -> Iterator[int]:
+        self.connections, self.threads, self.ready = connections, [], threading.Event()
+        thread = threading.Thread(target=self.serve)
+        thread.start()
+        self.ready.wait(10)
+        yield self.port
+        for one in [thread, *self.threads]:
+            one.join(15)
+
+
+@pytest.fixture
+def echo(request: pytest.FixtureRequest) -> Iterator[int]:
+    connections, hang_up_every = request.param
+    yield from EchoServer(hang_up_every).start(connections)
+
+
+@pytest.mark.needs("program:gcc")
+@pytest.mark.parametrize("echo", [(5, 0)], indirect=True)
+def test_the_load_counts_what_comes_back(echo: int) -> None:
+    client = programs.C("load").command()
+    line = contest.run_line([*client, *map(str, (echo, 5, 100, 50, 200))], {}, None, 30)
+    assert line["messages"] > 0
+    assert line["rate"] == pytest.approx(line["messages"] / 0.2)
+    assert line["lost"] == 0
+
+
+@pytest.mark.needs("program:gcc")
+@pytest.mark.parametrize(("echo", "lost"), [((9, 0), 0), ((9, 3), 3)], indirect=["echo"])
+def test_who_holds_connections_counts_the_lost(echo: int, lost: int) -> None:
+    client = programs.C("hold").command()
+    words = [str(word) for word in (echo, 9, 100, 100, 400)]
+    with contest.started([*client, *words], {}, None) as process:
+        assert contest.first_line(process)["open"] == 9
+        said, _ = process.communicate("go on\n", timeout=30)
+    line = json.loads(said)
+    assert line["lost"] == lost
+    assert 9 <= line["echoed"] <= line["sent"] <= line["echoed"] + lost
+
+
+# --- contests -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Script:
+    """A program that is a line of Python, for contests in which nothing is measured."""
+
+    text: str
+
+    def command(self) -> list[str]:
+        return [sys.executable, "-c", self.text]
+
+
+@dataclass(frozen=True)
+class NotThere:
+    def command(self) -> list[str]:
+        raise programs.Missing("no program gox: `make bench-deps` installs golang-gox")
+
+
+def prints(line: str, setup: str = "pass") -> Script:
+    return Script(f"import json, sys; {setup}; print('noise'); print(json.dumps({line}))")
+
+
+RATE = Measure("rate", "hops a second")
+SLOWER = Measure("slower", "slower than without", "%", more_is_better=False)
+MEMORY = Measure("memory", "memory for each", "B", more_is_better=False)
+
+
+def test_a_contest_takes_turns_and_loses_nobody(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    line = "{'rate': 1.0, 'about': sys.argv[1]}"
+
+    def one(name: str) -> Contestant:
+        return Contestant(name, prints(line, f"open({str(log)!r}, 'a').write(sys.argv[1])"), (name,))
+
+    failing = Contestant("Failing", Script("raise SystemExit('no luck')"))
+    absent = Contestant("Absent", NotThere())
+    told: list[str] = []
+    plan = Contest("c", "work", (RATE,), (one("a"), failing, one("b"), absent, one("c")))
+    taken = contest.take(plan, 3, tell=told.append)
+    assert log.read_text() == "abccbaabc"
+    assert [len(one.lines) for one in taken] == [3, 0, 3, 0, 3]
+    assert [one.not_run for one in taken if one.not_run] == [
+        "no luck",
+        "no program gox: `make bench-deps` installs golang-gox",
+    ]
+    assert "  not run: Failing: no luck" in told
+    table = report.rows(contest.as_data(plan, taken))
+    assert "|  |  | Absent | not run |  |  |  |" in table
+
+
+def test_a_failure_in_a_later_round_takes_a_contestant_out(tmp_path: Path) -> None:
+    count = tmp_path / "count"
+    setup = f"f = open({str(count)!r}, 'a'); f.write('x'); f.flush(); f.tell() < 2 or sys.exit('second time')"
+    plan = Contest("c", "work", (RATE,), (Contestant("a", prints("{'rate': 1.0}", setup)),))
+    (taken,) = contest.take(plan, 3, tell=lambda _: None)
+    assert (taken.lines, taken.not_run) == ([], "second time")
+    assert count.read_text() == "xx"
+
+
+def test_a_program_that_does_not_end_is_ended() -> None:
+    endless = Contestant("endless", Script("import time; time.sleep(60)"), limit=0.2)
+    with pytest.raises(programs.Missing, match=r"longer than 0\.2 s"):
+        endless.run(0)
+
+
+def test_a_slow_contestant_has_fewer_rounds() -> None:
+    slow = Contestant("slow", prints("{'rate': 2.0}"), rounds=2)
+    plan = Contest("c", "work", (RATE,), (slow,), times_rounds=1.5)
+    (taken,) = contest.take(plan, 2, tell=lambda _: None)
+    assert len(taken.lines) == 2
+
+
+@pytest.mark.parametrize(
+    ("rate", "step", "seconds", "amount"),
+    [(1000, 1, 1.0, 1000), (250_000, 1, 1.0, 250_000), (250_000, 1000, 0.5, 125_000), (3, 7, 1.0, 7)],
+)
+def test_the_amount_of_work_is_found_by_trying(rate: int, step: int, seconds: float, amount: int) -> None:
+    tried: list[int] = []
+
+    def run(amount: int) -> contest.Line:
+        tried.append(amount)
+        return {"seconds": amount / rate}
+
+    assert contest.find_amount(run, 100, step, seconds) == amount
+    assert all(one % step == 0 for one in tried)
+
+
+def test_the_amount_stands_where_it_is_asked_for() -> None:
+    shows = Contestant("a", prints("{'words': sys.argv[1:]}"), (10, AMOUNT, "x"))
+    assert shows.sized
+    assert shows.run(123)["words"] == ["10", "123", "x"]
+
+
+def test_the_environment_of_a_contestant_is_added() -> None:
+    plain = Contestant("a", prints("{'pure': __import__('os').environ['KAMAELIA_PURE']}"), environ=ours.PURE)
+    assert plain.run(0)["pure"] == "1"
+
+
+# --- arithmetic -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "ratio"),
+    [
+        ([2.0, 4.0, 300.0], [2.0, 1.0, 8.0], 2.0),  # of medians
+        ([], [1.0], None),
+        ([1.0], [], None),
+        ([0.0], [0.0], None),
+    ],
+)
+def test_ratios(mine: list[float], theirs: list[float], ratio: float | None) -> None:
+    assert contest.ratio_of(mine, theirs) == ratio
+
+
+@pytest.mark.parametrize(
+    ("value", "bound", "more", "met"),
+    [
+        (1.7, 1.7, True, True),
+        (1.69, 1.7, True, False),
+        (1300, 1300, False, True),
+        (1301, 1300, False, False),
+        (0, 0, False, True),
+        (None, 1.0, True, None),
+        (1.0, None, True, None),
+    ],
+)
+def test_targets(value: float | None, bound: float | None, more: bool, met: bool | None) -> None:
+    assert contest.is_met(value, bound, more) is met
+
+
+def test_a_target_beside_nobody_who_takes_part_is_a_mistake() -> None:
+    plan = Contest("c", "work", (RATE,), (Contestant("a", NotThere()),), (Target(1.0, "gevnt"),))
+    with pytest.raises(ValueError, match="gevnt"):
+        contest.as_data(plan, [Taken(plan.contestants[0])])
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (22_345_678, "/s", "22.3 M/s"),
+        (59_478.5, "/s", "59.5 k/s"),
+        (65, "/s", "65 /s"),
+        (838.2, "B", "838 B"),
+        (2657.3, "B", "2.66 KB"),
+        (8e-6, "s", "8 µs"),
+        (1.2e-7, "s", "0.12 µs"),
+        (0.0123, "s", "12.3 ms"),
+        (60, "ms", "60 ms"),
+        (0, "", "0"),
+        (12_345, "", "12,345"),
+    ],
+)
+def test_figures_are_shown_in_three_digits(value: float, unit: str, text: str) -> None:
+    assert report.shown(value, unit) == text
+
+
+# --- tables and files -----------------------------------------------------------------------------
+
+
+def made_up() -> report.Results:
+    """Return results that nobody measured."""
+
+    def taken(name: str, about: str, lines: list[dict[str, Any]], not_run: str = "") -> Taken:
+        return Taken(Contestant(name, NotThere()), [{**line, "about": about} for line in lines], 100, not_run)
+
+    hops = [
+        taken("Kamaelia", "Kamaelia 2.0 (plain Python core, uvloop)", [{"rate": 3e6}, {"rate": 5e6}]),
+        taken("gevent", "gevent 26.9.0", [{"rate": 1e6}, {"rate": 3e6}]),
+        taken("Go", "", [], "no program go: `make bench-deps` installs golang-go"),
+        taken("trio", "trio 0.35.0", [{"rate": 1e6}, {"rate": 1e6}]),
+    ]
+    idle = [
+        taken("Kamaelia", "Kamaelia 2.0 (plain Python core, uvloop)", [{"memory": 1400.0}]),
+        taken("Erlang", "Erlang/OTP 25", [{"memory": 2800.0}]),
+    ]
+    looked = [taken("Kamaelia", "Kamaelia 2.0 (plain Python core, uvloop)", [{"slower": -0.31}])]
+
+    def plan(name: str, measure: Measure, all_taken: list[Taken], *targets: Target) -> Contest:
+        contestants = tuple(one.contestant for one in all_taken)
+        return Contest(name, f"{name} of ten", (measure,), contestants, targets)
+
+    contests = {
+        "pipeline": (plan("pipeline", RATE, hops, Target(1.7, "gevent"), Target(2, "Go")), hops),
+        "idle": (plan("idle", MEMORY, idle, Target(1300, measure="memory")), idle),
+        "looked": (plan("looked", SLOWER, looked, Target(2.0, measure="slower")), looked),
+    }
+    return {
+        "python": "3.11.7",
+        "core": "plain Python core",
+        "machine": "Linux x86_64, 2 cores",
+        "contests": {name: contest.as_data(*both) for name, both in contests.items()},
+    }
+
+
+TABLE = """\
+| work | Kamaelia | beside | figure | Kamaelia is | wanted | met |
+| --- | --- | --- | --- | --- | --- | --- |
+| pipeline of ten: hops a second | 4 M/s | gevent | 2 M/s | 2 x | at least 1.7 x | yes |
+|  |  | Go | not run |  | at least 2 x | not run |
+|  |  | trio | 1 M/s | 4 x |  |  |
+| idle of ten: memory for each | 1.40 KB |  |  |  | at most 1.30 KB | no |
+|  |  | Erlang | 2.80 KB | 0.50 x |  |  |
+| looked of ten: slower than without | -0.31 % |  |  |  | at most 2 % | yes |
+
+2 of 3 targets that could be judged are met.
+
+Too few rounds to say how noisy the machine was.
+
+Not run:
+
+- pipeline: Go: no program go: `make bench-deps` installs golang-go
+
+Measured on Linux x86_64, 2 cores: Kamaelia 2.0 (plain Python core, uvloop); gevent 26.9.0; trio 0.35.0; \
+Erlang/OTP 25.
+"""
+
+
+def test_the_table() -> None:
+    assert report.table(made_up()) == TABLE
+
+
+def test_how_noisy_it_was_is_told() -> None:
+    results = made_up()
+    figures = [entry.get("figures", {}) for entry in results["contests"]["pipeline"]["contestants"]]
+    figures[0]["rate"] = {"median": 100.0, "rounds": [100.0, 90.0, 105.0]}
+    figures[1]["rate"] = {"median": 100.0, "rounds": [100.0, 70.0, 120.0, 130.0]}
+    assert "within 15 % of its median, typically; within 25 %, of the noisiest." in report.table(results)
+
+
+def test_ours_not_run_is_not_met() -> None:
+    mine = Taken(Contestant("Kamaelia", NotThere()), not_run="no luck")
+    theirs = Taken(Contestant("gevent", NotThere()), [{"rate": 1.0}])
+    plan = Contest("c", "work", (RATE,), (mine.contestant, theirs.contestant), (Target(1.7, "gevent"),))
+    assert report.rows(contest.as_data(plan, [mine, theirs])) == [
+        "| work: hops a second | not run | gevent | 1 /s |  | at least 1.7 x | not run |"
+    ]
+
+
+def test_the_data() -> None:
+    pipeline = json.loads(report.as_json(made_up()))["contests"]["pipeline"]
+    assert pipeline["contestants"][0] == {
+        "name": "Kamaelia",
+        "about": "Kamaelia 2.0 (plain Python core, uvloop)",
+        "amount": 100,
+        "figures": {"rate": {"median": 4e6, "rounds": [3e6, 5e6]}},
+    }
+    assert pipeline["contestants"][2] == {
+        "name": "Go",
+        "not_run": "no program go: `make bench-deps` installs golang-go",
+    }
+    assert pipeline["comparisons"][:2] == [
+        {"measure": "rate", "beside": "gevent", "ratio": 2.0, "bound": 1.7, "met": True},
+        {"measure": "rate", "beside": "Go", "ratio": None, "bound": 2, "met": None},
+    ]
+
+
+def test_the_figures_of_all_rounds_stand_in_one_line() -> None:
+    assert '"rounds": [3000000.0, 5000000.0]' in report.as_json(made_up())
+    assert report.as_json({"a": [1.234567]}) == '{\n "a": [1.2346]\n}\n'
+
+
+def test_what_was_not_measured_now_is_kept(tmp_path: Path) -> None:
+    whole = made_up()
+    order = list(whole["contests"])
+    assert [path.name for path in report.keep(whole, order, tmp_path)] == [
+        "results-3.11-plain.json",
+        "results-3.11-plain.md",
+    ]
+    part = made_up()
+    part["contests"] = {"idle": {**part["contests"]["idle"], "work": "idle of eleven"}}
+    report.keep(part, order, tmp_path)
+    (kept,) = report.all_kept(tmp_path)
+    assert list(kept["contests"]) == order
+    assert kept["contests"]["idle"]["work"] == "idle of eleven"
+    readable = (tmp_path / "results-3.11-plain.md").read_text()
+    assert readable == "# CPython 3.11.7, plain Python core\n\n" + TABLE.replace(
+        "idle of ten", "idle of eleven"
+    )
+
+
+def test_the_page_is_rewritten_between_its_marks(tmp_path: Path) -> None:
+    order = list(made_up()["contests"])
+    for python, core in (("3.13.0", "plain"), ("3.11.7", "plain"), ("3.11.7", "compiled core")):
+        report.keep({**made_up(), "python": python, "core": core}, order, tmp_path)
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+    for _ in range(2):  # a second time changes nothing
+        report.rewrite_page(page, tmp_path)
+        lines = page.read_text().splitlines()
+        assert [line for line in lines if line.startswith("###")] == [
+            "### CPython 3.11.7, compiled core",
+            "### CPython 3.11.7, plain",
+            "### CPython 3.13.0, plain",
+        ]
+        assert (lines[0], lines[-1]) == ("before", "after")
+        assert "old" not in lines
+    page.write_text("no marks")
+    with pytest.raises(ValueError, match="marks"):
+        report.rewrite_page(page, tmp_path)
+
+
+def test_what_is_kept_in_the_repository_is_what_the_page_shows(tmp_path: Path) -> None:
+    page = tmp_path / "speed.md"
+    page.write_text(report.PAGE.read_text())
+    report.rewrite_page(page)
+    assert page.read_text() == report.PAGE.read_text()
+
+
+# --- the command ----------------------------------------------------------------------------------
+
+
+FORMS = ours.Forms("3.11", "3.11.7", "plain Python core", both=False)
+
+
+@pytest.mark.parametrize("forms", [FORMS, ours.Forms("3.13", "3.13.0", "compiled core", both=True)])
+def test_every_row_of_the_plan_has_a_name_and_targets_beside_those_who_take_part(forms: ours.Forms) -> None:
+    plan = command.contests_for(forms)
+    names = [one.name for one in plan]
+    assert len(set(names)) == len(names)
+    for one in plan:
+        contest.as_data(one, [Taken(contestant) for contestant in one.contestants])
+
+
+def test_with_two_cores_kamaelia_is_measured_on_both() -> None:
+    both = replace(FORMS, core="compiled core", both=True)
+    for one in command.contests_for(both):
+        if one.name not in ("statistics", "taps"):
+            first, second = one.contestants[:2]
+            assert dict(first.environ) == {}
+            assert dict(second.environ) == ours.PURE
+            assert "plain core" in second.name
+
+
+def test_the_core_is_asked_for() -> None:
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    line = run_module("about_kamaelia")
+    assert line["python"].startswith(version)
+    assert ours.core_of(line) in line["about"]
+    assert ours.core_of({"about": "Kamaelia 2.0 (plain Python core, uvloop)"}) == "plain Python core"
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan of two rows, with nobody who measures anything; a third Python is not there."""
+    mine = Contestant("Kamaelia", prints("{'rate': 2.0, 'about': 'Kamaelia'}"))
+    plan = [
+        Contest("good", "good work", (RATE,), (mine, Contestant("other", prints("{'rate': 1.0}")))),
+        Contest("lacking", "work", (RATE,), (mine, Contestant("Absent", NotThere()))),
+    ]
+
+    def find(version: str) -> ours.Forms:
+        if version == "3.99":
+            raise programs.Missing("no benchmarks/.venv-3.99: `make bench` makes it")
+        return FORMS
+
+    monkeypatch.setattr(command, "find_forms", find)
+    monkeypatch.setattr(command, "contests_for", lambda forms: plan)
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize(
+    ("words", "code", "absent"),
+    [
+        (["--only", "good", "--all"], 0, None),
+        (["--only", "lacking"], 0, "Python 3.11: lacking: Absent: no program gox"),
+        (["--only", "lacking", "--all"], 1, "Python 3.11: lacking: Absent: no program gox"),
+        (["--python", "3.99", "--all"], 1, "everything on Python 3.99: no benchmarks/.venv-3.99"),
+        (["--python", "3.99"], 0, "everything on Python 3.99: no benchmarks/.venv-3.99"),
+    ],
+)
+def test_what_is_missing_is_named_and_fails_when_all_must_run(
+    words: list[str], code: int, absent: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.main(["--python", "3.11", "--rounds", "1", *words]) == code
+    output = capsys.readouterr().out
+    assert ("Not run:" in output) is (absent is not None)
+    assert absent is None or absent in output
+
+
+@pytest.mark.usefixtures("small")
+def test_the_command_writes_what_it_is_asked_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data, text = tmp_path / "data.json", tmp_path / "tables.md"
+    words = ["--python", "3.11", "--rounds", "1", "--json", str(data), "--markdown", str(text)]
+    assert command.main(words) == 0
+    (results,) = json.loads(data.read_text())
+    assert list(results["contests"]) == ["good", "lacking"]
+    assert text.read_text() in capsys.readouterr().out
+    assert "| good work: hops a second | 2 /s | other | 1 /s | 2 x |  |  |" in text.read_text()
+
+
+@pytest.mark.usefixtures("small")
+def test_a_row_that_is_not_there_is_a_mistake(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["--only", "godo"]) == 2
+    assert "no row called godo; there are good, lacking" in capsys.readouterr().err
+
+
+def test_reasons_name_no_folder_of_the_machine() -> None:
+    said = f"Traceback\n{ROOT}/benchmarks/x.py: {Path.home()}/thing is missing\n\n"
+    assert programs.last_line(said) == "benchmarks/x.py: ~/thing is missing"
+
+
+def test_what_is_kept_names_no_folder_of_a_machine() -> None:
+    for path in [*(ROOT / "benchmarks").glob("results-*"), report.PAGE]:
+        text = path.read_text()
+        assert not [folder for folder in ("/home/", "/root/", "/tmp/", "/work/") if folder in text], path.name
