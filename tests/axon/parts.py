@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from kamaelia import Component, Inbox, Outbox, component, run, sleep
-from kamaelia.axon import VirtualLoop
+from kamaelia.axon import System, VirtualLoop
+from kamaelia.axon.process import Process
 
 virtually = functools.partial(run, loop_factory=VirtualLoop)
 """`run` in virtual time: exact, and over at once."""
+
+
+@contextlib.contextmanager
+def on_every_step(look: Callable[[Process], object]) -> Iterator[None]:
+    """Have something called after each step of every system that is made meanwhile."""
+    make = System.__init__
+
+    def make_seen(self: System, *args: Any, **options: Any) -> None:
+        make(self, *args, **options)
+        self.scheduler.on_step = look
+
+    System.__init__ = make_seen  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        System.__init__ = make  # type: ignore[method-assign]
 
 
 @component

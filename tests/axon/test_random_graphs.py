@@ -28,10 +28,12 @@ from kamaelia.axon import (
     Link,
     LinkError,
     SourceFailed,
+    core,
     postman,
 )
+from kamaelia.axon.process import Process
 
-from .parts import virtually
+from .parts import on_every_step, virtually
 
 EXAMPLES = int(os.environ.get("KAMAELIA_EXAMPLES", "150"))
 HOPS = 3  # how often a message may go round a loop
@@ -414,6 +416,64 @@ def test_the_same_plan_gives_the_same_trace(plan: Plan) -> None:
     assert first[1] == second[1]
     for one, other in zip(first[0].nodes, second[0].nodes, strict=True):
         assert (one.received, one.sent, one.how_it_ended) == (other.received, other.sent, other.how_it_ended)
+
+
+# -- both forms of the core: what one does, the other does at the same step -----------------------------
+
+
+def trace_of(plan: Plan, form: str) -> list[Any]:
+    """Run a plan on a form of the core; return whose each step was, when, and in what it left everybody."""
+    trace: list[Any] = []
+
+    def look(process: Process) -> None:
+        wait = process.wait
+        waits = (
+            None if wait is None else (wait.verb, [str(getattr(one, "outbox", one)) for one in wait.where])
+        )
+        assert process.scheduler is not None
+        trace.append(
+            (
+                process.scheduler.loop.time(),
+                process.path,
+                process.outcome or process.state,
+                waits,
+                [inbox.statistics() for inbox in process.inboxes],
+                [outbox.statistics() for outbox in process.outboxes],
+            )
+        )
+
+    core.use(form)
+    laboratory = Laboratory(plan)
+    with on_every_step(look):
+        try:
+            virtually(laboratory, seed=1, slow_step=0)
+        except Deadlock as error:
+            trace.append(str(error))
+    for node in laboratory.nodes:
+        trace.append((node.received, node.sent, node.how_it_ended))
+    return trace
+
+
+@pytest.mark.one_core
+@settings(EXPLORE, max_examples=EXAMPLES, derandomize=True)
+@given(plans())
+def test_both_forms_of_the_core_take_the_same_steps(plan: Plan) -> None:
+    compare_forms(plan)
+
+
+@pytest.mark.one_core
+@pytest.mark.soak
+@settings(EXPLORE, max_examples=10_000)
+@given(plans())
+def test_both_forms_of_the_core_take_the_same_steps_in_ten_thousand_systems(plan: Plan) -> None:
+    compare_forms(plan)
+
+
+def compare_forms(plan: Plan) -> None:
+    plain, compiled = trace_of(plan, "plain"), trace_of(plan, "compiled")
+    for number, (one, other) in enumerate(zip(plain, compiled, strict=False)):
+        assert one == other, f"step {number}"
+    assert len(plain) == len(compiled)
 
 
 def test_the_laboratory_notices_a_lost_message():

@@ -117,7 +117,8 @@ def who_waits(processes: Iterable[Process]) -> str:
     for process in processes:
         wait = process.wait
         if wait is None:
-            lines.append(f"  {process.path} awaits {process.future!r} ({body.where(process)})")
+            kind = type(process.future).__name__  # and not its repr, which tells of Axon's own callbacks
+            lines.append(f"  {process.path} awaits asyncio's {kind} ({body.where(process)})")
         else:
             what = ", ".join(str(getattr(box, "outbox", box)) for box in wait.where)
             lines.append(f"  {process.path} waits to {wait.verb} {what} ({body.where(process)})")
