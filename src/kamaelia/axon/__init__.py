@@ -9,7 +9,7 @@ Read in this order to see how it works; each of these opens with its theory:
 | `choice` | `select`: from several inboxes; `hold`: keeping one open; `signal`: waiting for something else |
 | `queue` | the messages of an inbox, and the lines of those who wait |
 | `postman` | links and what travels along them: routes, ends, failures (`link`, `typecheck`, `tap`) |
-| `core` | the two forms, plain and compiled, of what every message passes through |
+| `core` | the forms, plain and compiled (and on `tasks`), of what every message passes through |
 | `scheduler` | who runs when; `process` is what it steps, `script` a body with its own thread |
 | `lifecycle` | how components begin, end, fail and are stopped; `seat`, a place that is taken again |
 | `system` | a whole run of them: `run`, `background`, rest and deadlock (`interrupt`, `names`, `report`) |

@@ -10,6 +10,8 @@ The *plain* form is Python, and the reference: read that. The *compiled* form is
 | ``Process``, ``Scheduler`` | `process`, `scheduler`: likewise |
 | ``drive`` | `body`: what steps a generator |
 
+There is a third for an interpreter on which the plain one cannot work, the plain one on `tasks` of asyncio's.
+
 Which form is used is decided when Axon is imported: the compiled one, where it has been built and its tricks
 work on this interpreter, unless ``KAMAELIA_PURE=1`` is set. `use` changes that for what is made from then on,
 which is for tests: things of both forms cannot be linked with each other, and trying to is an error.
@@ -47,7 +49,7 @@ __all__ = [
 NO_SLOTS: tuple[str, ...] = ()
 
 form = "plain"
-"""The form that is in use: ``"plain"`` or ``"compiled"``."""
+"""The form that is in use: ``"plain"``, ``"compiled"`` or ``"tasks"``."""
 
 why_not_compiled: str | None = None
 """Why there is no compiled form here; None where there is one."""
@@ -67,7 +69,7 @@ def use(name: str) -> None:
 def choose() -> None:
     """Find the forms that there are, and use the best one."""
     global why_not_compiled
-    from . import body, inbox, link, outbox, process, queue, scheduler
+    from . import body, inbox, link, outbox, process, queue, scheduler, tasks
 
     _forms["plain"] = {
         "make_queue": queue.make_queue,
@@ -78,7 +80,12 @@ def choose() -> None:
         "Scheduler": scheduler.PlainScheduler,
         "drive": body.drive,
     }
-    use("plain")
+    if not scheduler.CAN_BE_CURRENT:
+        why_not_compiled = "on this interpreter no component can be the current task of asyncio's"
+    _forms["tasks"] = {**_forms["plain"], "Process": tasks.TaskProcess, "Scheduler": tasks.TaskScheduler}
+    use("plain" if scheduler.CAN_BE_CURRENT else "tasks")
+    if why_not_compiled is not None:
+        return
     if os.environ.get("KAMAELIA_PURE") == "1":
         why_not_compiled = "KAMAELIA_PURE=1 is set"
         return
@@ -95,3 +102,43 @@ def choose() -> None:
         return
     _forms["compiled"] = compiled.FORM
     use("compiled")
+    trouble = _try_out()
+    if trouble is not None:
+        del _forms["compiled"]
+        use("plain")
+        why_not_compiled = f"it does not work on this interpreter: {trouble}"
+
+
+def _try_out() -> str | None:
+    """Pass values that are handed out in different ways through a small system; say what is wrong, if so."""
+    from .clock import VirtualLoop
+    from .component import Component
+    from .inbox import Inbox as AnyInbox
+    from .system import run
+
+    values = [None, (1, 2), "text", StopIteration(3)]
+
+    class Passes(Component):
+        inbox = AnyInbox[Any]("values", size=1)
+
+        async def main(self) -> None:
+            async for value in self.inbox:
+                await self.outbox.send(value)
+
+    class Yields(Component):
+        inbox = AnyInbox[Any]("values", held=True)
+
+        def main(self) -> Any:
+            for value in values:
+                yield self.outbox.send(value)
+
+    class Keeps(Component):
+        async def main(self) -> list[Any]:
+            return [await self.inbox.receive() for _ in values]
+
+    try:
+        got = run(Yields() | Passes() | Keeps(), loop_factory=VirtualLoop, slow_step=0)
+    except Exception as error:  # whatever it is, there is another form
+        return f"{type(error).__name__}: {error}"
+    same = all(one is other for one, other in zip(got, values, strict=True))
+    return None if same else f"of {values} it made {got}"

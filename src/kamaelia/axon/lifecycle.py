@@ -143,6 +143,11 @@ def add_child(chassis: Process, child: Process, *, isolated: bool = False) -> No
         )
     if chassis.state == "ended":
         raise UsageError(f"{chassis.path} has ended, so {child.name} cannot be added to it any more")
+    if type(child) is not type(chassis):
+        raise UsageError(
+            f"{child.path} and {chassis.path or 'the system'} were made by different forms of the core, and "
+            "cannot run together: call kamaelia.axon.core.use before anything is made"
+        )
     _check_boxes(child)
     child.parent = chassis
     child.isolated = isolated

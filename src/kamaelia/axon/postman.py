@@ -560,6 +560,12 @@ def _check(wire: Link, instead_of: Link | None = None) -> None:
             "the boxes of a class belong to no component. Make the component first: "
             "link Echo().outbox, not Echo.outbox",
         )
+    if type(source.owner) is not type(target.owner):
+        raise _refused(
+            wire,
+            "they were made by different forms of the core: call kamaelia.axon.core.use before anything "
+            "is made",
+        )
     for owner in (source.owner, target.owner):
         if owner.parent is not None and owner not in owner.parent.children and owner.state == "new":
             raise _refused(

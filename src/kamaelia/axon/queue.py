@@ -80,7 +80,8 @@ class Wait:
         else:
             # Some other task of the loop: a TaskGroup's child, gather, wait_for. It understands futures.
             self.future = scheduler.loop.create_future()
-            yield from self.future
+            with scheduler.suspended_task(self):
+                yield from self.future
 
     def wake(self) -> None:
         """Resume whoever waits here."""

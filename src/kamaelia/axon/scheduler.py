@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from .box import Box
     from .link import Route
     from .process import Process
+    from .queue import Wait
     from .system import System
 
 SLICE = 200  # steps between two looks at sockets and timers
@@ -58,6 +59,11 @@ def make_current_by_table(loop: asyncio.AbstractEventLoop, task: Any) -> Any:
     else:
         table[loop] = task
     return previous
+
+
+def _cannot(loop: asyncio.AbstractEventLoop, task: Any) -> Any:
+    """Do nothing: on this interpreter no component can be the current task, and each needs one of asyncio's
+    (`tasks`)."""
 
 
 def _find_way_to_be_current() -> Callable[[Any, Any], Any]:
@@ -77,13 +83,11 @@ def _find_way_to_be_current() -> Callable[[Any, Any], Any]:
             continue
         if found and asyncio.current_task(loop) is None:
             return way
-    raise ImportError(
-        "Kamaelia cannot make a component the current asyncio task on this interpreter; "
-        "it is tested on CPython 3.11, 3.12 and 3.13"
-    )
+    return _cannot
 
 
 make_current = _find_way_to_be_current()
+CAN_BE_CURRENT = make_current is not _cannot
 
 
 class Scheduler:
@@ -140,6 +144,10 @@ class Scheduler:
             self.loop.call_soon(callback, context=self._context)
         else:
             self.loop.call_soon_threadsafe(callback, context=self._context)
+
+    def suspended_task(self, wait: Wait) -> contextlib.AbstractContextManager[None]:
+        """Return what some other task of the loop waits within; it is no component, but see `tasks`."""
+        return _NOTHING
 
     def is_running_component(self) -> bool:
         """Say whether the running code is a component's own, not some other task of the loop."""
@@ -251,6 +259,8 @@ class Scheduler:
         def make_ready(self, process: Process) -> None: ...
         def at_end_of_step(self, route: Route) -> None: ...
 
+
+_NOTHING = contextlib.nullcontext()
 
 # What only the methods above use.
 REST = ("_asked", "_asking", "_closed", "_context", "_outside", "_rest_checks", "system")

@@ -386,7 +386,7 @@ def print_announcement(text: str) -> None:
 def describe_core(loop: asyncio.AbstractEventLoop) -> str:
     """Return which form of the core runs on which kind of loop, for banners and bug reports."""
     kind = "virtual time" if hasattr(loop, "clock") else type(loop).__module__.partition(".")[0]
-    form = "compiled" if core.form == "compiled" else "plain Python"
+    form = {"compiled": "compiled", "plain": "plain Python"}.get(core.form, "plain Python (on asyncio tasks)")
     return f"{form} core, {kind}"
 
 

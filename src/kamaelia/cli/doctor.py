@@ -54,7 +54,7 @@ def examine() -> dict[str, Any]:
         "python": platform.python_version(),
         "implementation": platform.python_implementation(),
         "platform": f"{platform.system()} {platform.machine()}",
-        "core": {"name": "compiled" if core.form == "compiled" else "plain Python", "why": why_this_core()},
+        "core": {"name": CORES[core.form], "why": why_this_core()},
         "loop": loop(),
         "current_task": {
             "name": way,
@@ -68,12 +68,21 @@ def examine() -> dict[str, Any]:
     }
 
 
+CORES = {
+    "compiled": "compiled",
+    "plain": "plain Python",
+    "tasks": "plain Python on asyncio tasks",
+}
+
+
 def why_this_core() -> str:
     """Say why this form of the core is in use."""
     from kamaelia.axon import core
 
     if core.form == "compiled":
         return "it has been built, and works on this interpreter"
+    if core.form == "tasks":
+        return str(core.why_not_compiled)
     return f"of the compiled one: {core.why_not_compiled}" if core.why_not_compiled else "asked for by a test"
 
 

@@ -1,0 +1,86 @@
+"""The forms of the core: which is used, what they have in common, and where their things meet."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+
+import pytest
+
+from kamaelia import Inbox, Outbox, run
+from kamaelia.axon import Link, LinkError, UsageError, core, postman
+from kamaelia.axon import compiled as compiled_form
+
+from .parts import collect, copy, source, virtually
+
+pytestmark = pytest.mark.one_core
+
+
+def test_the_compiled_form_is_compiled() -> None:
+    assert core.form == "compiled" and core.why_not_compiled is None
+    spec = importlib.util.find_spec("kamaelia.axon._core")
+    assert spec is not None and str(spec.origin).endswith(".so")
+    assert core.Scheduler is compiled_form.CompiledScheduler
+
+
+def test_a_form_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(ImportError, match="there is no quantum core here"):
+        core.use("quantum")
+
+
+@pytest.mark.parametrize("kind", ["Inbox", "Outbox", "Process", "Scheduler", "Route"])
+def test_both_forms_can_be_asked_the_same(kind: str) -> None:
+    """Whatever is public of a plain one is there of a compiled one."""
+    core.use("plain")
+    plain = getattr(core, kind)
+    core.use("compiled")
+    compiled = getattr(core, kind)
+    names = {name for name in dir(plain) if not name.startswith("_")}
+    own = {"turns_given", "ready", "waits", "epoch", "turns", "suspended_task", "step"}
+    assert names - own <= set(dir(compiled)) | set(inspect.get_annotations(compiled)), names - set(
+        dir(compiled)
+    )
+
+
+def test_boxes_of_both_forms_are_boxes() -> None:
+    for form in ("plain", "compiled"):
+        core.use(form)
+        part = copy()
+        assert isinstance(part.inbox, Inbox) and isinstance(part.outbox, Outbox)
+        assert repr(part.inbox) == "<Inbox copy.inbox>" and repr(part.outbox) == "<Outbox copy.outbox>"
+        with pytest.raises(TypeError, match="Inbox is final"):
+            type("Mine", (type(part.inbox),), {})
+
+
+def test_declarations_meet_both_forms() -> None:
+    """A class is declared once, and makes components of either form."""
+    for form in ("plain", "compiled", "plain"):
+        core.use(form)
+        assert virtually(source([1, 2]) | copy() | collect()) == [1, 2]
+
+
+@pytest.mark.parametrize(("one", "other"), [("plain", "compiled"), ("compiled", "plain")])
+def test_components_of_different_forms_are_not_joined(one: str, other: str) -> None:
+    core.use(one)
+    first = source([1])
+    core.use(other)
+    second = collect()
+    with pytest.raises(
+        UsageError, match=r"were made by different forms of the core, and cannot run together"
+    ):
+        first | second
+    with pytest.raises(
+        LinkError, match=r"source.outbox .* cannot be linked to collect.inbox .*different forms"
+    ):
+        postman.make(Link(first.outbox, second.inbox))
+    with pytest.raises(UsageError, match=r"source and the system were made by different forms"):
+        run(first)
+
+
+def test_messages_cross_between_systems_of_different_forms() -> None:
+    """Handles, results and messages belong to no form."""
+    core.use("plain")
+    made = virtually(source([copy().inbox]) | collect())
+    core.use("compiled")
+    (box,) = virtually(source(made) | collect())
+    assert box is made[0] and str(box) == "copy.inbox"
