@@ -21,6 +21,11 @@ Only who waits otherwise (a task of asyncio's, a `select`, a callback) needs a `
 **Who runs.** The scheduler steps processes: it enters the context, makes the component the current task by
 writing into asyncio's table, sends None into the coroutine, and looks at what comes out.
 
+**A script beside the loop.** A box call from the thread of a script that can be met at once is not handed
+over to the loop's thread. It needs no lock but the interpreter's own: between the look whether it can be met
+and its end no code of Python's runs, no object is made or freed, and so no other thread either. The one call
+that it may owe, to have the loop step whom it has woken, comes after that.
+
 **Memory.** The messages are a ring of pointers that begins as one slot in the queue itself. The garbage
 collector cannot see into it, nor into the lines, unless told: ``traverse`` and ``clear`` of a queue and
 a scheduler are written by hand, around those that Cython makes.
@@ -377,6 +382,13 @@ cdef class Queue:
     @thread.setter
     def thread(self, number):
         self.thread_number = number or 0
+
+    cdef bint is_plain(self) noexcept:
+        """Say whether only components stand in its lines, and nobody looks at each message."""
+        cdef Extra extra = self.extra
+        return extra is None or (
+            extra.checks is None and extra.hand is None and (extra.places is None or len(extra.places) == 0)
+        )
 
     # -- the ring ---------------------------------------------------------------------------------
 
@@ -991,6 +1003,21 @@ cdef class Inbox(Box):
         return self.receive_elsewhere(timeout)
 
     def receive_elsewhere(self, timeout):
+        cdef Queue queue = self.messages
+        cdef Scheduler scheduler
+        if (
+            timeout is None and self.owner.may_go_ahead() and queue.count > queue.turns
+            and queue.reader_line.first == NULL and queue.is_plain() and not self.gone and not self.wired
+        ):
+            scheduler = self.owner.scheduler
+            self.asked = True
+            scheduler.puts_off = True
+            try:
+                message = queue.remove()
+            finally:
+                scheduler.puts_off = False
+            scheduler.catch_up()
+            return message
         return self._elsewhere(lambda: self.receive(timeout=timeout), wait=True)
 
     def __aiter__(self):
@@ -1115,6 +1142,19 @@ cdef class Outbox(Box):
         return self.send_to_all(message, scheduler)
 
     def send_elsewhere(self, message):  # apart, because a lambda costs whoever has one in its body
+        cdef Queue queue = self.fast
+        cdef Scheduler scheduler
+        if (
+            queue is not None and queue.count < queue.brake and queue.is_plain() and self.owner.may_go_ahead()
+        ):
+            scheduler = self.owner.scheduler
+            scheduler.puts_off = True
+            try:
+                queue.insert(message)
+            finally:
+                scheduler.puts_off = False
+            scheduler.catch_up()
+            return None
         return self._elsewhere(lambda: self.send(message), wait=True)
 
     cdef object send_to_all(self, object message, Scheduler scheduler):
@@ -1652,6 +1692,7 @@ cdef class Process(Waiter):
     cdef Box line_box
     cdef Queue turn_queue
     cdef PyObject* next_ready
+    cdef unsigned long script_number  # of the thread of a script that runs beside the loop
     cdef int turn_room
     cdef public int number
     cdef public int cancels
@@ -1784,6 +1825,21 @@ cdef class Process(Waiter):
         owner.abandoned = None
         self.leave_line()
         return error
+
+    @property
+    def script_thread(self):
+        return self.script_number or None
+
+    @script_thread.setter
+    def script_thread(self, number):
+        self.script_number = number or 0
+
+    cdef bint may_go_ahead(self) noexcept:
+        """Say whether this is the thread of a script that nobody has told anything."""
+        return (
+            self.script_number != 0 and self.script_number == PyThread_get_thread_ident()
+            and not self.cancels and self.abandoned is None and not self.body_done
+        )
 
     # -- running ----------------------------------------------------------------------------------
 
@@ -1951,6 +2007,8 @@ cdef class Scheduler:
     cdef PyObject* last_ready
     cdef list turns_given
     cdef flag scheduled
+    cdef flag puts_off  # calling the loop: a script acts
+    cdef flag is_behind  # the loop is to be called
     cdef Py_hash_t loop_hash
     cdef object slice
     cdef object __weakref__
@@ -2003,9 +2061,23 @@ cdef class Scheduler:
         self.append_ready(process)
         if not self.scheduled:
             self.scheduled = True
-            if self.slice is None:
-                self.slice = self._slice
-            self.call_soon(self.slice)
+            if self.puts_off:
+                self.is_behind = True
+            else:
+                self.schedule()
+        return 0
+
+    cdef int schedule(self) except -1:
+        if self.slice is None:
+            self.slice = self._slice
+        self.call_soon(self.slice)
+        return 0
+
+    cdef int catch_up(self) except -1:
+        """Do what was put off while a script acted from its own thread."""
+        if self.is_behind:
+            self.is_behind = False
+            self.schedule()
         return 0
 
     def make_ready(self, Process process):

@@ -239,11 +239,12 @@ class Inbox(Box[T]):
         if self._on_another_thread():
             self._elsewhere(self.close, wait=False)
         elif not self.gone:
-            if self.lender is None:
-                self.unread += len(self.queue)
+            own = self.lender is None
             if self.settled and self.outside:
                 self.owner.scheduler.outside -= self.outside  # type: ignore[union-attr]
             postman.close_reader(self)
+            if own:  # now that nobody can put more in, not even a script on its own thread
+                self.unread += len(self.queue)
             self.queue.wake_readers()
 
     def resize(self, size: int | str) -> None:

@@ -73,6 +73,7 @@ class Process:
     body_done: bool
     coroutine: Coroutine[Any, Any, Any] | None
     script: Any  # the thread of a script
+    script_thread: int | None  # its number, while it may do by itself what needs nobody else
     context: contextvars.Context | None
     random: random.Random | None
 
@@ -247,6 +248,7 @@ class PlainProcess(Process):
         "result_from",
         "scheduler",
         "script",
+        "script_thread",
         "state",
         "task_name",
         "vacant",
@@ -274,6 +276,7 @@ class PlainProcess(Process):
         self.body_done = not has_body
         self.coroutine = None
         self.script = None
+        self.script_thread = None
         self.context = None
         self.random = None
 

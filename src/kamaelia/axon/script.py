@@ -2,10 +2,15 @@
 
 Theory
 ------
-A script may block, so it gets a thread. But nothing of Axon's is ever touched from there: each box call
-is *handed over* to the loop's thread, where a coroutine that stands for the script awaits it and hands the
-result back. To everybody else the script is that coroutine; so it is cancelled, paced, and told that
-nobody listens exactly as any other component.
+A script may block, so it gets a thread. But it lives on the loop's: each box call is *handed over* to the
+loop's thread, where a coroutine that stands for the script awaits it and hands the result back. To
+everybody else the script is that coroutine; so it is cancelled, paced, and told that nobody listens exactly
+as any other component.
+
+There and back takes longer than most box calls. So on real time, with the compiled core, what can be met at
+once is: the script takes a message that is there, and puts one in for which there is room, without leaving
+its thread. Whatever has to wait or be told is handed over all the same. (The plain core can't, as other
+threads run between any two lines of it.)
 
 On a loop that keeps its own time (`clock.VirtualLoop`) the loop's thread waits until the script has made its
 next box call. So scripts run one at a time there, and the clock stands still while one works. Only when
@@ -81,6 +86,8 @@ class ScriptThread:
 
     def _run(self) -> None:
         _local.script = self
+        if not hasattr(self.loop, "wait_for_thread"):  # its time is real, and so nobody counts our turns
+            self.process.script_thread = threading.get_ident()
         last = _Request(None, False)
         try:
             context = self.process.context
