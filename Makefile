@@ -17,10 +17,11 @@ SOURCES := pyproject.toml setup.py src/kamaelia/axon/_core.pyx
 BASE := .venv/.has-base
 TEST := .venv/.has-test
 DOCS := .venv/.has-docs
+DIST := .venv/.has-dist
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # pip must not be at work in .venv twice at the same time
-.PHONY: help demo test lint test-deps bench-deps docs soak bench clean
+.PHONY: help demo test lint dist test-deps bench-deps docs soak bench clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -57,6 +58,9 @@ soak: $(TEST) ## the long tests, which run for minutes
 bench: $(BASE) ## measure Kamaelia beside its peers, and rewrite docs/explanation/speed.md
 	@$(BIN)/python -m benchmarks --install --write --all $(ARGS)
 
+dist: $(DIST) ## build what is published, and try it in fresh environments
+	@$(BIN)/python tools/dist.py
+
 clean: ## remove everything that was made, .venv included
 	rm -rf .venv .venv-3.* benchmarks/.venv benchmarks/.venv-* benchmarks/.build build dist site .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
@@ -70,6 +74,10 @@ $(BASE): $(SOURCES)
 $(TEST): $(SOURCES)
 	@sh tools/venv.sh .venv '.[test,lint]' $(PYTHONS)
 	@touch $(BASE) $@
+
+$(DIST): $(BASE)
+	@sh tools/venv.sh .venv '.[dist]' $(PYTHONS)
+	@touch $@
 
 $(DOCS): $(BASE)
 	@sh tools/venv.sh .venv '.[docs]' $(PYTHONS)

@@ -22,7 +22,6 @@ if PURE and REQUIRE:
 core = Extension(
     "kamaelia.axon._core",
     ["src/kamaelia/axon/_core.pyx"],
-    optional=not REQUIRE,
     extra_compile_args=["-O3"] if os.name == "posix" else [],
 )
 
@@ -33,7 +32,10 @@ def extensions() -> list[Extension]:
         return []
     from Cython.Build import cythonize
 
-    return cythonize([core], build_dir="build/cython", language_level=3)
+    made: list[Extension] = cythonize([core], build_dir="build/cython", language_level=3)
+    for one in made:
+        one.optional = not REQUIRE  # which Cython does not keep
+    return made
 
 
 setup(ext_modules=extensions())
