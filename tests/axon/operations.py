@@ -29,6 +29,7 @@ from kamaelia.axon import (
     core,
     postman,
 )
+from kamaelia.axon.outlet import lead_outside
 
 from .parts import Stop, collect, copy, fail_at, generator_copy, script_copy, source, take, virtually
 
@@ -325,6 +326,50 @@ def broken(message: Any) -> None:
 def never_run(message: Any) -> None:
     whole = source([message]) | copy() | collect()
     del whole
+
+
+@operation
+def through_transports(message: Any) -> None:
+    """In by an inlet, out by an outlet, which is paused, goes on, and at last refuses the message itself."""
+    told: list[Any] = []
+
+    class Transport:
+        def write(self, data: Any) -> None:
+            told.append(data)
+            if len(told) == 2:
+                chassis.outlet.pause()
+                asyncio.get_running_loop().call_later(1, chassis.outlet.resume)
+
+        def is_closing(self) -> bool:
+            return False
+
+        def not_taken(self, data: Any) -> None: ...
+
+        def sink_full(self) -> None: ...
+
+        def outlet_ended(self, failure: BaseException | None) -> None:
+            raise AssertionError("it has failed before")
+
+        def outlet_failed(self, refused: Any, error: Exception) -> None:
+            told.append(refused)
+            chassis.outlet.close()
+
+    class Chassis(Component):
+        async def main(self) -> None:
+            clock, transport, part = asyncio.get_running_loop().time, Transport(), copy()
+            inlet = core.Inlet(transport, clock)
+            inlet.box = part.inbox.hold(outside=True).outbox
+            self.outlet = core.Outlet(lead_outside(part.outbox, 2), transport, transport, clock)
+            self.add(part)
+            for _ in range(4):
+                inlet.data_received(b"bytes")
+            inlet.box.send(message)
+            await sleep(3)
+            inlet.data_received(b"nobody reads this")
+
+    chassis = Chassis()
+    virtually(chassis)
+    assert told == [b"bytes"] * 4 + [message]
 
 
 @operation

@@ -77,7 +77,7 @@ def test_each_visitor_has_a_component_of_its_own_that_knows_its_peer(serve, conn
     with serve(Tell(told)) as server:
         for number in (1, 2):
             sock = connect(server)
-            assert told.get(timeout=WAIT) == ("begin", f"TCPServer/client-{number}/Tell", "127.0.0.1")
+            assert told.get(timeout=WAIT) == ("begin", f"TCPServer/client-{number}", "127.0.0.1")
             sock.close()
             assert told.get(timeout=WAIT) == "end"
 
@@ -442,12 +442,12 @@ class Flood(Component):
         self.chunks, self.noted = chunks, noted
 
     async def main(self):
-        stream = self._axon.parent.component.stream
+        connection = self.chassis.connections[self]
         sent = 0
         for _ in range(self.chunks):
             sent += 65536
             sending = self.outbox.send(bytes(65536))
-            self.noted.append(sent - stream.bytes_out)
+            self.noted.append(sent - connection.bytes_out)
             await sending
 
 

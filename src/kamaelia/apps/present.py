@@ -114,7 +114,8 @@ class Usher(Component):
         self.system.names.find("talk").inbox.release()
         async for _ in self.shown:
             pass
-        self.system.stop()
+        if not self.system.stopping:  # by Ctrl-C, which has ended all this: a second stop would cancel
+            self.system.stop()
 
     def tell(self, host: str, port: int) -> None:
         """Say how to listen."""

@@ -7,6 +7,7 @@ Read in this order to see how it works; each of these opens with its theory:
 | `component` | what a user writes; `graph` puts components together, `body` has the three kinds |
 | `box` | what inboxes and outboxes are; `inbox`: receiving, `outbox`: sending |
 | `choice` | `select`: from several inboxes; `hold`: keeping one open; `signal`: waiting for something else |
+| `outlet` | inlets and outlets: where a system meets transports and whatever else calls back |
 | `queue` | the messages of an inbox, and the lines of those who wait |
 | `postman` | links and what travels along them: routes, ends, failures (`link`, `typecheck`, `tap`) |
 | `core` | the forms, plain and compiled (and on `tasks`), of what every message passes through |

@@ -229,7 +229,10 @@ cdef class Waiter:
     cdef PyObject* next_in_line
     cdef PyObject* previous_in_line
     cdef Line* line  # NULL, unless it stands in one
+    cdef PyObject* next_ready
+    cdef flag is_ready  # it is in the ready queue
     cdef flag is_process
+    cdef flag is_outlet
 
 
 cdef class _Place(Waiter):
@@ -278,6 +281,8 @@ cdef tuple line_members(Line* line):
     while at != NULL:
         if (<Waiter>at).is_process:
             members.append((<Process>at).wait)
+        elif (<Waiter>at).is_outlet:
+            members.append(<object>at)
         else:
             members.append((<_Place>at).wait)
         at = (<Waiter>at).next_in_line
@@ -613,6 +618,9 @@ cdef class Queue:
                 self.turns += 1
                 process.go_on()
                 return 0
+            if waiter.is_outlet:
+                (<Outlet>waiter).make_ready()
+                return 0
             wait = (<_Place>waiter).wait
             self.extra.places.pop(wait, None)
             if wait.turn is None:
@@ -652,12 +660,14 @@ cdef class Queue:
         cdef Waiter waiter
         while self.reader_line.first != NULL:
             waiter = line_pop(&self.reader_line)
-            if not waiter.is_process:
+            if not (waiter.is_process or waiter.is_outlet):
                 self.extra.places.pop((<_Place>waiter).wait, None)
             woken.append(waiter)
         for waiter in woken:
             if waiter.is_process:
                 (<Process>waiter).go_on()
+            elif waiter.is_outlet:
+                (<Outlet>waiter).make_ready()
             else:
                 (<_Place>waiter).wait.wake()
 
@@ -1113,7 +1123,7 @@ cdef class Outbox(Box):
             queue.drops_oldest = True
         wire.made = True
         wire.open = True
-        wire.routes = (route,)
+        wire.routed = route
         return True
 
     cdef object send_slowly(self, object message):
@@ -1131,14 +1141,14 @@ cdef class Outbox(Box):
             # The usual case of what follows: one reader, who has to get everything.
             route = <Route>self.ways
             queue = route.queue
-            if route.waits and not queue.in_bytes:
+            if route.waits and (not queue.in_bytes or type(message) is bytes):
                 if not route.counts_past():
                     raise self.too_far_past(route)
                 queue.use_turn(route)
                 queue.insert(message)
                 if queue.full_for(route):
                     return self.pace()
-                return TURN if queue.feeders > 1 or queue.count >= DEEP else READY
+                return TURN if queue.feeders > 1 or queue.filled() >= DEEP else READY
         return self.send_to_all(message, scheduler)
 
     def send_elsewhere(self, message):  # apart, because a lambda costs whoever has one in its body
@@ -1676,6 +1686,7 @@ cdef class Process(Waiter):
 
     cdef readonly object component
     cdef public object given_name
+    cdef public object holds
     cdef public object parent
     cdef public Scheduler scheduler
     cdef public object coroutine
@@ -1691,7 +1702,6 @@ cdef class Process(Waiter):
     cdef Route line_route
     cdef Box line_box
     cdef Queue turn_queue
-    cdef PyObject* next_ready
     cdef unsigned long script_number  # of the thread of a script that runs beside the loop
     cdef int turn_room
     cdef public int number
@@ -1699,7 +1709,6 @@ cdef class Process(Waiter):
     cdef unsigned char state_number
     cdef unsigned char stands  # in which kind of line
     cdef unsigned char waits  # for what it is suspended
-    cdef flag is_ready  # it is in the ready queue
     cdef public flag has_body
     cdef public flag is_chassis
     cdef public flag begun
@@ -1714,6 +1723,7 @@ cdef class Process(Waiter):
         self.is_process = True
         self.component = component
         self.given_name = name
+        self.holds = ()
         self.has_body = has_body
         self.is_chassis = not has_body
         self.body_done = not has_body
@@ -2035,30 +2045,30 @@ cdef class Scheduler:
     def is_running_component(self):
         return is_own(self)
 
-    cdef void append_ready(self, Process process) noexcept:
-        if process.is_ready:
+    cdef void append_ready(self, Waiter waiter) noexcept:
+        if waiter.is_ready:
             return
-        Py_INCREF(process)
-        process.is_ready = True
-        process.next_ready = NULL
+        Py_INCREF(waiter)
+        waiter.is_ready = True
+        waiter.next_ready = NULL
         if self.last_ready == NULL:
-            self.first_ready = <PyObject*>process
+            self.first_ready = <PyObject*>waiter
         else:
-            (<Process>self.last_ready).next_ready = <PyObject*>process
-        self.last_ready = <PyObject*>process
+            (<Waiter>self.last_ready).next_ready = <PyObject*>waiter
+        self.last_ready = <PyObject*>waiter
 
-    cdef Process pop_ready(self):
-        cdef Process process = <Process>self.first_ready
-        self.first_ready = process.next_ready
+    cdef Waiter pop_ready(self):
+        cdef Waiter waiter = <Waiter>self.first_ready
+        self.first_ready = waiter.next_ready
         if self.first_ready == NULL:
             self.last_ready = NULL
-        process.next_ready = NULL
-        process.is_ready = False
-        Py_DECREF(process)
-        return process
+        waiter.next_ready = NULL
+        waiter.is_ready = False
+        Py_DECREF(waiter)
+        return waiter
 
-    cdef int ready(self, Process process) except -1:
-        self.append_ready(process)
+    cdef int ready(self, Waiter waiter) except -1:
+        self.append_ready(waiter)
         if not self.scheduled:
             self.scheduled = True
             if self.puts_off:
@@ -2084,11 +2094,18 @@ cdef class Scheduler:
         self.ready(process)
 
     cdef int run_ready(self) except -1:
+        cdef Waiter waiter
         cdef Process process
         cdef int left = SLICE
         while left and self.first_ready != NULL:
             left -= 1
-            process = self.pop_ready()
+            waiter = self.pop_ready()
+            if waiter.is_outlet:
+                self.running = None
+                _make_current(self.loop, None)
+                (<Outlet>waiter).take_turn()
+                continue
+            process = <Process>waiter
             self.steps += 1
             self.running = process
             if current_tasks is not None:
@@ -2155,7 +2172,7 @@ cdef int scheduler_traverse(PyObject* self, visitproc visit, void* arg) noexcept
         stop = visit(at, arg)
         if stop:
             return stop
-        at = (<Process>at).next_ready
+        at = (<Waiter>at).next_ready
     return scheduler_traverse_fields(self, visit, arg)
 
 
@@ -2164,12 +2181,124 @@ cdef int scheduler_clear(PyObject* self) noexcept:
     return scheduler_clear_fields(self)
 
 
+# -- inlets and outlets -------------------------------------------------------------------------------
+
+
+check_bytes = None
+
+
+cdef class Inlet:
+    """See `outlet.PlainInlet`."""
+
+    cdef public Outbox box
+    cdef readonly object listener
+    cdef object clock
+    cdef public double active
+    cdef readonly long long amount
+
+    def __cinit__(self, listener, clock):
+        self.listener = listener
+        self.clock = clock
+        self.active = clock()
+
+    def data_received(self, data):
+        cdef Outbox box = self.box
+        self.amount += len(data)
+        self.active = self.clock()
+        if box is None or box.lost:
+            self.listener.not_taken(data)
+        elif type(box.send_slowly(data)) is Pacing and box.full:
+            self.listener.sink_full()
+
+
+cdef class Outlet(Waiter):
+    """See `outlet.PlainOutlet`."""
+
+    cdef readonly Inbox inbox
+    cdef readonly object transport
+    cdef readonly object listener
+    cdef object clock
+    cdef public double active
+    cdef readonly long long amount
+    cdef flag paused
+    cdef flag over
+
+    def __cinit__(self, Inbox inbox, transport, listener, clock):
+        self.is_outlet = True
+        self.inbox = inbox
+        self.transport = transport
+        self.listener = listener
+        self.clock = clock
+        self.active = clock()
+        inbox.messages.line_up_reader(self)
+
+    cdef int make_ready(self) except -1:
+        self.inbox.owner.scheduler.ready(self)
+        return 0
+
+    cdef int take_turn(self) except -1:
+        cdef Inbox box = self.inbox
+        cdef Queue queue = box.messages
+        cdef object message
+        if self.over:
+            return 0
+        if queue.count:
+            self.active = self.clock()
+        while queue.count and not self.paused:
+            if self.transport.is_closing():
+                return 0
+            message = queue.remove()
+            try:
+                if type(message) is not bytes:
+                    check_bytes(message)
+                self.transport.write(message)
+            except Exception as error:
+                self.over = True
+                self.listener.outlet_failed(message, error)
+                return 0
+            self.amount += len(message) if queue.in_bytes else 1
+        if self.paused:
+            return 0
+        if box.ended:
+            self.over = True
+            self.listener.outlet_ended(box.failure)
+        else:
+            queue.line_up_reader(self)
+        return 0
+
+    cdef int leave_line(self) except -1:
+        if self.line != NULL:
+            line_remove(self.line, self)
+        return 0
+
+    def pause(self):
+        if not self.paused:
+            self.paused = True
+            self.inbox.owner.scheduler.outside += 1
+
+    def resume(self):
+        if self.paused:
+            self.paused = False
+            self.inbox.owner.scheduler.outside -= 1
+            self.leave_line()
+            self.make_ready()
+
+    def close(self):
+        if self.paused:
+            self.paused = False
+            self.inbox.owner.scheduler.outside -= 1
+        self.over = True
+        self.inbox.close()
+
+
 cdef object type_of_inboxes = None
 
 
-def set_type_of_inboxes(kind):
-    global type_of_inboxes
-    type_of_inboxes = kind
+def introduce(inboxes, check):
+    """What only those modules have that need this one."""
+    global type_of_inboxes, check_bytes
+    type_of_inboxes = inboxes
+    check_bytes = check
 
 
 # -- what Cython has no word for ----------------------------------------------------------------------

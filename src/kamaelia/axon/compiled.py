@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from . import _core, inbox, outbox, process, scheduler
+from . import _core, inbox, outbox, outlet, process, scheduler
 
 T = TypeVar("T")
 
@@ -15,7 +15,7 @@ class CompiledInbox(_core.Inbox, inbox.Inbox[T], core=True):  # type: ignore[mis
     __slots__ = ()
 
 
-_core.set_type_of_inboxes(CompiledInbox)
+_core.introduce(CompiledInbox, outlet.check_bytes)
 
 
 class CompiledOutbox(_core.Outbox, outbox.Outbox[T], core=True):  # type: ignore[misc]
@@ -32,7 +32,6 @@ class CompiledProcess(_core.Process, process.Process):
     children = _core.Rarely(())
     names_taken = _core.Rarely(process.NO_NAMES)
     result_from = _core.Rarely()
-    holds = _core.Rarely(())
     names = _core.Rarely(())
     script = _core.Rarely()
     random = _core.Rarely()
@@ -52,11 +51,25 @@ class CompiledScheduler(_core.Scheduler, scheduler.Scheduler):
     __slots__ = scheduler.REST
 
 
+class CompiledInlet(_core.Inlet, outlet.Inlet):
+    """Puts what a transport has received into an inbox."""
+
+    __slots__ = ()
+
+
+class CompiledOutlet(_core.Outlet, outlet.Outlet):
+    """Reads an inbox by writing each message to a transport."""
+
+    __slots__ = ()
+
+
 FORM: dict[str, Any] = {
     "make_queue": _core.Queue,
     "Route": _core.Route,
     "Inbox": CompiledInbox,
     "Outbox": CompiledOutbox,
+    "Inlet": CompiledInlet,
+    "Outlet": CompiledOutlet,
     "Process": CompiledProcess,
     "Scheduler": CompiledScheduler,
     "drive": _core.Drive,

@@ -8,6 +8,7 @@ The *plain* form is Python, and the reference: read that. The *compiled* form is
 | ``Queue``, ``Route`` | `queue`, `link` |
 | ``Inbox``, ``Outbox`` | `inbox`, `outbox`: the classes that are called Plain |
 | ``Process``, ``Scheduler`` | `process`, `scheduler`: likewise |
+| ``Inlet``, ``Outlet`` | `outlet`: likewise |
 | ``drive`` | `body`: what steps a generator |
 
 There is a third for an interpreter on which the plain one cannot work, the plain one on `tasks` of asyncio's.
@@ -27,13 +28,17 @@ if TYPE_CHECKING:
     from .inbox import PlainInbox as Inbox
     from .link import PlainRoute as Route
     from .outbox import PlainOutbox as Outbox
+    from .outlet import PlainInlet as Inlet
+    from .outlet import PlainOutlet as Outlet
     from .process import PlainProcess as Process
     from .queue import make_queue
     from .scheduler import PlainScheduler as Scheduler
 
 __all__ = [
     "Inbox",
+    "Inlet",
     "Outbox",
+    "Outlet",
     "Process",
     "Route",
     "Scheduler",
@@ -69,13 +74,15 @@ def use(name: str) -> None:
 def choose() -> None:
     """Find the forms that there are, and use the best one."""
     global why_not_compiled
-    from . import body, inbox, link, outbox, process, queue, scheduler, tasks
+    from . import body, inbox, link, outbox, outlet, process, queue, scheduler, tasks
 
     _forms["plain"] = {
         "make_queue": queue.make_queue,
         "Route": link.PlainRoute,
         "Inbox": inbox.PlainInbox,
         "Outbox": outbox.PlainOutbox,
+        "Inlet": outlet.PlainInlet,
+        "Outlet": outlet.PlainOutlet,
         "Process": process.PlainProcess,
         "Scheduler": scheduler.PlainScheduler,
         "drive": body.drive,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from . import postman
 from .errors import ClosedBox, UsageError
@@ -12,6 +13,8 @@ from .link import Link, added, removed
 from .outbox import Outbox
 
 T = TypeVar("T")
+
+_DECLARATION: Outbox[Any] = Outbox("messages from outside")
 
 
 class Hold(Generic[T]):
@@ -37,8 +40,7 @@ class Hold(Generic[T]):
         self.on_release: Callable[[], object] | None = None
         self._outbox: Outbox[T] | None = None
         if outside:
-            declaration: Outbox[T] = Outbox("messages from outside", type=inbox.type)
-            outbox = declaration.attached(inbox.owner, f"{inbox.name} (from outside)")
+            outbox: Outbox[T] = _DECLARATION.attached(inbox.owner, sys.intern(f"{inbox.name} (from outside)"))
             outbox.own = True
             self._outbox = outbox
             wire = Link(outbox, inbox)
@@ -51,11 +53,11 @@ class Hold(Generic[T]):
 
     def send(self, message: T) -> Awaitable[None]:
         """Put a message into the inbox, as `Outbox.send` does."""
-        return self._sender().send(message)
+        return self.outbox.send(message)
 
     def send_nowait(self, message: T) -> None:
         """Put a message into the inbox if there is room, as `Outbox.send_nowait` does."""
-        self._sender().send_nowait(message)
+        self.outbox.send_nowait(message)
 
     @property
     def full(self) -> bool:
@@ -69,7 +71,7 @@ class Hold(Generic[T]):
 
     def when_ready(self, callback: Callable[[], object]) -> None:
         """Call something once when there is room again."""
-        self._sender().when_ready(callback)
+        self.outbox.when_ready(callback)
 
     def release(self, failure: BaseException | None = None) -> None:
         """Give the hold up; with ``failure`` the reader gets `SourceFailed`. Twice is harmless."""
@@ -95,7 +97,9 @@ class Hold(Generic[T]):
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         self.release(error)
 
-    def _sender(self) -> Outbox[T]:
+    @property
+    def outbox(self) -> Outbox[T]:
+        """Through which messages come from outside."""
         if self._outbox is None:
             raise UsageError(
                 f"this hold of {self.inbox} is one from inside the system: to put messages in, "

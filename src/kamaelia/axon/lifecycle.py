@@ -132,8 +132,11 @@ def begin(process: Process) -> None:
         complete_if_over(process)
 
 
-def add_child(chassis: Process, child: Process, *, isolated: bool = False) -> None:
-    """Make a component the child of a chassis; while the chassis runs, the child starts."""
+def add_child(chassis: Process, child: Process, *, isolated: bool = False, number: int = 0) -> None:
+    """Make a component the child of a chassis; while the chassis runs, the child starts.
+
+    A chassis that numbers its children itself, and so uses no number twice, says which one this has.
+    """
     if child.parent is not None or child.state != "new":
         what = "is part of a chassis already" if child.state == "new" else "has been run already"
         raise UsageError(
@@ -151,7 +154,7 @@ def add_child(chassis: Process, child: Process, *, isolated: bool = False) -> No
     _check_boxes(child)
     child.parent = chassis
     child.isolated = isolated
-    child.number = _free_number(chassis, child.given_name)
+    child.number = number or _free_number(chassis, child.given_name)
     chassis.children = added(chassis.children, child)
     chassis.is_chassis = True
     if chassis.begun:

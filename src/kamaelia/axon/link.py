@@ -75,7 +75,7 @@ class Link:
         "made",
         "open",
         "outside",
-        "routes",
+        "routed",
         "source",
         "taps",
         "target",
@@ -104,7 +104,19 @@ class Link:
         self.open = False  # the source may still send
         self.lends_to: Inbox[Any] | None = None  # an occupant's inbox that reads from the seat's queue
         self.taps: tuple[Tap, ...] = ()
-        self.routes: Routes = ()  # the routes that lead through this link
+        self.routed: Any = None  # what `routes` shows; the usual single one without a tuple around it
+
+    @property
+    def routes(self) -> Routes:
+        """The routes that lead through this link."""
+        routed = self.routed
+        if routed is None:
+            return ()
+        return routed if isinstance(routed, (tuple, dict)) else (routed,)
+
+    @routes.setter
+    def routes(self, routes: Routes) -> None:
+        self.routed = routes if isinstance(routes, dict) else routes[0] if routes else None
 
     def __repr__(self) -> str:
         return f"<Link {self.source} >> {self.target}>"

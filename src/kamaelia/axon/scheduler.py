@@ -312,6 +312,11 @@ class PlainScheduler(Scheduler):
                 if not ready:
                     break
                 process = ready.popleft()
+                if process.component is None:  # an outlet: it is nobody's step
+                    self.running = None
+                    make_current(loop, None)
+                    process.step()
+                    continue
                 self.steps += 1
                 self.running = process
                 make_current(loop, process.component)

@@ -6,6 +6,7 @@
 | `tcp_client` | `TCPClient`: one connection to a server, made again if need be |
 | `connection` | what a server makes for each peer; `peer` says who that is |
 | `stream` | the adapter between an asyncio transport and boxes: start reading here |
+| `watch` | the time limits of many streams, with one timer |
 | `kernel` | what is asked of the operating system below a transport |
 | `arguments` | what may be given to servers and clients |
 | `errors` | what goes wrong, and what to do about it |
@@ -16,7 +17,7 @@ uvloop, and unchanged on the simulated hosts of `kamaelia.testbed`.
 
 from .connection import Connection, Peer, peer
 from .errors import CannotConnect, CannotListen, ConnectionLost
-from .stream import Sink, Stream
+from .stream import Stream
 from .tcp_client import ClientStatistics, Reconnect, TCPClient
 from .tcp_server import ServerStatistics, TCPServer
 
@@ -29,7 +30,6 @@ __all__ = [
     "Peer",
     "Reconnect",
     "ServerStatistics",
-    "Sink",
     "Stream",
     "TCPClient",
     "TCPServer",

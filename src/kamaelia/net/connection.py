@@ -1,36 +1,29 @@
-"""One connection of a server: a chassis with a protocol component in it, and a `Stream` to the peer.
+"""One connection of a server: a `Stream` to the peer, and the protocol component that serves it.
 
 ::
 
-        peer --> Stream --(hold)--> protocol.inbox
-        peer <-- Stream <-- Connection.main <-- Connection.outgoing <-- protocol.outbox
+        peer --> Stream --(inlet, hold)--> protocol.inbox
+        peer <-- Stream <--(outlet)------- protocol.outbox
 
-What the peer sends goes straight into the protocol's inbox; what the protocol sends, the connection's own
-``main`` writes, at the peer's pace. How the two halves end is told in `stream`.
+What the peer sends goes straight into the protocol's inbox; what the protocol sends goes straight to the
+transport, at the peer's pace. No component stands between: there may be tens of thousands of connections, and
+what each takes of memory and time is what the server takes. How the two halves end is told in `stream`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from kamaelia.axon import (
-    Cancelled,
-    Component,
-    Hold,
-    Inbox,
-    LinkError,
-    SourceFailed,
-    UsageError,
-    current_component,
-    postman,
-)
+from kamaelia.axon import Component, Hold, LinkError, UsageError, current_component, postman
 from kamaelia.axon.box import Box
 from kamaelia.axon.inbox import DEFAULT_SIZE
-from kamaelia.axon.queue import parse_size
+from kamaelia.axon.outlet import lead_outside
 from kamaelia.axon.typecheck import advice, fits, name_of
 
 from .stream import CHUNK, Stream
+from .watch import Watch
 
 SIZE = "256 KiB"  # what may wait in a connection, in each direction
 
@@ -73,9 +66,11 @@ def peer() -> Peer:
             "or in what that calls"
         ) from None
     while around is not None:
-        if isinstance(around, Connection):
-            return around.peer
-        around = around.chassis
+        chassis = around.chassis
+        connection = chassis.connections.get(around) if isinstance(chassis, Server) else None
+        if connection is not None:
+            return connection.peer
+        around = chassis
     raise UsageError(f"{asking.path} asks for its peer, but does not run in a connection of a server")
 
 
@@ -91,82 +86,141 @@ def address_text(address: Any) -> str:
     return str(address)
 
 
-class Connection(Component):
+class Server(Component):
+    """What has connections: whoever asks for its `peer` runs in a child of it."""
+
+    connections: dict[Component, Connection]
+    """By the component that serves them."""
+
+
+class Owner(Protocol):
+    """What a connection needs of its server."""
+
+    linger: float
+    limit: int  # of bytes that may wait in each direction
+
+    def arrived(self, connection: Connection, /) -> None:
+        """There is a connection."""
+
+    def shared(self, address: Any, /) -> Any:
+        """Return one and the same object for equal addresses of our own: many connections have it."""
+
+    def finish_later(self, farewell: Coroutine[Any, Any, None], /) -> None:
+        """The end of a connection needs time: see to it, unless the server has none left."""
+
+    def refused(self, connection: Connection, error: Exception, /) -> None:
+        """Something that the protocol sent can't be written."""
+
+    def over(self, connection: Connection, /) -> None:
+        """The connection is lost, and the protocol has ended."""
+
+
+class Connection(Stream):
     """Serves one peer with one protocol component; made by a server for each that connects.
 
-    It ends when both sides have finished, or one has failed. A failure of the protocol is a failure of the
-    connection, and the peer gets what was sent before and then a reset; a connection that breaks is not one,
-    but a failed source for the protocol.
-
-    Arguments:
-        protocol: the component that serves the peer
-        stream: the connection
-        linger: seconds to wait for the peer's end when nobody reads any more what it sends
-        size: what may wait in each direction, in bytes
+    It is over when both sides have finished, or one has failed. If the protocol fails, the peer gets what was
+    sent before and then a reset; a connection that breaks is a failed source for the protocol.
     """
 
-    inbox = None
-    outbox = None
-    outgoing = Inbox[bytes]("what the protocol sends, on its way to the peer", size=SIZE)
-    news = Inbox[str]("what happens to the connection: 'lost'")
+    __slots__ = ("_hold", "_local", "_peer", "owner", "protocol", "protocol_over")
 
-    def __init__(self, protocol: Component, stream: Stream, linger: float, size: int | str) -> None:
-        self.stream = stream
-        transport = stream.transport
-        self.peer = Peer(transport.get_extra_info("peername"), transport.get_extra_info("sockname"))
+    def __init__(self, owner: Owner, watch: Watch) -> None:
+        super().__init__(watch)
+        self.owner = owner
+        self.protocol: Component | None = None
+        """The component that serves the peer, once there is one."""
+        self.protocol_over = False
+        self._peer: Any = None
+        self._local: Any = None
+        self._hold: Hold[bytes] | None = None
+
+    @property
+    def peer(self) -> Peer:
         """Both ends of the connection."""
-        self._linger = linger
-        self._protocol = self.add(protocol)
-        limit, _ = parse_size(size, f"size={size!r}")
-        # The transport may hold one message besides, so the mark is lower by what one message is.
-        self.outgoing.resize(f"{max(1, limit - CHUNK)} B")
-        self._news = self.news.hold(outside=True)
-        boxes = protocol.boxes
-        self._sink: Hold[bytes] | None = None
-        if "inbox" in boxes:
-            count_in_bytes(boxes["inbox"], limit)
-            self._sink = boxes["inbox"].hold(outside=True)
-            self._sink.on_release = stream.stop_reading  # a stop of the system
-        self._answers = "outbox" in boxes
-        if self._answers:
-            self.link(boxes["outbox"], self.outgoing)
-        protocol.add_done_callback(lambda _: stream.changed.set())
+        return Peer(self._peer, self._local)
 
-    async def main(self) -> None:
-        """Write what the protocol sends, until both sides have finished."""
-        stream = self.stream
-        stream.start(self._sink, self._end_of_peer, self._lost)
-        broken = True
+    def on_made(self) -> None:
+        """See `Stream`."""
+        # They are looked up at once: of a connection that is lost, a loop may not know them any more.
+        get = self.transport.get_extra_info
+        self._peer, self._local = get("peername"), self.owner.shared(get("sockname"))
+        self.owner.arrived(self)
+
+    def attach(self, protocol: Component) -> None:
+        """Link the two ways between the peer and a component, which has not been started yet."""
+        self.protocol = protocol
+        boxes = protocol.boxes
+        if "inbox" in boxes:
+            count_in_bytes(boxes["inbox"], self.owner.limit)
+            self._hold = boxes["inbox"].hold(outside=True)
+            self._hold.on_release = self.stop_reading  # a stop of the system
+        if "outbox" in boxes:
+            # The transport may hold one message besides, so the mark is lower by what one message is.
+            self.lead_out(lead_outside(boxes["outbox"], f"{max(1, self.owner.limit - CHUNK)} B"))
+
+    def begin(self) -> None:
+        """Begin to read: the component has been started."""
+        self.start(self._hold)
+
+    def on_deaf(self, failure: Exception | None) -> None:
+        """See `Stream`."""
+        if self._hold is not None:
+            self._hold.release(failure)
+
+    def on_lost(self) -> None:
+        """See `Stream`."""
+        if self.protocol_over:
+            self.owner.over(self)
+
+    def protocol_ended(self, *, failed: bool) -> None:
+        """The component is over."""
+        self.protocol_over = True
+        self.tell()
+        if self.lost:
+            self.owner.over(self)
+        elif self._outlet is None:  # there was no end of stream that could say that it has finished
+            self.owner.finish_later(self.break_after_delivery() if failed else self.finish_with_peer())
+
+    def outlet_ended(self, failure: BaseException | None) -> None:
+        """See `kamaelia.axon.outlet.Listener`."""
+        if failure is not None:
+            self.owner.finish_later(self.break_after_delivery())
+        elif self.peer_ended and self.writable:  # as it is most of the time
+            self.transport.close()
+        else:
+            self.owner.finish_later(self.finish_with_peer())
+
+    def outlet_failed(self, message: Any, error: Exception) -> None:
+        """See `kamaelia.axon.outlet.Listener`."""
+        self.owner.refused(self, error)
+        if self._outlet is not None:
+            self._outlet.close()
+        self.owner.finish_later(self.break_after_delivery())
+
+    def cut_off(self, *, broken: bool) -> None:
+        """End it now, whatever was not written yet; with a reset if it is broken off."""
+        if self.connected:
+            if broken:
+                self.reset()
+            else:
+                self._throw_away()
+
+    async def finish_with_peer(self) -> None:
+        """Everything has been given to the transport: end our half, wait for the peer's, and close."""
         try:
-            if self._answers:
-                await stream.write_from(self.outgoing, self.news)
-            else:  # there is no end of stream that could say that the protocol has finished: it has to end
-                while not (stream.lost or self._protocol.done()):
-                    await stream.changed
-            if not stream.lost:
-                await stream.finish(self._linger, self._nobody_reads)
-        except SourceFailed:
-            await stream.deliver()  # what the protocol sent before it failed
-        except Cancelled:
-            # Not every stop is a break: the contract's rule 3 says that there is a cause if it is one.
-            broken = self._axon.cause is not None
-            raise
-        except Exception:  # something that the protocol sent cannot be written
-            await stream.deliver()
-            raise
+            await self.finish(self.owner.linger, self._nobody_reads)
         finally:
-            await (stream.abort() if broken else stream.leave())
+            await self.leave()
+
+    async def break_after_delivery(self) -> None:
+        """Let the peer get what was sent, and then a reset."""
+        try:
+            await self.deliver()
+        finally:
+            await self.abort()
 
     def _nobody_reads(self) -> bool:
-        return self.stream.deaf or self._sink is None or self._sink.lost or self._protocol.done()
-
-    def _end_of_peer(self, failure: Exception | None) -> None:
-        if self._sink is not None:
-            self._sink.release(failure)
-
-    def _lost(self) -> None:
-        if not self._news.released:
-            self._news.send("lost")
+        return self.deaf or self._hold is None or self._hold.lost or self.protocol_over
 
 
 def check_protocol(protocol: Component, where: str) -> None:

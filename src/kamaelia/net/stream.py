@@ -5,16 +5,17 @@ Theory
 A connection is two streams of bytes that begin and end separately. `Stream` is the asyncio protocol that
 stands between a transport and a component, and keeps the two apart:
 
-**In**: what the peer sends is put straight into a box (the *sink*: a hold on somebody's inbox, or an outbox)
-from the loop's callback; no task, no copy and no queue of our own is between. When the box is at its mark,
-the transport stops reading, TCP's window closes, and the peer has to wait; the box calls back when there is
-room. The peer's end of stream is the end of the sink; a connection that breaks is a sink whose source has
-failed.
+**In**: what the peer sends an *inlet* puts straight into a box (the *sink*: a hold on somebody's inbox, or an
+outbox) from the loop's callback; no task, no copy and no queue of our own is between. When the box is at its
+mark, the transport stops reading, TCP's window closes, and the peer has to wait; the box calls back when
+there is room. The peer's end of stream is the end of the sink; a connection that breaks is a sink whose
+source has failed.
 
-**Out**: a component takes bytes from an inbox and calls `Stream.write`. The transport's own buffer is set to
-*no* size: as soon as the operating system does not take everything, the component waits until it has. So of
-one message at most is the rest in the transport, and what a slow peer makes wait is in an inbox, whose mark
-stops the sender. (Asyncio's usual 64 KiB would hide there from everybody who counts.)
+**Out**: an *outlet* gives what arrives in an inbox to the transport, or a component takes it from there and
+calls `Stream.write`. The transport's own buffer is set to *no* size: as soon as the operating system does not
+take everything, it says so and is given nothing until it has. So of one message at most is the rest in the
+transport, and what a slow peer makes wait is in an inbox, whose mark stops the sender. (Asyncio's usual
+64 KiB would hide there from everybody who counts.)
 
 **The end.** `Stream.finish` is for when everything has been sent: it ends our half, waits for the peer's, and
 closes. When nobody would read what the peer may still send, it waits for a moment only (*linger*) and
@@ -31,24 +32,26 @@ one that is still about to connect, or meets the reset while it writes: for thos
 
 **Time.** Two limits, both in seconds of the loop, real or virtual: *idle*, no bytes in either direction, and
 *stall*, the peer takes nothing of what we have for it. The timers are lazy: a byte notes the time, and only a
-timer that fires looks whether it was needed. So they cost nothing per packet.
+timer that fires looks whether it was needed. So they cost nothing per packet; and for idling all streams of
+one server share a timer (`watch`), so that it costs next to nothing per connection.
 
-What does not belong here: who makes connections, how many, and what becomes of failures (`tcp`).
+What does not belong here: who makes connections, how many, and what becomes of failures (`tcp_server`,
+`tcp_client`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import errno
 import os
 from collections.abc import Callable
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
-from kamaelia.axon import Inbox, Signal, select
-from kamaelia.axon.errors import shorten
+from kamaelia.axon import Hold, Inbox, Outbox, Signal, core, select
+from kamaelia.axon.outlet import check_bytes
 
 from .kernel import not_arrived, reset_at_close
+from .watch import Watch
 
 STALL_CHECKS = 4  # looks per stall time-out whether the peer has taken anything
 CHUNK = 64 * 1024  # bytes: what one message of a stream is expected to be at most
@@ -58,47 +61,49 @@ LONGEST_LOOK = 0.05  # seconds between two looks
 MOMENT = 0.05  # seconds that a peer's program has to read what has arrived, before there is a reset as well
 
 
-class Sink(Protocol):
-    """Where received bytes go: what `kamaelia.axon.Hold` and `Outbox` have in common."""
-
-    @property
-    def full(self) -> bool: ...
-
-    @property
-    def lost(self) -> bool: ...
-
-    def send(self, message: bytes, /) -> Any: ...
-
-    def when_ready(self, callback: Callable[[], object], /) -> None: ...
-
-
 class Stream(asyncio.Protocol):
     """One connection, as an asyncio protocol on one side and for components on the other.
 
+    Whoever uses it derives a class, and is told by `on_made`, `on_deaf` and `on_lost`. To be made on the
+    loop's thread.
+
     Arguments:
-        on_made: called with the stream when there is a connection; the stream reads nothing until `start`
-        idle_timeout: seconds without a byte in either direction after which the connection is broken; None
-            for never
-        stall_timeout: seconds for which the peer may take nothing of what is written, then the connection is
-            broken (at the latest a quarter later); None for ever
+        watch: the time limits, and a timer for them, which many streams may share
         half_close: the peer's end of stream leaves our half open; otherwise it ends the connection
     """
 
-    def __init__(
-        self,
-        on_made: Callable[[Stream], object] | None = None,
-        *,
-        idle_timeout: float | None = None,
-        stall_timeout: float | None = None,
-        half_close: bool = True,
-    ) -> None:
-        self.idle_timeout = idle_timeout
-        self.stall_timeout = stall_timeout
+    __slots__ = (
+        "__weakref__",
+        "_changed",
+        "_early",
+        "_inlet",
+        "_left_over",
+        "_outlet",
+        "_reading",
+        "_sink",
+        "_stall",
+        "_started",
+        "_transport",
+        "_unwanted",
+        "_writable",
+        "_written",
+        "_written_at",
+        "deadline",
+        "deaf",
+        "failure",
+        "half_close",
+        "lost",
+        "peer_ended",
+        "trouble",
+        "unread",
+        "watch",
+    )
+
+    def __init__(self, watch: Watch, *, half_close: bool = True) -> None:
+        self.watch = watch
         self.half_close = half_close
-        self.bytes_in = 0
-        """Bytes received."""
         self.unread = 0
-        """Of those received, how many nobody was there to read."""
+        """Of the bytes received, how many nobody was there to read."""
         self.peer_ended = False
         """The peer has said that it will send nothing more."""
         self.deaf = False
@@ -109,28 +114,31 @@ class Stream(asyncio.Protocol):
         """Why it is lost, if that was not agreed."""
         self.trouble: str | None = None
         """What kind of failure that was: ``"idle"``, ``"stalled"`` or ``"broken"``."""
-        self.changed = Signal("hear from its connection")
-        """Set whenever one of these has changed, or there is room to write again."""
-        self._on_made = on_made
+        self.deadline = 0.0
+        """When the watch is to look at it again."""
+        self._inlet = core.Inlet(self, watch.clock)
+        self._outlet: core.Outlet | None = None
+        self._changed: Signal | None = None
         self._transport: asyncio.Transport | None = None
-        self._sink: Sink | None = None
-        self._on_deaf: Callable[[Exception | None], object] | None = None
-        self._on_lost: Callable[[], object] | None = None
+        self._sink: Hold[bytes] | Outbox[bytes] | None = None
         self._started = False  # somebody reads
-        self._early: list[bytes] = []  # what came before
+        self._early: list[bytes] | None = None  # what came before
         self._unwanted = False  # `stop_reading` has been called
         self._reading = False  # as far as we are concerned
-        self._written = 0  # bytes handed to the transport
-        self._left_over = 0  # of those, how many it still had when we closed it
+        self._written = 0  # bytes handed to the transport by `write`
+        self._written_at = 0.0  # when that was last done, or it was all taken
+        self._left_over = 0  # of what was written, how much the transport still had when we closed it
         self._writable = True  # the transport has room
-        self._pauses = 0  # how often it had none
-        self._stall_seen = (0, 0)  # in which pause, and how much was in the transport
-        self._stalled_since = 0.0  # when that was first seen
-        self._stall_timer: asyncio.TimerHandle | None = None
-        self._idle_timer: asyncio.TimerHandle | None = None
-        self._active = 0.0  # when the last byte moved
-        # For timers: in a copy of the caller's context they would keep a component that is over.
-        self._context = contextvars.Context()
+        self._stall: _Stall | None = None  # once the transport had no room
+
+    def on_made(self) -> None:
+        """There is a connection; the stream reads nothing until `start`."""
+
+    def on_deaf(self, failure: Exception | None) -> None:
+        """After `start`, once: nothing more will go into the sink, with the failure if it is one."""
+
+    def on_lost(self) -> None:
+        """After `start`, once: the connection is over."""
 
     # -- for components ---------------------------------------------------------------------------
 
@@ -141,51 +149,59 @@ class Stream(asyncio.Protocol):
         return self._transport
 
     @property
+    def changed(self) -> Signal:
+        """Set whenever one of the attributes has changed, or there is room to write again."""
+        if self._changed is None:
+            self._changed = Signal("hear from its connection")
+        return self._changed
+
+    def tell(self) -> None:
+        """Set `changed`."""
+        if self._changed is not None:
+            self._changed.set()
+
+    @property
     def connected(self) -> bool:
         """Whether there is a connection."""
         return self._transport is not None and not self.lost
 
-    def start(
-        self,
-        sink: Sink | None,
-        on_deaf: Callable[[Exception | None], object],
-        on_lost: Callable[[], object],
-    ) -> None:
-        """Begin to read.
-
-        Arguments:
-            sink: where received bytes go; None discards and counts them
-            on_deaf: called once when nothing more will go there, with the failure if it is one
-            on_lost: called once when the connection is over
-        """
+    def start(self, sink: Hold[bytes] | Outbox[bytes] | None) -> None:
+        """Begin to read. Received bytes go into the sink; with None they are discarded and counted."""
         self._started = True
         self._sink = sink
-        early, self._early = self._early, []
-        for data in early:
+        early, self._early = self._early, None
+        for data in early or ():
             self._give(data)
+        if not self._unwanted and sink is not None:
+            self._inlet.box = sink.outbox if isinstance(sink, Hold) else sink
         if self.deaf:
-            on_deaf(self.failure)
-        else:
-            self._on_deaf = on_deaf
+            self.on_deaf(self.failure)
         if self.lost:
-            on_lost()
-        else:
-            self._on_lost = on_lost
+            if self._outlet is not None:
+                self._outlet.close()
+            self.on_lost()
         if not self.deaf and not (sink is not None and sink.full):
             self._read_on()
 
+    def lead_out(self, inbox: Inbox[bytes]) -> None:
+        """Give what arrives in an inbox to the transport, until `outlet_ended` or `outlet_failed`."""
+        self._outlet = core.Outlet(inbox, self.transport, self, self.watch.clock)
+        if not self._writable:
+            self._outlet.pause()
+
     def write(self, data: bytes) -> None:
         """Hand bytes to the transport; then, unless `writable`, `flush` before the next."""
-        if not isinstance(data, (bytes, bytearray, memoryview)):
-            raise TypeError(
-                f"a connection carries bytes, and was given {shorten(data)} ({type(data).__name__}): "
-                "put Encode() between (text to bytes)"
-            )
+        check_bytes(data)
         if self.lost:
             return
         self._written += len(data)
-        self._active = self._loop.time()
+        self._written_at = self.watch.clock()
         self.transport.write(data)
+
+    @property
+    def bytes_in(self) -> int:
+        """Bytes received."""
+        return self._inlet.amount
 
     @property
     def bytes_out(self) -> int:
@@ -195,7 +211,7 @@ class Stream(asyncio.Protocol):
         not tell.
         """
         waiting = self.transport.get_write_buffer_size() if self.connected else 0
-        return self._written - (self._left_over or waiting)
+        return self._all_written - (self._left_over or waiting)
 
     @property
     def peer_gone(self) -> bool:
@@ -252,7 +268,7 @@ class Stream(asyncio.Protocol):
             elif not self.peer_gone:
                 self.stop_reading()
                 self._read_on()  # and discard
-                timer = self._loop.call_later(linger, self.transport.close, context=self._context)
+                timer = self.watch.call_later(linger, self.transport.close)
                 try:
                     while not self.peer_gone:
                         await self.changed
@@ -266,14 +282,14 @@ class Stream(asyncio.Protocol):
     async def deliver(self) -> None:
         """Wait until everything written so far has arrived at the peer, or the peer takes no more of it."""
         await self.flush()
-        pause, before, since = 0.001, -1, self._loop.time()
+        pause, before, since = 0.001, -1, self.watch.clock()
         while not self.lost and not self.transport.is_closing():
             left = not_arrived(self.transport)
             if left == 0:
-                if self._written:
+                if self._all_written:
                     await asyncio.sleep(MOMENT)
                 return
-            now = self._loop.time()
+            now = self.watch.clock()
             if left is not None and left != before:
                 before, since = left, now
             if now - since >= (BLIND_PATIENCE if left is None else PATIENCE):
@@ -307,6 +323,7 @@ class Stream(asyncio.Protocol):
         """Take nothing more from the peer."""
         if not self.deaf:
             self._unwanted = True
+            self._inlet.box = None
             self._become_deaf(None)
             self._read_no_more()
 
@@ -322,61 +339,88 @@ class Stream(asyncio.Protocol):
         """See asyncio."""
         transport = cast(asyncio.Transport, transport)  # uvloop's is one only by what it can do
         self._transport = transport
-        self._loop = asyncio.get_running_loop()
-        self._active = self._loop.time()
+        self._inlet.active = self.watch.clock()
         transport.set_write_buffer_limits(high=0)
         transport.pause_reading()  # until somebody is there to read; uvloop begins to read all the same
-        if self.idle_timeout is not None:
-            self._watch_idle(self.idle_timeout)
-        if self._on_made is not None:
-            on_made, self._on_made = self._on_made, None
-            on_made(self)
+        self.watch.add(self)
+        self.on_made()
 
-    def data_received(self, data: bytes) -> None:
-        """See asyncio."""
-        self._active = self._loop.time()
-        self.bytes_in += len(data)
-        if self._started:
-            self._give(data)
-        else:
-            self._early.append(data)
-            self.transport.pause_reading()
+    @property
+    def data_received(self) -> Callable[[bytes], None]:
+        """See asyncio: what takes received bytes."""
+        return self._inlet.data_received
 
     def eof_received(self) -> bool:
         """See asyncio; True keeps our half open."""
         self.peer_ended = True
         self._become_deaf(None)
-        self.changed.set()
+        self.tell()
         return self.half_close and self.transport.can_write_eof()
 
     def pause_writing(self) -> None:
         """See asyncio."""
         self._writable = False
-        self._pauses += 1
-        if self.stall_timeout is not None and self._stall_timer is None:
-            self._watch_stall(self.stall_timeout)
+        if self._outlet is not None:
+            self._outlet.pause()
+        if self.watch.stall_timeout is not None:
+            if self._stall is None:
+                self._stall = _Stall()
+            self._stall.pauses += 1
+            if self._stall.timer is None:
+                self._watch_stall(self._stall, self.watch.stall_timeout)
 
     def resume_writing(self) -> None:
         """See asyncio."""
         self._writable = True
-        self._active = self._loop.time()
-        self.changed.set()
+        self._written_at = self.watch.clock()
+        if self._outlet is not None:
+            self._outlet.resume()
+        self.tell()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio."""
         self.lost = True
         if self.failure is None and exc is not None:
             self.failure, self.trouble = _as_reset(exc), "broken"
-        for timer in (self._idle_timer, self._stall_timer):
-            if timer is not None:
-                timer.cancel()
-        self._become_deaf(self.failure)
-        self.changed.set()
-        if self._on_lost is not None:
-            on_lost, self._on_lost = self._on_lost, None
-            on_lost()
+        self.watch.remove(self)
+        if self._stall is not None and self._stall.timer is not None:
+            self._stall.timer.cancel()
+        self._become_deaf(self.failure)  # first: who reads is to hear why, before that nobody reads it
+        if self._outlet is not None:
+            self._outlet.close()
+        self.tell()
+        if self._started:
+            self.on_lost()
+
+    # -- for the inlet and the outlet ---------------------------------------------------------------
+
+    def not_taken(self, data: bytes) -> None:
+        """See `kamaelia.axon.outlet.Listener`."""
+        if self._started:
+            self.unread += len(data)
+        else:
+            if self._early is None:
+                self._early = []
+            self._early.append(data)
+            self.transport.pause_reading()
+
+    def sink_full(self) -> None:
+        """See `kamaelia.axon.outlet.Listener`."""
+        assert self._sink is not None
+        self._read_no_more()
+        self._sink.when_ready(self._read_on)
+
+    def outlet_ended(self, failure: BaseException | None) -> None:
+        """See `kamaelia.axon.outlet.Listener`."""
+
+    def outlet_failed(self, message: Any, error: Exception) -> None:
+        """See `kamaelia.axon.outlet.Listener`."""
 
     # -- machinery --------------------------------------------------------------------------------
+
+    @property
+    def _all_written(self) -> int:
+        return self._written + (self._outlet.amount if self._outlet is not None else 0)
 
     def _give(self, data: bytes) -> None:
         sink = self._sink
@@ -385,8 +429,7 @@ class Stream(asyncio.Protocol):
             return
         sink.send(data)
         if sink.full:
-            self._read_no_more()
-            sink.when_ready(self._read_on)
+            self.sink_full()
 
     def _throw_away(self) -> None:
         """Have the transport close without what it still has to send."""
@@ -394,15 +437,15 @@ class Stream(asyncio.Protocol):
         self.transport.abort()
 
     def _become_deaf(self, failure: Exception | None) -> None:
-        self.deaf = True
-        if self._on_deaf is not None:
-            on_deaf, self._on_deaf = self._on_deaf, None
-            on_deaf(failure)
+        if not self.deaf:
+            self.deaf = True
+            if self._started:
+                self.on_deaf(failure)
 
     def _read_on(self) -> None:
         if not self._reading and self.connected and not self.transport.is_closing():
             self._reading = True
-            self._active = self._loop.time()  # the time in which we did not read was not the peer's
+            self._inlet.active = self.watch.clock()  # the time in which we did not read was not the peer's
             self.transport.resume_reading()
 
     def _read_no_more(self) -> None:
@@ -410,37 +453,49 @@ class Stream(asyncio.Protocol):
             self._reading = False
             self.transport.pause_reading()
 
-    def _check_idle(self) -> None:
-        assert self.idle_timeout is not None
-        # While we do not read, the peer cannot be blamed for its silence.
-        waited = self._loop.time() - self._active if self._reading or self.deaf else 0.0
-        if waited >= self.idle_timeout:
-            error = TimeoutError(f"no byte has moved in either direction for {self.idle_timeout:g} s")
-            self.break_off(error, "idle")
-        else:
-            self._watch_idle(self.idle_timeout - waited)
+    def __lt__(self, other: Stream) -> bool:
+        """Which of the two its watch has to look at first."""
+        return self.deadline < other.deadline
 
-    def _watch_idle(self, delay: float) -> None:
-        self._idle_timer = self._loop.call_later(delay, self._check_idle, context=self._context)
+    # -- time limits --------------------------------------------------------------------------------
 
-    def _watch_stall(self, stall_timeout: float) -> None:
-        self._stall_timer = self._loop.call_later(
-            stall_timeout / STALL_CHECKS, self._check_stall, stall_timeout, context=self._context
-        )
+    @property
+    def active(self) -> float:
+        """When a byte last moved, in either direction. While we do not read, the peer can't be blamed for its
+        silence."""
+        if not (self._reading or self.deaf):
+            return self.watch.clock()
+        latest = max(self._inlet.active, self._written_at)
+        return latest if self._outlet is None else max(latest, self._outlet.active)
 
-    def _check_stall(self, stall_timeout: float) -> None:
-        self._stall_timer = None
+    def _watch_stall(self, stall: _Stall, limit: float) -> None:
+        stall.timer = self.watch.call_later(limit / STALL_CHECKS, lambda: self._check_stall(stall, limit))
+
+    def _check_stall(self, stall: _Stall, limit: float) -> None:
+        stall.timer = None
         if self._writable or self.lost:
             return
-        now = self._loop.time()
-        seen = (self._pauses, self.transport.get_write_buffer_size())
-        if seen != self._stall_seen:
-            self._stall_seen, self._stalled_since = seen, now
-        if now - self._stalled_since >= stall_timeout:
-            error = TimeoutError(f"the peer has taken nothing of what was written for {stall_timeout:g} s")
+        now = self.watch.clock()
+        seen = (stall.pauses, self.transport.get_write_buffer_size())
+        if seen != stall.seen:
+            stall.seen, stall.since = seen, now
+        if now - stall.since >= limit:
+            error = TimeoutError(f"the peer has taken nothing of what was written for {limit:g} s")
             self.break_off(error, "stalled")
         else:
-            self._watch_stall(stall_timeout)
+            self._watch_stall(stall, limit)
+
+
+class _Stall:
+    """What is kept of a stream whose transport once had no room."""
+
+    __slots__ = ("pauses", "seen", "since", "timer")
+
+    def __init__(self) -> None:
+        self.pauses = 0  # how often it had none
+        self.seen = (0, 0)  # in which pause, and how much was in the transport
+        self.since = 0.0  # when that was first seen
+        self.timer: asyncio.TimerHandle | None = None
 
 
 def _as_reset(error: Exception) -> Exception:

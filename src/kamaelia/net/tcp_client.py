@@ -27,6 +27,7 @@ from .arguments import check_client_host, check_limit, check_number, check_time_
 from .connection import address_text
 from .errors import CannotConnect, ConnectionLost, why_not_connected
 from .stream import Stream
+from .watch import Watch
 
 log = logging.getLogger("kamaelia")
 
@@ -161,7 +162,7 @@ class TCPClient(Component):
         self._hold = self.news.hold(outside=True)
         self._hold.on_release = self._stop
         self._stopped = False
-        self._stream = self._new_stream()
+        self._stream: _ToServer | None = None
         self._in_hand: bytes | None = None  # taken from the inbox, but not written: the connection was lost
         self._connections = self._failed = self._lost_connections = 0
         self._bytes = [0, 0, 0]  # in, out, unread of connections that are over
@@ -171,13 +172,13 @@ class TCPClient(Component):
         now = self._stream
         bytes_in, bytes_out, unread = self._bytes
         return ClientStatistics(
-            connected=now.connected,
+            connected=now is not None and now.connected,
             connections=self._connections,
             failed=self._failed,
             lost=self._lost_connections,
-            bytes_in=bytes_in + now.bytes_in,
-            bytes_out=bytes_out + now.bytes_out,
-            unread=unread + now.unread,
+            bytes_in=bytes_in + (now.bytes_in if now is not None else 0),
+            bytes_out=bytes_out + (now.bytes_out if now is not None else 0),
+            unread=unread + (now.unread if now is not None else 0),
         )
 
     async def main(self) -> None:
@@ -185,10 +186,12 @@ class TCPClient(Component):
         attempt = 0  # how many have failed in a row
         while not self._stopped:
             loop = asyncio.get_running_loop()
-            error = await self._connect()
+            watch = Watch(idle_timeout=self._idle_timeout, stall_timeout=self._stall_timeout)
+            stream = self._stream = _ToServer(self, watch, half_close=self._policy is None)
+            error = await self._connect(stream)
             if error is None:
                 began = loop.time()
-                if await self._converse() or self._stopped:
+                if await self._converse(stream) or self._stopped:
                     break
                 if self._policy is not None and loop.time() - began > self._policy.delay(attempt, 0):
                     attempt = 0
@@ -200,12 +203,11 @@ class TCPClient(Component):
 
     # -- one connection ---------------------------------------------------------------------------
 
-    async def _connect(self) -> CannotConnect | None:
+    async def _connect(self, stream: Stream) -> CannotConnect | None:
         """Make a connection; return why there is none."""
-        stream = self._stream
         loop = asyncio.get_running_loop()
         attempt = loop.create_task(self._attempt(stream))
-        attempt.add_done_callback(lambda _: stream.changed.set())
+        attempt.add_done_callback(lambda _: stream.tell())
         try:
             # A signal and not the task is awaited: so a stop, and a reader that goes, end this wait too.
             while not attempt.done() and not (self._stopped and self._nothing_to_send()):
@@ -242,12 +244,11 @@ class TCPClient(Component):
         except TimeoutError as error:
             raise TimeoutError(f"no connection within {limit:g} s") from error
 
-    async def _converse(self) -> bool:
+    async def _converse(self, stream: Stream) -> bool:
         """Carry bytes both ways; return whether everything has been said."""
-        stream = self._stream
         if not stream.connected:
             return False
-        stream.start(self.outbox, self._end_of_server, self._lost)
+        stream.start(self.outbox)
         broken = True
         try:
             if self._in_hand is not None:
@@ -259,7 +260,7 @@ class TCPClient(Component):
             if everything_sent:
                 await stream.finish(self._linger, lambda: self._stopped)
         except Cancelled:
-            broken = self._axon.cause is not None  # as in `Connection.main`
+            broken = self._axon.cause is not None  # rule 3: if it is a break, there is a cause
             raise
         except Exception as error:
             # That nobody reads our outbox any more is an end, and anything else a failure.
@@ -269,7 +270,7 @@ class TCPClient(Component):
             raise
         finally:
             await (stream.abort() if broken else stream.leave())
-            self._stream = self._new_stream()
+            self._stream = None
             for index, count in enumerate((stream.bytes_in, stream.bytes_out, stream.unread)):
                 self._bytes[index] += count
         if stream.failure is None and (everything_sent or self._stopped):
@@ -290,11 +291,13 @@ class TCPClient(Component):
             text += ". reconnect=True connects again"
         return ConnectionLost(text)
 
-    def _end_of_server(self, failure: Exception | None) -> None:
+    def server_ended(self, failure: Exception | None) -> None:
+        """Nothing more will come from the server."""
         if self._policy is None and failure is None:
             self.outbox.close()  # a failure breaks it when `main` raises
 
-    def _lost(self) -> None:
+    def connection_lost(self) -> None:
+        """The connection is over."""
         if not self._hold.released:
             self._hold.send("lost")
 
@@ -316,8 +319,9 @@ class TCPClient(Component):
 
     def _stop(self) -> None:
         self._stopped = True
-        self._stream.stop_reading()
-        self._stream.changed.set()
+        if self._stream is not None:
+            self._stream.stop_reading()
+            self._stream.tell()
 
     def _account_for_rest(self) -> None:
         """Say what was not sent, where the client ends before its inbox has."""
@@ -331,9 +335,20 @@ class TCPClient(Component):
     def _server(self) -> str:
         return address_text((self._host, self._port))
 
-    def _new_stream(self) -> Stream:
-        return Stream(
-            idle_timeout=self._idle_timeout,
-            stall_timeout=self._stall_timeout,
-            half_close=self._policy is None,
-        )
+
+class _ToServer(Stream):
+    """A client's connection."""
+
+    __slots__ = ("client",)
+
+    def __init__(self, client: TCPClient, watch: Watch, *, half_close: bool) -> None:
+        super().__init__(watch, half_close=half_close)
+        self.client = client
+
+    def on_deaf(self, failure: Exception | None) -> None:
+        """See `Stream`."""
+        self.client.server_ended(failure)
+
+    def on_lost(self) -> None:
+        """See `Stream`."""
+        self.client.connection_lost()

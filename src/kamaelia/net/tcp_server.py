@@ -1,8 +1,9 @@
 """TCP servers: a component of its own for each who connects.
 
-The server itself only accepts. The loop calls `TCPServer._arrived` with each new connection, which puts it
-into the inbox ``accepted``; ``main`` takes it from there and adds a child, a `Connection`, in which the rest
-happens.
+The server itself only accepts. The loop makes a `Connection` of each who connects, which `TCPServer.arrived`
+puts into the inbox ``accepted``; ``main`` takes it from there and adds a child, the protocol component, that
+the connection then serves. What takes time when a connection ends is a task of ``main``'s, which goes on
+until the last connection is over.
 """
 
 from __future__ import annotations
@@ -11,17 +12,29 @@ import asyncio
 import logging
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from kamaelia.axon import Component, ComponentFunction, Failure, Inbox, Outbox, as_part, make
+from kamaelia.axon import (
+    Component,
+    ComponentFunction,
+    Failure,
+    Inbox,
+    Outbox,
+    Signal,
+    SourceFailed,
+    as_part,
+    lifecycle,
+    make,
+)
+from kamaelia.axon.queue import parse_size
 from kamaelia.axon.system import describe_core
 
 from .arguments import check_protocol_is_one, check_server_host, check_size, check_time_outs, check_whole
-from .connection import SIZE, Connection, address_text, check_protocol
+from .connection import SIZE, Connection, Server, address_text, check_protocol
 from .errors import CannotListen, why_not_listening
-from .stream import Stream
+from .watch import Watch
 
 log = logging.getLogger("kamaelia")
 
@@ -52,7 +65,7 @@ class ServerStatistics:
     """Bytes received that came when nobody was there to read them any more."""
 
 
-class TCPServer(Component):
+class TCPServer(Server):
     """Listens on a TCP port, and makes a protocol component for each who connects.
 
     What the peer sends arrives in the component's inbox, what it sends goes to the peer, both in bytes. The
@@ -101,7 +114,7 @@ class TCPServer(Component):
 
     inbox = None
     outbox = None
-    accepted = Inbox[Stream]("connections that have been made, from the loop", size=1000)
+    accepted = Inbox[Connection]("connections that have been made, from the loop", size=1000)
     listening = Outbox[tuple[str, int]]("the address, once, when the server listens", optional=True)
     failures = Outbox[Failure]("components that failed", optional=True)
 
@@ -134,10 +147,12 @@ class TCPServer(Component):
             check_protocol(protocol, "TCPServer")
         self._protocol = protocol
         self._host, self._port = host, port
-        self._limit = limit
+        self._most = limit
         self._idle_timeout, self._stall_timeout = idle_timeout, stall_timeout
-        self._linger = linger
-        self._size = size
+        self.linger = linger
+        """Seconds to wait for a peer's end when nobody reads any more what it sends."""
+        self.limit, _ = parse_size(size, f"size={size!r}")
+        """Bytes that may wait in each direction of a connection."""
         self._backlog = backlog
         self._isolated = on_failure == "isolate"
         self._quiet = quiet
@@ -147,40 +162,69 @@ class TCPServer(Component):
         """All of them."""
         self.accepted.resize(limit + 1)  # `limit` bounds it: more than that are refused at once
         self._arrivals = self.accepted.hold(outside=True)
-        self._streams: set[Stream] = set()  # those that are open
-        self._waiting: set[Stream] = set()  # those of them that are not served yet
+        self.connections = {}
+        self._own_addresses: dict[Any, Any] = {}
+        self._waiting: set[Connection] = set()  # that are not served yet
+        self._changed = Signal("see its last connection end")
+        self._farewells: asyncio.TaskGroup | None = None  # while there is time for farewells
         self._refusing = False  # and it has been logged
         self._counts = dict.fromkeys(("accepted", "refused", "failed", "broken", "idle", "stalled"), 0)
         self._bytes = [0, 0, 0]  # in, out, unread of connections that are over
 
     def statistics(self) -> ServerStatistics:
         """Return what the server has done so far; may be called from any thread."""
-        streams = list(self._streams)  # a copy, for it may change while another thread looks through it
-        live = [(stream.bytes_in, stream.bytes_out, stream.unread) for stream in streams]
+        # Copies, for they may change while another thread looks through them.
+        open_ = [*list(self._waiting), *list(self.connections.values())]
+        live = [(one.bytes_in, one.bytes_out, one.unread) for one in open_]
         bytes_in, bytes_out, unread = (sum(column) for column in zip(self._bytes, *live, strict=True))
         return ServerStatistics(
-            open=len(streams), bytes_in=bytes_in, bytes_out=bytes_out, unread=unread, **self._counts
+            open=len(open_), bytes_in=bytes_in, bytes_out=bytes_out, unread=unread, **self._counts
         )
 
     async def main(self) -> None:
         """Listen, and make a connection of each transport that arrives."""
         if self._arrivals.released:
             return  # the system was stopped before it had begun
-        server = await self._listen()
+        watch = Watch(idle_timeout=self._idle_timeout, stall_timeout=self._stall_timeout)
+        failure = None
+        server = await self._listen(watch)
         self.addresses = sorted(socket.getsockname()[:2] for socket in server.sockets)
         address = self.address = self.addresses[0]
         try:
-            # A stop releases the hold: at that instant, nothing more is accepted.
-            self._arrivals.on_release = server.close
-            self._announce()
-            await self.listening.send(address)
-            self.listening.close()
-            async for stream in self.accepted:
-                self._serve(stream)
+            async with asyncio.TaskGroup() as self._farewells:
+                try:
+                    # A stop releases the hold: at that instant, nothing more is accepted.
+                    self._arrivals.on_release = server.close
+                    self._announce()
+                    await self.listening.send(address)
+                    self.listening.close()
+                    async for connection in self.accepted:
+                        self._serve(connection)
+                except SourceFailed as error:  # something has failed, but connections may still end well
+                    failure = error
+                finally:
+                    server.close()
+                    for connection in list(self._waiting):
+                        self._refuse(connection)
+                    if failure is None and sys.exc_info()[1] is not None:
+                        self._cut_off()
+                try:
+                    while self.connections:
+                        await self._changed
+                finally:
+                    self._cut_off()
         finally:
-            server.close()
-            for stream in list(self._waiting):
-                self._refuse(stream)
+            for connection in list(self.connections.values()):
+                while not connection.lost:  # the loop is about to say so
+                    await connection.changed
+        if failure is not None:
+            raise failure
+
+    def _cut_off(self) -> None:
+        """There is no time for farewells any more."""
+        self._farewells = None
+        for connection in list(self.connections.values()):
+            connection.cut_off(broken=self._axon.cause is not None)
 
     def child_failed(self, child: Component, error: BaseException) -> None:
         """A connection's component has failed; see `Component.child_failed`."""
@@ -188,10 +232,12 @@ class TCPServer(Component):
 
     # -- listening --------------------------------------------------------------------------------
 
-    async def _listen(self) -> asyncio.Server:
+    async def _listen(self, watch: Watch) -> asyncio.Server:
         loop = asyncio.get_running_loop()
         try:
-            return await loop.create_server(self._make_stream, self._host, self._port, backlog=self._backlog)
+            return await loop.create_server(
+                lambda: Connection(self, watch), self._host, self._port, backlog=self._backlog
+            )
         except (OSError, UnicodeError) as error:  # the latter comes of names that cannot be looked up
             hosts = self._host if isinstance(self._host, (list, tuple)) else [self._host or "*"]
             address = " or ".join(address_text((host, self._port)) for host in hosts)
@@ -211,56 +257,95 @@ class TCPServer(Component):
 
     # -- connections ------------------------------------------------------------------------------
 
-    def _make_stream(self) -> Stream:
-        return Stream(self._arrived, idle_timeout=self._idle_timeout, stall_timeout=self._stall_timeout)
-
-    def _arrived(self, stream: Stream) -> None:
+    def arrived(self, connection: Connection) -> None:
         """The loop has made a connection."""
-        self._streams.add(stream)
-        if len(self._streams) > self._limit or self._arrivals.released:
+        count = len(self._waiting) + len(self.connections)
+        if count >= self._most or self._arrivals.released:
             if not self._refusing and not self._arrivals.released:
                 self._refusing = True
                 log.warning(
                     "%s refuses connections: it has %d open, which is its limit=%d",
-                    self.path, len(self._streams) - 1, self._limit,
+                    self.path, count, self._most,
                 )  # fmt: skip
-            self._refuse(stream)
+            self._refuse(connection)
         else:
             self._refusing = False
-            self._waiting.add(stream)
-            self._arrivals.send(stream)
+            self._waiting.add(connection)
+            self._arrivals.send(connection)
 
-    def _refuse(self, stream: Stream) -> None:
+    def _refuse(self, connection: Connection) -> None:
         self._counts["refused"] += 1
-        self._streams.discard(stream)
-        self._waiting.discard(stream)
-        stream.transport.abort()
+        self._waiting.discard(connection)
+        connection.transport.abort()
 
-    def _serve(self, stream: Stream) -> None:
+    def _serve(self, connection: Connection) -> None:
         if self._arrivals.released:
-            self._refuse(stream)  # it came, but the system is stopping
+            self._refuse(connection)  # it came, but the system is stopping
             return
-        self._waiting.discard(stream)
+        self._waiting.discard(connection)
         self._counts["accepted"] += 1
-        name = f"client-{self._counts['accepted']}"
+        number = self._counts["accepted"]
         try:
-            connection = Connection(make(self._protocol), stream, self._linger, self._size)
-            connection.add_done_callback(lambda _: self._over(stream))
-            self.add(connection, name=name, isolated=self._isolated)
+            protocol = make(self._protocol)
+            if not isinstance(self._protocol, Component):  # else that has been done
+                check_protocol(protocol, f"{self.path}/client-{number}")
+            connection.attach(protocol)
+            self.connections[protocol] = connection
+            # But for the first, which would be called "client", all share one word.
+            process = protocol.named("client" if number > 1 else "client-1")._axon
+            counted = number if number > 1 else 0
+            lifecycle.add_child(self._axon, process, isolated=self._isolated, number=counted)
+            connection.begin()
         except Exception as error:  # the factory of somebody's protocol may raise anything
-            stream.reset()
-            self._over(stream)
+            if connection.protocol is not None:
+                self.connections.pop(connection.protocol, None)
+            connection.reset()
+            self._count(connection)
             if not self._isolated:
                 raise
             self._counts["failed"] += 1
-            path = f"{self.path}/{name}"
+            path = f"{self.path}/client-{number}"
             log.error("%s could not be made: %s: %s", path, type(error).__name__, error, exc_info=error)
-            if not self.failures.full:
-                self.failures.send(Failure(path, error, self._protocol))
+            lifecycle.send_failure(self._axon, Failure(path, error, self._protocol))
 
-    def _over(self, stream: Stream) -> None:
-        self._streams.discard(stream)
-        if stream.trouble is not None:
-            self._counts[stream.trouble] += 1
-        for index, count in enumerate((stream.bytes_in, stream.bytes_out, stream.unread)):
+    def shared(self, address: Any) -> Any:
+        """Return the same object for each connection to one of our addresses; see `Owner`."""
+        return self._own_addresses.setdefault(address, address)
+
+    def refused(self, connection: Connection, error: Exception) -> None:
+        """A protocol has sent what can't be written; see `Owner`."""
+        protocol = connection.protocol
+        assert protocol is not None
+        self._counts["failed"] += 1
+        error.add_note(f"in {protocol.path}")
+        if self._isolated:
+            lifecycle.report_isolated(self._axon, Failure(protocol.path, error, protocol))
+        else:
+            lifecycle.fail(self._axon, error, [error])
+
+    def finish_later(self, farewell: Coroutine[Any, Any, None]) -> None:
+        """The end of a connection takes time; see `Owner`."""
+        context = self.get_context()
+        if self._farewells is None or context is None:
+            farewell.close()
+        else:
+            self._farewells.create_task(farewell, context=context.copy())
+
+    def _child_over(self, child: Component, failure: Failure | None) -> None:
+        super()._child_over(child, failure)
+        connection = self.connections.get(child)
+        if connection is not None:
+            connection.protocol_ended(failed=child._axon.cause is not None)
+
+    def over(self, connection: Connection) -> None:
+        """A connection has ended; see `Owner`."""
+        assert connection.protocol is not None
+        del self.connections[connection.protocol]
+        self._count(connection)
+        self._changed.set()
+
+    def _count(self, connection: Connection) -> None:
+        if connection.trouble is not None:
+            self._counts[connection.trouble] += 1
+        for index, count in enumerate((connection.bytes_in, connection.bytes_out, connection.unread)):
             self._bytes[index] += count
