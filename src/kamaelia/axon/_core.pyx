@@ -47,6 +47,9 @@ from .inbox import TimedTake as _TimedTake
 from .inbox import describe_take as _describe_take
 from .inbox import no_message_yet as _no_message_yet
 from .link import PAST_LIMIT as _PAST_LIMIT
+from .link import Link as _Link
+from .process import Process as _AnyProcess
+from .process import current_process as _current_process
 from .scheduler import SLICE as _SLICE
 from .scheduler import make_current as _make_current
 from .scheduler import make_current_by_table as _make_current_by_table
@@ -159,6 +162,9 @@ cdef extern from *:
     PySendResult PyIter_Send(PyObject*, PyObject*, PyObject**) noexcept
     int PyContext_Enter(PyObject*) except -1
     int PyContext_Exit(PyObject*) except -1
+    object PyContext_Copy(object)
+    object PyContext_CopyCurrent()
+    object PyContextVar_Set(object, object)
     unsigned long PyThread_get_thread_ident() noexcept
     void* PyMem_Malloc(size_t) noexcept
     void PyMem_Free(void*) noexcept
@@ -1745,6 +1751,67 @@ cdef class Process(Waiter):
             boxes[box.name] = box
             box = box.next_box
         return boxes
+
+    def each_box(self):
+        cdef list boxes = []
+        cdef Box box = self.first_box
+        while box is not None:
+            boxes.append(box)
+            box = box.next_box
+        return boxes
+
+    cdef Box find_box(self, name):
+        cdef Box box = self.first_box
+        while box is not None:
+            if box.name is name or box.name == name:
+                return box
+            box = box.next_box
+        return None
+
+    def box_named(self, name):
+        return self.find_box(name)
+
+    def has_its_boxes(self):
+        for name in self.component._box_declarations:
+            if getattr(self.component, name) is not self.find_box(name):
+                return False
+        return True
+
+    def prepare_boxes(self, system):
+        cdef Box box = self.first_box
+        if system.debug:
+            _AnyProcess.prepare_boxes(self, system)
+            return
+        while box is not None:
+            if isinstance(box, Inbox):
+                (<Inbox>box).messages.thread_number = self.scheduler.thread_number
+            box = box.next_box
+
+    def settle_boxes(self):
+        cdef Box box = self.first_box
+        while box is not None:
+            if box.outside:
+                self.scheduler.outside += box.outside
+            # What is to be looked at closer: loops, and whatever may have no source.
+            if (
+                (box.links_in is None or (type(box.links_in) is _Link and not box.links_in.feedback))
+                and (box.sources or box.holds or (type(box) is not type_of_inboxes and (box.own or box.links_in is None)))
+            ):
+                box.settled = True
+            else:
+                box.settle()
+            box = box.next_box
+
+    def make_context(self):
+        cdef object context
+        if self.parent is not None and self.parent.context is not None:
+            context = PyContext_Copy(self.parent.context)
+        else:
+            context = PyContext_CopyCurrent()
+        PyContext_Enter(<PyObject*>context)
+        PyContextVar_Set(_current_process, self)
+        PyContext_Exit(<PyObject*>context)
+        self.context = context
 
     @property
     def inboxes(self):

@@ -22,6 +22,7 @@ from .link import Link, Links
 
 if TYPE_CHECKING:
     from .process import Process
+    from .system import System
     from .tap import Tap
 
 T = TypeVar("T")
@@ -118,6 +119,14 @@ class Box(Generic[T]):
         if isinstance(other, str):
             return Link(other, self)
         return NotImplemented
+
+    def prepare(self, system: System) -> None:
+        """Take part in a system that runs."""
+        if self.is_inbox:
+            queue = self.queue  # type: ignore[attr-defined]
+            queue.thread = system.scheduler.thread
+            if system.debug:
+                queue.check()
 
     def settle(self) -> None:
         """The component takes its first step: what has no source by now never will have one."""

@@ -235,7 +235,7 @@ class Component:
         box = cast(B, declaration.attached(process, name))  # type: ignore[attr-defined]
         process.add_box(box)
         if process.system is not None:
-            lifecycle.prepare_box(box, process.system)
+            box.prepare(process.system)
         if process.begun:
             box.settle()
         return box

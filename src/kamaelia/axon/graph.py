@@ -62,13 +62,13 @@ class Pipeline(Chassis):
         for child in children:
             lifecycle.add_child(self._axon, child._axon)
         for child in children[:-1]:
-            if child._axon.boxes.get("outbox") is None:
+            if child._axon.box_named("outbox") is None:
                 raise LinkError(
                     f"{child._axon.name} has no outbox, so nothing can come after it in a pipeline: put "
                     "it last"
                 )
         for child in children[1:]:
-            if child._axon.boxes.get("inbox") is None:
+            if child._axon.box_named("inbox") is None:
                 raise LinkError(
                     f"{child._axon.name} has no inbox, so nothing can come before it in a pipeline: put "
                     "it first"
@@ -136,7 +136,8 @@ class Pipeline(Chassis):
 
 def _linked(first: Process, second: Process) -> Link:
     """Return the link between two in a row: a new one, unless they have stood in a row before."""
-    source, target = first.boxes["outbox"], second.boxes["inbox"]
+    source, target = first.box_named("outbox"), second.box_named("inbox")
+    assert source is not None and target is not None
     for wire in source.outgoing:
         if wire.target is target:
             return wire

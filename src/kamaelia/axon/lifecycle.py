@@ -79,16 +79,8 @@ def start(process: Process, system: System) -> None:
     """Make a component of a running system, without stepping it yet: it may be linked in the same step."""
     process.scheduler = system.scheduler
     process.state = "ready"
-    for box in process.boxes.values():
-        prepare_box(box, system)
-    # A context of its own: what a component sets is not seen by others. It begins as a copy of its chassis's,
-    # and that of the outermost as a copy of what `run` was called in.
-    parent = process.parent
-    if parent is not None and parent.context is not None:
-        process.context = parent.context.copy()
-    else:
-        process.context = contextvars.copy_context()
-    process.context.run(current_process.set, process)
+    process.prepare_boxes(system)
+    process.make_context()
     if process.has_body:
         system.scheduler.live += 1
     system.scheduler.make_ready(process)
@@ -96,24 +88,12 @@ def start(process: Process, system: System) -> None:
         cancel(process, "grace", system.cancelled)
 
 
-def prepare_box(box: Box[Any], system: System) -> None:
-    """Let a box take part in a system that runs."""
-    if box.is_inbox:
-        queue = box.queue  # type: ignore[attr-defined]
-        queue.thread = system.scheduler.thread
-        if system.debug:
-            queue.check()
-
-
 def begin(process: Process) -> None:
     """Take the first step: boxes without a source end, children start, the body is made."""
     assert process.system is not None and process.scheduler is not None
     process.begun = True
-    for box in process.boxes.values():
-        if box.outside:
-            process.scheduler.outside += box.outside
-        box.settle()
-    for child in list(process.children):
+    process.settle_boxes()
+    for child in list(process.children) if process.children else ():
         if child.state == "new":
             start(child, process.system)
             if process.system.stopping and process.system.cancelled is None:
@@ -151,7 +131,8 @@ def add_child(chassis: Process, child: Process, *, isolated: bool = False, numbe
             f"{child.path} and {chassis.path or 'the system'} were made by different forms of the core, and "
             "cannot run together: call kamaelia.axon.core.use before anything is made"
         )
-    _check_boxes(child)
+    if not child.has_its_boxes():
+        _refuse_other_boxes(child)
     child.parent = chassis
     child.isolated = isolated
     child.number = number or _free_number(chassis, child.given_name)
@@ -164,7 +145,7 @@ def add_child(chassis: Process, child: Process, *, isolated: bool = False, numbe
             cancel(child, "failure", chassis.cause)
 
 
-def _check_boxes(process: Process) -> None:
+def _refuse_other_boxes(process: Process) -> None:
     """Raise for ``self.inbox = ...``: the links would still lead to the box, and the code elsewhere."""
     component = process.component
     for name in component._box_declarations:
@@ -304,7 +285,7 @@ def complete_if_over(process: Process) -> None:
     for outbox in process.outboxes:
         if outbox.discarded and not (outbox.optional or outbox.lost or process.isolated):
             process.system.discarded[process.path] = outbox.discarded
-    for box in process.boxes.values():
+    for box in process.each_box():
         if box.is_inbox:
             if not box.gone:  # type: ignore[attr-defined]
                 box.close()  # type: ignore[attr-defined]
@@ -367,7 +348,7 @@ def report_isolated(chassis: Process, failure: Failure) -> None:
 
 def send_failure(chassis: Process, failure: Failure) -> None:
     """Send a failure to the ``failures`` outbox of a chassis, if it has one."""
-    box: Any = chassis.boxes.get("failures")
+    box: Any = chassis.box_named("failures")
     if box is not None and box.own and not box.ended and not box.closed:
         if box.full:  # nobody can wait here, and it has been logged
             box.dropped += 1
@@ -517,7 +498,7 @@ def _release(hold: Hold[Any], cause: BaseException | None) -> None:
 
 def end_feedback(process: Process) -> bool:
     """End the links that close a loop; say whether there were any."""
-    wires = [wire for box in process.boxes.values() for wire in box.incoming if wire.feedback and wire.open]
+    wires = [wire for box in process.each_box() for wire in box.incoming if wire.feedback and wire.open]
     for wire in wires:
         postman.end_feedback(wire)
     return bool(wires)

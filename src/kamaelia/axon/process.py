@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from . import core
@@ -126,6 +126,46 @@ class Process:
     def outboxes(self) -> list[Outbox[Any]]:
         """Its outboxes, in the order of their declaration."""
         return [box for box in self.boxes.values() if not box.is_inbox]  # type: ignore[misc]
+
+    # -- its boxes, as it begins --------------------------------------------------------------------
+
+    def each_box(self) -> Iterable[Box[Any]]:
+        """Its boxes, in the order of their declaration; none may be added meanwhile."""
+        return self.boxes.values()
+
+    def box_named(self, name: str) -> Box[Any] | None:
+        """Return one of its boxes, if there is one of that name."""
+        return self.boxes.get(name)
+
+    def has_its_boxes(self) -> bool:
+        """Say whether what it declares as boxes are still its boxes, and not ``self.inbox = ...``."""
+        component = self.component
+        return all(getattr(component, name) is self.boxes[name] for name in component._box_declarations)
+
+    def prepare_boxes(self, system: System) -> None:
+        """Let its boxes take part in a system that runs."""
+        for box in self.each_box():
+            box.prepare(system)
+
+    def settle_boxes(self) -> None:
+        """It takes its first step: boxes without a source end."""
+        assert self.scheduler is not None
+        for box in self.boxes.values():
+            if box.outside:
+                self.scheduler.outside += box.outside
+            box.settle()
+
+    def make_context(self) -> None:
+        """Make a context of its own: what a component sets is not seen by others.
+
+        It begins as a copy of its chassis's, and that of the outermost as a copy of what `run` was called in.
+        """
+        parent = self.parent
+        if parent is not None and parent.context is not None:
+            self.context = parent.context.copy()
+        else:
+            self.context = contextvars.copy_context()
+        self.context.run(current_process.set, self)
 
     # -- being told -------------------------------------------------------------------------------
 
