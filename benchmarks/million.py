@@ -34,7 +34,7 @@ def contests(forms: Forms) -> list[Contest]:
     return [
         Contest(
             "million",
-            f"idle component with two linked boxes, {number:,} of them",
+            f"idle component with two linked boxes, {number:,} of them, made without looking for garbage",
             MEASURES,
             (
                 *kamaelia,

@@ -1,4 +1,7 @@
-"""asyncio: NUMBER tasks that all wait, each on its `asyncio.Queue`, and a message that goes through all."""
+"""asyncio: NUMBER tasks that all wait, each on its `asyncio.Queue`, and a message that goes through all.
+
+As with the others, the garbage collector is off while they are made.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from benchmarks.peers.stopwatch import numbers, report, resident
 async def main() -> dict[str, float]:
     gc.collect()
     memory = resident()
+    gc.disable()
     before = time.perf_counter()
     queues: list[asyncio.Queue[int]] = [asyncio.Queue(100) for _ in range(NUMBER + 1)]
 
@@ -32,6 +36,7 @@ async def main() -> dict[str, float]:
     tasks = [asyncio.create_task(idle(queues[n], queues[n + 1])) for n in range(NUMBER)]
     await once_through()
     made = time.perf_counter() - before
+    gc.enable()
     gc.collect()
     memory = resident() - memory
     passes = sorted([await once_through() for _ in range(3)])

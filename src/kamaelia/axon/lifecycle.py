@@ -43,10 +43,9 @@ from .errors import (
     shorten,
 )
 from .link import added, removed
-from .process import Process, current_process
+from .process import Process
 
 if TYPE_CHECKING:
-    from .box import Box
     from .hold import Hold
     from .system import System
 
