@@ -28,7 +28,7 @@ help: ## list these targets
 		while IFS='|' read -r target what; do printf '%-18s %s\n' "$$target" "$$what"; done
 
 demo: $(BASE) ## see Kamaelia work: a presentation that is itself a Kamaelia system
-	@$(BIN)/kamaelia present
+	@$(BIN)/kamaelia present $(ARGS)
 
 test: lint ## check everything; KAMAELIA_ALL=1 fails when something could not be run
 	@$(BIN)/python tools/test.py

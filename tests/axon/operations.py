@@ -359,7 +359,7 @@ def through_transports(message: Any) -> None:
             clock, transport, part = asyncio.get_running_loop().time, Transport(), copy()
             inlet = core.Inlet(transport, clock)
             inlet.box = part.inbox.hold(outside=True).outbox
-            self.outlet = core.Outlet(lead_outside(part.outbox, 2), transport, transport, clock)
+            self.outlet = core.Outlet(lead_outside(part.outbox, 2, self.system), transport, transport, clock)
             self.add(part)
             for _ in range(4):
                 inlet.data_received(b"bytes")

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+import kamaelia
 from kamaelia import Inbox, Outbox, run
 from kamaelia.axon import Link, LinkError, UsageError, core, postman
 from kamaelia.axon import compiled as compiled_form
@@ -84,3 +90,49 @@ def test_messages_cross_between_systems_of_different_forms() -> None:
     core.use("compiled")
     (box,) = virtually(source(made) | collect())
     assert box is made[0] and str(box) == "copy.inbox"
+
+
+def run_without(tmp_path: Path, extension: str | None, **variables: str) -> str:
+    """Return why the core is not compiled in a copy of Kamaelia that has this instead of its extension."""
+    folder = Path(kamaelia.__file__).parent
+    shutil.copytree(
+        folder, tmp_path / "kamaelia", ignore=shutil.ignore_patterns("*.so", "__pycache__", "studio")
+    )
+    if extension is not None:
+        (tmp_path / "kamaelia" / "axon" / "_core.py").write_text(extension)
+    program = "from kamaelia.axon import core; print(core.form, core.why_not_compiled)"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), **variables}
+    environment.pop("KAMAELIA_PURE", None)
+    environment.update(variables)
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def test_where_it_has_not_been_built_the_plain_one_runs_and_says_why(tmp_path):
+    assert run_without(tmp_path, None) == (
+        "plain it has not been built: that needs a C compiler and Python's headers (on Debian gcc and "
+        "python3-dev) when Kamaelia is installed"
+    )
+
+
+@pytest.mark.parametrize(
+    "stale", ["Queue = Inbox = Outbox = object\n", "raise ImportError('undefined symbol: x')\n"]
+)
+def test_where_it_was_built_of_other_sources_the_plain_one_runs_and_says_so(tmp_path, stale):
+    told = run_without(tmp_path, stale)
+    assert told.startswith("plain it cannot be loaded, so install Kamaelia again: ")
+
+
+@pytest.mark.parametrize(
+    ("value", "told"), [("1", "KAMAELIA_PURE=1 is set"), ("yes", "KAMAELIA_PURE=yes is set")]
+)
+def test_whoever_wants_the_plain_one_gets_it(tmp_path, value, told):
+    assert run_without(tmp_path, None, KAMAELIA_PURE=value) == f"plain {told}"
+
+
+def test_an_empty_wish_for_the_plain_one_is_none(tmp_path):
+    assert "has not been built" in run_without(tmp_path, None, KAMAELIA_PURE="")
+    shutil.rmtree(tmp_path / "kamaelia")
+    assert "has not been built" in run_without(tmp_path, None, KAMAELIA_PURE="0")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import asyncio
 import gc
 import weakref
@@ -67,7 +68,7 @@ class Out(Component):
         self.listener = Listener(log)
 
     async def main(self) -> None:
-        box = lead_outside(self.part.boxes["outbox"], self.size)
+        box = lead_outside(self.part.boxes["outbox"], self.size, self.system)
         self.outlet = core.Outlet(box, self.transport, self.listener, asyncio.get_running_loop().time)
         self.transport.outlet = self.outlet
         self.add(self.part)
@@ -82,15 +83,55 @@ def test_everything_is_written_in_order_and_then_the_end_is_told():
     virtually(out)
     assert transport.written == [(0.0, b"%d" % n) for n in range(50)]
     assert out.listener.log == [("ended", None)]
-    assert out.outlet.amount == 50
+    assert out.outlet.amount == 90  # bytes
     assert out.outlet.inbox.statistics().peak == 10
 
 
-def test_the_amount_is_in_the_unit_of_the_mark():
+def test_bytes_are_counted_whatever_they_are_in():
     transport = Transport()
-    out = Out(source([bytes(n) for n in range(50)]), transport, "100 B")
+    out = Out(source([b"1234", bytearray(5), memoryview(array.array("I", [1, 2])), b""]), transport, "100 B")
     virtually(out)
-    assert out.outlet.amount == sum(range(50))
+    assert out.outlet.amount == 4 + 5 + 8
+    assert out.outlet.inbox.statistics().waiting == 0
+    assert out.outlet.inbox.statistics().received == 4
+
+
+def test_empty_messages_are_held_back_as_well():
+    """They would make no queue full that counts bytes, and so nobody else would have a turn."""
+
+    class Floods(Component):
+        async def main(self) -> None:
+            while not self.system.stopping:
+                await self.outbox.send(b"")
+
+    class Stops(Component):
+        async def main(self) -> None:
+            for _ in range(5):
+                await asyncio.sleep(0)
+            self.system.stop()
+
+    transport = Transport()
+    out = Out(Floods(), transport, "20 B")
+    virtually(out, Stops())
+    assert out.outlet.inbox.statistics().peak == 20
+    assert 20 <= len(transport.written) < 2000
+
+
+def test_what_is_changed_after_it_was_sent_is_told_when_debugging():
+    class Changes(Component):
+        async def main(self) -> None:
+            data = bytearray(b"right")
+            sent = self.outbox.send(data)
+            data[:] = b"wrong"
+            await sent
+
+    transport = Transport()
+    out = Out(Changes(), transport)
+    virtually(out, debug=True)
+    assert transport.written == []
+    ((word, message, text),) = out.listener.log
+    assert (word, message) == ("failed", None)
+    assert text.startswith("a message was changed after it had been sent")
 
 
 def test_no_component_is_current_while_the_transport_writes():

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import sys
 import threading
+import time
+import weakref
 from typing import Any
 
 import pytest
 
 from kamaelia import Component, Inbox, Pipeline, component, run, select
-from kamaelia.axon import Cancelled, core
+from kamaelia.axon import Cancelled, EndOfMessages, core
 from kamaelia.axon.script import ScriptThread
 
 from .parts import collect, copy, script_copy, source, stay
@@ -293,3 +296,104 @@ def test_rule_21_a_cancelled_script_raises_at_its_next_call_although_there_is_ro
 
     run(Cancels())
     assert order == ["sent", "cancelled"]
+
+
+# -- between the last line of a step and its end ----------------------------------------------------------
+
+
+class Dawdle:
+    """Awaits something, and lets other threads run when it has been suspended, before its component has."""
+
+    def __init__(self, awaitable: Any) -> None:
+        self.iterator = awaitable.__await__()
+
+    def __await__(self) -> Any:
+        return self
+
+    def __iter__(self) -> Any:
+        return self
+
+    def __next__(self) -> Any:
+        step = self.iterator.send if hasattr(self.iterator, "send") else lambda _: next(self.iterator)
+        suspended = step(None)
+        sum(range(500))
+        return suspended
+
+
+def test_a_script_may_make_room_while_the_sender_is_still_being_suspended():
+    @component
+    async def dawdles(inbox, outbox):
+        for number in range(1000):
+            await Dawdle(outbox.send(number))
+
+    reader = script_collect()
+    reader.inbox.resize(2)
+    assert run(dawdles() | reader) == list(range(1000))
+
+
+def test_a_script_may_send_while_the_reader_is_still_being_suspended():
+    @component
+    async def dawdles(inbox, outbox):
+        got = []
+        try:
+            while True:
+                got.append(await Dawdle(inbox.receive()))
+        except EndOfMessages:
+            return got
+
+    reader = dawdles()
+    reader.inbox.resize(2)
+    assert run(script_source(range(1000)) | reader) == list(range(1000))
+
+
+# -- memory -----------------------------------------------------------------------------------------------
+
+
+class Message:
+    """Something that may be referred to weakly."""
+
+
+def test_a_script_that_is_busy_keeps_no_message_that_it_has_let_go_of():
+    alive: list[bool] = []
+
+    @component
+    async def late(inbox, outbox):
+        await asyncio.sleep(0.01)  # the script is waiting by then, and so gets it by way of the loop
+        await outbox.send(Message())
+        await asyncio.to_thread(looked.wait, 30)
+
+    @component
+    def reads(inbox, outbox):
+        message = inbox.receive()
+        gone = weakref.ref(message)
+        del message
+        look(gone)
+        looked.set()
+
+    class Takes(Component):
+        inbox = Inbox[Any]("messages", size=1)  # so that whoever sends has to wait
+
+        async def main(self) -> None:
+            async for message in self.inbox:
+                del message
+
+    @component
+    def sends(inbox, outbox):
+        message = Message()
+        gone = weakref.ref(message)
+        outbox.send(message)
+        del message
+        look(gone)
+
+    def look(gone: weakref.ref[Message]) -> None:
+        for _ in range(200):  # the loop's thread may still be about to let go
+            gc.collect()
+            if gone() is None:
+                break
+            time.sleep(0.01)
+        alive.append(gone() is not None)
+
+    looked = threading.Event()
+    run(late() | reads())
+    run(sends() | Takes())
+    assert alive == [False, False]

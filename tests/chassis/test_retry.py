@@ -250,3 +250,18 @@ def test_mistakes_are_named():
     ):
         with pytest.raises((TypeError, ValueError), match=error):
             Retry(attempt, **options)
+
+
+def test_thousands_of_attempts_leave_nothing_behind_but_the_ends_of_their_history():
+    class Silent(Component):
+        async def main(self) -> None:
+            raise OSError("no")
+
+    retry = Retry(Silent, attempts=2000, backoff=Backoff(first=1, factor=1, jitter=0))
+    error = failed(lambda: virtually(retry | Collect()))
+    assert isinstance(error, RestartsExceeded)
+    lines = str(error).splitlines()
+    assert lines[0].startswith("Pipeline/Retry: given up after 2000 failures in a row:")
+    assert [line.strip() for line in lines[11:12]] == ["... 1980 more ..."]
+    assert len(lines) == 1 + 10 + 1 + 10 + 1
+    assert sum(len(box.taps) for box in retry._members[0]._axon.outboxes) <= 1

@@ -1132,3 +1132,50 @@ def test_a_supervisor_in_the_background():
         for message in ("a", "bad", "b"):
             handle.send(message)
         assert [handle.receive(), handle.receive()] == ["a", "b"]
+
+
+@pytest.mark.parametrize("intensity", [0, 1, 3, 7, 20])
+def test_what_fails_every_time_is_given_up_however_long_the_back_off(intensity):
+    """Although restarts that are minutes apart are never too many within five seconds."""
+
+    class Hopeless(Component):
+        async def main(self) -> None:
+            lives.append(clock())
+            raise OSError("not plugged in")
+
+    lives: list[float] = []
+    with pytest.raises(ComponentsFailed) as raised:
+        virtually(Supervisor(Hopeless, intensity=intensity, backoff=Backoff(first=10, maximum=300)))
+    (error,) = raised.value.exceptions
+    assert isinstance(error, RestartsExceeded)
+    assert len(lives) == intensity + 1
+    lines = str(error).splitlines()
+    needed = (
+        f"{intensity + 1} restarts would have been needed within 5 s, and at most {intensity} are allowed:"
+    )
+    assert lines[0] == f"Supervisor: {needed}"
+    assert len(lines) == 1 + (intensity + 1) + 1
+
+
+def test_what_fails_now_and_then_is_kept_up_however_long_the_back_off():
+    class Lives(Component):
+        async def main(self) -> None:
+            lives.append(clock())
+            if len(lives) == 12:
+                return
+            await sleep(3)
+            raise OSError("again")
+
+    lives: list[float] = []
+    virtually(Supervisor(Lives, intensity=2, backoff=Backoff(first=100, factor=1, maximum=100, jitter=0)))
+    assert lives == [103.0 * n for n in range(12)]
+
+
+def test_a_wrong_argument_is_not_taken_for_a_member():
+    with pytest.raises(TypeError) as raised:
+        Supervisor(intesity=3)
+    assert str(raised.value) == (
+        "Supervisor(intesity=3): that is no member, and no such argument: did you mean 'intensity'?"
+    )
+    with pytest.raises(ValueError, match="within no time nothing is too often"):
+        Supervisor(source([1]), period=0)

@@ -35,10 +35,10 @@ def test_it_says_what_is_here(capsys, core_form):
 @pytest.mark.parametrize(
     ("environment", "why"),
     [
-        ({"KAMAELIA_PURE": "1"}, "of the compiled one: KAMAELIA_PURE=1 is set"),
+        ({"KAMAELIA_PURE": "1"}, "not the compiled one: KAMAELIA_PURE=1 is set"),
         (
             {"KAMAELIA_PURE": "0", "PYTHONPATH": "HIDDEN"},
-            "of the compiled one: it has not been built: that needs a C compiler and Python's headers "
+            "not the compiled one: it has not been built: that needs a C compiler and Python's headers "
             "(on Debian gcc and python3-dev) when Kamaelia is installed",
         ),
     ],

@@ -810,3 +810,60 @@ def test_the_same_run_goes_the_same_way_twice():
         return list(log)
 
     assert trace() == trace()
+
+
+# --- odd protocols and odd peers ----------------------------------------------------------------------
+
+
+def test_a_slow_peer_that_takes_one_large_message_is_not_idle():
+    """Nothing is handed to the transport meanwhile, nor is it ever empty: but bytes move."""
+    log = new_log()
+    serving = server(source([bytes(40 * CHUNK)]), idle_timeout=5, stall_timeout=None)
+    over(Wire(CHUNK), serving, source(then="stay") | TCPClient(*HERE) | Sip(log, 1), stop_at(100))
+    assert log[0][1] == 40 * CHUNK
+    assert serving.statistics().idle == 0
+
+
+def test_a_factory_that_gives_out_a_component_twice_spoils_nothing_for_the_first():
+    """The second visitor is turned away; the first is still served and counted, and gets an end."""
+    logs = new_log(), new_log()
+    only = Echo()
+    serving = server(lambda: only)
+    seen = new_log()
+
+    @component
+    async def says(inbox, outbox, at):
+        await sleep(at)
+        await outbox.send(b"%d" % at)
+        await sleep(5)
+
+    parts = [
+        says(at) | TCPClient(*HERE, reconnect=True) | Log(log) for at, log in zip((1, 2), logs, strict=True)
+    ]
+    look = Then((4, lambda _: seen.append(serving.statistics())))
+    over(Wire(), serving, *parts, look, stop_at(20))
+    assert (seen[0].open, seen[0].accepted - seen[0].failed) == (1, 1)
+    assert logs[0][0][1] == b"1"
+
+
+def test_a_protocol_that_fails_after_the_end_of_what_it_sends_breaks_its_connection():
+    log = new_log()
+
+    @component
+    async def fails(inbox, outbox):
+        await outbox.send(b"hello")
+        outbox.close()
+        async for _ in inbox:
+            raise ValueError("nothing of this kind")
+
+    failure = failure_of(server(fails), later_says | TCPClient(*HERE) | Log(log), stop_at(10))
+    assert isinstance(failure, ConnectionLost) and isinstance(failure.__cause__, ConnectionResetError)
+    assert log[0][1] == b"hello"
+
+
+@component
+async def later_says(inbox, outbox):
+    for _ in range(5):
+        await sleep(0.5)
+        await outbox.send(b"more")
+    await sleep(5)

@@ -189,6 +189,7 @@ cdef int SLICE = _SLICE
 # Up to 3.11 a step runs nobody's code but the component's; later also that of tasks which it starts eagerly.
 cdef bint EAGER_TASKS = hasattr(_asyncio_tasks, "eager_task_factory")
 cdef object python_wait = _queue.Wait
+cdef object _weight_of = _queue.weight_of
 cdef object snapshot = _queue.snapshot
 cdef object check_unchanged = _queue.check_unchanged
 cdef object stop_async_iteration = StopAsyncIteration
@@ -301,6 +302,14 @@ cdef void line_clear(Line* line) noexcept:
 
 
 # -- queues -------------------------------------------------------------------------------------------
+
+
+cdef inline Py_ssize_t weight_of(object message) except -1:
+    cdef Py_ssize_t weight
+    if type(message) is bytes:
+        weight = len(<bytes>message)
+        return weight if weight else 1
+    return _weight_of(message)
 
 
 cdef class Extra:
@@ -490,7 +499,7 @@ cdef class Queue:
     cdef int insert(self, object message) except -1:
         cdef Py_ssize_t level
         if self.in_bytes:
-            self.weight += len(message)
+            self.weight += weight_of(message)
         self.push(message)
         level = self.filled()
         if level > self.peak:
@@ -514,7 +523,7 @@ cdef class Queue:
         if not self.count:
             raise IndexError("the queue is empty")
         if self.in_bytes:
-            self.weight -= len(<object>self.ring[self.first])
+            self.weight -= weight_of(<object>self.ring[self.first])
         raw = self.pop()
         message = <object>raw
         Py_DECREF(message)
@@ -551,7 +560,7 @@ cdef class Queue:
 
     cdef int drop_first(self) except -1:
         if self.in_bytes:
-            self.weight -= len(<object>self.ring[self.first])
+            self.weight -= weight_of(<object>self.ring[self.first])
         Py_XDECREF(self.pop())
         self.dropped += 1
         if self.extra is not None and self.extra.checks is not None:
@@ -1951,7 +1960,10 @@ cdef class Process(Waiter):
                 Py_DECREF(<object>out)
                 self.state_number = WAITING
                 self.scheduler.parked += 1
-                if self.must_cancel or self.abandoned is not None or self.turn_queue is not None:
+                if (
+                    self.must_cancel or self.abandoned is not None or self.turn_queue is not None
+                    or self.line == NULL
+                ):
                     self.check_wait()
             else:
                 self.suspend(take_reference(out))
@@ -2024,7 +2036,9 @@ cdef class Process(Waiter):
             error = self.abandoned
             self.abandoned = None
             self.throw(error)
-        elif self.turn_queue is not None:
+        elif self.turn_queue is not None or self.line == NULL:
+            # It has been taken out of the line already: by a script, while what was left of the step freed
+            # something that let other threads run.
             self.go_on()
         return 0
 
@@ -2314,8 +2328,9 @@ cdef class Outlet(Waiter):
         while queue.count and not self.paused:
             if self.transport.is_closing():
                 return 0
-            message = queue.remove()
+            message = None
             try:
+                message = queue.remove()
                 if type(message) is not bytes:
                     check_bytes(message)
                 self.transport.write(message)
@@ -2323,7 +2338,10 @@ cdef class Outlet(Waiter):
                 self.over = True
                 self.listener.outlet_failed(message, error)
                 return 0
-            self.amount += len(message) if queue.in_bytes else 1
+            if type(message) is bytes:
+                self.amount += len(<bytes>message)
+            else:
+                self.amount += memoryview(message).nbytes
         if self.paused:
             return 0
         if box.ended:

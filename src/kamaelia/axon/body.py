@@ -229,7 +229,8 @@ def is_ours(code: CodeType) -> bool:
 
 def is_users(filename: str) -> bool:
     """Say whether a file is the user's own or another package's: neither Kamaelia's nor Python's."""
-    return not filename.startswith((_PACKAGE_FOLDER, "<frozen", _STANDARD_LIBRARY))
+    compiled = filename.endswith("_core.pyx")  # a path of where it was built
+    return not (compiled or filename.startswith((_PACKAGE_FOLDER, "<frozen", _STANDARD_LIBRARY)))
 
 
 def is_library(code: CodeType) -> bool:

@@ -478,6 +478,7 @@ def make(pattern: Any) -> Component:
     ):
         return cast(Component, pattern())
     if callable(pattern):
+        refuse_bare_body(pattern)
         made = pattern()
         if isinstance(made, Component):
             return made
@@ -486,6 +487,14 @@ def make(pattern: Any) -> Component:
         f"{shorten(pattern)} is no component: give a component such as Echo(), a component class, "
         "or a function that returns a component"
     )
+
+
+def refuse_bare_body(function: Any) -> None:
+    """Raise for a function that looks like the body of a component."""
+    code = getattr(function, "__code__", None)
+    if code is not None and code.co_argcount and code.co_varnames[0] in ("inbox", "outbox"):
+        name = function.__name__
+        raise UsageError(f"{name} is a mere function: write @component above 'def {name}', and it is one")
 
 
 def _is_pattern(value: Any) -> bool:
@@ -505,6 +514,7 @@ def as_part(pattern: Any) -> Component:
         return pattern
     if _is_pattern(pattern):
         return pattern()  # type: ignore[no-any-return]
+    refuse_bare_body(pattern)
     import types
 
     if isinstance(pattern, types.UnionType):

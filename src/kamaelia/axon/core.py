@@ -11,7 +11,8 @@ The *plain* form is Python, and the reference: read that. The *compiled* form is
 | ``Inlet``, ``Outlet`` | `outlet`: likewise |
 | ``drive`` | `body`: what steps a generator |
 
-There is a third for an interpreter on which the plain one cannot work, the plain one on `tasks` of asyncio's.
+There is a third, for an interpreter on which a component cannot be asyncio's current task: the plain form,
+but each component is run by a task of asyncio's (`tasks`).
 
 Which form is used is decided when Axon is imported: the compiled one, where it has been built and its tricks
 work on this interpreter, unless ``KAMAELIA_PURE=1`` is set. `use` changes that for what is made from then on,
@@ -93,19 +94,22 @@ def choose() -> None:
     use("plain" if scheduler.CAN_BE_CURRENT else "tasks")
     if why_not_compiled is not None:
         return
-    if os.environ.get("KAMAELIA_PURE") == "1":
-        why_not_compiled = "KAMAELIA_PURE=1 is set"
+    pure = os.environ.get("KAMAELIA_PURE", "0")
+    if pure not in ("", "0"):
+        why_not_compiled = f"KAMAELIA_PURE={pure} is set"
         return
     try:
         from . import compiled
-    except ImportError as error:
-        missing = isinstance(error, ModuleNotFoundError)
-        why_not_compiled = (
-            "it has not been built: that needs a C compiler and Python's headers (on Debian gcc and "
-            "python3-dev) when Kamaelia is installed"
-            if missing
-            else f"it cannot be loaded: {error}"
-        )
+    except Exception as error:  # whatever comes of an extension that was built of other sources
+        import importlib.util
+
+        if importlib.util.find_spec(f"{__package__}._core") is None:
+            why_not_compiled = (
+                "it has not been built: that needs a C compiler and Python's headers (on Debian gcc and "
+                "python3-dev) when Kamaelia is installed"
+            )
+        else:
+            why_not_compiled = f"it cannot be loaded, so install Kamaelia again: {error}"
         return
     _forms["compiled"] = compiled.FORM
     use("compiled")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 from . import lifecycle, postman
@@ -58,33 +57,24 @@ class Pipeline(Chassis):
     def __init__(self, *parts: Any) -> None:
         if not parts:
             raise UsageError("Pipeline() needs at least one component")
-        children = [as_part(part) for part in parts]
-        for child in children:
-            lifecycle.add_child(self._axon, child._axon)
-        for child in children[:-1]:
-            if child._axon.box_named("outbox") is None:
-                raise LinkError(
-                    f"{child._axon.name} has no outbox, so nothing can come after it in a pipeline: put "
-                    "it last"
-                )
-        for child in children[1:]:
-            if child._axon.box_named("inbox") is None:
-                raise LinkError(
-                    f"{child._axon.name} has no inbox, so nothing can come before it in a pipeline: put "
-                    "it first"
-                )
-        self._row = [child._axon for child in children]
-        self._between = [_linked(first, second) for first, second in itertools.pairwise(self._row)]
+        self._row: list[Process] = []
+        self._between: list[Link] = []
+        for part in parts:  # once through them: a million do not fit into the processor's cache
+            process = as_part(part)._axon
+            lifecycle.add_child(self._axon, process)
+            if self._row:
+                self._between.append(_linked(self._row[-1], process))
+            self._row.append(process)
         self._ends: list[Link] = []
-        first_inbox = children[0]._axon.boxes.get("inbox")
+        first_inbox: Any = self._row[0].box_named("inbox")
         if first_inbox is not None:
             own = self.boundary("inbox", first_inbox, inward=True)
             self._ends.append(postman.link(own, first_inbox))
-        last_outbox = children[-1]._axon.boxes.get("outbox")
+        last_outbox: Any = self._row[-1].box_named("outbox")
         if last_outbox is not None:
             own = self.boundary("outbox", last_outbox, inward=False)
             self._ends.append(postman.link(last_outbox, own))
-        self._axon.result_from = children[-1]._axon
+        self._axon.result_from = self._row[-1]
 
     def add(self, pattern: Any, *, name: str | None = None, isolated: bool = False) -> Component:
         """Make another component a child of this one, see `Component.add`; it stands beside the row."""
@@ -137,7 +127,14 @@ class Pipeline(Chassis):
 def _linked(first: Process, second: Process) -> Link:
     """Return the link between two in a row: a new one, unless they have stood in a row before."""
     source, target = first.box_named("outbox"), second.box_named("inbox")
-    assert source is not None and target is not None
+    if source is None:
+        raise LinkError(
+            f"{first.name} has no outbox, so nothing can come after it in a pipeline: put it last"
+        )
+    if target is None:
+        raise LinkError(
+            f"{second.name} has no inbox, so nothing can come before it in a pipeline: put it first"
+        )
     for wire in source.outgoing:
         if wire.target is target:
             return wire

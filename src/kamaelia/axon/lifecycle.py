@@ -116,13 +116,7 @@ def add_child(chassis: Process, child: Process, *, isolated: bool = False, numbe
 
     A chassis that numbers its children itself, and so uses no number twice, says which one this has.
     """
-    if child.parent is not None or child.state != "new":
-        what = "is part of a chassis already" if child.state == "new" else "has been run already"
-        raise UsageError(
-            f"{child.path} {what}, and a component runs once. Make another: "
-            f"{type(child.component).__name__}(...). "
-            "Where parts are made repeatedly, as in TCPServer(protocol), that is done for you"
-        )
+    refuse_used(child)
     if chassis.state == "ended":
         raise UsageError(f"{chassis.path} has ended, so {child.name} cannot be added to it any more")
     if type(child) is not type(chassis):
@@ -142,6 +136,17 @@ def add_child(chassis: Process, child: Process, *, isolated: bool = False, numbe
         start(child, chassis.system)
         if chassis.failing:
             cancel(child, "failure", chassis.cause)
+
+
+def refuse_used(child: Process) -> None:
+    """Raise for a component that is part of a chassis already, or was."""
+    if child.parent is not None or child.state != "new":
+        what = "is part of a chassis already" if child.state == "new" else "has been run already"
+        raise UsageError(
+            f"{child.path} {what}, and a component runs once. Make another: "
+            f"{type(child.component).__name__}(...). "
+            "Where parts are made repeatedly, as in TCPServer(protocol), that is done for you"
+        )
 
 
 def _refuse_other_boxes(process: Process) -> None:

@@ -19,7 +19,6 @@ system running: a component has to be there that waits until its transports have
 from __future__ import annotations
 
 import sys
-from _thread import get_ident
 from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
@@ -32,6 +31,7 @@ from .outbox import Outbox
 
 if TYPE_CHECKING:
     from .queue import Queue
+    from .system import System
 
 
 class Listener(Protocol):
@@ -130,7 +130,7 @@ class Outlet:
 
     component = None  # whose step it is
     inbox: Inbox[Any]
-    amount: int  # that was written, in the unit of the inbox's mark
+    amount: int  # of bytes that were written
     active: float  # when something was written last
 
     if TYPE_CHECKING:
@@ -193,15 +193,16 @@ class PlainOutlet(Outlet):
         while len(queue) and not self.paused:
             if transport.is_closing():
                 return  # its listener will hear of the loss
-            message = queue.take()
+            message = None
             try:
+                message = queue.take()
                 check_bytes(message)
                 transport.write(message)
             except Exception as error:  # of whatever kind: it is the message that is wrong
                 self.over = True
                 self.listener.outlet_failed(message, error)
                 return
-            self.amount += len(message) if queue.in_bytes else 1
+            self.amount += memoryview(message).nbytes
         if self.paused:
             return
         if box.ended:
@@ -244,12 +245,12 @@ def _declaration(size: int | str) -> Inbox[Any]:
     return declared
 
 
-def lead_outside(outbox: Outbox[Any], size: int | str) -> Inbox[Any]:
-    """Make an inbox for an outlet, and link an outbox to it. To be called on the loop's thread."""
+def lead_outside(outbox: Outbox[Any], size: int | str, system: System) -> Inbox[Any]:
+    """Make an inbox for an outlet, and link an outbox to it, whose component is about to be started."""
     name = sys.intern(f"{outbox.name} (to outside)")
     inbox = _declaration(size).attached(outbox.owner, name)
     inbox.own = True
     inbox.settled = True
-    inbox.queue.thread = get_ident()
+    inbox.prepare(system)
     postman.make(Link(outbox, inbox))
     return inbox

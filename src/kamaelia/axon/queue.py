@@ -421,6 +421,11 @@ def call_when_room(route: Route, callback: Callable[[], object]) -> None:
     queue.line_up_sender(wait, route)
 
 
+def weight_of(message: Any) -> int:
+    """Return how many bytes a message counts: its length, but at least one, or empty ones had no limit."""
+    return (message.nbytes if isinstance(message, memoryview) else len(message)) or 1
+
+
 class ByteQueue(Queue):
     """Messages of one inbox, with a mark counted in bytes: each message must have a length."""
 
@@ -446,12 +451,12 @@ class ByteQueue(Queue):
 
     def put(self, message: Any) -> None:
         """Add a message."""
-        self.weight += len(message)
+        self.weight += weight_of(message)
         super().put(message)
 
     def take(self) -> Any:
         """Remove the first message."""
-        self.weight -= len(self.items[0])
+        self.weight -= weight_of(self.items[0])
         return super().take()
 
     def drain(self) -> tuple[Any, ...]:
@@ -461,7 +466,7 @@ class ByteQueue(Queue):
 
     def drop_oldest(self) -> None:
         """Remove the first message unread, and count it."""
-        self.weight -= len(self.items[0])
+        self.weight -= weight_of(self.items[0])
         super().drop_oldest()
 
     def free_senders(self) -> None:

@@ -138,17 +138,22 @@ class ScriptThread:
                 if request.error is not None:
                     raise request.error
                 return request.result
-            try:
-                if cancelled is not None:
-                    raise cancelled
-                result = request.call()
-                request.result = await result if request.wait else result
-            except BaseException as error:  # whatever it is, the script's call raises it
-                request.error = error
-                if isinstance(error, GeneratorExit):
-                    request.answered.release()
-                    raise
+            await self._answer(request, cancelled)
             cancelled = None
+            del request  # with its message, which the script may have let go of before it calls again
+
+    async def _answer(self, request: _Request, cancelled: Cancelled | None) -> None:
+        try:
+            if cancelled is not None:
+                raise cancelled
+            assert request.call is not None
+            result = request.call()
+            request.result = await result if request.wait else result
+        except BaseException as error:  # whatever it is, the script's call raises it
+            request.error = error
+            if isinstance(error, GeneratorExit):
+                raise
+        finally:
             request.answered.release()
 
     async def _next_request(self) -> _Request:

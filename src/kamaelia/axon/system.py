@@ -192,9 +192,9 @@ class System:
 
     def left_behind(self, process: Process, text: str) -> None:
         """A component does not end, whatever it is told, and is left to itself."""
-        if self.fatal is not None:
-            log.error("%s", text)  # that is what run raises, and nobody would hear of this
-        elif process not in self._named:
+        # At once, for `run` may go on for weeks before it raises this, or raise something else.
+        log.error("%s", text)
+        if self.fatal is None and process not in self._named:
             self.errors.append(GraceExceeded(text))
 
     def _grace_is_over(self, grace: float) -> None:

@@ -5,14 +5,17 @@ How a part is started again is told in `restart`; here is when that is given up.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from numbers import Integral
 from typing import Any
 
-from kamaelia.axon import Failure, lifecycle, postman
+from kamaelia.axon import Failure, Tap, lifecycle, postman
 from kamaelia.axon.errors import shorten
 
 from .restart import BACKOFF, Backoff, Restarting, _End, _Member, check_number
+
+SHOWN = 10  # failures that the history in an error shows from its beginning, and from its end
 
 
 class Retry(Restarting):
@@ -79,7 +82,10 @@ class Retry(Restarting):
             )
         self._attempts = attempts
         self._on = kinds
-        self._row: list[_End] = []
+        self._row = 0  # failures
+        self._first: deque[_End] = deque(maxlen=SHOWN)  # of them
+        self._last: deque[_End] = deque(maxlen=SHOWN)
+        self._taps: list[Tap] = []
         super().__init__((pattern,), None, {}, backoff)
         self._begun(self._members[0])
 
@@ -93,13 +99,21 @@ class Retry(Restarting):
         return None
 
     def _too_many(self, member: _Member, end: _End) -> str | None:
-        self._row.append(end)
-        member._row = len(self._row)
-        if len(self._row) < self._attempts:
+        self._row += 1
+        member._row = self._row
+        if len(self._first) < SHOWN:
+            self._first.append(end)
+        else:
+            self._last.append(end)
+        if self._row < self._attempts:
             return None
-        lines = "".join(f"\n  {one.line}" for one in self._row)
+        lines = [one.line for one in (*self._first, *self._last)]
+        left_out = self._row - len(lines)
+        if left_out:
+            lines.insert(SHOWN, f"... {left_out} more ...")
+        history = "".join(f"\n  {line}" for line in lines)
         return (
-            f"given up after {len(self._row)} failures in a row:{lines}\nSee to what fails, or allow more: "
+            f"given up after {self._row} failures in a row:{history}\nSee to what fails, or allow more: "
             f"Retry(..., attempts={self._attempts})"
         )
 
@@ -113,14 +127,23 @@ class Retry(Restarting):
 
     def _begun(self, member: _Member) -> None:
         """An attempt begins: look whether it sends something; after its first message nobody looks more."""
-        taps = [
-            postman.tap(box, callback=lambda _: progress()) for box in member._axon.outboxes if not box.ended
+        self._untap()
+        self._taps = [
+            postman.tap(box, callback=lambda _: self._got_somewhere())
+            for box in member._axon.outboxes
+            if not box.ended
         ]
 
-        def progress() -> None:
-            self._row.clear()
-            for one in taps:
-                postman.untap(one)
+    def _got_somewhere(self) -> None:
+        self._row = 0
+        self._first.clear()
+        self._last.clear()
+        self._untap()
+
+    def _untap(self) -> None:
+        for one in self._taps:
+            postman.untap(one)
+        self._taps = []
 
 
 __all__ = ["Retry"]

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from numbers import Integral
 from typing import Any, Literal, get_args
 
-from kamaelia.axon import Failure
+from kamaelia.axon import Component, Failure
 from kamaelia.axon.errors import shorten, suggestion
 
 from .restart import BACKOFF, Backoff, Restarting, _End, _Member, check_number
@@ -69,7 +69,7 @@ class Supervisor(Restarting):
         strategy: who is started again together
         restart: when members are; for some of them, as ``{"name": "permanent"}``
         intensity: how many restarts within ``period`` are not too many yet; 0 for none at all
-        period: in seconds
+        period: in seconds, not counting those in which members wait for their restarts
         backoff: how long to wait before a restart; failures are in a row when a member has lived for less
             than ``period`` in between
         members: members by name; for the name of an argument above, give ``part.named(name)`` instead
@@ -114,10 +114,21 @@ class Supervisor(Restarting):
             )
         check_number("Supervisor(intensity=...)", intensity, 0, "how many restarts are not too many")
         check_number("Supervisor(period=...)", period, 0, "seconds")
+        if not period:
+            raise ValueError("Supervisor(period=0): within no time nothing is too often: give seconds")
         self._strategy = strategy
         self._intensity = intensity
         self._period = period
-        self._history: deque[_End] = deque()
+        self._history: deque[tuple[float, _End]] = deque()  # with the time at which nobody waited
+        self._waited = 0.0  # seconds that members have waited for their restarts
+        self._last: dict[_Member, float] = {}  # when each ended last
+        for name, part in members.items():
+            if not callable(part) and not isinstance(part, Component):
+                options = ("linkages", "strategy", "restart", "intensity", "period", "backoff")
+                raise TypeError(
+                    f"Supervisor({name}={shorten(part)}): that is no member, and no such argument: "
+                    f"{suggestion(name, options)}"
+                )
         super().__init__(parts, linkages, members, backoff)
         self._set_policies(restart)
         if strategy != "one_for_one":
@@ -147,13 +158,18 @@ class Supervisor(Restarting):
     def _too_many(self, member: _Member, end: _End) -> str | None:
         lived = None if member._since is None else end.time - member._since
         member._row = member._row + 1 if lived is None or lived < self._period else 1
+        # What fails every time would never fail too often, once the back-off is longer than the period.
+        began = end.time if member._since is None else member._since
+        self._waited += began - self._last.get(member, began)
+        self._last[member] = end.time
+        awake = end.time - self._waited
         history = self._history
-        history.append(end)
-        while end.time - history[0].time > self._period:
+        history.append((awake, end))
+        while awake - history[0][0] > self._period:
             history.popleft()
         if len(history) <= self._intensity:
             return None
-        lines = "".join(f"\n  {one.line}" for one in history)
+        lines = "".join(f"\n  {one.line}" for _, one in history)
         return (
             f"{len(history)} restarts would have been needed within {self._period:g} s, and at most "
             f"{self._intensity} are allowed:{lines}\nSee to what fails, or allow more: "

@@ -15,7 +15,7 @@ from .output import say
 from .parser import Parser
 
 TESTED = ((3, 11), (3, 12), (3, 13))  # versions of CPython
-FOR_DEVELOPERS = ("docs", "lint", "test")  # extras that nobody needs who only uses Kamaelia
+FOR_DEVELOPERS = ("dist", "docs", "lint", "test")  # extras that nobody needs who only uses Kamaelia
 
 
 def parser() -> argparse.ArgumentParser:
@@ -83,7 +83,9 @@ def why_this_core() -> str:
         return "it has been built, and works on this interpreter"
     if core.form == "tasks":
         return str(core.why_not_compiled)
-    return f"of the compiled one: {core.why_not_compiled}" if core.why_not_compiled else "asked for by a test"
+    return (
+        f"not the compiled one: {core.why_not_compiled}" if core.why_not_compiled else "asked for by a test"
+    )
 
 
 def loop() -> dict[str, str]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from kamaelia.axon import Component, ComponentFunction
+from kamaelia.axon.component import refuse_bare_body
 from kamaelia.axon.errors import shorten
 from kamaelia.axon.queue import parse_size
 
@@ -72,6 +73,7 @@ def check_protocol_is_one(protocol: Any, where: str) -> None:
             f"{where}({shorten(protocol)}): give what serves a visitor: a component, its class, or a "
             "function that makes one"
         )
+    refuse_bare_body(protocol)
 
 
 def check_server_host(host: Any, where: str) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from kamaelia.axon import Component, Hold, LinkError, UsageError, current_component, postman
+from kamaelia.axon import Component, Hold, LinkError, System, UsageError, current_component, postman
 from kamaelia.axon.box import Box
 from kamaelia.axon.inbox import DEFAULT_SIZE
 from kamaelia.axon.outlet import lead_outside
@@ -96,8 +96,11 @@ class Server(Component):
 class Owner(Protocol):
     """What a connection needs of its server."""
 
+    @property
+    def system(self) -> System: ...
+
     linger: float
-    limit: int  # of bytes that may wait in each direction
+    bytes_waiting: int  # at most, in each direction
 
     def arrived(self, connection: Connection, /) -> None:
         """There is a connection."""
@@ -108,7 +111,7 @@ class Owner(Protocol):
     def finish_later(self, farewell: Coroutine[Any, Any, None], /) -> None:
         """The end of a connection needs time: see to it, unless the server has none left."""
 
-    def refused(self, connection: Connection, error: Exception, /) -> None:
+    def unwritable(self, connection: Connection, error: Exception, /) -> None:
         """Something that the protocol sent can't be written."""
 
     def over(self, connection: Connection, /) -> None:
@@ -122,7 +125,7 @@ class Connection(Stream):
     sent before and then a reset; a connection that breaks is a failed source for the protocol.
     """
 
-    __slots__ = ("_hold", "_local", "_peer", "owner", "protocol", "protocol_over")
+    __slots__ = ("_failed", "_hold", "_local", "_peer", "owner", "protocol", "protocol_over")
 
     def __init__(self, owner: Owner, watch: Watch) -> None:
         super().__init__(watch)
@@ -130,6 +133,7 @@ class Connection(Stream):
         self.protocol: Component | None = None
         """The component that serves the peer, once there is one."""
         self.protocol_over = False
+        self._failed = False  # the component
         self._peer: Any = None
         self._local: Any = None
         self._hold: Hold[bytes] | None = None
@@ -151,12 +155,13 @@ class Connection(Stream):
         self.protocol = protocol
         boxes = protocol.boxes
         if "inbox" in boxes:
-            count_in_bytes(boxes["inbox"], self.owner.limit)
+            count_in_bytes(boxes["inbox"], self.owner.bytes_waiting)
             self._hold = boxes["inbox"].hold(outside=True)
             self._hold.on_release = self.stop_reading  # a stop of the system
         if "outbox" in boxes:
             # The transport may hold one message besides, so the mark is lower by what one message is.
-            self.lead_out(lead_outside(boxes["outbox"], f"{max(1, self.owner.limit - CHUNK)} B"))
+            size = f"{max(1, self.owner.bytes_waiting - CHUNK)} B"
+            self.lead_out(lead_outside(boxes["outbox"], size, self.owner.system))
 
     def begin(self) -> None:
         """Begin to read: the component has been started."""
@@ -175,6 +180,7 @@ class Connection(Stream):
     def protocol_ended(self, *, failed: bool) -> None:
         """The component is over."""
         self.protocol_over = True
+        self._failed = failed
         self.tell()
         if self.lost:
             self.owner.over(self)
@@ -192,7 +198,7 @@ class Connection(Stream):
 
     def outlet_failed(self, message: Any, error: Exception) -> None:
         """See `kamaelia.axon.outlet.Listener`."""
-        self.owner.refused(self, error)
+        self.owner.unwritable(self, error)
         if self._outlet is not None:
             self._outlet.close()
         self.owner.finish_later(self.break_after_delivery())
@@ -208,7 +214,7 @@ class Connection(Stream):
     async def finish_with_peer(self) -> None:
         """Everything has been given to the transport: end our half, wait for the peer's, and close."""
         try:
-            await self.finish(self.owner.linger, self._nobody_reads)
+            await self.finish(self.owner.linger, self._nobody_reads, lambda: self._failed)
         finally:
             await self.leave()
 

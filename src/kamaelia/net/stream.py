@@ -78,6 +78,7 @@ class Stream(asyncio.Protocol):
         "_early",
         "_inlet",
         "_left_over",
+        "_left_seen",
         "_outlet",
         "_reading",
         "_sink",
@@ -128,6 +129,7 @@ class Stream(asyncio.Protocol):
         self._written = 0  # bytes handed to the transport by `write`
         self._written_at = 0.0  # when that was last done, or it was all taken
         self._left_over = 0  # of what was written, how much the transport still had when we closed it
+        self._left_seen = 0  # how much the transport had when that was last looked at
         self._writable = True  # the transport has room
         self._stall: _Stall | None = None  # once the transport had no room
 
@@ -246,12 +248,18 @@ class Stream(asyncio.Protocol):
                     await self.flush()
         return None
 
-    async def finish(self, linger: float, nobody_reads: Callable[[], bool]) -> None:
+    async def finish(
+        self,
+        linger: float,
+        nobody_reads: Callable[[], bool],
+        has_failed: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Everything has been written: end our half, wait for the peer's, and close.
 
         Arguments:
             linger: seconds to wait for the peer's end once nobody reads what it sends
             nobody_reads: says whether that is so; `changed` is set when it becomes so
+            has_failed: says whether who was to read has failed, so that the connection breaks
         """
         await self.flush()
         if not self.lost and not self.peer_ended and self.transport.can_write_eof():
@@ -263,7 +271,7 @@ class Stream(asyncio.Protocol):
                 self.failure, self.trouble = _as_reset(error), "broken"
             while not self.peer_gone and not nobody_reads():
                 await self.changed
-            if self.failure is not None:
+            if self.failure is not None or has_failed():
                 await self.abort()
             elif not self.peer_gone:
                 self.stop_reading()
@@ -463,8 +471,16 @@ class Stream(asyncio.Protocol):
     def active(self) -> float:
         """When a byte last moved, in either direction. While we do not read, the peer can't be blamed for its
         silence."""
+        now = self.watch.clock()
         if not (self._reading or self.deaf):
-            return self.watch.clock()
+            return now
+        if (
+            not self._writable and self.connected
+        ):  # what has moved of a large message only shows in what is left
+            left = self.transport.get_write_buffer_size()
+            if left != self._left_seen:
+                self._left_seen = left
+                return now
         latest = max(self._inlet.active, self._written_at)
         return latest if self._outlet is None else max(latest, self._outlet.active)
 

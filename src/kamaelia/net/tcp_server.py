@@ -151,7 +151,7 @@ class TCPServer(Server):
         self._idle_timeout, self._stall_timeout = idle_timeout, stall_timeout
         self.linger = linger
         """Seconds to wait for a peer's end when nobody reads any more what it sends."""
-        self.limit, _ = parse_size(size, f"size={size!r}")
+        self.bytes_waiting, _ = parse_size(size, f"size={size!r}")
         """Bytes that may wait in each direction of a connection."""
         self._backlog = backlog
         self._isolated = on_failure == "isolate"
@@ -200,6 +200,7 @@ class TCPServer(Server):
                     self.listening.close()
                     async for connection in self.accepted:
                         self._serve(connection)
+                        del connection  # or it would be kept until the next one comes
                 except SourceFailed as error:  # something has failed, but connections may still end well
                     failure = error
                 finally:
@@ -225,10 +226,6 @@ class TCPServer(Server):
         self._farewells = None
         for connection in list(self.connections.values()):
             connection.cut_off(broken=self._axon.cause is not None)
-
-    def child_failed(self, child: Component, error: BaseException) -> None:
-        """A connection's component has failed; see `Component.child_failed`."""
-        self._counts["failed"] += 1
 
     # -- listening --------------------------------------------------------------------------------
 
@@ -289,9 +286,11 @@ class TCPServer(Server):
             protocol = make(self._protocol)
             if not isinstance(self._protocol, Component):  # else that has been done
                 check_protocol(protocol, f"{self.path}/client-{number}")
+                lifecycle.refuse_used(protocol._axon)
             connection.attach(protocol)
             self.connections[protocol] = connection
-            # But for the first, which would be called "client", all share one word.
+            # Ten thousand names would take half a megabyte: so it is "client", and a number. But the number 1
+            # is never shown, and the first has it in its name.
             process = protocol.named("client" if number > 1 else "client-1")._axon
             counted = number if number > 1 else 0
             lifecycle.add_child(self._axon, process, isolated=self._isolated, number=counted)
@@ -312,7 +311,7 @@ class TCPServer(Server):
         """Return the same object for each connection to one of our addresses; see `Owner`."""
         return self._own_addresses.setdefault(address, address)
 
-    def refused(self, connection: Connection, error: Exception) -> None:
+    def unwritable(self, connection: Connection, error: Exception) -> None:
         """A protocol has sent what can't be written; see `Owner`."""
         protocol = connection.protocol
         assert protocol is not None
@@ -333,6 +332,8 @@ class TCPServer(Server):
 
     def _child_over(self, child: Component, failure: Failure | None) -> None:
         super()._child_over(child, failure)
+        if child._axon.failures:
+            self._counts["failed"] += 1
         connection = self.connections.get(child)
         if connection is not None:
             connection.protocol_ended(failed=child._axon.cause is not None)
