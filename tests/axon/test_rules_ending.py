@@ -770,7 +770,7 @@ def test_rule_26_who_swallows_cancelled_does_not_keep_a_failed_chassis_alive(cap
     ):
         virtually(Server())
     left, failed = (record.getMessage() for record in caplog.records)
-    assert left.startswith("Server/Graphline/stubborn was cancelled and had not ended 10 s later; it was left")
+    assert left.startswith("Server/Graphline/stubborn was cancelled and had not ended 10 s later; it was")
     assert failed.startswith("Server/Graphline failed and was isolated: ValueError: boom")
 
 
