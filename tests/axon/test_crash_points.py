@@ -221,9 +221,9 @@ def perform(
         records.routes.append(route)
         add_route(route)
 
-    def seen_link(self: Outbox[Any], wire: Link, target: Any) -> bool:
-        done = link_simply(self, wire, target)
-        if done:
+    def seen_link(self: Outbox[Any], target: Any, wire: Link | None = None) -> Link | None:
+        done = link_simply(self, target, wire)
+        if done is not None:
             records.routes.extend(self.routes)
         return done
 

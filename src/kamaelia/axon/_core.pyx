@@ -37,19 +37,19 @@ from cpython.ref cimport Py_INCREF, Py_DECREF, Py_XDECREF
 
 import asyncio
 import collections
+import inspect
+from types import FunctionType, MethodType
 from typing import Any
 from asyncio import tasks as _asyncio_tasks
 
-from .errors import ClosedBox
+from .errors import Cancelled, ClosedBox
 from . import body as _body
 from . import queue as _queue
 from .inbox import TimedTake as _TimedTake
 from .inbox import describe_take as _describe_take
 from .inbox import no_message_yet as _no_message_yet
 from .link import PAST_LIMIT as _PAST_LIMIT
-from .link import Link as _Link
-from .process import Process as _AnyProcess
-from .process import current_process as _current_process
+from . import process as _process
 from .scheduler import SLICE as _SLICE
 from .scheduler import make_current as _make_current
 from .scheduler import make_current_by_table as _make_current_by_table
@@ -160,6 +160,7 @@ cdef extern from *:
     ctypedef PySendResult (*sendfunc)(PyObject*, PyObject*, PyObject**) noexcept
     ctypedef PyObject* (*iternextfunc)(PyObject*) noexcept
     PySendResult PyIter_Send(PyObject*, PyObject*, PyObject**) noexcept
+    int PyObject_GenericSetAttr(object, object, object) except -1
     int PyContext_Enter(PyObject*) except -1
     int PyContext_Exit(PyObject*) except -1
     object PyContext_Copy(object)
@@ -193,6 +194,9 @@ cdef object _weight_of = _queue.weight_of
 cdef object snapshot = _queue.snapshot
 cdef object check_unchanged = _queue.check_unchanged
 cdef object stop_async_iteration = StopAsyncIteration
+cdef object current_process = _process.current_process
+cdef int CO_COROUTINE = inspect.CO_COROUTINE
+cdef int CO_ASYNC_GENERATOR = inspect.CO_ASYNC_GENERATOR
 # Asyncio's table of current tasks; None where components become current in another way.
 cdef object current_tasks = _asyncio_tasks._current_tasks if _make_current is _make_current_by_table else None
 
@@ -855,7 +859,25 @@ cdef int queue_clear(PyObject* self) noexcept:
     return queue_clear_fields(self)
 
 
-# -- routes -------------------------------------------------------------------------------------------
+# -- links and routes ---------------------------------------------------------------------------------
+
+
+cdef class Link:
+    """See `link.PlainLink`."""
+
+    cdef public object source
+    cdef public object target
+    cdef public object when_full
+    cdef public object lends_to
+    cdef public object taps
+    cdef public object routed
+    cdef public flag feedback
+    cdef public flag outside
+    cdef public flag made
+    cdef public flag open
+
+    def __cinit__(self):
+        self.taps = ()
 
 
 cdef inline object alone_or_all(object several):
@@ -1100,22 +1122,23 @@ cdef class Outbox(Box):
             return READY
         return self.send_slowly(message)
 
-    def link_simply(self, wire, target):
+    def link_simply(self, target, wire=None):
         """Make a link in the usual case, a box of a component to one of another of which neither is linked or
         tapped: what `postman.make` would do, which looks closer at all others."""
         cdef Inbox inbox
         cdef Queue queue
         cdef Route route
-        if type(target) is not type_of_inboxes or wire.feedback or wire.made:
-            return False
+        cdef Link link
+        if type(target) is not type_of_inboxes or not (wire is None or type(wire) is type_of_links):
+            return None
         inbox = <Inbox>target
         queue = inbox.messages
         given = self.declaration.type
         wanted = inbox.declaration.type
         if not (given is wanted or given is Any or wanted is Any):
-            return False
+            return None
         if not (has_its_place(self.owner) and has_its_place(inbox.owner)):
-            return False
+            return None
         if (
             self.ways is not None or self.links_out is not None or self.links_in is not None
             or inbox.links_in is not None or inbox.links_out is not None or inbox.wired or inbox.gone
@@ -1123,23 +1146,32 @@ cdef class Outbox(Box):
             or self.owner.abandoned is not None or queue.in_bytes or queue.extra is not None
             or self.taps or inbox.taps or inbox.keeps_queue or inbox.holds
         ):
-            return False
-        route = Route.__new__(Route, self, queue, (wire,))
-        self.links_out = wire
+            return None
+        if wire is None:
+            link = <Link>type_of_links.__new__(type_of_links)
+            link.source = self
+            link.target = inbox
+            link.when_full = "wait"
+        else:
+            link = <Link>wire
+            if link.feedback or link.made:
+                return None
+        route = Route.__new__(Route, self, queue, (link,))
+        self.links_out = link
         self.linked = True
         self.lost = False
         self.ways = route
         self.fast = queue if route.waits else None
-        inbox.links_in = wire
+        inbox.links_in = link
         inbox.sources += 1
         queue.feeders = 1
         queue.place_brake()
         if route.when_full == "drop-oldest":
             queue.drops_oldest = True
-        wire.made = True
-        wire.open = True
-        wire.routed = route
-        return True
+        link.made = True
+        link.open = True
+        link.routed = route
+        return link
 
     cdef object send_slowly(self, object message):
         cdef Process owner = self.owner
@@ -1780,21 +1812,101 @@ cdef class Process(Waiter):
     def box_named(self, name):
         return self.find_box(name)
 
+    def furnish(self, dict declarations):
+        cdef Box last = None
+        cdef Box box
+        for name, declaration in declarations.items():
+            box = <Box?>declaration.attached(self, name)
+            PyObject_GenericSetAttr(self.component, name, box)
+            if last is None:
+                self.first_box = box
+            else:
+                last.next_box = box
+            last = box
+
     def has_its_boxes(self):
         for name in self.component._box_declarations:
             if getattr(self.component, name) is not self.find_box(name):
                 return False
         return True
 
-    def prepare_boxes(self, system):
+    def adopt_simply(self, child):
+        """Make another its child as `lifecycle.add_child` would, which does more for all others: this is one of
+        many of a name, and all so far have had that name."""
+        cdef Process other
+        cdef dict rare = self.rare
+        cdef object children, taken, number
+        if type(child) is not type(self) or rare is None or self.begun or self.state_number == ENDED:
+            return False
+        children = rare.get("children")
+        taken = rare.get("names_taken")
+        other = <Process>child
+        if (
+            type(children) is not dict or type(taken) is not dict or len(<dict>taken) != 1
+            or other.parent is not None or other.state_number != NEW or not other.has_its_boxes()
+        ):
+            return False
+        number = (<dict>taken).get(other.given_name)
+        if number is None:
+            return False
+        other.number = number + 1
+        (<dict>taken)[other.given_name] = other.number
+        other.parent = self
+        other.isolated = False
+        (<dict>children)[other] = None
+        return True
+
+    def enter(self, system):
         cdef Box box = self.first_box
+        cdef Scheduler scheduler = system.scheduler
+        cdef object context
         if system.debug:
-            _AnyProcess.prepare_boxes(self, system)
+            _process.Process.enter(self, system)
             return
+        self.scheduler = scheduler
+        self.state_number = READY_TO_STEP
         while box is not None:
             if isinstance(box, Inbox):
-                (<Inbox>box).messages.thread_number = self.scheduler.thread_number
+                (<Inbox>box).messages.thread_number = scheduler.thread_number
             box = box.next_box
+        if self.parent is not None and self.parent.context is not None:
+            context = PyContext_Copy(self.parent.context)
+        else:
+            context = PyContext_CopyCurrent()
+        PyContext_Enter(<PyObject*>context)
+        PyContextVar_Set(current_process, self)
+        PyContext_Exit(<PyObject*>context)
+        self.context = context
+        scheduler.live += self.has_body
+        scheduler.ready(self)
+
+    def begin(self):
+        """Take the first step: here the usual one, of a coroutine that has no children."""
+        cdef object main = self.component.main
+        cdef object failed = None
+        if type(main) is not MethodType or type(main.__func__) is not FunctionType:
+            kind = 0
+        else:
+            kind = main.__func__.__code__.co_flags & (CO_COROUTINE | CO_ASYNC_GENERATOR)
+        if kind != CO_COROUTINE or (self.rare is not None and "children" in self.rare):
+            _process.lifecycle.begin(self)
+            return
+        self.begun = True
+        self.settle_boxes()
+        if self.must_cancel:
+            self.must_cancel = False
+            _process.lifecycle.finish_body(self, Cancelled(), None)
+            return
+        context = self.context
+        PyContext_Enter(<PyObject*>context)
+        try:
+            self.coroutine = main()
+        except Exception as error:  # it could not be called
+            failed = error
+        finally:
+            PyContext_Exit(<PyObject*>context)
+        if failed is not None:
+            _process.lifecycle.finish_body(self, failed, None)
 
     def settle_boxes(self):
         cdef Box box = self.first_box
@@ -1803,24 +1915,13 @@ cdef class Process(Waiter):
                 self.scheduler.outside += box.outside
             # What is to be looked at closer: loops, and whatever may have no source.
             if (
-                (box.links_in is None or (type(box.links_in) is _Link and not box.links_in.feedback))
+                (box.links_in is None or (type(box.links_in) is type_of_links and not (<Link>box.links_in).feedback))
                 and (box.sources or box.holds or (type(box) is not type_of_inboxes and (box.own or box.links_in is None)))
             ):
                 box.settled = True
             else:
                 box.settle()
             box = box.next_box
-
-    def make_context(self):
-        cdef object context
-        if self.parent is not None and self.parent.context is not None:
-            context = PyContext_Copy(self.parent.context)
-        else:
-            context = PyContext_CopyCurrent()
-        PyContext_Enter(<PyObject*>context)
-        PyContextVar_Set(_current_process, self)
-        PyContext_Exit(<PyObject*>context)
-        self.context = context
 
     @property
     def inboxes(self):
@@ -2377,12 +2478,14 @@ cdef class Outlet(Waiter):
 
 
 cdef object type_of_inboxes = None
+cdef object type_of_links = None
 
 
-def introduce(inboxes, check):
+def introduce(inboxes, links, check):
     """What only those modules have that need this one."""
-    global type_of_inboxes, check_bytes
+    global type_of_inboxes, type_of_links, check_bytes
     type_of_inboxes = inboxes
+    type_of_links = links
     check_bytes = check
 
 

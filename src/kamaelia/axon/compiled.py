@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from . import _core, inbox, outbox, outlet, process, scheduler
+from . import _core, inbox, link, outbox, outlet, process, scheduler
 
 T = TypeVar("T")
 
@@ -15,13 +15,19 @@ class CompiledInbox(_core.Inbox, inbox.Inbox[T], core=True):  # type: ignore[mis
     __slots__ = ()
 
 
-_core.introduce(CompiledInbox, outlet.check_bytes)
-
-
 class CompiledOutbox(_core.Outbox, outbox.Outbox[T], core=True):  # type: ignore[misc]
     """A component's own outbox."""
 
     __slots__ = ()
+
+
+class CompiledLink(_core.Link, link.Link):
+    """A wire between two boxes."""
+
+    __slots__ = ()
+
+
+_core.introduce(CompiledInbox, CompiledLink, outlet.check_bytes)
 
 
 class CompiledProcess(_core.Process, process.Process):
@@ -65,6 +71,7 @@ class CompiledOutlet(_core.Outlet, outlet.Outlet):
 
 FORM: dict[str, Any] = {
     "make_queue": _core.Queue,
+    "Link": CompiledLink,
     "Route": _core.Route,
     "Inbox": CompiledInbox,
     "Outbox": CompiledOutbox,

@@ -128,10 +128,7 @@ class Component:
         else:
             recipe = NO_ARGUMENTS
         _set_recipe(self, recipe)
-        for name, declaration in cls._box_declarations.items():
-            box = declaration.attached(process, name)  # type: ignore[attr-defined]
-            process.add_box(box)
-            object.__setattr__(self, name, box)
+        process.furnish(cls._box_declarations)
         return self
 
     def __init_subclass__(cls, **options: Any) -> None:

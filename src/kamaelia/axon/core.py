@@ -5,8 +5,9 @@ The *plain* form is Python, and the reference: read that. The *compiled* form is
 
 | part | plain form |
 | --- | --- |
-| ``Queue``, ``Route`` | `queue`, `link` |
+| ``Queue`` | `queue` |
 | ``Inbox``, ``Outbox`` | `inbox`, `outbox`: the classes that are called Plain |
+| ``Link``, ``Route`` | `link`: likewise |
 | ``Process``, ``Scheduler`` | `process`, `scheduler`: likewise |
 | ``Inlet``, ``Outlet`` | `outlet`: likewise |
 | ``drive`` | `body`: what steps a generator |
@@ -27,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .body import drive
     from .inbox import PlainInbox as Inbox
+    from .link import PlainLink as Link
     from .link import PlainRoute as Route
     from .outbox import PlainOutbox as Outbox
     from .outlet import PlainInlet as Inlet
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Inbox",
     "Inlet",
+    "Link",
     "Outbox",
     "Outlet",
     "Process",
@@ -79,6 +82,7 @@ def choose() -> None:
 
     _forms["plain"] = {
         "make_queue": queue.make_queue,
+        "Link": link.PlainLink,
         "Route": link.PlainRoute,
         "Inbox": inbox.PlainInbox,
         "Outbox": outbox.PlainOutbox,

@@ -76,13 +76,7 @@ class Failure:
 
 def start(process: Process, system: System) -> None:
     """Make a component of a running system, without stepping it yet: it may be linked in the same step."""
-    process.scheduler = system.scheduler
-    process.state = "ready"
-    process.prepare_boxes(system)
-    process.make_context()
-    if process.has_body:
-        system.scheduler.live += 1
-    system.scheduler.make_ready(process)
+    process.enter(system)
     if system.cancelled is not None and process.has_body:
         cancel(process, "grace", system.cancelled)
 
@@ -116,6 +110,8 @@ def add_child(chassis: Process, child: Process, *, isolated: bool = False, numbe
 
     A chassis that numbers its children itself, and so uses no number twice, says which one this has.
     """
+    if not (isolated or number) and chassis.adopt_simply(child):
+        return
     refuse_used(child)
     if chassis.state == "ended":
         raise UsageError(f"{chassis.path} has ended, so {child.name} cannot be added to it any more")

@@ -69,18 +69,21 @@ class Link:
         <Link echo.outbox >> echo.inbox>
     """
 
-    __slots__ = (
-        "feedback",
-        "lends_to",
-        "made",
-        "open",
-        "outside",
-        "routed",
-        "source",
-        "taps",
-        "target",
-        "when_full",
-    )
+    __slots__ = core.NO_SLOTS
+
+    source: Any  # a text such as "self.inbox" until a Graphline has looked it up
+    target: Any
+    when_full: WhenFull
+    feedback: bool
+    outside: bool  # the source is not a component's box but a hold
+    made: bool
+    open: bool  # the source may still send
+    lends_to: Inbox[Any] | None  # an occupant's inbox that reads from the seat's queue
+    taps: tuple[Tap, ...]
+    routed: Any  # what `routes` shows; the usual single one without a tuple around it
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        return core.Link.__new__(core.Link) if cls is Link else object.__new__(cls)
 
     def __init__(
         self,
@@ -95,16 +98,16 @@ class Link:
                 f"when_full={when_full!r} for the link from {source} to {target}: "
                 + suggestion(str(when_full), ["wait", "drop-oldest", "drop-newest"])
             )
-        self.source: Any = source  # a text such as "self.inbox" until a Graphline has looked it up
-        self.target: Any = target
-        self.when_full: WhenFull = when_full
+        self.source = source
+        self.target = target
+        self.when_full = when_full
         self.feedback = feedback
-        self.outside = False  # the source is not a component's box but a hold
+        self.outside = False
         self.made = False
-        self.open = False  # the source may still send
-        self.lends_to: Inbox[Any] | None = None  # an occupant's inbox that reads from the seat's queue
-        self.taps: tuple[Tap, ...] = ()
-        self.routed: Any = None  # what `routes` shows; the usual single one without a tuple around it
+        self.open = False
+        self.lends_to = None
+        self.taps = ()
+        self.routed = None
 
     @property
     def routes(self) -> Routes:
@@ -120,6 +123,23 @@ class Link:
 
     def __repr__(self) -> str:
         return f"<Link {self.source} >> {self.target}>"
+
+
+class PlainLink(Link):
+    """A link, as the plain form of the core has it."""
+
+    __slots__ = (
+        "feedback",
+        "lends_to",
+        "made",
+        "open",
+        "outside",
+        "routed",
+        "source",
+        "taps",
+        "target",
+        "when_full",
+    )
 
 
 class Route:

@@ -146,10 +146,13 @@ class Outbox(Box[T]):
         """Whether a sender has to wait before it sends more."""
         return any(route.when_full == "wait" and route.queue.is_full(route) for route in self.routes)
 
-    def link_simply(self, wire: Link, target: Box[Any]) -> bool:
-        """Make a link if it is one of the usual kind, to which the compiled form has a quick way; say whether
-        that was done."""
-        return False
+    def link_simply(self, target: Box[Any], wire: Link | None = None) -> Link | None:
+        """Make a link if it is one of the usual kind, to which the compiled form has a quick way.
+
+        Without ``wire`` that is a new one with the usual options. Returns the link, or None if it has to be
+        made in the way for all.
+        """
+        return None
 
     # -- closing ----------------------------------------------------------------------------------
 

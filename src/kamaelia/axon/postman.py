@@ -61,13 +61,17 @@ def link(source: Box[Any], target: Box[Any], *, when_full: WhenFull = "wait", fe
     Arguments are those of `Link`. Raises `LinkError` when the two ends do not fit: wrong directions, wrong
     message types, an inbox that has ended.
     """
+    if type(source) is core.Outbox and when_full == "wait" and not feedback:
+        wire = source.link_simply(target)
+        if wire is not None:
+            return wire
     return make(Link(source, target, when_full=when_full, feedback=feedback))
 
 
 def make(wire: Link) -> Link:
     """Make a link that has been written down as ``a.outbox >> b.inbox``."""
     source, target = wire.source, wire.target
-    if type(source) is core.Outbox and source.link_simply(wire, target):
+    if type(source) is core.Outbox and source.link_simply(target, wire) is not None:
         return wire
     _check(wire)
     routes: list[Route] = [

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from . import core
@@ -127,7 +127,14 @@ class Process:
         """Its outboxes, in the order of their declaration."""
         return [box for box in self.boxes.values() if not box.is_inbox]  # type: ignore[misc]
 
-    # -- its boxes, as it begins --------------------------------------------------------------------
+    # -- how it is made and begins --------------------------------------------------------------------
+
+    def furnish(self, declarations: Mapping[str, Box[Any]]) -> None:
+        """Make boxes for the component of what its class declares."""
+        for name, declaration in declarations.items():
+            box = declaration.attached(self, name)  # type: ignore[attr-defined]
+            self.add_box(box)
+            object.__setattr__(self.component, name, box)
 
     def each_box(self) -> Iterable[Box[Any]]:
         """Its boxes, in the order of their declaration; none may be added meanwhile."""
@@ -137,15 +144,15 @@ class Process:
         """Return one of its boxes, if there is one of that name."""
         return self.boxes.get(name)
 
+    def adopt_simply(self, child: Process) -> bool:
+        """Make another its child if it is one of very many, for which the compiled form has a quick way; say
+        whether that was done."""
+        return False
+
     def has_its_boxes(self) -> bool:
         """Say whether what it declares as boxes are still its boxes, and not ``self.inbox = ...``."""
         component = self.component
         return all(getattr(component, name) is self.boxes[name] for name in component._box_declarations)
-
-    def prepare_boxes(self, system: System) -> None:
-        """Let its boxes take part in a system that runs."""
-        for box in self.each_box():
-            box.prepare(system)
 
     def settle_boxes(self) -> None:
         """It takes its first step: boxes without a source end."""
@@ -155,17 +162,25 @@ class Process:
                 self.scheduler.outside += box.outside
             box.settle()
 
-    def make_context(self) -> None:
-        """Make a context of its own: what a component sets is not seen by others.
+    def enter(self, system: System) -> None:
+        """Take part in a system that runs: what is left is to take its first step.
 
-        It begins as a copy of its chassis's, and that of the outermost as a copy of what `run` was called in.
+        It gets a context of its own, so that others do not see what it sets; as a copy of its chassis's, and
+        that of the outermost as a copy of what `run` was called in.
         """
+        self.scheduler = system.scheduler
+        self.state = "ready"
+        for box in self.each_box():
+            box.prepare(system)
         parent = self.parent
         if parent is not None and parent.context is not None:
             self.context = parent.context.copy()
         else:
             self.context = contextvars.copy_context()
         self.context.run(current_process.set, self)
+        if self.has_body:
+            system.scheduler.live += 1
+        system.scheduler.make_ready(self)
 
     # -- being told -------------------------------------------------------------------------------
 
