@@ -53,7 +53,8 @@ class Inbox(Box[T]):
 
     Arguments:
         doc: what arrives here, for people
-        size: the mark at which senders wait: messages, or bytes as in ``"256 KiB"``
+        size: the mark at which senders wait: messages, or bytes as in ``"256 KiB"``, where an empty message
+            counts as one byte
         held: stays open although nothing is linked to it, until `release`, a stop, or rest
         type: the type of the messages; usually written ``Inbox[bytes]("...")``
 

@@ -1,4 +1,5 @@
-"""What transports cannot say or do, and the socket below them can: two questions to the operating system.
+"""What transports cannot say or do, and the socket below them can: to reset a connection, and to say
+what has arrived.
 
 Both go through ``transport.get_extra_info("socket")``, of which every loop has something: asyncio a socket
 that can only be asked, uvloop one that looks like it, a simulated host one that is none.

@@ -474,9 +474,8 @@ class Stream(asyncio.Protocol):
         now = self.watch.clock()
         if not (self._reading or self.deaf):
             return now
-        if (
-            not self._writable and self.connected
-        ):  # what has moved of a large message only shows in what is left
+        if not self._writable and self.connected:
+            # What has moved of a large message only shows in what is left of it.
             left = self.transport.get_write_buffer_size()
             if left != self._left_seen:
                 self._left_seen = left
