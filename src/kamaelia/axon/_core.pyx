@@ -320,6 +320,7 @@ cdef class Extra:
     """What most queues do without."""
 
     cdef dict places  # of those who wait with a `Wait`: {wait: place}
+    cdef long long dropped
     cdef object checks
     cdef object hand
 
@@ -341,7 +342,6 @@ cdef class Queue:
     cdef public Py_ssize_t peak
     cdef public long long received
     cdef public long long fast_until
-    cdef public long long dropped
     cdef long long step
     cdef unsigned long thread_number
     cdef Extra extra
@@ -398,6 +398,14 @@ cdef class Queue:
     @hand.setter
     def hand(self, hand):
         self.extras().hand = hand
+
+    @property
+    def dropped(self):
+        return 0 if self.extra is None else self.extra.dropped
+
+    @dropped.setter
+    def dropped(self, number):
+        self.extras().dropped = number
 
     @property
     def thread(self):
@@ -563,12 +571,13 @@ cdef class Queue:
             self.place_brake()
 
     cdef int drop_first(self) except -1:
+        cdef Extra extra = self.extras()
         if self.in_bytes:
             self.weight -= weight_of(<object>self.ring[self.first])
         Py_XDECREF(self.pop())
-        self.dropped += 1
-        if self.extra is not None and self.extra.checks is not None:
-            self.extra.checks.popleft()
+        extra.dropped += 1
+        if extra.checks is not None:
+            extra.checks.popleft()
         return 0
 
     def drop_oldest(self):
@@ -868,16 +877,12 @@ cdef class Link:
     cdef public object source
     cdef public object target
     cdef public object when_full
-    cdef public object lends_to
-    cdef public object taps
     cdef public object routed
+    cdef dict rare
     cdef public flag feedback
     cdef public flag outside
     cdef public flag made
     cdef public flag open
-
-    def __cinit__(self):
-        self.taps = ()
 
 
 cdef inline object alone_or_all(object several):
@@ -957,8 +962,7 @@ cdef class Box:
     cdef Box next_box  # of the same process
     cdef object links_in
     cdef object links_out
-    cdef public object failure
-    cdef public object taps
+    cdef dict rare  # what `Rarely` keeps
     cdef public int sources
     cdef public int holds
     cdef public int outside
@@ -973,7 +977,6 @@ cdef class Box:
         self.declaration = declaration
         self.owner = owner
         self.name = name
-        self.taps = ()
         self.own = owner.has_body
 
     @property
@@ -1007,7 +1010,6 @@ cdef class Inbox(Box):
     cdef Queue messages
     cdef Receive spare
     cdef Receive iterator
-    cdef public long long unread
     cdef public Py_ssize_t size
     cdef public flag in_bytes
     cdef public flag held
@@ -1044,7 +1046,7 @@ cdef class Inbox(Box):
             awaitable = self.spare
             # A new one for each call that is under way: asyncio.gather awaits equal objects only once.
             if awaitable is None or (<PyObject*>awaitable).ob_refcnt > 2:  # the box's and this variable's
-                awaitable = self.spare = new_receive(self, None)
+                awaitable = self.spare = new_receive(self, False)
             awaitable.state = NOT_AWAITED
             return awaitable
         return self.receive_elsewhere(timeout)
@@ -1069,7 +1071,7 @@ cdef class Inbox(Box):
 
     def __aiter__(self):
         if self.iterator is None:
-            self.iterator = new_receive(self, StopAsyncIteration)
+            self.iterator = new_receive(self, True)
         return self.iterator
 
 
@@ -1084,9 +1086,8 @@ cdef class Outbox(Box):
     cdef public Queue fast
     cdef Pacing pacing
     cdef object ways  # a route, or a collection of them
-    cdef public tuple tapped_by
     cdef public long long discarded
-    cdef public long long dropped
+    cdef flag tapped
     cdef public flag optional
     cdef public flag closed
 
@@ -1094,7 +1095,20 @@ cdef class Outbox(Box):
         self.optional = declaration.optional or name == "failures"
         if name == "failures":
             self.own = True
-        self.tapped_by = ()
+
+    @property
+    def tapped_by(self):
+        return () if self.rare is None else self.rare.get("tapped_by", ())
+
+    @tapped_by.setter
+    def tapped_by(self, tuple taps):
+        self.tapped = len(taps) != 0
+        if self.tapped:
+            if self.rare is None:
+                self.rare = {}
+            self.rare["tapped_by"] = taps
+        elif self.rare is not None:
+            self.rare.pop("tapped_by", None)
 
     @property
     def routes(self):
@@ -1144,7 +1158,7 @@ cdef class Outbox(Box):
             or inbox.links_in is not None or inbox.links_out is not None or inbox.wired or inbox.gone
             or inbox.ended or self.ended or not self.own or not inbox.own or queue.feeders
             or self.owner.abandoned is not None or queue.in_bytes or queue.extra is not None
-            or self.taps or inbox.taps or inbox.keeps_queue or inbox.holds
+            or self.rare or inbox.rare or inbox.keeps_queue or inbox.holds
         ):
             return None
         if wire is None:
@@ -1184,7 +1198,7 @@ cdef class Outbox(Box):
             self._check_open()
         if self.closed or not self.own:
             self._check_open()
-        if type(self.ways) is Route and len(self.tapped_by) == 0:
+        if type(self.ways) is Route and not self.tapped:
             # The usual case of what follows: one reader, who has to get everything.
             route = <Route>self.ways
             queue = route.queue
@@ -1362,8 +1376,8 @@ cdef class Receive:
     """See `inbox._Take` and, where there is an ``end``, `inbox._Next` and `inbox._Iterator`."""
 
     cdef Inbox box
-    cdef object end  # what is raised when there will be no more; None for `EndOfMessages`
     cdef int state
+    cdef flag iterates  # so that `StopAsyncIteration` is raised when there will be no more
 
     def __aiter__(self):
         return self
@@ -1372,16 +1386,7 @@ cdef class Receive:
         return self
 
     def __await__(self):
-        return self if self.begins() else self.box.wait_for_message(self.end)
-
-    cdef bint begins(self) except -1:
-        """Say whether it may be stepped. A task of asyncio's waits in the plain way, with a future: it may be
-        one of several."""
-        cdef PyObject* queue = <PyObject*>self.box.messages
-        self.state = FRESH
-        if (<Queue>queue).count and (<Queue>queue).received < (<Queue>queue).fast_until:
-            return True
-        return is_own(self.box.owner.scheduler)
+        return self if receive_begins(self) else self.box.wait_for_message(end_of(self))
 
     def __iter__(self):
         if self.state == NOT_AWAITED:
@@ -1401,11 +1406,26 @@ cdef class Receive:
         return _describe_take(self.box)
 
 
-cdef inline Receive new_receive(Inbox box, object end):
+cdef inline Receive new_receive(Inbox box, bint iterates):
     cdef Receive receive = Receive.__new__(Receive)
     receive.box = box
-    receive.end = end
+    receive.iterates = iterates
     return receive
+
+
+cdef object end_of(Receive receive):
+    """Return what is raised when there will be no more; None for `EndOfMessages`."""
+    return stop_async_iteration if receive.iterates else None
+
+
+cdef bint receive_begins(Receive receive) except -1:
+    """Say whether it may be stepped. A task of asyncio's waits in the plain way, with a future: it may be one of
+    several."""
+    cdef PyObject* queue = <PyObject*>receive.box.messages
+    receive.state = FRESH
+    if (<Queue>queue).count and (<Queue>queue).received < (<Queue>queue).fast_until:
+        return True
+    return is_own(receive.box.owner.scheduler)
 
 
 cdef int receive_step(object awaitable, PyObject** result) except -1:
@@ -1462,7 +1482,7 @@ cdef int receive_slowly(Receive self, PyObject** result) except -1:
             queue.allow((<Scheduler>scheduler).steps)
             return queue.remove_into(result)
     elif box.ended:
-        box.raise_end(self.end)
+        box.raise_end(end_of(self))
     elif box.gone:
         raise ClosedBox(f"{box} was closed while it was waited for")
     process.stands = READER
@@ -1650,7 +1670,7 @@ cdef int drive_on(Drive self, object error, PyObject** result) except -1:
             error = None
         if awaitable is READY:
             continue
-        if type(awaitable) is Receive and (<Receive>awaitable).begins():
+        if type(awaitable) is Receive and receive_begins(<Receive>awaitable):
             outcome = (<step_function>receive_step)(awaitable, &out)
             if outcome == PYGEN_RETURN:
                 self.value = take_reference(out)
@@ -1698,8 +1718,8 @@ cdef PyObject* drive_next(PyObject* self) noexcept:
 
 
 cdef class Rarely:
-    """An attribute of processes that most of them do without: until it is set to something else, it has its
-    default and costs no memory."""
+    """An attribute of processes, boxes or links that most of them do without: until it is set to something
+    else, it has its default and costs no memory."""
 
     cdef object name
     cdef object default
@@ -1710,22 +1730,41 @@ cdef class Rarely:
     def __set_name__(self, owner, name):
         self.name = name
 
-    def __get__(self, process, owner):
-        if process is None:
+    def __get__(self, owner, cls):
+        cdef dict rare
+        if owner is None:
             return self
-        if (<Process?>process).rare is None:
-            return self.default
-        return (<Process>process).rare.get(self.name, self.default)
+        rare = rare_of(owner)
+        return self.default if rare is None else rare.get(self.name, self.default)
 
-    def __set__(self, process, value):
-        cdef dict rare = (<Process?>process).rare
+    def __set__(self, owner, value):
+        cdef dict rare = rare_of(owner)
         if value is self.default:
             if rare is not None:
                 rare.pop(self.name, None)
         else:
             if rare is None:
-                rare = (<Process>process).rare = {}
+                rare = {}
+                keep_rare(owner, rare)
             rare[self.name] = value
+
+
+cdef dict rare_of(object owner):
+    if isinstance(owner, Process):
+        return (<Process>owner).rare
+    if isinstance(owner, Box):
+        return (<Box>owner).rare
+    return (<Link?>owner).rare
+
+
+cdef int keep_rare(object owner, dict rare) except -1:
+    if isinstance(owner, Process):
+        (<Process>owner).rare = rare
+    elif isinstance(owner, Box):
+        (<Box>owner).rare = rare
+    else:
+        (<Link?>owner).rare = rare
+    return 0
 
 
 cdef class Process(Waiter):
@@ -1733,12 +1772,10 @@ cdef class Process(Waiter):
 
     cdef readonly object component
     cdef public object given_name
-    cdef public object holds
     cdef public object parent
     cdef public Scheduler scheduler
     cdef public object coroutine
     cdef public object context
-    cdef public object future
     cdef public object pending
     cdef public object abandoned
     cdef object wait_elsewhere
@@ -1770,7 +1807,6 @@ cdef class Process(Waiter):
         self.is_process = True
         self.component = component
         self.given_name = name
-        self.holds = ()
         self.has_body = has_body
         self.is_chassis = not has_body
         self.body_done = not has_body

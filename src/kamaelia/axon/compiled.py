@@ -9,10 +9,17 @@ from . import _core, inbox, link, outbox, outlet, process, scheduler
 T = TypeVar("T")
 
 
+# What only some of the following need has a place in them only while they need it (`_core.Rarely`).
+
+
 class CompiledInbox(_core.Inbox, inbox.Inbox[T], core=True):  # type: ignore[misc]
     """A component's own inbox."""
 
     __slots__ = ()
+
+    failure = _core.Rarely()
+    taps = _core.Rarely(())
+    unread = _core.Rarely(0)
 
 
 class CompiledOutbox(_core.Outbox, outbox.Outbox[T], core=True):  # type: ignore[misc]
@@ -20,21 +27,30 @@ class CompiledOutbox(_core.Outbox, outbox.Outbox[T], core=True):  # type: ignore
 
     __slots__ = ()
 
+    failure = _core.Rarely()
+    taps = _core.Rarely(())
+    dropped = _core.Rarely(0)
+
 
 class CompiledLink(_core.Link, link.Link):
     """A wire between two boxes."""
 
     __slots__ = ()
 
+    lends_to = _core.Rarely()
+    taps = _core.Rarely(())
+
 
 _core.introduce(CompiledInbox, CompiledLink, outlet.check_bytes)
 
 
 class CompiledProcess(_core.Process, process.Process):
-    """The state of one component. What only some need has a place only while they need it."""
+    """The state of one component."""
 
     __slots__ = ()
 
+    holds = _core.Rarely(())
+    future = _core.Rarely()
     children = _core.Rarely(())
     names_taken = _core.Rarely(process.NO_NAMES)
     result_from = _core.Rarely()
