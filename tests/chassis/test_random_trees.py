@@ -20,6 +20,7 @@ times. Each leaf notes what it has taken and what it has sent. The model is a se
 from __future__ import annotations
 
 import itertools
+import math
 import os
 from dataclasses import dataclass, field
 from typing import Any
@@ -191,6 +192,7 @@ class Tree(Supervisor):
     def __init__(self, ledger: Ledger, plan: TreePlan) -> None:
         self.ledger, self.plan = ledger, plan
         self.asked: list[float] = []
+        self.waits: list[list[float]] = []  # from when to when members waited for their restarts
         self.told: list[Failure] = []
         members = {f"m{n}": member_of(ledger, one) for n, one in enumerate(plan.members)}
         names = list(members)
@@ -208,8 +210,22 @@ class Tree(Supervisor):
         ledger.trees.append(self)
 
     def _start_again(self, member: Any, failure: Failure | None, ended: str = "") -> None:
-        self.asked.append(self.system.loop.time())
+        now = self.system.loop.time()
+        self.asked.append(now)
+        nobody_waits = not self._under_way
         super()._start_again(member, failure, ended)
+        if nobody_waits and self._under_way:
+            self.waits.append([now, math.inf])
+
+    def _restarted(self, member: Any) -> None:
+        super()._restarted(member)
+        if not self._under_way:
+            self.waits[-1][1] = self.system.loop.time()
+
+    def awake_between(self, start: float, end: float) -> float:
+        """Return the seconds between two times in which nobody waited for a restart."""
+        waited = sum(max(0.0, min(end, last) - max(start, first)) for first, last in self.waits)
+        return end - start - waited
 
     def _report(self, member: Any, failure: Failure, what: str) -> None:
         self.told.append(failure)
@@ -427,7 +443,7 @@ def check_lives(run: Run) -> None:
 def check_intensity(run: Run) -> None:
     for tree in run.ledger.trees:
         counts = [
-            sum(now - when <= tree.plan.period for when in tree.asked[: index + 1])
+            sum(tree.awake_between(when, now) <= tree.plan.period + 1e-9 for when in tree.asked[: index + 1])
             for index, now in enumerate(tree.asked)
         ]
         too_many = [count > tree.plan.intensity for count in counts]

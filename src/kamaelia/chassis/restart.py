@@ -170,6 +170,8 @@ class Restarting(Graphline):
         self._members: list[_Member] = []
         self._by_pattern: dict[int, _Member] = {}
         self._under_way: dict[_Member, _Restart] = {}
+        self._waited = 0.0  # seconds in which members waited for their restarts
+        self._waiting_since: float | None = None
         self._origins: list[_Origins] = []
         self._last_failure: Failure | None = None
         links: list[Link] = []
@@ -332,10 +334,25 @@ class Restarting(Graphline):
                 self._under_way[one].give_way()
         restart = _Restart(self, group, now + delay)
         self._under_way.update(dict.fromkeys(group, restart))
+        if self._waiting_since is None:
+            self._waiting_since = now
         self.add(restart, name=f"restart of {member._axon.name}")
         for one in group:
             if one._axon.vacant:
                 restart.member_over(one)
+
+    def _restarted(self, member: _Member) -> None:
+        """A restart is over, as far as this member is concerned."""
+        del self._under_way[member]
+        if not self._under_way and self._waiting_since is not None:
+            system = self._axon.system
+            assert system is not None
+            self._waited += system.loop.time() - self._waiting_since
+            self._waiting_since = None
+
+    def _awake(self, now: float) -> float:
+        """Return a time that stands still while members wait for their restarts."""
+        return (now if self._waiting_since is None else self._waiting_since) - self._waited
 
     def _let_go(self, error: Exception) -> None:
         """Giving up: cancel the members, the last first."""
@@ -358,7 +375,7 @@ class Restarting(Graphline):
         if isinstance(child, _Restart):
             for member in child.group:
                 if self._under_way.get(member) is child:
-                    del self._under_way[member]
+                    self._restarted(member)
                     if member._axon.vacant:
                         member.vacate(child._axon.cause)
 
@@ -531,7 +548,7 @@ class _Restart(Component):
         chassis._drop_between(self.group)
         for member in self.group:
             if chassis._under_way.get(member) is self:  # else one before it has failed to start
-                del chassis._under_way[member]
+                chassis._restarted(member)
                 if member._axon.vacant:
                     member._begin_again()
 

@@ -120,8 +120,6 @@ class Supervisor(Restarting):
         self._intensity = intensity
         self._period = period
         self._history: deque[tuple[float, _End]] = deque()  # with the time at which nobody waited
-        self._waited = 0.0  # seconds that members have waited for their restarts
-        self._last: dict[_Member, float] = {}  # when each ended last
         for name, part in members.items():
             if not callable(part) and not isinstance(part, Component):
                 options = ("linkages", "strategy", "restart", "intensity", "period", "backoff")
@@ -159,10 +157,7 @@ class Supervisor(Restarting):
         lived = None if member._since is None else end.time - member._since
         member._row = member._row + 1 if lived is None or lived < self._period else 1
         # What fails every time would never fail too often, once the back-off is longer than the period.
-        began = end.time if member._since is None else member._since
-        self._waited += began - self._last.get(member, began)
-        self._last[member] = end.time
-        awake = end.time - self._waited
+        awake = self._awake(end.time)
         history = self._history
         history.append((awake, end))
         while awake - history[0][0] > self._period:
