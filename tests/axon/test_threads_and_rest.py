@@ -27,6 +27,7 @@ from kamaelia.axon import (
     VirtualLoop,
     clock,
     core,
+    scheduler,
 )
 from kamaelia.axon.watchdog import Watchdog
 
@@ -223,6 +224,7 @@ def guard():
         if pressed and time.monotonic() - pressed[-1] > 10:
             os._exit(9)
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # it may have been inherited as ignored
 loop, slow_step, presses = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
 threading.Thread(target=guard, daemon=True).start()
 outcomes = collections.Counter()
@@ -259,6 +261,23 @@ def test_rule_25_two_ctrl_c_in_quick_succession_never_hang(loop, slow_step, pres
     command = [sys.executable, "-c", HAMMER, loop, str(slow_step), str(presses)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=50)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_other_threads_have_a_chance_beside_a_busy_system(monkeypatch):
+    chances: list[int] = []
+    monkeypatch.setattr(scheduler, "stand_back", lambda: chances.append(done))
+    slices = scheduler.STRETCH * scheduler.SLICE
+    done = 0
+
+    @component
+    async def busy(inbox, outbox):
+        nonlocal done
+        for done in range(2 * slices + 1):  # noqa: B007
+            await asyncio.sleep(0)
+
+    virtually(busy())
+    # The first step of all is that of what stands around the system.
+    assert chances == [slices - 2, 2 * slices - 2]
 
 
 # -- rules 23 and 30: being awaited on a loop that runs already -----------------------------------------

@@ -2352,6 +2352,7 @@ cdef class Scheduler:
             if self.loops:
                 self.check_loops()
             if self.first_ready != NULL:
+                self.stay_busy()
                 self.loop.call_soon(self.slice, context=self._context)
             else:
                 self.scheduled = False

@@ -19,6 +19,10 @@ the same times give the same steps, on any machine and in simulated time.
 and nobody outside holds an inbox. Two counters say so, and they are looked at only when the ready
 queue has run empty. What rest means, an end or a deadlock, the `system` decides.
 
+**Other threads** get the interpreter's lock when somebody lets go of it for long enough, or when they have
+waited for 5 ms, in vain. A busy loop does neither: it lets go at each look at its sockets, which wakes a
+thread that waits, and has the lock again before that thread runs. So after a `STRETCH` it stands back.
+
 What does not belong here: where messages go (`postman`), what waits on a queue (`queue`), what a failure
 does to others (`lifecycle`).
 """
@@ -38,6 +42,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from . import core
+from .clock import stand_back
 from .errors import ClosedBox
 
 if TYPE_CHECKING:
@@ -48,6 +53,7 @@ if TYPE_CHECKING:
     from .system import System
 
 SLICE = 200  # steps between two looks at sockets and timers
+STRETCH = 16  # slices of a busy system between two chances for other threads
 
 
 def make_current_by_table(loop: asyncio.AbstractEventLoop, task: Any) -> Any:
@@ -110,6 +116,7 @@ class Scheduler:
 
     _outside: int
     _rest_checks: int
+    _busy_slices: int
     # What other threads wait for, each with what the loop is to run for it.
     _asked: dict[concurrent.futures.Future[Any], Coroutine[Any, Any, Any]]
     _asking: threading.Lock
@@ -131,6 +138,7 @@ class Scheduler:
         self.on_step = None
         self._outside = 0
         self._rest_checks = 0
+        self._busy_slices = 0
         self._asked = {}
         self._asking = threading.Lock()
         self._closed = False
@@ -156,6 +164,12 @@ class Scheduler:
             return False
         current: object = asyncio.current_task(self.loop)
         return current is process.component
+
+    def stay_busy(self) -> None:
+        """A slice is over, and somebody is ready still: now and then let other threads have a turn."""
+        self._busy_slices += 1
+        if self._busy_slices % STRETCH == 0:
+            stand_back()
 
     # -- rest -------------------------------------------------------------------------------------
 
@@ -263,7 +277,7 @@ class Scheduler:
 _NOTHING = contextlib.nullcontext()
 
 # What only the methods above use.
-REST = ("_asked", "_asking", "_closed", "_context", "_outside", "_rest_checks", "system")
+REST = ("_asked", "_asking", "_busy_slices", "_closed", "_context", "_outside", "_rest_checks", "system")
 
 
 class PlainScheduler(Scheduler):
@@ -335,6 +349,7 @@ class PlainScheduler(Scheduler):
             if self.loops:
                 self.check_loops()
             if ready:
+                self.stay_busy()
                 loop.call_soon(self._slice, context=self._context)
             else:
                 self._scheduled = False
