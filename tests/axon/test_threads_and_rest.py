@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 import datetime
+import itertools
 import signal
 import subprocess
 import sys
@@ -266,7 +267,9 @@ def test_rule_25_two_ctrl_c_in_quick_succession_never_hang(loop, slow_step, pres
 def test_other_threads_have_a_chance_beside_a_busy_system(monkeypatch):
     chances: list[int] = []
     monkeypatch.setattr(scheduler, "stand_back", lambda: chances.append(done))
-    slices = scheduler.STRETCH * scheduler.SLICE
+    monkeypatch.setattr(scheduler, "STRETCH", 16)
+    monkeypatch.setattr(scheduler, "monotonic", itertools.count().__next__)  # a second for each slice
+    slices = 16 * scheduler.SLICE
     done = 0
 
     @component

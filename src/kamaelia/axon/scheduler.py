@@ -21,7 +21,8 @@ queue has run empty. What rest means, an end or a deadlock, the `system` decides
 
 **Other threads** get the interpreter's lock when somebody lets go of it for long enough, or when they have
 waited for 5 ms, in vain. A busy loop does neither: it lets go at each look at its sockets, which wakes a
-thread that waits, and has the lock again before that thread runs. So after a `STRETCH` it stands back.
+thread that waits, and has the lock again before that thread runs. So after each `STRETCH` it stands back:
+this alone goes by time, and changes no step.
 
 What does not belong here: where messages go (`postman`), what waits on a queue (`queue`), what a failure
 does to others (`lifecycle`).
@@ -42,7 +43,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from . import core
-from .clock import stand_back
+from .clock import monotonic, stand_back
 from .errors import ClosedBox
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
     from .system import System
 
 SLICE = 200  # steps between two looks at sockets and timers
-STRETCH = 16  # slices of a busy system between two chances for other threads
+STRETCH = 0.01  # seconds that a busy system goes on between two chances for other threads
 
 
 def make_current_by_table(loop: asyncio.AbstractEventLoop, task: Any) -> Any:
@@ -116,7 +117,7 @@ class Scheduler:
 
     _outside: int
     _rest_checks: int
-    _busy_slices: int
+    _stood_back: float
     # What other threads wait for, each with what the loop is to run for it.
     _asked: dict[concurrent.futures.Future[Any], Coroutine[Any, Any, Any]]
     _asking: threading.Lock
@@ -138,7 +139,7 @@ class Scheduler:
         self.on_step = None
         self._outside = 0
         self._rest_checks = 0
-        self._busy_slices = 0
+        self._stood_back = monotonic()
         self._asked = {}
         self._asking = threading.Lock()
         self._closed = False
@@ -167,8 +168,9 @@ class Scheduler:
 
     def stay_busy(self) -> None:
         """A slice is over, and somebody is ready still: now and then let other threads have a turn."""
-        self._busy_slices += 1
-        if self._busy_slices % STRETCH == 0:
+        now = monotonic()
+        if now - self._stood_back >= STRETCH:
+            self._stood_back = now
             stand_back()
 
     # -- rest -------------------------------------------------------------------------------------
@@ -277,7 +279,7 @@ class Scheduler:
 _NOTHING = contextlib.nullcontext()
 
 # What only the methods above use.
-REST = ("_asked", "_asking", "_busy_slices", "_closed", "_context", "_outside", "_rest_checks", "system")
+REST = ("_asked", "_asking", "_closed", "_context", "_outside", "_rest_checks", "_stood_back", "system")
 
 
 class PlainScheduler(Scheduler):
