@@ -1087,7 +1087,6 @@ cdef class Outbox(Box):
     cdef Pacing pacing
     cdef object ways  # a route, or a collection of them
     cdef public long long discarded
-    cdef flag tapped
     cdef public flag optional
     cdef public flag closed
 
@@ -1095,20 +1094,6 @@ cdef class Outbox(Box):
         self.optional = declaration.optional or name == "failures"
         if name == "failures":
             self.own = True
-
-    @property
-    def tapped_by(self):
-        return () if self.rare is None else self.rare.get("tapped_by", ())
-
-    @tapped_by.setter
-    def tapped_by(self, tuple taps):
-        self.tapped = len(taps) != 0
-        if self.tapped:
-            if self.rare is None:
-                self.rare = {}
-            self.rare["tapped_by"] = taps
-        elif self.rare is not None:
-            self.rare.pop("tapped_by", None)
 
     @property
     def routes(self):
@@ -1198,8 +1183,8 @@ cdef class Outbox(Box):
             self._check_open()
         if self.closed or not self.own:
             self._check_open()
-        if type(self.ways) is Route and not self.tapped:
-            # The usual case of what follows: one reader, who has to get everything.
+        if type(self.ways) is Route and not self.rare:
+            # The usual case of what follows: one reader, who has to get everything, and no taps.
             route = <Route>self.ways
             queue = route.queue
             if route.waits and (not queue.in_bytes or type(message) is bytes):
@@ -1811,14 +1796,18 @@ cdef class Process(Waiter):
         self.is_chassis = not has_body
         self.body_done = not has_body
 
-    def add_box(self, Box box):
+    cdef int append_box(self, Box box) except -1:
         cdef Box last = self.first_box
         if last is None:
             self.first_box = box
-            return
+            return 0
         while last.next_box is not None:
             last = last.next_box
         last.next_box = box
+        return 0
+
+    def add_box(self, Box box):
+        self.append_box(box)
 
     @property
     def boxes(self):
@@ -1849,16 +1838,11 @@ cdef class Process(Waiter):
         return self.find_box(name)
 
     def furnish(self, dict declarations):
-        cdef Box last = None
         cdef Box box
         for name, declaration in declarations.items():
             box = <Box?>declaration.attached(self, name)
             PyObject_GenericSetAttr(self.component, name, box)
-            if last is None:
-                self.first_box = box
-            else:
-                last.next_box = box
-            last = box
+            self.append_box(box)
 
     def has_its_boxes(self):
         for name in self.component._box_declarations:

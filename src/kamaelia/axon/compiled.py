@@ -30,6 +30,7 @@ class CompiledOutbox(_core.Outbox, outbox.Outbox[T], core=True):  # type: ignore
     failure = _core.Rarely()
     taps = _core.Rarely(())
     dropped = _core.Rarely(0)
+    tapped_by = _core.Rarely(())
 
 
 class CompiledLink(_core.Link, link.Link):

@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from . import core, postman
 from .errors import shorten
 from .inbox import Inbox
-from .link import Link
 from .outbox import Outbox
 
 if TYPE_CHECKING:
@@ -252,5 +251,5 @@ def lead_outside(outbox: Outbox[Any], size: int | str, system: System) -> Inbox[
     inbox.own = True
     inbox.settled = True
     inbox.prepare(system)
-    postman.make(Link(outbox, inbox))
+    postman.link(outbox, inbox)
     return inbox
