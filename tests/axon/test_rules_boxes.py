@@ -313,6 +313,41 @@ def test_rule_04_it_is_raised_once_also_when_the_chassis_around_the_reader_ends_
     assert times == [0.0, 20.0]
 
 
+@pytest.mark.parametrize("wait", ["room", "message"])
+def test_rule_04_who_could_not_be_told_is_told_by_its_next_wait_and_nobody_else(wait):
+    """A wait of asyncio's is not disturbed."""
+    log: list[str] = []
+
+    class Idle(Component):
+        inbox = Inbox[int]("numbers", size=1)
+
+        async def main(self):
+            await sleep(10)
+
+    class Busy(Component):
+        log = Outbox[int]("progress", optional=True)
+
+        async def main(self):
+            await asyncio.sleep(2)
+            try:
+                await (self.log.send(1) if wait == "room" else self.inbox.receive())
+            except BrokenLink:
+                log.append("told")
+
+    @component
+    async def other(inbox, outbox):
+        await asyncio.sleep(2)
+        for _ in range(3):
+            log.append("other")
+            await sleep(0)
+
+    busy, gone, idle, silent = Busy(), take(0), Idle(), after(10)
+    virtually(
+        Graphline(busy.outbox >> gone.inbox, busy.log >> idle.inbox, silent.outbox >> busy.inbox, other())
+    )
+    assert log == ["other", "told", "other", "other"]
+
+
 def test_rule_04_one_reader_of_any_required_outbox_is_enough():
     class Two(Component):
         second = Outbox[int]("more")

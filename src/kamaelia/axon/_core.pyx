@@ -38,6 +38,7 @@ from cpython.ref cimport Py_INCREF, Py_DECREF, Py_XDECREF
 import asyncio
 import collections
 import inspect
+from functools import partial as _partial
 from types import FunctionType, MethodType
 from typing import Any
 from asyncio import tasks as _asyncio_tasks
@@ -1067,7 +1068,7 @@ cdef class Inbox(Box):
                 scheduler.puts_off = False
             scheduler.catch_up()
             return message
-        return self._elsewhere(lambda: self.receive(timeout=timeout), wait=True)
+        return self._elsewhere(_partial(self.receive, timeout=timeout), wait=True)
 
     def __aiter__(self):
         if self.iterator is None:
@@ -1197,7 +1198,7 @@ cdef class Outbox(Box):
                 return TURN if queue.feeders > 1 or queue.filled() >= DEEP else READY
         return self.send_to_all(message, scheduler)
 
-    def send_elsewhere(self, message):  # apart, because a lambda costs whoever has one in its body
+    cdef object send_elsewhere(self, object message):
         cdef Queue queue = self.fast
         cdef Scheduler scheduler
         if (
@@ -1211,7 +1212,7 @@ cdef class Outbox(Box):
                 scheduler.puts_off = False
             scheduler.catch_up()
             return None
-        return self._elsewhere(lambda: self.send(message), wait=True)
+        return self._elsewhere(_partial(self.send, message), wait=True)
 
     cdef object send_to_all(self, object message, Scheduler scheduler):
         cdef Route route
@@ -1417,15 +1418,17 @@ cdef int receive_step(object awaitable, PyObject** result) except -1:
     """Take a message, or suspend the process until there is one: see `Inbox.wait_for_message`."""
     # Borrowed from the box, which the awaitable has a reference to: this is the path of every message.
     cdef PyObject* queue = <PyObject*>(<Receive>awaitable).box.messages
+    cdef PyObject* message
     if (
         (<Receive>awaitable).state == FRESH
         and (<Queue>queue).count
         and (<Queue>queue).received < (<Queue>queue).fast_until
     ):
         (<Queue>queue).received += 1
-        result[0] = (<Queue>queue).pop()
+        message = (<Queue>queue).pop()
         if (<Queue>queue).count <= (<Queue>queue).alarm:
             (<Queue>queue).ring_alarm()
+        result[0] = message
         return PYGEN_RETURN
     return receive_slowly(<Receive>awaitable, result)
 
@@ -1487,6 +1490,7 @@ ctypedef int (*step_function)(object, PyObject**) noexcept
 
 
 cdef PySendResult receive_send(PyObject* self, PyObject* argument, PyObject** result) noexcept:
+    result[0] = NULL  # which it has to be after an error
     return <PySendResult>(<step_function>receive_step)(<object>self, result)
 
 
@@ -1514,21 +1518,17 @@ cdef class Pacing:
         return self
 
     def __next__(self):
-        cdef PyObject* result = NULL
-        if pacing_step(self, &result) == PYGEN_NEXT:
-            return take_reference(result)
-        take_reference(result)
-        raise StopIteration
+        if pacing_step(self) == PYGEN_RETURN:
+            raise StopIteration
 
 
-cdef int pacing_step(object awaitable, PyObject** result) except -1:
-    """Suspend the process until there is room: see `Outbox.wait_for_room`."""
+cdef int pacing_step(object awaitable) except -1:
+    """Suspend the process until there is room: see `Outbox.wait_for_room`. What comes of it is always None."""
     cdef PyObject* box = <PyObject*>(<Pacing>awaitable).box
     cdef PyObject* owner = <PyObject*>(<Outbox>box).owner
     cdef PyObject* process = <PyObject*>(<Process>owner).scheduler.running
     cdef PyObject* route
     cdef PyObject* queue
-    give_reference(result, None)
     if (<Pacing>awaitable).state == AFTER_TURN or process == <PyObject*>None:
         return PYGEN_RETURN
     if (<Pacing>awaitable).state == IN_LINE:
@@ -1556,14 +1556,21 @@ cdef int pacing_step(object awaitable, PyObject** result) except -1:
     return PYGEN_NEXT
 
 
+ctypedef int (*pacing_function)(object) noexcept
+
+
 cdef PySendResult pacing_send(PyObject* self, PyObject* argument, PyObject** result) noexcept:
-    return <PySendResult>(<step_function>pacing_step)(<object>self, result)
+    cdef int outcome = (<pacing_function>pacing_step)(<object>self)
+    result[0] = NULL
+    if outcome != PYGEN_ERROR:
+        give_reference(result, None)
+    return <PySendResult>outcome
 
 
 cdef PyObject* pacing_next(PyObject* self) noexcept:
     cdef PyObject* result = NULL
-    if (<step_function>pacing_step)(<object>self, &result) == PYGEN_RETURN:
-        return kamaelia_stop_with(result)
+    if (<pacing_function>pacing_step)(<object>self) == PYGEN_NEXT:
+        give_reference(&result, None)
     return result
 
 
@@ -1689,6 +1696,7 @@ cdef object take_raised():
 
 
 cdef PySendResult drive_send(PyObject* self, PyObject* argument, PyObject** result) noexcept:
+    result[0] = NULL  # which it has to be after an error
     return <PySendResult>(<step_function>drive_step)(<object>self, result)
 
 
