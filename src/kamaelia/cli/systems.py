@@ -91,10 +91,13 @@ def load_file(name: str) -> ModuleType:
     sys.modules[module_name] = module
     try:
         spec.loader.exec_module(module)
-    except SyntaxError as error:
-        if error.filename is None and b"\0" in path.read_bytes():  # here alone Python does not say where
-            error.filename = name
-        raise
+    except (SyntaxError, ValueError) as error:
+        if getattr(error, "filename", None) is not None or b"\0" not in path.read_bytes():
+            raise
+        # Here alone Python does not say where, and up to 3.11.3 it is a ValueError.
+        located = SyntaxError(str(error))
+        located.filename = name
+        raise located from None
     return module
 
 
