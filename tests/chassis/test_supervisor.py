@@ -15,6 +15,7 @@ from kamaelia.axon import (
     ComponentsFailed,
     Failure,
     LinkError,
+    SourceFailed,
     UsageError,
     current_component,
     make,
@@ -771,6 +772,75 @@ def test_rule_28_a_member_that_fails_while_others_restart_widens_the_group():
         *((0.0, f"{name} begins") for name in "ABC"),
         *((4.5, f"{name} begins") for name in "ABC"),
     ]
+
+
+def test_rule_28_a_group_is_started_again_without_those_who_have_nothing_left_to_do():
+    supervisor = Supervisor(
+        slow=worker(extra=1),
+        fails=worker(bad=["bad"], extra=0.25),
+        linkages={
+            ("self", "first"): ("slow", "inbox"),
+            ("slow", "outbox"): ("self", "slow"),
+            ("self", "second"): ("fails", "inbox"),
+            ("fails", "outbox"): ("self", "outbox"),
+        },
+        strategy="one_for_all",
+        backoff=EXACT,
+    )
+    first, second, slow, end = source(["only"]), source(["a", "bad", "b"]), collect(), collect()
+    virtually(
+        Graphline(
+            first.outbox >> supervisor.first,
+            second.outbox >> supervisor.second,
+            supervisor.slow >> slow.inbox,
+            supervisor.outbox >> end.inbox,
+        )
+    )
+    # When the second fails, the first has its only message in hand, so with it its work is over.
+    assert (slow.result(), end.result()) == ([], ["a", "b"])
+    members = supervisor.statistics().members
+    assert (members["slow"].restarts, members["fails"].restarts) == (0, 1)
+
+
+def test_rule_03_when_a_supervisor_gives_up_what_its_members_leave_undone_is_no_end_to_their_readers():
+    """A pipeline that has failed is still passing on what is in it, and is cancelled at that."""
+
+    @component
+    async def fails_at_last(inbox, outbox):
+        for number in range(4):
+            await outbox.send(number)
+        raise ValueError("of the pipeline")
+
+    @component
+    async def slow(inbox, outbox):
+        async for message in inbox:
+            await sleep(0.3)
+            await outbox.send(message)
+
+    @component
+    async def bad(inbox, outbox):
+        await sleep(0.7)
+        raise ValueError("once too often")
+
+    @component
+    async def reader(inbox, outbox):
+        try:
+            async for message in inbox:
+                got.append(message)
+            got.append("end")
+        except SourceFailed:
+            got.append("broken")
+
+    got: list[Any] = []
+    supervisor = Supervisor(
+        line=fails_at_last() | slow(),
+        bad=bad(),
+        linkages={("line", "outbox"): ("self", "outbox")},
+        intensity=0,
+    )
+    with pytest.raises(ComponentsFailed):
+        virtually(supervisor | reader())
+    assert got == [0, 1, "broken"]
 
 
 def test_rule_28_temporary_members_of_a_group_go_with_it_and_stay_away():

@@ -165,9 +165,11 @@ class Seat(Chassis):
             return
         # Nobody comes after this one, so its end is that of the seat; and where it has failed with work left
         # undone, or its boxes were broken, so are the seat's. A failure at the last message is none for the
-        # readers, as it would be none at any other: they have got everything else.
+        # readers, as it would be none at any other: they have got everything else. (Not so where the seat was
+        # cancelled because another has failed: within a pipeline that sat here there may have been more.)
         if failure is not None:
-            self.vacate(failure.error if self.has_work() else None)
+            undone = self.has_work() or self._axon.reason is not None
+            self.vacate(failure.error if undone else None)
         else:
             self._end({name: box.failure for name, box in child._axon.boxes.items()}.get)
 

@@ -430,6 +430,9 @@ class _Member(Seat):
             news, self._news = self._news, None
             self._chassis._refused(self, news, "nothing is left for it to do", child._axon.failures)
         super()._child_over(child, failure)
+        restart = self._chassis._under_way.get(self)
+        if restart is not None:
+            restart.changed.set()
         if self._news is not None:  # Axon has cancelled it, and at that it has failed
             self._chassis._report(self, self._news, "it is not started again: it was to end")
 
@@ -487,7 +490,7 @@ class _Restart(Component):
         self._due = due
         self._hurry = False  # it has been told to
         self._given_way = False  # another restart has taken over
-        self._changed = Signal("see the end of a member")
+        self.changed = Signal("see the end of a member")
         self._wires: dict[_Member, list[Link]] = {}  # by which it stands for a member at its outboxes
 
     async def main(self) -> None:
@@ -496,7 +499,7 @@ class _Restart(Component):
                 occupant.cancel()
                 self.system.loop.call_later(PATIENCE, self._insist, member, context=contextvars.Context())
             while member._axon.children:
-                await self._pause(self._changed)
+                await self._pause(self.changed)
         now = self.system.loop.time
         while not self._hurry and now() < self._due:
             await self._pause(sleep(self._due - now()))
@@ -517,8 +520,7 @@ class _Restart(Component):
             self._hurry = True
 
     def member_over(self, member: _Member) -> None:
-        """A member of the group has ended; if its seat is kept, stand for it until the next one comes."""
-        self._changed.set()
+        """A member of the group has ended, and its seat is kept: stand for it until the next one comes."""
         if member in self._wires:
             return
         wires = self._wires[member] = []
