@@ -165,11 +165,9 @@ class Seat(Chassis):
             return
         # Nobody comes after this one, so its end is that of the seat; and where it has failed with work left
         # undone, or its boxes were broken, so are the seat's. A failure at the last message is none for the
-        # readers, as it would be none at any other: they have got everything else. (Not so where the seat was
-        # cancelled because another has failed: within a pipeline that sat here there may have been more.)
+        # readers, as it would be none at any other: they have got everything else.
         if failure is not None:
-            undone = self.has_work() or self._axon.reason is not None
-            self.vacate(failure.error if undone else None)
+            self.vacate(failure.error if self.has_work() else None)
         else:
             self._end({name: box.failure for name, box in child._axon.boxes.items()}.get)
 
@@ -181,11 +179,12 @@ class Seat(Chassis):
     def vacate(self, cause: BaseException | None = None) -> None:
         """Let the seat end: nobody will take it any more. Twice is harmless.
 
-        With a cause its outboxes break; so too when what fed the seat has failed, and nobody sat here who
-        could have been told.
+        With a cause its outboxes break; so too when Axon has cancelled the seat because another had failed,
+        and when what fed it has failed, and nobody sat here who could have been told.
         """
         if cause is None:
-            cause = next((box.failure for box in self._axon.inboxes if box.failure is not None), None)
+            fed_by = (box.failure for box in self._axon.inboxes if box.failure is not None)
+            cause = self._axon.cause or next(fed_by, None)
         self._end(lambda name: cause)
 
     def _end(self, cause_of: Callable[[str], BaseException | None]) -> None:
