@@ -17,6 +17,7 @@ from .restart import BACKOFF, Backoff, Restarting, _End, _Member, check_number
 
 Strategy = Literal["one_for_one", "rest_for_one", "one_for_all"]
 Policy = Literal["transient", "permanent", "temporary"]
+ROUNDING = 1e-9  # seconds: the time between two failures may be this much beside what it is
 
 
 class Supervisor(Restarting):
@@ -160,7 +161,7 @@ class Supervisor(Restarting):
         awake = self._awake(end.time)
         history = self._history
         history.append((awake, end))
-        while awake - history[0][0] > self._period:
+        while awake - history[0][0] > self._period + ROUNDING:
             history.popleft()
         if len(history) <= self._intensity:
             return None
