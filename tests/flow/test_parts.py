@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import types
 from collections.abc import AsyncIterator
 from itertools import count
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import pytest
 
 from kamaelia.axon import Component, Inbox, VirtualLoop, component, make, run, sleep
-from kamaelia.flow import Collect, Filter, Map, Source, Take
+from kamaelia.flow import Collect, Filter, Map, Scan, Source, Take
 from kamaelia.testing import drive
 
 
@@ -124,6 +126,25 @@ def test_map_passes_on_whatever_the_function_returns() -> None:
     with drive(Map(lambda n: n or None)) as part:
         part.send(1, 0, "x")
         assert part.take_all() == [1, None, "x"]
+
+
+async def later(number: int) -> int:
+    return -number
+
+
+@types.coroutine
+def later_of_old(number: int) -> Any:
+    yield
+    return -number
+
+
+@pytest.mark.parametrize("slow", [later, later_of_old])
+def test_a_function_may_return_something_to_await_now_and_then(slow: Any) -> None:
+    kinds = itertools.cycle([int, slow, lambda number: (n for n in range(number)), slow, int])
+    got = virtually(Source([1, 2, 3, 4, 5]) | Map(lambda n: next(kinds)(n)) | Collect())
+    assert (got[:2], list(got[2]), got[3:]) == ([1, -2], [0, 1, 2], [-4, 5])
+    assert virtually(Source([1, 2, 0]) | Filter(lambda n: slow(n) if n else n) | Collect()) == [1, 2]
+    assert virtually(Source([1, 2]) | Scan(lambda _, n: slow(n), 0) | Collect()) == [-1, -2]
 
 
 def test_map_waits_for_an_asynchronous_function_one_message_at_a_time() -> None:

@@ -1,4 +1,4 @@
-"""Interval and RateLimit: exact in virtual time."""
+"""Parts that keep time, exact in virtual time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kamaelia.axon import Component, VirtualLoop, clock, run
-from kamaelia.flow import Collect, Interval, RateLimit, Take
+from kamaelia.flow import Collect, Debounce, Delay, Interval, OneShot, RateLimit, Sample, Take
 from kamaelia.testing import Driver, drive
 
 
@@ -203,3 +203,99 @@ def test_bytes_pass_exactly_when_a_token_bucket_lets_them(
     assert [len(data) for _, data in passed] == [cost for _, cost in arrivals]
     expected = allowed_times(arrivals, rate, burst)
     assert [when for when, _ in passed] == pytest.approx(expected, abs=1e-6)
+
+
+# --- OneShot, Delay, Debounce, Sample --------------------------------------------------------------
+
+
+def test_oneshot_sends_one_message_when_it_says() -> None:
+    with drive(OneShot("now")) as one:
+        assert (trace(one, 10), one.outcome) == ([(0, "now")], "ended")
+    with drive(OneShot("later", after=2.5)) as one:
+        assert (trace(one, 10), one.outcome) == ([(2.5, "later")], "ended")
+    with drive(OneShot("never", after=2.5)) as one:
+        one.leave("outbox")
+        assert (one.outcome, one.time) == ("ended", 0)
+
+
+def test_delay_keeps_the_distances() -> None:
+    with drive(Delay(10)) as delay:
+        delay.send("a")
+        delay.advance(4)
+        delay.send("b", "c")
+        delay.advance(9)
+        assert delay.take_all() == ["a"]
+        delay.send("d")
+        assert trace(delay, 100) == [(14, "b"), (14, "c"), (23, "d")]
+
+
+def test_delay_takes_no_more_than_may_wait() -> None:
+    with drive(Delay(10, size=2)) as delay:
+        delay.send("a", "b", "c", "d")
+        assert delay.component.inbox.statistics().waiting == 2
+        assert trace(delay, 100) == [(10, "a"), (10, "b"), (20, "c"), (20, "d")]
+
+
+@pytest.mark.parametrize("end", ["close", "fail"])
+def test_what_is_delayed_when_its_inbox_ends_comes_in_its_time(end: str) -> None:
+    with drive(Delay(10)) as delay:
+        delay.send("a")
+        delay.advance(3)
+        delay.send("b")
+        if end == "close":
+            delay.close()
+        else:
+            delay.fail(OSError("gone"))
+        assert trace(delay, 100) == [(10, "a"), (13, "b")]
+        assert delay.outcome == ("ended" if end == "close" else "broken")
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_what_is_delayed_at_a_stop_comes_at_once(closed: bool) -> None:
+    with drive(Delay(3600)) as delay:
+        delay.send("a", "b")
+        delay.advance(3)
+        if closed:
+            delay.close("inbox")
+        delay.stop()
+        assert (delay.take_all(), delay.time) == (["a", "b"], 3)
+
+
+def test_debounce_waits_until_it_is_quiet() -> None:
+    part = Debounce(1)
+    with drive(part) as quiet:
+        for seconds, message in ((0, "a"), (0.5, "b"), (0.75, "c"), (2, "d")):
+            quiet.advance(seconds)
+            quiet.send(message)
+        assert trace(quiet, 100) == [(3.25, "c"), (4.25, "d")]
+        assert quiet.component.left_out == 2
+    with drive(Debounce(1)) as quiet:
+        quiet.send("a")
+        quiet.advance(0.25)
+        quiet.send("b")
+        assert trace(quiet, 100) == [(1.25, "b")]
+
+
+def test_sample_sends_the_latest_of_each_interval() -> None:
+    with drive(Sample(1)) as sample:
+        sample.advance(2.25)
+        sample.send("a", "b")
+        assert trace(sample, 2.75) == []
+        assert trace(sample, 10) == [(3, "b")]
+        sample.advance(10 - sample.time)
+        sample.send("c")  # at the very beginning of an interval
+        assert trace(sample, 20) == [(11, "c")]
+        assert sample.component.left_out == 1
+
+
+@given(st.lists(st.floats(0.01, 5), min_size=1, max_size=20), st.floats(0.1, 3))
+def test_sample_and_debounce_lose_nothing_but_what_they_count(gaps: list[float], seconds: float) -> None:
+    for part in (Sample(seconds), Debounce(seconds)):
+        with drive(part) as driver:
+            for number, gap in enumerate(gaps):
+                driver.send(number)
+                driver.advance(gap)
+            driver.close("inbox")
+            got = driver.take_all()
+            assert got == sorted(got) and got[-1] == len(gaps) - 1
+            assert len(got) + driver.component.left_out == len(gaps)

@@ -2,13 +2,17 @@
 
 | part | what it does |
 | --- | --- |
-| `Source` | sends the items of a list, a generator, anything iterable |
-| `Collect` | gathers what arrives into a list |
+| `Source`, `OneShot` | sends the items of anything iterable; a single message |
+| `Collect`, `Count`, `Null` | takes what arrives, and keeps it in a list, counts it, forgets it |
 | `Lines`, `Encode` | the two ways between the wire (bytes) and text (str) |
-| `Map`, `Filter` | a function of each message; only some messages |
-| `Take` | the first messages |
+| `Map`, `Scan`, `Trigger` | a function of each message; of it and what has come before; of nothing |
+| `Filter`, `Range`, `Deduplicate` | only some messages: by a function, between bounds, each once |
+| `Take`, `Skip` | the first messages; all but the first |
+| `Batch`, `Window`, `Chunk` | several messages as one, the last few, bytes in pieces of one size |
+| `Number`, `Tag`, `Detag` | each message with its number, or a tag, as a pair; and without it again |
 | `Interval` | a message every so often |
 | `RateLimit` | not more than so many, or so many bytes, in a time |
+| `Delay`, `Debounce`, `Sample` | later; when it has become quiet; the latest every so often |
 
 >>> from kamaelia import run
 >>> from kamaelia.flow import Collect, Lines, Map, Source
@@ -16,25 +20,58 @@
 ['ONE', 'TWO']
 """
 
+from .batch import Batch
+from .chunk import Chunk
 from .collect import Collect
+from .count import Count
+from .debounce import Debounce
+from .deduplicate import Deduplicate
+from .delay import Delay
 from .encode import Encode
 from .filter import Filter
 from .interval import Interval
 from .lines import LineDecoder, Lines
 from .map import Map
+from .null import Null
+from .number import Number
+from .oneshot import OneShot
+from .range import Range
 from .ratelimit import RateLimit
+from .sample import Sample
+from .scan import Scan
+from .skip import Skip
 from .source import Source
+from .tag import Detag, Tag
 from .take import Take
+from .trigger import Trigger
+from .window import Window
 
 __all__ = [
+    "Batch",
+    "Chunk",
     "Collect",
+    "Count",
+    "Debounce",
+    "Deduplicate",
+    "Delay",
+    "Detag",
     "Encode",
     "Filter",
     "Interval",
     "LineDecoder",
     "Lines",
     "Map",
+    "Null",
+    "Number",
+    "OneShot",
+    "Range",
     "RateLimit",
+    "Sample",
+    "Scan",
+    "Skip",
     "Source",
+    "Tag",
     "Take",
+    "Trigger",
+    "Window",
 ]

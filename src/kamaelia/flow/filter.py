@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from kamaelia.axon import Component, Inbox, Outbox
+
+from .awaiting import is_awaitable, plain_type
 
 
 class Filter(Component):
@@ -36,10 +37,14 @@ class Filter(Component):
         """Messages that have not passed."""
 
     async def main(self) -> None:
+        fn, plain = self.fn, None
         async for message in self.inbox:
-            passes = self.fn(message)
-            if inspect.isawaitable(passes):
-                passes = await passes
+            passes: Any = fn(message)
+            if type(passes) is not plain:
+                if is_awaitable(passes):
+                    passes = await passes
+                else:
+                    plain = plain_type(passes)
             if passes:
                 await self.outbox.send(message)
             else:

@@ -12,6 +12,7 @@ from kamaelia.axon import Component, Inbox, KamaeliaError, Outbox
 from kamaelia.axon.errors import shorten
 
 from .arguments import check_whole
+from .awaiting import is_awaitable, plain_type
 
 
 class Map(Component):
@@ -52,10 +53,14 @@ class Map(Component):
         if self.concurrency > 1:
             await self._several_at_a_time()
             return
+        fn, plain = self.fn, None
         async for message in self.inbox:
-            result = self.fn(message)
-            if inspect.isawaitable(result):
-                result = await result
+            result = fn(message)
+            if type(result) is not plain:
+                if is_awaitable(result):
+                    result = await result
+                else:
+                    plain = plain_type(result)
             await self.outbox.send(result)
 
     async def _several_at_a_time(self) -> None:
@@ -90,7 +95,7 @@ class Map(Component):
         free: asyncio.Semaphore,
     ) -> None:
         try:
-            if inspect.isawaitable(result):
+            if is_awaitable(result):
                 result = await result
             if self.ordered and before is not None:
                 await before.wait()
