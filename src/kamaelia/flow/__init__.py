@@ -9,6 +9,7 @@
 | `Filter`, `Range`, `Deduplicate` | only some messages: by a function, between bounds, each once |
 | `Take`, `Skip` | the first messages; all but the first |
 | `Batch`, `Window`, `Chunk` | several messages as one, the last few, bytes in pieces of one size |
+| `Frame`, `Deframe` | the two ways between messages and a stream of bytes, in one of several formats |
 | `Number`, `Tag`, `Detag` | each message with its number, or a tag, as a pair; and without it again |
 | `Interval` | a message every so often |
 | `RateLimit` | not more than so many, or so many bytes, in a time |
@@ -29,6 +30,16 @@ from .deduplicate import Deduplicate
 from .delay import Delay
 from .encode import Encode
 from .filter import Filter
+from .framing import (
+    COBS,
+    Deframe,
+    Delimiter,
+    Frame,
+    FrameDecoder,
+    FrameFormat,
+    LengthPrefix,
+    Resync,
+)
 from .interval import Interval
 from .lines import LineDecoder, Lines
 from .map import Map
@@ -47,17 +58,24 @@ from .trigger import Trigger
 from .window import Window
 
 __all__ = [
+    "COBS",
     "Batch",
     "Chunk",
     "Collect",
     "Count",
     "Debounce",
     "Deduplicate",
+    "Deframe",
     "Delay",
+    "Delimiter",
     "Detag",
     "Encode",
     "Filter",
+    "Frame",
+    "FrameDecoder",
+    "FrameFormat",
     "Interval",
+    "LengthPrefix",
     "LineDecoder",
     "Lines",
     "Map",
@@ -66,6 +84,7 @@ __all__ = [
     "OneShot",
     "Range",
     "RateLimit",
+    "Resync",
     "Sample",
     "Scan",
     "Skip",
