@@ -10,6 +10,7 @@
 | `Take`, `Skip` | the first messages; all but the first |
 | `Batch`, `Window`, `Chunk` | several messages as one, the last few, bytes in pieces of one size |
 | `Frame`, `Deframe` | the two ways between messages and a stream of bytes, in one of several formats |
+| `Serialise`, `Deserialise` | the two ways between values and a stream of bytes, in one of several formats |
 | `Number`, `Tag`, `Detag` | each message with its number, or a tag, as a pair; and without it again |
 | `Interval` | a message every so often |
 | `RateLimit` | not more than so many, or so many bytes, in a time |
@@ -50,6 +51,16 @@ from .range import Range
 from .ratelimit import RateLimit
 from .sample import Sample
 from .scan import Scan
+from .serialising import (
+    CSV,
+    JSON,
+    Deserialise,
+    MessagePack,
+    Serialise,
+    UnsafePickle,
+    ValueDecoder,
+    ValueFormat,
+)
 from .skip import Skip
 from .source import Source
 from .tag import Detag, Tag
@@ -59,6 +70,8 @@ from .window import Window
 
 __all__ = [
     "COBS",
+    "CSV",
+    "JSON",
     "Batch",
     "Chunk",
     "Collect",
@@ -68,6 +81,7 @@ __all__ = [
     "Deframe",
     "Delay",
     "Delimiter",
+    "Deserialise",
     "Detag",
     "Encode",
     "Filter",
@@ -79,6 +93,7 @@ __all__ = [
     "LineDecoder",
     "Lines",
     "Map",
+    "MessagePack",
     "Null",
     "Number",
     "OneShot",
@@ -87,10 +102,14 @@ __all__ = [
     "Resync",
     "Sample",
     "Scan",
+    "Serialise",
     "Skip",
     "Source",
     "Tag",
     "Take",
     "Trigger",
+    "UnsafePickle",
+    "ValueDecoder",
+    "ValueFormat",
     "Window",
 ]
