@@ -1,33 +1,37 @@
 """Whether what a function has returned is to be awaited.
 
-To find it out takes longer than to pass a message on. So parts that call a plain or an ``async`` function ask
-only when the result is of another type than the last one was.
+To find it out takes longer than to pass a message on. So parts that call a plain or an ``async`` function
+look only at a result that is of another type than the last one was.
 """
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from types import GeneratorType
 from typing import Any
 
 
-def is_awaitable(result: Any) -> bool:
-    """Say whether something can be awaited.
+def awaitable_test() -> Callable[[Any], bool]:
+    """Return a function that says whether something is to be awaited, for the results of one function.
 
-    >>> is_awaitable(7)
-    False
+    >>> is_awaitable = awaitable_test()
+    >>> is_awaitable(7), is_awaitable(8)
+    (False, False)
     """
-    return inspect.isawaitable(result)
+    plain: type | None = None  # nothing of this type can be awaited
+
+    def is_awaitable(result: Any) -> bool:
+        nonlocal plain
+        if type(result) is plain:
+            return False
+        if inspect.isawaitable(result):
+            return True
+        if type(result) is not GeneratorType:  # one that is awaitable may come yet: see `types.coroutine`
+            plain = type(result)
+        return False
+
+    return is_awaitable
 
 
-def plain_type(result: Any) -> type | None:
-    """Return the type of something that cannot be awaited, if nothing of that type can.
-
-    >>> plain_type(7)
-    <class 'int'>
-    """
-    kind = type(result)
-    return None if kind is GeneratorType else kind  # a generator may be awaitable: see `types.coroutine`
-
-
-__all__ = ["is_awaitable", "plain_type"]
+__all__ = ["awaitable_test"]

@@ -7,7 +7,7 @@ from typing import Any
 
 from kamaelia.axon import Component, Inbox, Outbox
 
-from .awaiting import is_awaitable, plain_type
+from .awaiting import awaitable_test
 
 
 class Filter(Component):
@@ -37,14 +37,11 @@ class Filter(Component):
         """Messages that have not passed."""
 
     async def main(self) -> None:
-        fn, plain = self.fn, None
+        fn, is_awaitable = self.fn, awaitable_test()
         async for message in self.inbox:
             passes: Any = fn(message)
-            if type(passes) is not plain:
-                if is_awaitable(passes):
-                    passes = await passes
-                else:
-                    plain = plain_type(passes)
+            if is_awaitable(passes):
+                passes = await passes
             if passes:
                 await self.outbox.send(message)
             else:

@@ -12,7 +12,7 @@ from kamaelia.axon import Component, Inbox, KamaeliaError, Outbox
 from kamaelia.axon.errors import shorten
 
 from .arguments import check_whole
-from .awaiting import is_awaitable, plain_type
+from .awaiting import awaitable_test
 
 
 class Map(Component):
@@ -53,14 +53,11 @@ class Map(Component):
         if self.concurrency > 1:
             await self._several_at_a_time()
             return
-        fn, plain = self.fn, None
+        fn, is_awaitable = self.fn, awaitable_test()
         async for message in self.inbox:
             result = fn(message)
-            if type(result) is not plain:
-                if is_awaitable(result):
-                    result = await result
-                else:
-                    plain = plain_type(result)
+            if is_awaitable(result):
+                result = await result
             await self.outbox.send(result)
 
     async def _several_at_a_time(self) -> None:
@@ -95,7 +92,7 @@ class Map(Component):
         free: asyncio.Semaphore,
     ) -> None:
         try:
-            if is_awaitable(result):
+            if inspect.isawaitable(result):
                 result = await result
             if self.ordered and before is not None:
                 await before.wait()

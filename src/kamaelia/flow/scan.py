@@ -8,7 +8,7 @@ from typing import Any
 
 from kamaelia.axon import Component, Inbox, Outbox
 
-from .awaiting import is_awaitable, plain_type
+from .awaiting import awaitable_test
 
 
 class Start(Enum):
@@ -45,18 +45,15 @@ class Scan(Component):
         self.start = start
 
     async def main(self) -> None:
-        fn, plain = self.fn, None
+        fn, is_awaitable = self.fn, awaitable_test()
         result = self.start
         async for message in self.inbox:
             if result is Start.NOTHING:
                 result = message
             else:
                 result = fn(result, message)
-                if type(result) is not plain:
-                    if is_awaitable(result):
-                        result = await result
-                    else:
-                        plain = plain_type(result)
+                if is_awaitable(result):
+                    result = await result
             await self.outbox.send(result)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from kamaelia.axon import Component, Inbox, Outbox
 
-from .awaiting import is_awaitable
+from .awaiting import awaitable_test
 
 
 class Trigger(Component):
@@ -38,6 +38,7 @@ class Trigger(Component):
         self.fn = fn
 
     async def main(self) -> None:
+        is_awaitable = awaitable_test()
         async for _ in self.inbox:
             try:
                 result = self.fn()
