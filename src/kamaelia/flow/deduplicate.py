@@ -55,11 +55,11 @@ class Deduplicate(Component):
                     f"{self.path} cannot know {shorten(key)} again: give Deduplicate(key=...), a function "
                     "that makes something hashable of a message"
                 ) from None
-            seen[key] = None
-            seen.move_to_end(key)
             if known:
+                seen.move_to_end(key)
                 self.left_out += 1
                 continue
+            seen[key] = None
             if len(seen) > self.remember:
                 seen.popitem(last=False)
             await self.outbox.send(message)
