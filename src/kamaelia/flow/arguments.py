@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import math
 from numbers import Integral, Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from kamaelia.axon.errors import shorten
+
+if TYPE_CHECKING:
+    from kamaelia.axon import Component
 
 
 def check_whole(what: str, value: Any, meaning: str, least: int | None) -> None:
@@ -64,4 +69,10 @@ def _is_finite(value: Any) -> bool:
         return False
 
 
-__all__ = ["check_not_negative", "check_positive", "check_whole"]
+def check_bytes(component: Component, message: Any) -> None:
+    """Raise TypeError unless a message that has come to a component is bytes."""
+    if not isinstance(message, (bytes, bytearray, memoryview)):
+        raise TypeError(f"{component.path} takes bytes, but got {shorten(message)}; put Encode() before it")
+
+
+__all__ = ["check_bytes", "check_not_negative", "check_positive", "check_whole"]

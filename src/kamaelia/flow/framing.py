@@ -26,7 +26,7 @@ from typing import Any, ClassVar, Final, Literal
 from kamaelia.axon import Component, Inbox, LocalProtocolError, Outbox, RemoteProtocolError
 from kamaelia.axon.errors import shorten
 
-from .arguments import check_whole
+from .arguments import check_bytes, check_whole
 
 LONGEST: Final = 16 * 1024 * 1024  # bytes of a message, unless a format says otherwise
 
@@ -47,7 +47,8 @@ class FrameDecoder:
         >>> decoder.end()
     """
 
-    def __init__(self) -> None:
+    def __init__(self, format: FrameFormat) -> None:
+        self._format = format
         self.skipped = 0
         """Bytes that were part of no good message, in a format that goes on after these."""
         self._bytes = bytearray()  # what has come and has not gone out
@@ -149,9 +150,7 @@ class LengthPrefix(FrameFormat):
 
 
 class _LengthDecoder(FrameDecoder):
-    def __init__(self, format: LengthPrefix) -> None:
-        super().__init__()
-        self._format = format
+    _format: LengthPrefix
 
     def next_frame(self) -> bytes | None:
         width = self._format.width
@@ -201,9 +200,10 @@ class Delimiter(FrameFormat):
 
 
 class _DelimiterDecoder(FrameDecoder):
+    _format: Delimiter
+
     def __init__(self, format: Delimiter) -> None:
-        super().__init__()
-        self._format = format
+        super().__init__(format)
         self._searched = 0  # so many bytes are known to have no mark that begins in them
 
     def next_frame(self) -> bytes | None:
@@ -243,9 +243,8 @@ class COBS(FrameFormat):
 
 class _COBSDecoder(FrameDecoder):
     def __init__(self, format: COBS) -> None:
-        super().__init__()
+        super().__init__(format)
         self._limit = format.longest + format.longest // 254 + 1  # bytes of the longest message, stuffed
-        self._longest = format.longest
         self._searched = 0
         self._too_long = False  # what we are in the middle of is being skipped
 
@@ -262,7 +261,7 @@ class _COBSDecoder(FrameDecoder):
             message = None if self._too_long else unstuff(self._bytes[:end])
             self._too_long = False
             self._searched = 0
-            if message is not None and len(message) <= self._longest:
+            if message is not None and len(message) <= self._format.longest:
                 del self._bytes[: end + 1]
                 return message
             self._skip(end + 1)
@@ -344,8 +343,7 @@ class _ResyncDecoder(FrameDecoder):
     HEADER = struct.Struct(">4sIH")
 
     def __init__(self, format: Resync) -> None:
-        super().__init__()
-        self._format = format
+        super().__init__(format)
         self._ended = False
 
     def next_frame(self) -> bytes | None:
@@ -413,7 +411,7 @@ class Frame(Component):
     async def main(self) -> None:
         frame = self.format.frame
         async for message in self.inbox:
-            _check_bytes(self, message)
+            check_bytes(self, message)
             try:
                 framed = frame(bytes(message))
             except LocalProtocolError as error:
@@ -452,7 +450,7 @@ class Deframe(Component):
 
     async def main(self) -> None:
         async for data in self.inbox:
-            _check_bytes(self, data)
+            check_bytes(self, data)
             self._decoder.feed(data)
             await self._send_frames()
         try:
@@ -475,11 +473,6 @@ def _checked(format: Any, who: str) -> FrameFormat:
     if not isinstance(format, FrameFormat):
         raise TypeError(f"{who}({shorten(format)}): give a format, such as LengthPrefix() or COBS()")
     return format
-
-
-def _check_bytes(component: Component, message: Any) -> None:
-    if not isinstance(message, (bytes, bytearray, memoryview)):
-        raise TypeError(f"{component.path} takes bytes, but got {shorten(message)}; put Encode() before it")
 
 
 __all__ = [

@@ -10,14 +10,14 @@ A *format* says how values are written. Formats are pure: `ValueFormat.encoder` 
 | `MessagePack` | MessagePack (extra ``msgpack``) | the same, and bytes; a third to a half of the size |
 | `CSV` | a row of RFC 4180 | lists of text, or with a header dicts of text |
 | `UnsafePickle` | Python's pickle, with its length | nearly anything; **its writer can run any code here** |
+
+Python's modules for these are imported where they are needed: together they take several milliseconds, and
+most programs need none of them.
 """
 
 from __future__ import annotations
 
-import csv
 import io
-import json
-import pickle
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ from typing import Any
 from kamaelia.axon import Component, Inbox, LocalProtocolError, Outbox, RemoteProtocolError, UsageError
 from kamaelia.axon.errors import shorten
 
-from .arguments import check_whole
+from .arguments import check_bytes, check_whole
 from .framing import LONGEST, Delimiter, FrameDecoder, LengthPrefix
 
 
@@ -93,6 +93,8 @@ class JSON(ValueFormat):
     """
 
     def encoder(self) -> Callable[[Any], bytes]:
+        import json
+
         dumps = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
         def encode(value: Any) -> bytes:
@@ -109,8 +111,13 @@ class JSON(ValueFormat):
 
 class _JSONDecoder(ValueDecoder):
     def __init__(self, format: JSON) -> None:
+        import json
+
         self._format = format
         self._lines = Delimiter(b"\n", longest=format.longest).decoder()
+        # As `json.loads` does it, which would make a new decoder for each line.
+        self._encoding_of = json.detect_encoding
+        self._loads = json.JSONDecoder(parse_constant=_refuse_constant).decode
 
     def feed(self, data: bytes) -> Iterator[Any]:
         self._lines.feed(data)
@@ -123,7 +130,7 @@ class _JSONDecoder(ValueDecoder):
 
     def _read(self, line: bytes) -> Any:
         try:
-            return json.loads(line, parse_constant=_refuse_constant)
+            return self._loads(line.decode(self._encoding_of(line), "surrogatepass"))
         except (ValueError, RecursionError) as error:
             raise self._format._cannot_read(line, error) from error
 
@@ -261,6 +268,8 @@ class CSV(ValueFormat):
         return encode
 
     def _write(self, value: Any, rows: list[Any]) -> bytes:
+        import csv
+
         text = io.StringIO()
         try:
             csv.writer(text, delimiter=self.separator).writerows(rows)
@@ -295,6 +304,8 @@ class _CSVDecoder(ValueDecoder):
 
     def _finish(self) -> Iterator[Any]:
         """A row is complete: yield what it says."""
+        import csv
+
         whole = bytes(self._row)
         self._row.clear()
         self._quotes = 0
@@ -342,6 +353,8 @@ class UnsafePickle(ValueFormat):
     """
 
     def encoder(self) -> Callable[[Any], bytes]:
+        import pickle
+
         frame = LengthPrefix(longest=self.longest).frame
 
         def encode(value: Any) -> bytes:
@@ -359,14 +372,17 @@ class UnsafePickle(ValueFormat):
 
 class _PickleDecoder(ValueDecoder):
     def __init__(self, format: UnsafePickle) -> None:
+        import pickle
+
         self._format = format
         self._frames: FrameDecoder = LengthPrefix(longest=format.longest).decoder()
+        self._loads = pickle.loads
 
     def feed(self, data: bytes) -> Iterator[Any]:
         self._frames.feed(data)
         while (pickled := self._frames.next_frame()) is not None:
             try:
-                value = pickle.loads(pickled)
+                value = self._loads(pickled)
             except Exception as error:  # as above
                 raise self._format._cannot_read(pickled[:40], error) from error
             yield value
@@ -434,8 +450,7 @@ class Deserialise(Component):
 
     async def main(self) -> None:
         async for data in self.inbox:
-            if not isinstance(data, (bytes, bytearray, memoryview)):
-                raise TypeError(f"{self.path} takes bytes, but got {shorten(data)}; put Encode() before it")
+            check_bytes(self, data)
             await self._send(self._decoder.feed(bytes(data)))
         await self._send(self._decoder.end())
 
