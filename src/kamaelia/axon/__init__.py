@@ -14,6 +14,7 @@ Read in this order to see how it works; each of these opens with its theory:
 | `scheduler` | who runs when; `process` is what it steps, `script` a body with its own thread |
 | `lifecycle` | how components begin, end, fail and are stopped; `seat`, a place that is taken again |
 | `system` | a whole run of them: `run`, `background`, rest and deadlock (`interrupt`, `names`, `report`) |
+| `arguments` | what the arguments of parts have to be, and what to say about others |
 | `clock` | real and virtual time; `here` is the time and chance of the running component |
 
 Nothing here imports anything from the rest of Kamaelia.

@@ -324,6 +324,7 @@ cdef class Extra:
     cdef long long dropped
     cdef object checks
     cdef object hand
+    cdef object on_asked
 
 
 cdef class Queue:
@@ -399,6 +400,14 @@ cdef class Queue:
     @hand.setter
     def hand(self, hand):
         self.extras().hand = hand
+
+    @property
+    def on_asked(self):
+        return None if self.extra is None else self.extra.on_asked
+
+    @on_asked.setter
+    def on_asked(self, on_asked):
+        self.extras().on_asked = on_asked
 
     @property
     def dropped(self):
@@ -631,6 +640,8 @@ cdef class Queue:
         self.fast_until = 0
         if self.count > self.turns:
             self.give_turn()
+        elif self.extra is not None and self.extra.on_asked is not None:
+            self.extra.on_asked()
         return 0
 
     def line_up(self, wait):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from _thread import get_ident
-from collections.abc import Awaitable, Generator, Iterator
+from collections.abc import Awaitable, Generator, Iterable, Iterator
 from typing import Any, Generic, NoReturn, TypeVar
 
 from .errors import EndOfMessages, shorten
@@ -19,7 +19,10 @@ class Select(Generic[T]):
     __slots__ = ("boxes", "timeout", "until")
 
     def __init__(
-        self, boxes: tuple[Inbox[Any], ...], until: Inbox[Any] | None, timeout: float | None
+        self,
+        boxes: tuple[Inbox[Any], ...],
+        until: Inbox[Any] | Iterable[Inbox[Any]] | None,
+        timeout: float | None,
     ) -> None:
         for box in boxes:
             if not isinstance(box, Inbox):
@@ -27,10 +30,12 @@ class Select(Generic[T]):
             box._check_open()
         if not boxes:
             raise TypeError("select() needs at least one inbox")
-        if until is not None and until not in boxes:
-            raise TypeError(f"select(..., until={until}): the box that ends it must be one of those listed")
+        untils = () if until is None else (until,) if isinstance(until, Inbox) else tuple(until)
+        for box in untils:
+            if box not in boxes:
+                raise TypeError(f"select(..., until={box}): the box that ends it must be one of those listed")
         self.boxes = boxes
-        self.until = until
+        self.until = untils
         self.timeout = timeout
 
     def receive(self) -> Awaitable[tuple[Inbox[Any], T]]:
@@ -77,13 +82,9 @@ class Select(Generic[T]):
         try:
             while True:
                 own = scheduler.is_running_component()
-                until = self.until
-                if (
-                    until is not None
-                    and (wait is None or wait.turn is not until.queue)
-                    and self._is_over(until)
-                ):
-                    self._raise_end(end)
+                for until in self.until:
+                    if (wait is None or wait.turn is not until.queue) and self._is_over(until):
+                        self._raise_end(end)
                 waiting = False
                 for box in boxes:
                     queue = box.queue
@@ -162,7 +163,11 @@ class _SelectNext:
         return self.select._wait(StopAsyncIteration)
 
 
-def select(*boxes: Inbox[Any], until: Inbox[Any] | None = None, timeout: float | None = None) -> Select[Any]:
+def select(
+    *boxes: Inbox[Any],
+    until: Inbox[Any] | Iterable[Inbox[Any]] | None = None,
+    timeout: float | None = None,
+) -> Select[Any]:
     """Take messages from several inboxes: one from the first listed box that has any.
 
     ``box, message = await select(a, b)`` takes one, ``async for box, message in select(a, b)`` takes all;
@@ -171,7 +176,8 @@ def select(*boxes: Inbox[Any], until: Inbox[Any] | None = None, timeout: float |
 
     Arguments:
         boxes: inboxes of the component
-        until: one of them; when it has ended, so has the select, whatever the others hold
+        until: one of them, or several in a list; when one of these has ended, so has the select, whatever the
+            others hold
         timeout: seconds to wait for a message
 
     Raises `EndOfMessages` when all boxes have ended, or ``until`` has; `SourceFailed` once for a box whose

@@ -220,8 +220,9 @@ class Component:
     def add_box(self, name: str, declaration: B) -> B:
         """Give this component one more box of its own, beside those that its class declares; return it.
 
-        It is the component's own code that receives or sends there. While the component runs, an inbox that
-        is to be linked or held afterwards is declared ``Inbox(..., held=True)``; any other ends at once.
+        Like those it is an attribute of that name, unless the class has another. It is the component's own
+        code that receives or sends there. While the component runs, an inbox that is to be linked or held
+        afterwards is declared ``Inbox(..., held=True)``; any other ends at once.
 
         Example:
             ``ticks = self.add_box("ticks", Inbox[int]("from the clock that we have just added", held=True))``
@@ -231,6 +232,8 @@ class Component:
             raise UsageError(f"{process.boxes[name]} is there already: give the new box another name")
         box = cast(B, declaration.attached(process, name))  # type: ignore[attr-defined]
         process.add_box(box)
+        if getattr(type(self), name, None) is None:
+            self.__dict__[name] = box
         if process.system is not None:
             box.prepare(process.system)
         if process.begun:

@@ -20,8 +20,11 @@ class Chassis(Component):
     inbox = None
     outbox = None
 
-    def boundary(self, name: str, like: Box[Any], *, inward: bool) -> Box[Any]:
-        """Return this chassis's box of a name, made to pass on what a box inside takes or sends."""
+    def boundary(self, name: str, like: Box[Any], *, inward: bool, type: Any = None) -> Box[Any]:
+        """Return this chassis's box of a name, made to pass on what a box inside takes or sends.
+
+        Its messages are of the type of that box's, unless another is given.
+        """
         process = self._axon
         if name in process.boxes:
             box = process.boxes[name]
@@ -32,12 +35,12 @@ class Chassis(Component):
                 )
             return box
         made: Box[Any]
+        type = like.type if type is None else type
         if inward:
-            made = self.add_box(name, Inbox(like.doc, type=like.type))
+            made = self.add_box(name, Inbox(like.doc, type=type))
         else:
             optional = like.optional  # type: ignore[attr-defined]
-            made = self.add_box(name, Outbox(like.doc, type=like.type, optional=optional))
-        self.__dict__[name] = made
+            made = self.add_box(name, Outbox(like.doc, type=type, optional=optional))
         return made
 
 

@@ -130,6 +130,7 @@ class Queue:
         "half",
         "hand",
         "items",
+        "on_asked",
         "over",
         "peak",
         "readers",
@@ -167,6 +168,8 @@ class Queue:
         self.checks: deque[Any] | None = None  # with debug=True, copies of the messages as they were sent
         # Of a seat: what its occupant has taken last and works on, in a list that all its inboxes share.
         self.hand: list[Any] | None = None
+        # Called when a reader lines up and there is no message for it: on_asked().
+        self.on_asked: Callable[[], object] | None = None
         self.thread: int | None = None  # the loop's; None until the component has been started
 
     def __len__(self) -> int:
@@ -291,6 +294,8 @@ class Queue:
         self.fast_until = 0
         if self.available():
             self.grant()
+        elif self.on_asked is not None:
+            self.on_asked()
 
     def grant(self) -> None:
         """Give the message that has just become available to the first reader in line."""

@@ -11,7 +11,7 @@ failure.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from . import lifecycle, postman
@@ -25,12 +25,15 @@ from .process import Process
 
 
 class Seat(Chassis):
-    """A place that one component after another takes, all of the same kind.
+    """A place that one component after another takes.
 
     Arguments:
-        pattern: what the first occupant is made of (see `make`); the seat gets boxes like its
+        pattern: what the first occupant is made of (see `make`); None for a seat that waits for it, see
+            `keep`
         on_vacant: called with the occupant that has ended and its failure (or None); it may `fill` the seat
             again, otherwise the seat ends
+        like: components whose boxes the seat gets, where these are not those of the first occupant
+        isolated: an occupant that fails does not fail the seat
 
     Example:
         >>> from kamaelia import component, run
@@ -46,29 +49,46 @@ class Seat(Chassis):
 
     def __init__(
         self,
-        pattern: Any,
+        pattern: Any = None,
         on_vacant: Callable[[Component, lifecycle.Failure | None], object] | None = None,
+        *,
+        like: Iterable[Component] = (),
+        isolated: bool = True,
     ) -> None:
         self._on_vacant = on_vacant
+        self._isolated = isolated and on_vacant is not None
         self._kept = False  # `on_vacant` has asked for the seat to wait, and not to end
         self._hand: list[Any] = []  # what its occupant has taken last
-        first = as_part(pattern) if not isinstance(pattern, Component) else pattern
-        if first._axon.parent is not None:
+        first = None if pattern is None else as_part(pattern)
+        if first is not None and first._axon.parent is not None:
             first = make(first)
-        for name, box in first._axon.boxes.items():
-            if name == "failures":
-                continue
-            own = self.boundary(name, box, inward=box.is_inbox)
+        self._furnish_like(list(like) if like else [] if first is None else [first])
+        if first is None:
+            self._axon.vacant = self._kept = True
+        else:
+            self._sit(first)
+
+    def _furnish_like(self, components: list[Component]) -> None:
+        """Get all the boxes that these components have."""
+        like: dict[tuple[str, bool], list[Box[Any]]] = {}
+        for component in components:
+            for name, box in component._axon.boxes.items():
+                if name != "failures":
+                    like.setdefault((name, box.is_inbox), []).append(box)
+        for (name, is_inbox), boxes in like.items():
+            box = boxes[0]
+            types = [one.type for one in boxes]
+            same = all(one == types[0] for one in types)
+            own = self.boundary(name, box, inward=is_inbox, type=types[0] if same else Any)
             if isinstance(own, Inbox) and isinstance(box, Inbox):
                 # The mark is that of the inbox that will read from the seat's queue, where there is just one.
                 behind = list(postman.inboxes_behind(box))
-                like = behind[0] if len(behind) == 1 else box
-                own.resize(f"{like.size} B" if like.in_bytes else like.size)
+                inner = behind[0] if len(behind) == 1 else box
+                own.resize(f"{inner.size} B" if inner.in_bytes else inner.size)
                 own.keeps_queue = True
             else:
                 own.own = False
                 own.holds += 1  # stays open between two occupants
-        self._sit(first)
 
     def fill(self, pattern: Any) -> Component:
         """Let another component take the seat; it starts at once. Returns the component.
@@ -137,7 +157,7 @@ class Seat(Chassis):
         process = self._axon
         process.vacant = False
         process.result_from = occupant._axon
-        lifecycle.add_child(process, occupant._axon, isolated=self._on_vacant is not None)
+        lifecycle.add_child(process, occupant._axon, isolated=self._isolated)
         for name, box in process.boxes.items():
             if isinstance(box, Inbox):
                 box.queue.hand = self._hand

@@ -11,6 +11,8 @@
 | `Batch`, `Window`, `Chunk` | several messages as one, the last few, bytes in pieces of one size |
 | `Frame`, `Deframe` | the two ways between messages and a stream of bytes, in one of several formats |
 | `Serialise`, `Deserialise` | the two ways between values and a stream of bytes, in one of several formats |
+| `Zip`, `Collate` | messages of several inboxes that belong together, by their order or by a key |
+| `Tee` | passes messages on, and gives them to another part as well |
 | `Number`, `Tag`, `Detag` | each message with its number, or a tag, as a pair; and without it again |
 | `Interval` | a message every so often |
 | `RateLimit` | not more than so many, or so many bytes, in a time |
@@ -24,6 +26,7 @@
 
 from .batch import Batch
 from .chunk import Chunk
+from .collate import Collate
 from .collect import Collect
 from .count import Count
 from .debounce import Debounce
@@ -65,8 +68,10 @@ from .skip import Skip
 from .source import Source
 from .tag import Detag, Tag
 from .take import Take
+from .tee import Tee
 from .trigger import Trigger
 from .window import Window
+from .zip import Zip
 
 __all__ = [
     "COBS",
@@ -74,6 +79,7 @@ __all__ = [
     "JSON",
     "Batch",
     "Chunk",
+    "Collate",
     "Collect",
     "Count",
     "Debounce",
@@ -107,9 +113,11 @@ __all__ = [
     "Source",
     "Tag",
     "Take",
+    "Tee",
     "Trigger",
     "UnsafePickle",
     "ValueDecoder",
     "ValueFormat",
     "Window",
+    "Zip",
 ]

@@ -7,9 +7,8 @@ import contextlib
 from typing import Any
 
 from kamaelia.axon import Component, EndOfMessages, Inbox, Outbox, SourceFailed
+from kamaelia.axon.arguments import check_positive, check_whole
 from kamaelia.axon.errors import shorten
-
-from .arguments import check_positive, check_whole
 
 
 class Batch(Component):

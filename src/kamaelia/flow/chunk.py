@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from kamaelia.axon import Component, EndOfMessages, Inbox, Outbox, SourceFailed
+from kamaelia.axon.arguments import check_whole
 from kamaelia.axon.errors import shorten
-
-from .arguments import check_whole
 
 
 class Chunk(Component):

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from kamaelia.axon import Component, EndOfMessages, Inbox, Outbox, SourceFailed
+from kamaelia.axon.arguments import check_positive
 from kamaelia.axon.errors import shorten
-
-from .arguments import check_positive
 
 
 class Debounce(Component):

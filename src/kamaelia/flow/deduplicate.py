@@ -7,9 +7,8 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 from kamaelia.axon import Component, Inbox, Outbox
+from kamaelia.axon.arguments import check_whole
 from kamaelia.axon.errors import shorten
-
-from .arguments import check_whole
 
 
 class Deduplicate(Component):

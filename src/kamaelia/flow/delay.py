@@ -6,9 +6,8 @@ from collections import deque
 from typing import Any
 
 from kamaelia.axon import Cancelled, Component, EndOfMessages, Inbox, Outbox, SourceFailed, clock, sleep
+from kamaelia.axon.arguments import check_positive, check_whole
 from kamaelia.axon.errors import shorten
-
-from .arguments import check_positive, check_whole
 
 
 class Delay(Component):

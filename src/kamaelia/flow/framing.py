@@ -24,9 +24,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Literal
 
 from kamaelia.axon import Component, Inbox, LocalProtocolError, Outbox, RemoteProtocolError
+from kamaelia.axon.arguments import check_bytes, check_whole
 from kamaelia.axon.errors import shorten
-
-from .arguments import check_bytes, check_whole
 
 LONGEST: Final = 16 * 1024 * 1024  # bytes of a message, unless a format says otherwise
 

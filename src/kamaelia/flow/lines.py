@@ -10,9 +10,8 @@ import codecs
 from typing import Final, Literal
 
 from kamaelia.axon import Component, Inbox, Outbox, RemoteProtocolError
+from kamaelia.axon.arguments import check_whole
 from kamaelia.axon.errors import shorten
-
-from .arguments import check_whole
 
 LONGEST: Final = 65536  # bytes; SMTP allows 1000, IRC 8191, and no text for people needs more than this
 

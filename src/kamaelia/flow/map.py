@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from kamaelia.axon import Component, Inbox, KamaeliaError, Outbox
+from kamaelia.axon.arguments import check_whole
 from kamaelia.axon.errors import shorten
 
-from .arguments import check_whole
 from .awaiting import awaitable_test
 
 

@@ -6,9 +6,8 @@ import itertools
 from typing import Any
 
 from kamaelia.axon import Component, Inbox, Outbox
+from kamaelia.axon.arguments import check_whole
 from kamaelia.axon.errors import shorten
-
-from .arguments import check_whole
 
 
 class Number(Component):

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from kamaelia.axon import Component, Outbox, sleep
+from kamaelia.axon.arguments import check_not_negative
 from kamaelia.axon.errors import shorten
-
-from .arguments import check_not_negative
 
 
 class OneShot(Component):

@@ -6,9 +6,8 @@ from numbers import Real
 from typing import Any, Literal
 
 from kamaelia.axon import Component, Inbox, Outbox, clock, sleep
+from kamaelia.axon.arguments import check_positive
 from kamaelia.axon.errors import shorten
-
-from .arguments import check_positive
 
 ROUNDING = 1e-9  # seconds: a wait may end this much beside the time that was meant
 

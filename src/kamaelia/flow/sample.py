@@ -6,9 +6,8 @@ import math
 from typing import Any
 
 from kamaelia.axon import Component, EndOfMessages, Inbox, Outbox, SourceFailed, clock
+from kamaelia.axon.arguments import check_positive
 from kamaelia.axon.errors import shorten
-
-from .arguments import check_positive
 
 
 class Sample(Component):

@@ -24,9 +24,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kamaelia.axon import Component, Inbox, LocalProtocolError, Outbox, RemoteProtocolError, UsageError
+from kamaelia.axon.arguments import check_bytes, check_whole
 from kamaelia.axon.errors import shorten
 
-from .arguments import check_bytes, check_whole
 from .framing import LONGEST, Delimiter, FrameDecoder, LengthPrefix
 
 

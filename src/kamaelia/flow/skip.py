@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from kamaelia.axon import Component, Inbox, Outbox
+from kamaelia.axon.arguments import check_whole
 from kamaelia.axon.errors import shorten
-
-from .arguments import check_whole
 
 
 class Skip(Component):

@@ -6,9 +6,8 @@ from collections import deque
 from typing import Any
 
 from kamaelia.axon import Component, Inbox, Outbox
+from kamaelia.axon.arguments import check_whole
 from kamaelia.axon.errors import shorten
-
-from .arguments import check_whole
 
 
 class Window(Component):

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator
 from typing import IO, Any
 
 from kamaelia.axon import Component, Inbox, Outbox, UsageError, VirtualLoop
+from kamaelia.axon.arguments import check_whole
 from kamaelia.axon.errors import shorten
-from kamaelia.flow.arguments import check_whole
 from kamaelia.flow.lines import LONGEST, LineDecoder
 
 from . import keyboard

@@ -7,8 +7,8 @@ import unicodedata
 from typing import Any, Final, TextIO
 
 from kamaelia.axon import Cancelled, Component, Inbox, Outbox, clock, sleep
+from kamaelia.axon.arguments import check_positive, check_whole
 from kamaelia.axon.errors import shorten
-from kamaelia.flow.arguments import check_positive, check_whole
 
 from .screen import Screen, printable
 

@@ -6,10 +6,10 @@ import math
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
-from kamaelia.axon.errors import shorten
+from .errors import shorten
 
 if TYPE_CHECKING:
-    from kamaelia.axon import Component
+    from .component import Component
 
 
 def check_whole(what: str, value: Any, meaning: str, least: int | None) -> None:
@@ -69,10 +69,40 @@ def _is_finite(value: Any) -> bool:
         return False
 
 
+def check_name(who: str, name: Any, what: str) -> str:
+    """Raise TypeError unless something can be the name of a room or service; return it.
+
+    >>> check_name("Join", 7, "room")
+    Traceback (most recent call last):
+    ...
+    TypeError: Join(7): the name of a room is a text such as 'talk'
+    """
+    if not isinstance(name, str) or not name:
+        raise TypeError(f"{who}({shorten(name)}): the name of a {what} is a text such as 'talk'")
+    return name
+
+
+def check_box_names(component: Component, names: tuple[Any, ...], meaning: str, least: int) -> None:
+    """Raise TypeError or ValueError unless these can be the names of boxes that a component gets.
+
+    Each is a name as Python has them, no two are equal, and none means something else in the component.
+    """
+    what = f"{type(component).__name__}({', '.join(map(shorten, names))})"
+    if len(names) < least:
+        raise TypeError(f"{what}: give {meaning}, {least} or more")
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"{what}: {shorten(name)} is no name: give {meaning}, as texts such as 'left'")
+        if not name.isidentifier() or getattr(type(component), name, None) is not None:
+            raise ValueError(f"{what}: no box can be called {name!r}: give it a name such as 'left'")
+    if len(set(names)) < len(names):
+        raise ValueError(f"{what}: give each box a name of its own")
+
+
 def check_bytes(component: Component, message: Any) -> None:
     """Raise TypeError unless a message that has come to a component is bytes."""
     if not isinstance(message, (bytes, bytearray, memoryview)):
         raise TypeError(f"{component.path} takes bytes, but got {shorten(message)}; put Encode() before it")
 
 
-__all__ = ["check_bytes", "check_not_negative", "check_positive", "check_whole"]
+__all__ = ["check_box_names", "check_bytes", "check_not_negative", "check_positive", "check_whole"]

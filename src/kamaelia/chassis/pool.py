@@ -1,0 +1,312 @@
+"""Several copies of a part share the work.
+
+Theory
+------
+Each copy sits on a place of its own (`place`), with a queue of its own. A message is not given to a copy
+before that asks for one, so none waits behind a slow message while another copy is idle: a queue calls back
+when a reader lines up and there is nothing for it (`Queue.on_asked`).
+
+**Order.** To send results in the order of the messages it has to be known which results belong to which
+message. They are what a copy sends from being given the message until it is at rest: all that is in it
+waits to receive, and nothing is queued. So each copy gets its next message only then, and `_Task` notes where
+in its stream the results of each message end. Results of the oldest message are passed on as they come;
+those of others wait in an inbox for each copy.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from kamaelia.axon import (
+    Component,
+    EndOfMessages,
+    Failure,
+    Inbox,
+    KamaeliaError,
+    LinkError,
+    Outbox,
+    SourceFailed,
+    as_part,
+    lifecycle,
+    make,
+    postman,
+    select,
+)
+from kamaelia.axon.arguments import check_whole
+from kamaelia.axon.errors import shorten, text_of
+
+from .place import Place
+
+AHEAD = 100  # messages in work, for each copy, whose results wait for those of an older one
+
+
+class Pool(Component):
+    """Copies of a part share the work: each message goes to the copy that has asked for one first.
+
+    The copies are made at the beginning (``copy-1``, ``copy-2``, ...), and each has its own state. What comes
+    to another inbox than ``inbox`` goes to every copy.
+
+    Without order, what the copies send comes out as they send it. With ``ordered`` results come out in the
+    order of the messages, however many there are for one; results are what a copy sends before it waits for
+    the next message. So parts that go on to the next one before that, such as a `Map` with concurrency, give
+    no order.
+
+    Ending: when the inbox has ended and the copies are done with what they were given. Failure: a copy that
+    fails is logged, told of through ``failures``, with the message that it was working on, and counted, and
+    another takes its place and goes on with the next message; one that fails before it has been given a
+    message would fail again, and is not replaced. When no copy is left, the pool fails. With
+    ``on_failure="stop"`` a failure of a copy is one of the pool. A copy that ends is replaced as well. Stop:
+    what was accepted is finished. Back-pressure: while no copy asks, messages wait in the inbox, under its
+    mark. It holds open its outboxes, between a copy and the next.
+
+    Arguments:
+        part: the part: a component, a class, or a factory; each copy is a new one
+        size: how many copies
+        ordered: send results in the order of the messages
+        on_failure: ``"isolate"`` or ``"stop"``
+
+    Boxes: those of the part; ``failures``, a `Failure` for each copy that has failed.
+
+    Example:
+        >>> from kamaelia import component, run, sleep
+        >>> from kamaelia.axon import VirtualLoop
+        >>> from kamaelia.chassis import Pool
+        >>> from kamaelia.flow import Collect, Source
+        >>> @component
+        ... async def work(inbox, outbox):
+        ...     async for seconds in inbox:
+        ...         await sleep(seconds)
+        ...         await outbox.send(seconds)
+        >>> run(Source([3, 1, 2]) | Pool(work, 2) | Collect(), loop_factory=VirtualLoop)
+        [1, 3, 2]
+        >>> run(Source([3, 1, 2]) | Pool(work, 2, ordered=True) | Collect(), loop_factory=VirtualLoop)
+        [3, 1, 2]
+    """
+
+    inbox: Any = None
+    outbox: Any = None
+    failures = Outbox[Failure]("copies that have failed", optional=True)
+
+    def __init__(
+        self,
+        part: Any,
+        size: int,
+        *,
+        ordered: bool = False,
+        on_failure: Literal["isolate", "stop"] = "isolate",
+    ) -> None:
+        check_whole(f"Pool(size={shorten(size)})", size, "how many copies", 1)
+        if on_failure not in ("isolate", "stop"):
+            raise ValueError(f"Pool(on_failure={on_failure!r}): say 'isolate' or 'stop'")
+        self._pattern = part
+        self._ordered = ordered
+        first = as_part(part) if isinstance(part, (Component, type)) else make(part)
+        if "inbox" not in first._axon.boxes:
+            raise LinkError(f"Pool({shorten(part)}): it has no inbox, so there is no work to share")
+        told: Outbox[_Copy] = self.add_box("_told", Outbox("what becomes of a copy", optional=True))
+        self._news: Inbox[_Copy] = self.add_box("_news", Inbox("copies that ask for work, or have ended"))
+        self.link(told, self._news)
+        self._copies: list[_Copy] = []
+        for number in range(1, size + 1):
+            copy = _Copy(told, first, ordered=ordered, isolated=on_failure == "isolate")
+            self.add(copy, name=f"copy-{number}")
+            self._copies.append(copy)
+        for name, box in first._axon.boxes.items():
+            if name != "failures":
+                self._wire(name, box)
+        self._free: deque[_Copy] = deque()
+        self._tasks: deque[_Task] = deque()  # in order, and those in front done last
+        self._is_over = False  # no more work comes
+        self._hopeless: Failure | None = None  # of a copy that was not replaced
+
+    def _wire(self, name: str, like: Any) -> None:
+        """Make a box of our own like one of the part's."""
+        if name == "inbox":
+            size = f"{like.size} B" if like.in_bytes else like.size
+            self.inbox = self.add_box(name, Inbox(like.doc, size=size, type=like.type))
+        elif like.is_inbox:
+            own: Any = self.add_box(name, Inbox(like.doc, type=like.type))
+            for copy in self._copies:
+                self.link(own, copy._axon.boxes[name])
+        else:
+            own = self.add_box(name, Outbox(like.doc, type=like.type, optional=like.optional))
+            collected = name == "outbox" and self._ordered
+            if not collected:
+                own.become_boundary()
+            for copy in self._copies:
+                box = copy._axon.boxes[name]
+                if collected:
+                    copy.results = self.add_box(f"_{name} of {copy._axon.name}", Inbox(like.doc))
+                self.link(box, copy.results if collected and copy.results is not None else own)
+        if name == "inbox":
+            for copy in self._copies:
+                to: Outbox[Any] = self.add_box(f"_to {copy._axon.name}", Outbox(like.doc, optional=True))
+                self.link(to, copy._axon.boxes[name])
+                copy.work = to
+
+    @property
+    def failed(self) -> int:
+        """How many copies have failed."""
+        return sum(copy.failed for copy in self._copies)
+
+    async def main(self) -> None:
+        failed: SourceFailed | None = None
+        try:
+            for copy in self._copies:
+                copy.seat(make(self._pattern))
+            while True:
+                self._drop_finished_tasks()
+                listened = self._boxes_to_listen_to()
+                if not listened:
+                    break
+                try:
+                    box, item = await select(*listened, until=[one for one in listened if one is self.inbox])
+                except EndOfMessages:
+                    self._no_more_work(None)
+                except SourceFailed as error:
+                    if self.inbox.failure is not None and failed is None:
+                        failed = error
+                        self._no_more_work(error.__cause__)
+                else:
+                    if box is self._news:
+                        self._look_at(item)
+                    elif box is self.inbox:
+                        self._give_out(item)
+                    else:
+                        await self.outbox.send(item)
+        finally:
+            for copy in self._copies:
+                copy.give_up(None if failed is None else failed.__cause__)
+        if failed is not None:
+            raise failed
+        if self._hopeless is not None and not self._is_over:
+            last = self._hopeless.error
+            raise KamaeliaError(
+                f"{self.path} has no copy left: each has failed before it was given a message, at last "
+                f"{self._hopeless.path}: {type(last).__name__}: {text_of(last)}"
+            ) from last
+
+    def _boxes_to_listen_to(self) -> list[Inbox[Any]]:
+        """Return where there may be something to do, the most urgent first; none when all is done."""
+        boxes: list[Inbox[Any]] = []
+        if not all(copy.done() for copy in self._copies) or self._news.statistics().waiting:
+            boxes.append(self._news)
+        if self._tasks:
+            results = self._tasks[0].copy.results
+            assert results is not None
+            boxes.append(results)
+        if self._free and len(self._tasks) < AHEAD * len(self._copies):
+            boxes.append(self.inbox)
+        return boxes
+
+    def _give_out(self, message: Any) -> None:
+        copy = self._free.popleft()
+        copy.given += 1
+        if self._ordered:
+            copy.task = _Task(copy)
+            self._tasks.append(copy.task)
+        assert copy.work is not None
+        copy.work.send(message)
+
+    def _no_more_work(self, failure: BaseException | None) -> None:
+        self._is_over = True
+        self._free.clear()
+        for copy in self._copies:
+            assert copy.work is not None
+            copy.work.close(failure)
+
+    # -- what becomes of copies -------------------------------------------------------------------
+
+    def _look_at(self, copy: _Copy) -> None:
+        """A copy has asked for work, or has gone."""
+        copy.news_sent = False
+        if copy.occupant is not None:
+            if copy not in self._free and not (self._ordered and not copy.is_at_rest()):
+                self._finish_task(copy)
+                if not self._is_over:
+                    self._free.append(copy)
+            return
+        self._finish_task(copy)
+        if copy in self._free:
+            self._free.remove(copy)
+        if copy.done():
+            return
+        left = len(copy._axon.boxes["inbox"].queue)  # type: ignore[attr-defined]
+        if copy.given > left:
+            copy.given = left
+            copy.seat(make(self._pattern))
+        else:
+            self._hopeless = copy.failure or self._hopeless
+            copy.give_up()
+
+    # -- order ------------------------------------------------------------------------------------
+
+    def _finish_task(self, copy: _Copy) -> None:
+        """A copy is done with the message that it was given: its results are what it has sent so far."""
+        if copy.task is not None:
+            assert copy.results is not None
+            queue = copy.results.queue
+            copy.task.end = queue.received + len(queue)
+            copy.task = None
+
+    def _drop_finished_tasks(self) -> None:
+        """Forget the messages in front whose results have all been passed on."""
+        while self._tasks:
+            task = self._tasks[0]
+            results = task.copy.results
+            assert results is not None
+            if task.end is None or results.queue.received < task.end:
+                return
+            self._tasks.popleft()
+
+
+@dataclass(eq=False)
+class _Task:
+    """A message that has been given to a copy."""
+
+    copy: _Copy
+    end: int | None = None  # how many results the copy had sent altogether when it was done
+
+
+class _Copy(Place):
+    """The place of one copy."""
+
+    def __init__(self, told: Outbox[Any], like: Component, *, ordered: bool, isolated: bool) -> None:
+        super().__init__(told, [like], isolated=isolated)
+        self._ordered = ordered
+        self.work: Outbox[Any] | None = None  # through which it is given messages
+        self.results: Inbox[Any] | None = None  # to which its results go, if order is kept
+        self.task: _Task | None = None  # what it works on, if order is kept
+        self.given = 0  # messages that were given to this occupant, or left to it
+        self.news_sent = False
+
+    def seat(self, occupant: Component) -> None:
+        """Let a copy take the place, and watch for it to ask for work."""
+        super().seat(occupant)
+        boxes = [self._axon.boxes["inbox"]]
+        if self._ordered:
+            boxes = [box for one in lifecycle.family(occupant._axon) for box in one.inboxes]
+        for box in boxes:
+            for inner in postman.inboxes_behind(box):
+                inner.queue.on_asked = self._tell_news
+
+    def _tell_news(self) -> None:
+        if not self.news_sent:
+            self.news_sent = True
+            self._told.send(self)
+
+    def is_at_rest(self) -> bool:
+        """Say whether all that is in the copy waits to receive, with nothing queued."""
+        assert self.occupant is not None
+        for process in lifecycle.bodies(self.occupant._axon):
+            wait = process.wait
+            if wait is None or wait.verb != "receive from":
+                return False
+            if any(len(box.queue) for box in process.inboxes if not box.wired):
+                return False
+        return True
+
+
+__all__ = ["Pool"]
