@@ -220,9 +220,11 @@ class Component:
     def add_box(self, name: str, declaration: B) -> B:
         """Give this component one more box of its own, beside those that its class declares; return it.
 
-        Like those it is an attribute of that name, unless the class has another. It is the component's own
-        code that receives or sends there. While the component runs, an inbox that is to be linked or held
-        afterwards is declared ``Inbox(..., held=True)``; any other ends at once.
+        Like those it is an attribute of that name, unless the class has another. A box whose name begins with
+        ``_`` is the component's own affair: nobody else is to link it, and no chassis passes it on.
+
+        It is the component's own code that receives or sends there. While the component runs, an inbox that
+        is to be linked or held afterwards is declared ``Inbox(..., held=True)``; any other ends at once.
 
         Example:
             ``ticks = self.add_box("ticks", Inbox[int]("from the clock that we have just added", held=True))``
@@ -287,8 +289,8 @@ class Component:
 
     @_Shown
     def boxes(self) -> dict[str, Box[Any]]:
-        """The component's boxes by name."""
-        return dict(self._axon.boxes)
+        """The component's boxes by name, but those whose names begin with ``_``: these are its own affair."""
+        return offered(self._axon)
 
     if not TYPE_CHECKING:  # a type checker is to complain about unknown attributes itself
 
@@ -308,7 +310,7 @@ class Component:
             near = difflib.get_close_matches(name, known, n=2)
             hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
             raise AttributeError(
-                f"{self._axon.path} has no {name!r}: {hint}its boxes are {', '.join(self._axon.boxes)}",
+                f"{self._axon.path} has no {name!r}: {hint}its boxes are {', '.join(offered(self._axon))}",
                 name=name,
                 obj=None,  # or Python would add a guess of its own
             )
@@ -487,6 +489,11 @@ def make(pattern: Any) -> Component:
         f"{shorten(pattern)} is no component: give a component such as Echo(), a component class, "
         "or a function that returns a component"
     )
+
+
+def offered(process: Process) -> dict[str, Box[Any]]:
+    """Return the boxes of a component that others may link, by name."""
+    return {name: box for name, box in process.boxes.items() if not name.startswith("_")}
 
 
 def refuse_bare_body(function: Any) -> None:
@@ -729,4 +736,4 @@ def component(function: Callable[Concatenate[Any, Any, P], Any]) -> ComponentFun
     return ComponentFunction(function)
 
 
-__all__ = ["Component", "ComponentFunction", "as_part", "component", "make"]
+__all__ = ["Component", "ComponentFunction", "as_part", "component", "make", "offered"]

@@ -16,7 +16,7 @@ from typing import Any
 
 from . import lifecycle, postman
 from .box import Box
-from .component import Component, as_part, make
+from .component import Component, as_part, make, offered
 from .errors import UsageError
 from .graph import Chassis
 from .inbox import Inbox
@@ -72,7 +72,7 @@ class Seat(Chassis):
         """Get all the boxes that these components have."""
         like: dict[tuple[str, bool], list[Box[Any]]] = {}
         for component in components:
-            for name, box in component._axon.boxes.items():
+            for name, box in offered(component._axon).items():
                 if name != "failures":
                     like.setdefault((name, box.is_inbox), []).append(box)
         for (name, is_inbox), boxes in like.items():

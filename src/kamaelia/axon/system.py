@@ -18,7 +18,7 @@ from typing import Any
 
 from . import body, core, lifecycle, postman, report
 from .clock import fresh_seed
-from .component import Component, as_part
+from .component import Component, as_part, offered
 from .errors import (
     ClosedBox,
     ComponentsFailed,
@@ -515,7 +515,7 @@ class _Front(Component):
         self.left = asyncio.Event()  # the with block has been left
         self.holds: dict[str, Any] = {}
         self.received: dict[str, Inbox[Any]] = {}
-        for name, box in self.inner._axon.boxes.items():
+        for name, box in offered(self.inner._axon).items():
             if box.is_inbox:
                 self.holds[name] = box.hold(outside=True)  # type: ignore[attr-defined]
             elif name != "failures":

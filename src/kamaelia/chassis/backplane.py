@@ -360,7 +360,8 @@ class Join(Pipeline):
 
     def __init__(self, name: str, *, echo: bool = True, when_full: WhenFull | None = None) -> None:
         check_name("Join", name, "room")
-        speaker, listener = PublishTo(name), SubscribeTo(name, when_full=when_full)
+        speaker = PublishTo(name)
+        listener = SubscribeTo(name) if when_full is None else SubscribeTo(name, when_full=when_full)
         if not echo:
             speaker._own = listener._own = deque()
         super().__init__(speaker, listener)

@@ -20,6 +20,7 @@ from kamaelia.axon import (
     select,
 )
 from kamaelia.axon.arguments import check_not_negative
+from kamaelia.axon.component import offered
 from kamaelia.axon.errors import shorten
 
 from .place import Place
@@ -109,7 +110,7 @@ class Carousel(Component):
         shape = as_part(like) if like is not None else _shape_of(fn)
         self._place = Place(told, [shape], isolated=self._isolates)
         self.add(self._place, name="place")
-        for name, box in self._place._axon.boxes.items():
+        for name, box in offered(self._place._axon).items():
             if name in self._axon.boxes:
                 raise UsageError(
                     f"Carousel({shorten(fn)}): its part has a box {name!r}, and so has the carousel itself: "
@@ -137,6 +138,7 @@ class Carousel(Component):
 
     async def main(self) -> None:
         place = self._place
+        place.stand_in()
         try:
             while place.has_work():
                 await self.requests.send("next")

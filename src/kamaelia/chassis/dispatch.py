@@ -69,8 +69,8 @@ class Dispatch(Component):
             outbox = self._other if outbox is None else outbox
             if outbox is None:
                 raise UsageError(
-                    f"{self.path}: {shorten(fn)} has picked {shorten(name)} for {shorten(message)}, and that "
-                    f"is no outbox: {suggestion(str(name), outboxes)}; for all others name one with other="
+                    f"{self.path} has no outbox {shorten(name)}, which was picked for {shorten(message)}: "
+                    f"{suggestion(str(name), outboxes)} (For all others, name one with other=.)"
                 )
             try:
                 await outbox.send(message)

@@ -6,6 +6,7 @@ from typing import Any
 
 from kamaelia.axon import UsageError, as_part, lifecycle, postman
 from kamaelia.axon.box import Box
+from kamaelia.axon.component import offered
 from kamaelia.axon.graph import Chassis
 
 
@@ -38,7 +39,7 @@ class Parallel(Chassis):
         like: dict[tuple[str, bool], list[Box[Any]]] = {}
         for component in components:
             lifecycle.add_child(self._axon, component._axon)
-            for name, box in component._axon.boxes.items():
+            for name, box in offered(component._axon).items():
                 like.setdefault((name, box.is_inbox), []).append(box)
         for (name, is_inbox), boxes in like.items():
             same = all(box.type == boxes[0].type for box in boxes)

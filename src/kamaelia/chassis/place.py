@@ -6,7 +6,7 @@ place waits. So the chassis is an ordinary component that receives and sends, an
 message.
 
 While nobody sits there, nobody would be told that what comes out of the place has lost its readers. So then
-the chassis stands for the occupant at its outboxes (`Place._stand_in`), and the wait that it is in is
+the chassis stands for the occupant at its outboxes (`Place.stand_in`), and the wait that it is in is
 interrupted, as rule 4 has it.
 """
 
@@ -58,7 +58,7 @@ class Place(Seat):
         self.failure = failure
         if not self._given_up:
             self.keep()
-            self._stand_in()
+            self.stand_in()
 
     def _child_over(self, child: Component, failure: Failure | None) -> None:
         super()._child_over(child, failure)
@@ -74,7 +74,7 @@ class Place(Seat):
         assert self._axon.parent is not None
         lifecycle.report_isolated(self._axon.parent, failure)
 
-    def _stand_in(self) -> None:
+    def stand_in(self) -> None:
         """Nobody sits here: have the chassis be told when nobody listens any more to what comes out."""
         chassis = self.chassis
         assert chassis is not None

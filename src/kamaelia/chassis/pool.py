@@ -35,6 +35,7 @@ from kamaelia.axon import (
     select,
 )
 from kamaelia.axon.arguments import check_whole
+from kamaelia.axon.component import offered
 from kamaelia.axon.errors import shorten, text_of
 
 from .place import Place
@@ -113,7 +114,7 @@ class Pool(Component):
             copy = _Copy(told, first, ordered=ordered, isolated=on_failure == "isolate")
             self.add(copy, name=f"copy-{number}")
             self._copies.append(copy)
-        for name, box in first._axon.boxes.items():
+        for name, box in offered(first._axon).items():
             if name != "failures":
                 self._wire(name, box)
         self._free: deque[_Copy] = deque()

@@ -54,6 +54,7 @@ from kamaelia.axon import (
 )
 from kamaelia.axon.box import Box
 from kamaelia.axon.clock import calendar
+from kamaelia.axon.component import offered
 from kamaelia.axon.errors import shorten, text_of
 from kamaelia.axon.here import stream_of
 
@@ -240,7 +241,7 @@ class Restarting(Graphline):
     def _mirror(self, member: _Member) -> None:
         """Have the boxes of the only member be our own, and its result ours."""
         self._axon.result_from = member._axon
-        for name, box in member._axon.boxes.items():
+        for name, box in offered(member._axon).items():
             self._make(Link(f"self.{name}", box) if box.is_inbox else Link(box, f"self.{name}"))
 
     def statistics(self) -> RestartStatistics:

@@ -46,6 +46,10 @@ class Sequential(Seat):
         if self._left and occupant._axon.cause is None:
             self._sit(self._left.popleft())
 
+    def _means_the_seat(self, child: Component) -> bool:
+        # A stop cancels a part that nothing feeds; what has been sent to this place is for the next one.
+        return super()._means_the_seat(child) and child._axon.reason != "stop"
+
     def _is_fed(self) -> bool:
         # The next part may be one that needs no inbox. Only at a stop it has to be asked for.
         return super()._is_fed() if self.has_to_hurry() else True

@@ -6,8 +6,9 @@ import contextvars
 import math
 from typing import Any, Literal
 
-from kamaelia.axon import Component, Signal, as_part, clock, lifecycle, postman
+from kamaelia.axon import Cancelled, Component, Signal, as_part, clock, lifecycle, postman
 from kamaelia.axon.arguments import check_positive
+from kamaelia.axon.component import offered
 from kamaelia.axon.errors import shorten
 from kamaelia.axon.graph import Chassis
 
@@ -65,7 +66,7 @@ class Timeout(Chassis):
         """What is to be given up."""
         lifecycle.add_child(self._axon, self.part._axon)
         self._axon.result_from = self.part._axon
-        for name, box in self.part._axon.boxes.items():
+        for name, box in offered(self.part._axon).items():
             own = self.boundary(name, box, inward=box.is_inbox)
             postman.link(own, box) if box.is_inbox else postman.link(box, own)
 
@@ -84,6 +85,10 @@ class Timeout(Chassis):
             timer = loop.call_at(due, self._over.set)
             try:
                 await self._over
+            except Cancelled:
+                if self._axon.reason != "stop":
+                    raise
+                return  # what is left of the part's time is a matter of the stop
             finally:
                 timer.cancel()
 

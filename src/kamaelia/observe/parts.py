@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from kamaelia.axon import Component, Graphline, Pipeline
+from kamaelia.axon import Component, Graphline, Pipeline, Seat
 from kamaelia.axon.typecheck import name_of
 
 DETAIL = 26  # letters of the arguments that are shown
@@ -125,12 +125,15 @@ class _Reader:
         target = self.drawn.get(wire.target.owner)
         if target is None or (source is None and not wire.outside):
             return
+        if source is not None and wire.source.owner is wire.target.owner and wire.source.name.startswith("_"):
+            return  # how a component tells itself something
         # What only the component itself puts in is no link that anybody has drawn.
         if source is None and wire.target.own:
             return
         kind = name_of(wire.source.type) if not wire.outside else name_of(wire.target.type)
         kind = "" if kind == "Any" or len(kind) > 12 else kind
-        new = Wire(source, wire.source.name if source else "", target, wire.target.name, kind, wire.feedback)
+        names = [box.name.removeprefix("_") for box in (wire.source, wire.target)]
+        new = Wire(source, names[0] if source else "", target, names[1], kind, wire.feedback)
         if new not in seen:
             seen.add(new)
             yield new
@@ -143,6 +146,8 @@ def details(component: Component) -> str:
     >>> details(Encode(end="!"))
     "end='!'"
     """
+    if isinstance(component, Seat):
+        return ""  # what matters is who sits there
     args, kwargs = component._recipe
     shown = [_short(value) for value in args if not list(_components_in(value))]
     shown += [f"{name}={_short(value)}" for name, value in kwargs.items() if not list(_components_in(value))]

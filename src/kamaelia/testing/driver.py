@@ -33,6 +33,7 @@ from kamaelia.axon import (
     as_part,
     postman,
 )
+from kamaelia.axon.component import offered
 from kamaelia.axon.errors import shorten, suggestion
 from kamaelia.axon.lifecycle import bodies
 
@@ -495,7 +496,7 @@ class _Front(Component):
     ) -> None:
         process = self._axon
         process.given_name = ""  # no part of any path
-        boxes = component._axon.boxes
+        boxes = offered(component._axon)
         for name in (*sizes, *unlinked):
             if name not in boxes or (name in sizes and boxes[name].is_inbox):
                 raise UsageError(
