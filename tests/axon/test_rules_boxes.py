@@ -647,6 +647,27 @@ def test_rule_08_listed_order_is_priority_and_ended_boxes_are_skipped():
     assert both._axon.result == [("inbox", 1), ("inbox", 2), ("other", "a"), ("other", "b")]
 
 
+def test_rule_08_several_boxes_may_each_be_the_end_of_it():
+    class Three(Component):
+        other = Inbox[Any]("a second inbox")
+        third = Inbox[Any]("a third one")
+
+        async def main(self):
+            got = []
+            boxes = [self.inbox, self.other, self.third]
+            async for box, message in select(*boxes, until=boxes[:2]):
+                got.append((box.name, message))
+            return got, self.system.loop.time()
+
+    for times, end in (((1, 2, 3), 1), ((2, 1, 3), 1), ((2, 3, 1), 2)):
+        three = Three()
+        sources = [after(seconds, seconds) for seconds in times]
+        boxes = (three.inbox, three.other, three.third)
+        virtually(Graphline(*[one.outbox >> box for one, box in zip(sources, boxes, strict=True)]))
+        got, when = three._axon.result
+        assert (sorted(message for _, message in got), when) == (list(range(1, end + 1)), end)
+
+
 def test_rule_08_it_takes_one_message_and_touches_no_other_box():
     class One(Component):
         other = Inbox[Any]("a second inbox")

@@ -20,10 +20,11 @@ from kamaelia.axon import (
     VirtualLoop,
     clock,
     component,
+    make,
     run,
     sleep,
 )
-from kamaelia.chassis import Backplane, PublishTo, SubscribeTo
+from kamaelia.chassis import Backplane, Join, PublishTo, SubscribeTo
 from kamaelia.testing import Driver, drive
 
 
@@ -281,11 +282,14 @@ def test_a_name_of_something_else_is_refused() -> None:
 
 
 def test_wrong_arguments_are_refused() -> None:
-    for make in (PublishTo, SubscribeTo, Backplane):
+    for kind in (PublishTo, SubscribeTo, Backplane, Join):
         with pytest.raises(TypeError, match="the name of a room is a text"):
-            make("")
-    with pytest.raises(ValueError, match="say 'wait', 'drop-oldest'"):
-        SubscribeTo("talk", when_full="drop")  # type: ignore[arg-type]
+            kind("")
+    for kind in (SubscribeTo, Backplane, Join):
+        with pytest.raises(ValueError, match="'talk', when_full='drop'.*: say 'wait', 'drop-oldest'"):
+            kind("talk", when_full="drop")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"Backplane\('talk', key=7\): give a function of a message"):
+        Backplane("talk", key=7)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="0 messages or more"):
         Backplane("talk", keep=-1)
     for keep in (2.5, "3", None):
@@ -526,3 +530,123 @@ def test_a_room_that_is_empty_for_less_than_a_second_stays() -> None:
         driver.advance(10)
         assert driver.component.system.names.find("talk") is room
         assert counts(driver) == (1, 1, 1, 2)
+
+
+# --- what a room says to who comes late, and of who does not keep up --------------------------------
+
+
+class ComeLate(Component):
+    """Listen from a time on."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.heard: list[Any] = []
+
+    async def main(self) -> None:
+        await sleep(self.seconds)
+        listener = SubscribeTo("talk") | collect()
+        await listener.run()
+        self.heard = listener._axon.result
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, []),
+        ({"keep": 1}, [("b", 4)]),
+        ({"keep": 3}, [("a", 2), ("a", 3), ("b", 4)]),
+        ({"key": lambda pair: pair[0]}, [("c", 1), ("a", 3), ("b", 4)]),
+        ({"key": lambda pair: pair[0], "keep": 2}, [("b", 0), ("c", 1), ("a", 2), ("a", 3), ("b", 4)]),
+    ],
+)
+def test_who_comes_late_is_told_what_was_kept_in_order(options: Any, expected: Any) -> None:
+    listener = ComeLate(10)
+    said = [("b", 0), ("c", 1), ("a", 2), ("a", 3), ("b", 4)]
+    somebody = SubscribeTo("talk") | collect()  # or the first words would be kept for the first who comes
+    virtually(Backplane("talk", **options), say(*said, after=5) | PublishTo("talk"), somebody, listener)
+    assert listener.heard == expected
+
+
+def test_how_many_subjects_are_kept_is_bounded() -> None:
+    listener = ComeLate(10)
+    said = [(n, "first") for n in range(1500)] + [(900, "again")]
+    virtually(
+        Backplane("talk", key=lambda pair: pair[0]),
+        say(*said, after=5) | PublishTo("talk"),
+        SubscribeTo("talk") | collect(),
+        listener,
+    )
+    assert listener.heard == [(n, "first") for n in range(500, 1500) if n != 900] + [(900, "again")]
+
+
+def test_a_key_that_fails_is_a_failure_of_the_room() -> None:
+    with pytest.raises(ComponentsFailed, match="Backplane"):
+        virtually(Backplane("talk", key=lambda pair: pair[0]), say(7, after=5) | PublishTo("talk"))
+
+
+def test_the_room_says_what_happens_when_somebody_does_not_keep_up() -> None:
+    @component
+    async def slow(inbox: Inbox[Any]) -> list[Any]:
+        heard = []
+        async for message in inbox:
+            heard.append(message)
+            await sleep(1)
+        return heard
+
+    for room, own, expected in (
+        ("drop-newest", None, list(range(101))),
+        ("drop-oldest", None, [0, *range(900, 1000)]),
+        ("drop-newest", "wait", list(range(1000))),
+    ):
+        results = virtually(
+            Backplane("talk", when_full=room),  # type: ignore[arg-type]
+            say(*range(1000), after=1) | PublishTo("talk"),
+            SubscribeTo("talk", when_full=own) | slow(),  # type: ignore[arg-type]
+        )
+        heard = results[2]
+        if own is None:  # the listener's own outbox has a queue before the slow one
+            assert len(heard) < 400
+            assert heard[-1] == (999 if room == "drop-oldest" else heard[-1])
+            assert heard == sorted(heard)
+        else:
+            assert heard == expected
+
+
+# --- Join -----------------------------------------------------------------------------------------
+
+
+def test_who_is_in_a_room_says_and_hears() -> None:
+    first = say("a", after=1, every=1) | Join("talk") | collect()
+    second = say("b", after=1.5, every=1) | Join("talk") | collect()
+    assert virtually(first, second) == [["a", "b"], ["a", "b"]]
+
+
+def test_without_echo_one_hears_only_the_others() -> None:
+    first = say("a", "b", after=1, every=1) | Join("talk", echo=False) | collect()
+    second = say("c", "a", after=1.5, every=1) | Join("talk", echo=False) | collect()
+    assert virtually(first, second) == [["c", "a"], ["a", "b"]]
+
+
+def test_the_same_object_said_by_two_is_heard_once_by_each() -> None:
+    word = "word"
+    visitors = [say(word, after=1, every=1) | Join("talk", echo=False) | collect() for _ in range(3)]
+    assert virtually(*visitors) == [[word] * 2] * 3
+
+
+def test_what_was_dropped_on_the_way_back_does_not_hide_the_rest() -> None:
+    with drive(Join("talk", echo=False, when_full="drop-oldest"), sizes={"outbox": 1}) as join:
+        join.send(*[f"own {n}" for n in range(500)])
+        join.expect_nothing()
+        other = join.component.add(say("theirs", after=1) | PublishTo("talk"))
+        join.advance(1)
+        assert (join.take_all(), other._axon.state) == (["theirs"], "ended")
+
+
+def test_one_in_a_room_ends_with_its_inbox_and_is_remade_with_its_own_memory() -> None:
+    with drive(Join("talk")) as join:
+        join.send("a")
+        join.close()
+        assert (join.take_all(), join.outcome) == (["a"], "ended")
+    pattern = Join("talk", echo=False)
+    visitors = [say(n, after=1, every=1) | make(pattern) | collect() for n in range(2)]
+    assert virtually(*visitors) == [[1], [0]]

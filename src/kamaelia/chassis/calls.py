@@ -236,6 +236,7 @@ class Ask(Component):
         self._replies: Inbox[Reply] = self.add_box("_replies", Inbox("replies", size=OPEN + 1))
         self.link(self._way_back, self._replies)
         self._service: Calls | None = None
+        self._was_there = False
         self._to_service: Outbox[Any] | None = None
 
     async def main(self) -> None:
@@ -265,8 +266,9 @@ class Ask(Component):
         """Be linked to the service as it is now."""
         names = self.system.names
         service = names.find(self.name)
-        if service is None and self._service is None:
+        if service is None and not self._was_there:
             service = await names.ask(self.name)
+        self._was_there = True
         if service is self._service:
             return
         if service is not None and not isinstance(service, Calls):
