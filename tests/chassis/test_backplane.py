@@ -286,7 +286,7 @@ def test_wrong_arguments_are_refused() -> None:
         with pytest.raises(TypeError, match="the name of a room is a text"):
             kind("")
     for kind in (SubscribeTo, Backplane, Join):
-        with pytest.raises(ValueError, match="'talk', when_full='drop'.*: say 'wait', 'drop-oldest'"):
+        with pytest.raises(ValueError, match=r"'talk', when_full='drop'.*: say 'wait', 'drop-oldest'"):
             kind("talk", when_full="drop")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"Backplane\('talk', key=7\): give a function of a message"):
         Backplane("talk", key=7)  # type: ignore[arg-type]

@@ -130,7 +130,7 @@ def test_questions_may_go_over_a_wire() -> None:
 def test_what_is_no_answer_is_logged_and_counted(caplog: pytest.LogCaptureFixture) -> None:
     @component
     async def odd(inbox: Inbox[Any], outbox: Outbox[Any]) -> None:
-        async for number, question in inbox:
+        async for number, _ in inbox:
             for answer in ("what?", (99, "?"), ("1", "?"), (0, "?"), (number, "first"), (number, "second")):
                 await outbox.send(answer)
 

@@ -220,7 +220,7 @@ class PublishTo(Component):
 
     async def main(self) -> None:
         room = room_for(self, self.name)
-        to_room: Outbox[Any] = self.add_box("room", Outbox(f"to the room {self.name!r}"))
+        to_room: Outbox[Any] = self.add_box("_room", Outbox(f"to the room {self.name!r}"))
         wire = postman.link(to_room, room.inbox)
         wire.feedback = postman.hears(self, room.outbox)
         room.enter()

@@ -77,7 +77,7 @@ class Source(Component):
         It is made only now. A source with an inbox would count as fed while it still sends its items,
         and a stop cancels what nothing feeds.
         """
-        stay = self.add_box("stay", Inbox[Any]("nothing comes here: it keeps the line open", held=True))
+        stay = self.add_box("_stay", Inbox[Any]("nothing comes here: it keeps the line open", held=True))
         await stay.receive()
 
 

@@ -36,6 +36,7 @@ from kamaelia.axon import (
 from kamaelia.axon.component import offered
 from kamaelia.axon.errors import shorten, suggestion
 from kamaelia.axon.lifecycle import bodies
+from kamaelia.axon.process import Process
 
 C = TypeVar("C", bound=Component)
 
@@ -119,6 +120,10 @@ class Driver(Generic[C]):
     ) -> None:
         self.component = component
         """The component itself."""
+        self.on_step: Callable[[Process], object] | None = None
+        """Called after each step of whatever is driven, to be given before the block is entered. It may do
+        what a test does, and what comes of that happens later."""
+        self._in_step = False
         self.announcements: list[str] = []
         """What the component wanted to have said, as a server does that says where it listens."""
         self._clock = _PatientClock(component)
@@ -152,6 +157,8 @@ class Driver(Generic[C]):
         scheduler.outside += 1
         for name, service in self._names.items():
             self._system.names.offer(name, service, self._front)
+        if self.on_step is not None:
+            scheduler.on_step = self._seen_step
         self._system.start(self._front)
         try:
             self._settle()
@@ -212,6 +219,11 @@ class Driver(Generic[C]):
             hold.send(message)
             self._settle()
 
+    def is_read(self, box: str = "inbox") -> bool:
+        """Say whether a message for an inbox would be accepted: it has not ended, and somebody reads it."""
+        hold = self._hold(box)
+        return not (hold.released or hold.lost)
+
     def full(self, box: str = "inbox") -> bool:
         """Say whether an inbox has reached its mark, so that a sender would have to wait."""
         return self._hold(box).full
@@ -227,6 +239,10 @@ class Driver(Generic[C]):
         message = reader.queue.take()
         self._settle()  # it may have waited for room
         return message
+
+    def waits_to_be_taken(self, box: str = "outbox") -> int:
+        """Return how many messages of an outbox there are to take now."""
+        return len(self._reader(box).queue)
 
     def take_all(self, box: str = "outbox") -> list[Any]:
         """Return everything that the component sends through an outbox until it waits for something else."""
@@ -282,6 +298,16 @@ class Driver(Generic[C]):
         self._clock.begin()
         self._clock.advance(seconds)
 
+    def skip(self, limit: float = FINISH_LIMIT) -> bool:
+        """Let time pass until the next thing is due, and that happen; False if nothing is, within a limit."""
+        self._settle()
+        when = self._clock.next_time()
+        if when is None or when > self._clock.now + limit:
+            return False
+        self._clock.begin()
+        self._clock.run_until(when)
+        return True
+
     def finish(self, limit: float = FINISH_LIMIT) -> Any:
         """Let time pass until the component has ended, and return its result.
 
@@ -291,11 +317,8 @@ class Driver(Generic[C]):
         self._settle()
         end = self._clock.now + limit
         while not self.ended:
-            when = self._clock.next_time()
-            if when is None or when > end:
+            if not self.skip(end - self._clock.now):
                 raise AssertionError(self._tell(f"{self._name} does not end by itself"))
-            self._clock.begin()
-            self._clock.run_until(when)
         return self.result
 
     def rest(self) -> None:
@@ -325,6 +348,11 @@ class Driver(Generic[C]):
         self._settle()
 
     # -- how it is --------------------------------------------------------------------------------
+
+    @property
+    def outboxes(self) -> tuple[str, ...]:
+        """The names of the outboxes that the test reads."""
+        return tuple(self._front.readers)
 
     @property
     def time(self) -> float:
@@ -418,8 +446,18 @@ class Driver(Generic[C]):
     def _name(self) -> str:
         return self.component._axon.path or self.component._axon.name
 
+    def _seen_step(self, process: Process) -> None:
+        assert self.on_step is not None
+        self._in_step = True
+        try:
+            self.on_step(process)
+        finally:
+            self._in_step = False
+
     def _settle(self) -> None:
         self._check_started()
+        if self._in_step:
+            return
         self._clock.begin()
         self._clock.settle()
 

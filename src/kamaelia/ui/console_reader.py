@@ -146,7 +146,7 @@ class ConsoleReader(Component):
     async def _read_as_it_comes(self, raw: io.RawIOBase, decoder: LineDecoder) -> None:
         # A box of its own, linked to nothing, is what it waits on: so a stop ends the wait, and so it does
         # when nobody listens any more. Room for a single chunk is the back-pressure.
-        box = self.add_box("typed", Inbox[News]("what has been typed", size=1, held=True))
+        box = self.add_box("_typed", Inbox[News]("what has been typed", size=1, held=True))
         hold = box.hold(outside=True)
         box.release()  # the hold from outside has taken its place
         loop = self.get_loop()
