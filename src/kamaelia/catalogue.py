@@ -20,7 +20,7 @@ else wants to show what there is.
 
 >>> from kamaelia.catalogue import find
 >>> part = find("Take")
->>> part.call, part.arguments[0].meaning
+>>> part.call(), part.arguments[0].meaning
 ('Take(count: int)', 'how many messages to pass on')
 """
 
@@ -120,17 +120,32 @@ class Part:
     example: str = field(repr=False)
     """A session of Python's prompt."""
 
-    @property
-    def call(self) -> str:
-        """How it is made: ``"Batch(size: int, seconds: float | None = None)"``."""
-        shown = [one.text for one in self.arguments]
-        kinds = [one.kind for one in self.arguments]
-        if "positional-only" in kinds:
-            shown.insert(len(kinds) - kinds[::-1].index("positional-only"), "/")
-            kinds.insert(shown.index("/"), "")
-        if "keyword-only" in kinds and "variadic positional" not in kinds:
-            shown.insert(kinds.index("keyword-only"), "*")
-        return f"{self.name}({', '.join(shown)})"
+    def call(self, columns: int | None = None) -> str:
+        """Return how it is made: ``Batch(size: int, seconds: float | None = None)``.
+
+        Where that would be longer than so many columns, each argument has a line of its own.
+
+        >>> print(find("Batch").call(columns=20))
+        Batch(
+            size: int,
+            seconds: float | None = None,
+        )
+        """
+        shown: list[str] = []
+        before = ""  # the kind of the argument before
+        for one in self.arguments:
+            if before == "positional-only" != one.kind:
+                shown.append("/")
+            if one.kind == "keyword-only" and before not in ("keyword-only", "variadic positional"):
+                shown.append("*")
+            shown.append(one.text)
+            before = one.kind
+        if before == "positional-only":
+            shown.append("/")
+        on_one_line = f"{self.name}({', '.join(shown)})"
+        if columns is None or len(on_one_line) <= columns:
+            return on_one_line
+        return "\n".join([f"{self.name}(", *(f"    {one}," for one in shown), ")"])
 
     def specimens(self) -> tuple[Specimen, ...]:
         """Return the specimens of the part; none if nobody has made any.
@@ -153,7 +168,7 @@ class Part:
             "group": self.group,
             "module": self.module,
             "summary": self.summary,
-            "call": self.call,
+            "call": self.call(),
             "boxes": [
                 {"name": box.name, "direction": "in" if box.is_inbox else "out", "type": box.type}
                 | {"doc": box.doc}
@@ -311,23 +326,16 @@ def groups() -> list[Group]:
     A module that cannot be imported is a group without parts, which says what the problem is: one broken
     package hides no other.
     """
-    return [_load(name, module) for name, module in modules()]
+    own = [room for room in ROOMS if _is_there(f"kamaelia.{room}")]
+    return [*(_load(room, f"kamaelia.{room}") for room in own), *foreign_groups()]
 
 
-def modules() -> Iterator[tuple[str, str]]:
-    """Yield the name and the module of each group, without importing them."""
-    for room in ROOMS:
-        if _is_there(f"kamaelia.{room}"):
-            yield room, f"kamaelia.{room}"
-    yield from foreign_modules()
-
-
-def foreign_modules() -> Iterator[tuple[str, str]]:
-    """Yield the name and the module of each group that another package has announced."""
+def foreign_groups() -> list[Group]:
+    """Return what other packages have announced."""
     from importlib.metadata import entry_points
 
-    for found in sorted(entry_points(group=ENTRY_POINTS), key=lambda one: (one.name, one.value)):
-        yield found.name, found.value
+    announced = {(one.name, one.value) for one in entry_points(group=ENTRY_POINTS)}
+    return [_load(name, module) for name, module in sorted(announced)]
 
 
 def parts() -> list[Part]:
@@ -355,9 +363,9 @@ def find(name: str) -> Part:
     import difflib
 
     known = [part.name for group in all_groups for part in group.parts]
-    # Not everybody knows how we spell: case is no difference.
     by_lower = {one.lower(): one for one in known}
-    near = difflib.get_close_matches(name.rpartition(".")[2].lower(), by_lower, n=2)
+    wanted = name.rpartition(".")[2].lower()
+    near = [wanted] if wanted in by_lower else difflib.get_close_matches(wanted, by_lower, n=2)
     hint = f"did you mean {' or '.join(repr(by_lower[one]) for one in near)}?" if near else ""
     raise UsageError(
         f"there is no part called {name!r}; {hint or 'kamaelia list shows those that there are'}"
@@ -391,9 +399,8 @@ __all__ = [
     "Specimen",
     "describe",
     "find",
-    "foreign_modules",
+    "foreign_groups",
     "groups",
     "is_part",
-    "modules",
     "parts",
 ]

@@ -240,9 +240,9 @@ class PublishTo(Component):
 class SubscribeTo(Component):
     """Hear everything that is said in a room.
 
-    It ends when its own inbox does, if that is linked. So in a visitor's pipeline the end of what the visitor sends ends this visitor's connection, and nobody
-    else's. What the visitor sends before that is not for the room (`PublishTo` is): it is counted in
-    `ignored`, or with ``forward`` passed on.
+    It ends when its own inbox does, if that is linked. So in a visitor's pipeline the end of what the visitor
+    sends ends this visitor's connection, and nobody else's. What the visitor sends before that is not for the
+    room (`PublishTo` is): it is counted in `ignored`, or with ``forward`` passed on.
 
     Inboxes: ``inbox``, whose end is the end; ``feed``, to which the room is linked.
     Outbox: ``outbox``, what is said in the room, and with ``forward`` what comes to ``inbox``.

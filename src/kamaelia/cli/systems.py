@@ -21,10 +21,9 @@ from types import ModuleType
 from typing import Any
 
 import kamaelia
-from kamaelia.axon import Component, ComponentFunction, Link, UsageError, as_part
+from kamaelia.axon import Component, ComponentFunction, Link, UsageError, as_part, report
 from kamaelia.axon.errors import suggestion
 
-ROOMS = ("flow", "chassis", "net", "protocol", "ui")  # whose names an expression may use
 MODULE_AND_NAME = re.compile(r"(?P<module>[^\W\d][\w.]*):(?P<name>[^\W\d][\w.]*)")
 FILE_AND_NAME = re.compile(r"(?P<file>.+\.py)(?::(?P<name>[^\W\d][\w.]*))?", re.DOTALL)
 
@@ -211,22 +210,71 @@ def made_of(value: Any, text: str) -> Component:
 
 def evaluate(text: str) -> Component:
     """Make a system of an expression."""
-    try:
-        tree = ast.parse(text.strip(), filename="<command line>", mode="eval")
-    except SyntaxError as error:
-        raise NotASystem(
-            f"{text!r} is no file, no module:name and no expression: {error.msg}\n"
-            f"  {error.text or text}\n  {' ' * ((error.offset or 1) - 1)}^"
-        ) from None
-    names = {name: look_up(name, used_as_module, text) for name, used_as_module in names_in(tree).items()}
+    from . import pointing
+
+    source = text.strip()
+    tree = parse(source)
+
+    def refuse(words: object, node: ast.AST) -> NotASystem:
+        return NotASystem("\n".join([str(words), *pointing.point(source, [pointing.Mark.of(node)])]))
+
+    names: dict[str, Any] = {}
+    for name, used_as_module in names_in(tree).items():
+        try:
+            names[name] = look_up(name, used_as_module, alone=source == name)
+        except NotASystem as error:
+            if source == name:
+                raise
+            uses = [one for one in ast.walk(tree) if isinstance(one, ast.Name) and one.id == name]
+            raise refuse(error, min(uses, key=lambda one: (one.lineno, one.col_offset))) from None
     # Where a traceback looks for the line that it shows.
-    linecache.cache["<command line>"] = (
-        len(text),
-        None,
-        text.strip().splitlines(keepends=True),
-        "<command line>",
-    )
-    return made_of(eval(compile(tree, "<command line>", "eval"), names), text)
+    lines = source.splitlines(keepends=True)
+    linecache.cache[pointing.FILE] = (len(source), None, lines, pointing.FILE)
+    try:
+        value = eval(compile(tree, pointing.FILE, "eval"), names)
+    except Exception as error:  # of any kind: whatever the expression calls may raise
+        if report.shows_all():
+            raise
+        raise NotASystem(pointing.explain(error, tree, source, names)) from error
+    try:
+        return as_part(value)
+    except UsageError as error:
+        raise refuse(error, tree.body) from None
+
+
+def parse(source: str) -> ast.Expression:
+    """Read an expression, which may go over several lines as it could within parentheses.
+
+    >>> ast.unparse(parse("Echo()\\n| Echo()"))
+    'Echo() | Echo()'
+    """
+    from . import pointing
+
+    lines = source.splitlines()
+    several = len(lines) > 1
+    try:
+        tree = ast.parse(f"(\n{source}\n)" if several else source, mode="eval")
+    except SyntaxError as error:
+        found = misread(lines) if several and "#" not in source else None
+        if found is None:
+            found = error
+            found.lineno = (error.lineno or 1) - several
+            found.end_lineno = (error.end_lineno or 1) - several
+        shown = pointing.point(source, [pointing.Mark.of_syntax(found, lines or [""])])
+        said = f"{source!r} is no file, no module:name and no expression: {found.msg}"
+        raise NotASystem("\n".join([said, *shown])) from None
+    if several:
+        ast.increment_lineno(tree, -1)
+    return tree
+
+
+def misread(lines: list[str]) -> SyntaxError | None:
+    """Return what Python says of lines that are one expression: it knows best without parentheses around."""
+    try:
+        ast.parse("\\\n".join(lines), mode="eval")
+    except SyntaxError as error:
+        return error
+    return None
 
 
 def names_in(tree: ast.AST) -> dict[str, bool]:
@@ -248,19 +296,22 @@ def names_in(tree: ast.AST) -> dict[str, bool]:
     return {name: dotted for name, dotted in used.items() if name not in bound}
 
 
-def look_up(name: str, used_as_module: bool, text: str) -> Any:
-    """Find what a name of an expression stands for."""
+def look_up(name: str, used_as_module: bool, alone: bool) -> Any:
+    """Find what a name of an expression stands for: ours, Python's, another package's, or a module."""
+    from kamaelia import catalogue
+
     if name in kamaelia.__all__:
         return getattr(kamaelia, name)
     known: set[str] = set(kamaelia.__all__)
-    for room in ROOMS:
+    for room in catalogue.ROOMS:
         offered = names_of(room)
         if name in offered:
             return getattr(importlib.import_module(f"kamaelia.{room}"), name)
-        known.update(offered)
+        if room != "axon":  # what is only there is for who writes parts
+            known.update(offered)
     if hasattr(builtins, name):
         return getattr(builtins, name)
-    if name in ROOMS or name == "kamaelia":
+    if name in catalogue.ROOMS or name == "kamaelia":
         return importlib.import_module("kamaelia" if name == "kamaelia" else f"kamaelia.{name}")
     if name in sys.stdlib_module_names:
         # A file of the user's that has the same name is not meant: see load_file.
@@ -268,20 +319,24 @@ def look_up(name: str, used_as_module: bool, text: str) -> Any:
             return import_standard(name)
         except ImportError:  # of another platform, such as winreg
             pass
+    foreign = {part.name: part.thing for group in catalogue.foreign_groups() for part in group.parts}
+    if name in foreign:
+        return foreign[name]
     if used_as_module:
         try:
             return load_module(name, name)
         except NotASystem:
             pass
-    if text == name and os.path.exists(name):
+    if alone and os.path.exists(name):
         raise NotASystem(not_python(name))
     if Path(f"{name}.py").is_file():
-        raise NotASystem(f"{text}: {name!r} is not known; did you mean the file {name}.py?")
-    if text == name and not difflib.get_close_matches(name, known):
-        raise NotASystem(f"{name!r} is no file, no module:name, and no part of Kamaelia's")
-    near = difflib.get_close_matches(name, known)
-    hint = suggestion(name, known) if near else "no public part is called like that"
-    raise NotASystem(f"{text}: {name!r} is not known; {hint}")
+        raise NotASystem(f"{name!r} is not known; did you mean the file {name}.py?")
+    known |= foreign.keys()
+    if difflib.get_close_matches(name, known):
+        raise NotASystem(f"{name!r} is not known; {suggestion(name, known)}")
+    if alone:
+        raise NotASystem(f"{name!r} is no file, no module:name, and no part: see kamaelia list")
+    raise NotASystem(f"{name!r} is not known; no public part is called like that: see kamaelia list")
 
 
 def names_of(room: str) -> Iterable[str]:
