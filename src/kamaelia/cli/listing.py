@@ -82,12 +82,12 @@ def chosen(word: str | None) -> Iterator[dict[str, Any]]:
 def lines(found: Sequence[dict[str, Any]], columns: int | None) -> Iterator[str]:
     """Yield the list as text, each line no longer than the terminal is wide.
 
-    >>> parts = [{"name": "Take", "summary": "Pass on."}, {"name": "RateLimit", "summary": "Hold back."}]
-    >>> for line in lines([{"name": "flow", "summary": "Parts.", "problem": "", "parts": parts}], 20):
+    >>> parts = [{"name": "Take", "summary": "Pass on."}, {"name": "RateLimit", "summary": "Holds back."}]
+    >>> for line in lines([{"name": "flow", "summary": "Parts.", "problem": "", "parts": parts}], 21):
     ...     print(line)
     flow: Parts.
       Take       Pass on.
-      RateLimit  Hold b...
+      RateLimit  Holds...
     """
     width = max((len(part["name"]) for group in found for part in group["parts"]), default=0)
     for number, group in enumerate(found):
