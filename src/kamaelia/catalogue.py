@@ -33,7 +33,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from kamaelia.axon import Component, ComponentFunction, Inbox, UsageError
 from kamaelia.axon.errors import shorten
@@ -53,8 +53,7 @@ DEFAULT_WIDTH = 60  # letters of a default that are shown
 # -- one part -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class PartBox:
+class PartBox(NamedTuple):
     """A box that a part declares. A chassis may have more, which come from what it is made of."""
 
     name: str
@@ -71,8 +70,7 @@ class PartBox:
     """An outbox that need not have a reader."""
 
 
-@dataclass(frozen=True)
-class Argument:
+class Argument(NamedTuple):
     """An argument that a part is made with."""
 
     name: str
@@ -268,8 +266,7 @@ def _default_text(value: Any) -> str:
 # -- docstrings ---------------------------------------------------------------------------------------
 
 
-@dataclass
-class _Told:
+class _Told(NamedTuple):
     """What a docstring tells."""
 
     summary: str
@@ -307,8 +304,7 @@ def _read(docstring: str) -> _Told:
 # -- all of them --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(NamedTuple):
     """The parts that one module offers."""
 
     name: str
@@ -376,12 +372,10 @@ def _load(name: str, module: str) -> Group:
     try:
         loaded = importlib.import_module(module)
         offered = [(one, getattr(loaded, one)) for one in loaded.__all__]
+        found = tuple(describe(thing, one, name, module) for one, thing in offered if is_part(thing))
     except Exception as error:  # somebody else's module may raise anything
-        problem = f"{module} cannot be used: {type(error).__name__}: {error}"
-        return Group(name, module, "", (), problem)
-    summary = (inspect.getdoc(loaded) or "").partition("\n")[0]
-    found = [describe(thing, one, name, module) for one, thing in offered if is_part(thing)]
-    return Group(name, module, summary, tuple(found))
+        return Group(name, module, "", (), f"{module} cannot be used: {type(error).__name__}: {error}")
+    return Group(name, module, (inspect.getdoc(loaded) or "").partition("\n")[0], found)
 
 
 def _is_there(module: str) -> bool:

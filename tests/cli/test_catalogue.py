@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 import xml.etree.ElementTree as ElementTree
 
 import pytest
 
 from kamaelia import Component, catalogue
-from kamaelia.catalogue import Group, describe, groups, parts
+from kamaelia.catalogue import Group, Specimen, describe, groups, parts
 from kamaelia.chassis import Supervisor
 from kamaelia.cli import describe as describing
 from kamaelia.cli import listing, main
@@ -212,6 +213,17 @@ def test_without_a_specimen_nothing_can_be_drawn(capsys, kitchen):
         "kamaelia describe: there is no specimen of Oven, so there is nothing to draw\n",
         1,
     )
+
+
+def test_a_specimen_that_cannot_be_had_is_told_of(capsys, kitchen, monkeypatch):
+    class Module:
+        SPECIMENS = {"Oven": [Specimen(lambda: 1 / 0)]}
+
+    monkeypatch.setitem(sys.modules, __name__, Module)
+    out, err, code = run(capsys, "describe", "Oven")
+    assert (out.splitlines()[5], code) == ("boxes", 0)
+    assert err == "kamaelia describe: no specimen of Oven: ZeroDivisionError: division by zero\n"
+    assert run(capsys, "describe", "Oven", "--svg")[2] == 1
 
 
 @pytest.mark.parametrize(

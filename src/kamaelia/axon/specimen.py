@@ -40,8 +40,8 @@ class Specimen:
     outside: str = ""
     """Why it cannot run in virtual time alone, such as "it connects to a server"."""
     holds: int = 0
-    """How many messages it may keep besides those in its boxes and the one that it is working on; bytes,
-    where its inbox counts bytes."""
+    """How many messages it may keep besides those in its boxes (and in those of what it is made of), and the
+    one that it is working on; bytes, where its inbox counts bytes."""
     unbounded: str = ""
     """Why it may keep any number of them, such as "to keep all is what it is for"."""
 

@@ -35,11 +35,17 @@ SPECIMENS = {
     ),
     "Retry": (Specimen(lambda: Retry(twice), {"inbox": (1, 2)}, {"outbox": (2, 4)}, returns="done"),),
     "SubscribeTo": (
-        Specimen(lambda: SubscribeTo("room"), {"inbox": ("a",), "feed": ("b", "c")}, {"outbox": ("b", "c")}),
+        Specimen(
+            lambda: SubscribeTo("room"),
+            {"inbox": ("a",), "feed": ("b", "c")},
+            {"outbox": ("b", "c")},
+            holds=EARLY_LIMIT,
+        ),
         Specimen(
             lambda: SubscribeTo("room", forward=True),
             {"inbox": ("a",), "feed": ("b", "c")},
             {"outbox": ("a", "b", "c")},
+            holds=EARLY_LIMIT,
         ),
     ),
     "Supervisor": (

@@ -63,11 +63,11 @@ def main(words: Sequence[str]) -> int:
     elif options.svg:
         from kamaelia.observe import svg
 
-        specimens = part.specimens()
-        if not specimens:
+        made = specimen_of(part)
+        if made is None:
             complain(f"kamaelia describe: there is no specimen of {part.name}, so there is nothing to draw")
             return FAILED
-        say(svg(specimens[0].make(), boxes=True).removesuffix("\n"))
+        say(svg(made, boxes=True).removesuffix("\n"))
     else:
         say("\n".join(lines(part, min(terminal_columns() or COLUMNS, COLUMNS))))
     return 0
@@ -79,10 +79,10 @@ def lines(part: Part, columns: int) -> Iterator[str]:
     yield ""
     yield f"  from {part.module} import {part.name}"
     yield textwrap.indent(part.call(columns - 2), "  ")
-    specimens = part.specimens()
-    if specimens:
+    made = specimen_of(part)
+    if made is not None:
         yield ""
-        yield from drawing(specimens[0].make())
+        yield from drawing(made)
     if part.boxes:
         yield ""
         yield "boxes"
@@ -104,6 +104,16 @@ def lines(part: Part, columns: int) -> Iterator[str]:
         yield ""
         yield "example"
         yield textwrap.indent(part.example, "  ")
+
+
+def specimen_of(part: Part) -> Component | None:
+    """Make the first specimen of a part; None if there is none."""
+    try:
+        specimens = part.specimens()
+        return specimens[0].make() if specimens else None
+    except Exception as error:  # somebody else's module may raise anything
+        complain(f"kamaelia describe: no specimen of {part.name}: {type(error).__name__}: {error}")
+        return None
 
 
 def about_box(box: PartBox) -> str:

@@ -29,8 +29,6 @@ from kamaelia.catalogue import describe, is_part
 
 from .output import terminal_columns
 
-FILE = "<command line>"  # what Python takes an expression to be read from
-
 FAULT, OTHER = "^", "~"  # what stands below the word at fault, and below another that has to do with it
 
 
@@ -51,8 +49,9 @@ class Mark:
         return Mark(one.lineno, one.col_offset, one.end_lineno, one.end_col_offset, sign)
 
     @staticmethod
-    def of_syntax(error: SyntaxError, lines: Sequence[str]) -> Mark:
+    def of_syntax(error: SyntaxError, source: str) -> Mark:
         """Return the mark of what Python could not read, which it counts in letters, from 1."""
+        lines = source.splitlines() or [""]
         line, start = error.lineno or 1, (error.offset or 1) - 1
         end_line, end = error.end_lineno or 0, (error.end_offset or 0) - 1
         if line > len(lines):  # it has noticed only at the end
@@ -75,9 +74,17 @@ class Mark:
 # -- finding the place --------------------------------------------------------------------------------
 
 
-def explain(error: Exception, tree: ast.Expression, source: str, names: Mapping[str, Any]) -> str:
-    """Return what a user reads about an error that the evaluation of an expression has raised."""
-    step, inner = _last_step(error)
+def explain(error: Exception, tree: ast.Expression, source: str, names: Mapping[str, Any], file: str) -> str:
+    """Return what a user reads about an error that the evaluation of an expression has raised.
+
+    Arguments:
+        error: what was raised
+        tree: what the expression was read as
+        source: the expression
+        names: what its names stand for
+        file: what Python took it to be read from
+    """
+    step, inner = _last_step(error, file)
     place = _place(step)
     said = _words(error, inner)
     node = None if place is None else _node_at(tree, place)
@@ -100,12 +107,12 @@ def explain(error: Exception, tree: ast.Expression, source: str, names: Mapping[
     return "\n".join(lines)
 
 
-def _last_step(error: Exception) -> tuple[TracebackType | None, TracebackType | None]:
+def _last_step(error: Exception, file: str) -> tuple[TracebackType | None, TracebackType | None]:
     """Return the innermost step of a traceback that is in the expression, and what it has called."""
     last = None
     step = error.__traceback__
     while step is not None:
-        if step.tb_frame.f_code.co_filename == FILE:
+        if step.tb_frame.f_code.co_filename == file:
             last = step
         step = step.tb_next
     return last, last.tb_next if last is not None else None

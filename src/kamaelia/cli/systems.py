@@ -28,6 +28,8 @@ MODULE_AND_NAME = re.compile(r"(?P<module>[^\W\d][\w.]*):(?P<name>[^\W\d][\w.]*)
 FILE_AND_NAME = re.compile(r"(?P<file>.+\.py)(?::(?P<name>[^\W\d][\w.]*))?", re.DOTALL)
 
 
+COMMAND_LINE = "<command line>"  # the file, as Python sees it, that an expression is read from
+
 _ours: list[str] = []  # the folders that we have put on Python's path
 
 
@@ -209,15 +211,9 @@ def made_of(value: Any, text: str) -> Component:
 
 
 def evaluate(text: str) -> Component:
-    """Make a system of an expression."""
-    from . import pointing
-
+    """Make a system of an expression. What is wrong with it is a `NotASystem` that points at the place."""
     source = text.strip()
     tree = parse(source)
-
-    def refuse(words: object, node: ast.AST) -> NotASystem:
-        return NotASystem("\n".join([str(words), *pointing.point(source, [pointing.Mark.of(node)])]))
-
     names: dict[str, Any] = {}
     for name, used_as_module in names_in(tree).items():
         try:
@@ -226,20 +222,30 @@ def evaluate(text: str) -> Component:
             if source == name:
                 raise
             uses = [one for one in ast.walk(tree) if isinstance(one, ast.Name) and one.id == name]
-            raise refuse(error, min(uses, key=lambda one: (one.lineno, one.col_offset))) from None
+            first = min(uses, key=lambda one: (one.lineno, one.col_offset))
+            raise NotASystem(pointed(str(error), source, first)) from None
     # Where a traceback looks for the line that it shows.
-    lines = source.splitlines(keepends=True)
-    linecache.cache[pointing.FILE] = (len(source), None, lines, pointing.FILE)
+    linecache.cache[COMMAND_LINE] = (len(source), None, source.splitlines(keepends=True), COMMAND_LINE)
     try:
-        value = eval(compile(tree, pointing.FILE, "eval"), names)
+        value = eval(compile(tree, COMMAND_LINE, "eval"), names)
     except Exception as error:  # of any kind: whatever the expression calls may raise
         if report.shows_all():
             raise
-        raise NotASystem(pointing.explain(error, tree, source, names)) from error
+        from .pointing import explain
+
+        raise NotASystem(explain(error, tree, source, names, COMMAND_LINE)) from error
     try:
         return as_part(value)
     except UsageError as error:
-        raise refuse(error, tree.body) from None
+        raise NotASystem(pointed(str(error), source, tree.body)) from None
+
+
+def pointed(said: str, source: str, at: ast.AST | SyntaxError) -> str:
+    """Return what is to be said about a place of an expression, and that place."""
+    from .pointing import Mark, point
+
+    mark = Mark.of_syntax(at, source) if isinstance(at, SyntaxError) else Mark.of(at)
+    return "\n".join([said, *point(source, [mark])])
 
 
 def parse(source: str) -> ast.Expression:
@@ -248,8 +254,6 @@ def parse(source: str) -> ast.Expression:
     >>> ast.unparse(parse("Echo()\\n| Echo()"))
     'Echo() | Echo()'
     """
-    from . import pointing
-
     lines = source.splitlines()
     several = len(lines) > 1
     try:
@@ -260,9 +264,8 @@ def parse(source: str) -> ast.Expression:
             found = error
             found.lineno = (error.lineno or 1) - several
             found.end_lineno = (error.end_lineno or 1) - several
-        shown = pointing.point(source, [pointing.Mark.of_syntax(found, lines or [""])])
         said = f"{source!r} is no file, no module:name and no expression: {found.msg}"
-        raise NotASystem("\n".join([said, *shown])) from None
+        raise NotASystem(pointed(said, source, found)) from None
     if several:
         ast.increment_lineno(tree, -1)
     return tree

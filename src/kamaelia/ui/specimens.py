@@ -7,6 +7,7 @@ import io
 from kamaelia.axon.specimen import Specimen
 
 from . import ConsoleEchoer, ConsoleReader, Ticker
+from .console_echoer import BATCH
 
 SPECIMENS = {
     "ConsoleEchoer": (
@@ -14,6 +15,7 @@ SPECIMENS = {
             lambda: ConsoleEchoer(forward=True, stream=io.StringIO()),
             {"inbox": ("one", b"two", 3)},
             {"outbox": ("one", b"two", 3)},
+            holds=BATCH - 1,
         ),
     ),
     "ConsoleReader": (
