@@ -170,7 +170,8 @@ def test_a_part_without_arguments_of_its_own_has_none() -> None:
 
     assert of(Plain).arguments == ()
     assert of(Plain).example == of(Plain).text == ""
-    assert of(type("Nothing", (Plain,), {"__doc__": None})).summary == "Do."
+    assert of(type("Same", (Plain,), {})).summary == "Do."
+    assert of(type("Silent", (Component,), {})).summary == ""
 
 
 def test_a_dataclass_may_be_a_part() -> None:
@@ -242,8 +243,20 @@ def test_programs_can_read_it(part: Part) -> None:
         *("name", "group", "module", "summary", "call", "boxes", "arguments", "text", "example"),
     ]
     assert getattr(importlib.import_module(about["module"]), about["name"]) is part.thing
-    assert [box["direction"] for box in about["boxes"]] == [
-        "in" if box.is_inbox else "out" for box in part.boxes
+    assert about["boxes"] == [
+        {
+            "name": box.name,
+            "is_inbox": box.is_inbox,
+            "type": box.type,
+            "doc": box.doc,
+            "size": box.size,
+            "held": box.held,
+            "optional": box.optional,
+        }
+        for box in part.boxes
+    ]
+    assert [list(one) for one in about["arguments"]] == [
+        ["name", "type", "default", "kind", "meaning"] for _ in part.arguments
     ]
 
 

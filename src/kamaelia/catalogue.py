@@ -167,17 +167,8 @@ class Part:
             "module": self.module,
             "summary": self.summary,
             "call": self.call(),
-            "boxes": [
-                {"name": box.name, "direction": "in" if box.is_inbox else "out", "type": box.type}
-                | {"doc": box.doc}
-                | ({"size": box.size, "held": box.held} if box.is_inbox else {"optional": box.optional})
-                for box in self.boxes
-            ],
-            "arguments": [
-                {"name": one.name, "type": one.type, "default": one.default, "kind": one.kind}
-                | {"meaning": one.meaning}
-                for one in self.arguments
-            ],
+            "boxes": [box._asdict() for box in self.boxes],
+            "arguments": [argument._asdict() for argument in self.arguments],
             "text": self.text,
             "example": self.example,
         }
@@ -185,7 +176,8 @@ class Part:
 
 def describe(thing: type[Component] | ComponentFunction[...], name: str, group: str, module: str) -> Part:
     """Describe a component class or function that a module offers under a name."""
-    told = _read(inspect.getdoc(thing) or "")
+    docstring = inspect.getdoc(thing)
+    told = _read("" if docstring in (None, inspect.getdoc(Component)) else str(docstring))
     arguments = tuple(_arguments(thing, told.meanings))
     return Part(
         name=name,
@@ -199,6 +191,22 @@ def describe(thing: type[Component] | ComponentFunction[...], name: str, group: 
         unknown=tuple(sorted(told.meanings.keys() - {one.name for one in arguments})),
         example=told.example,
     )
+
+
+def signature_of(thing: type[Component] | ComponentFunction[...]) -> inspect.Signature:
+    """Return with which arguments a part is made.
+
+    >>> from kamaelia.flow import Batch, Null
+    >>> signature_of(Batch), signature_of(Null)
+    (<Signature (size: 'int', seconds: 'float | None' = None)>, <Signature ()>)
+    """
+    if isinstance(thing, ComponentFunction):
+        return thing.signature
+    if thing.__init__ is object.__init__:
+        return inspect.Signature()
+    signature = inspect.signature(thing.__init__)
+    without_self = list(signature.parameters.values())[1:]
+    return signature.replace(parameters=without_self, return_annotation=inspect.Signature.empty)
 
 
 def is_part(thing: Any) -> bool:
@@ -236,13 +244,7 @@ def _size_text(size: int, in_bytes: bool) -> str:
 def _arguments(
     thing: type[Component] | ComponentFunction[...], meanings: dict[str, str]
 ) -> Iterator[Argument]:
-    if isinstance(thing, ComponentFunction):
-        parameters = list(thing.signature.parameters.values())
-    elif thing.__init__ is object.__init__:
-        parameters = []
-    else:
-        parameters = list(inspect.signature(thing.__init__).parameters.values())[1:]  # without self
-    for one in parameters:
+    for one in signature_of(thing).parameters.values():
         yield Argument(
             one.name,
             "" if one.annotation is one.empty else _type_text(one.annotation),
@@ -397,4 +399,5 @@ __all__ = [
     "groups",
     "is_part",
     "parts",
+    "signature_of",
 ]

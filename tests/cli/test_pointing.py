@@ -155,6 +155,31 @@ CASES = [
     ^^^^^^^^^^^^^
     TypeError: Take.__init__() takes 2 positional arguments but 3 were given
     """,
+    """
+    math.sqrt(x=1)
+    ^^^^^^^^^^^^^^
+    TypeError: math.sqrt() takes no keyword arguments
+    """,
+    """
+    Supervisor(Echo, 7, intensity='x')
+                        ^^^^^^^^^^^^^
+    Supervisor(intensity='x'): give how many restarts, a whole number
+    """,
+    """
+    Supervisor(Echo, intensty=9)
+                     ^^^^^^^^^^
+    Supervisor(intensty=9): that is no member, and no such argument: did you mean 'intensity'?
+    """,
+    """
+    Batch
+    ^^^^^
+    Batch() needs 'size' (how many messages to a batch)
+    """,
+    """
+    Source('ab') | Batch | Collect()
+                   ^^^^^
+    Batch() needs 'size' (how many messages to a batch)
+    """,
     # two that do not fit
     """
     Source('ab') | Lines() | Lines() | Collect()

@@ -25,7 +25,7 @@ from typing import Any
 
 from kamaelia.axon import Component, ComponentFunction, KamaeliaError, LinkError, body
 from kamaelia.axon.errors import shorten, suggestion, text_of
-from kamaelia.catalogue import describe, is_part
+from kamaelia.catalogue import describe, is_part, signature_of
 
 from .output import terminal_columns
 
@@ -65,17 +65,15 @@ class Mark:
 
     def covers(self, other: Mark) -> bool:
         """Say whether another stretch is within this one."""
-        return (self.line, self.column) <= (other.line, other.column) and (
-            other.end_line,
-            other.end_column,
-        ) <= (self.end_line, self.end_column)
+        begins = (self.line, self.column) <= (other.line, other.column)
+        return begins and (other.end_line, other.end_column) <= (self.end_line, self.end_column)
 
 
 # -- finding the place --------------------------------------------------------------------------------
 
 
 def explain(error: Exception, tree: ast.Expression, source: str, names: Mapping[str, Any], file: str) -> str:
-    """Return what a user reads about an error that the evaluation of an expression has raised.
+    """Return what a user reads about an error that was raised when a component was made of an expression.
 
     Arguments:
         error: what was raised
@@ -94,8 +92,10 @@ def explain(error: Exception, tree: ast.Expression, source: str, names: Mapping[
         said, marks = _in_row(node, error, said, inner, names)
     elif isinstance(node, ast.Attribute) and isinstance(error, AttributeError):
         said, marks = _in_attribute(node, error, said)
-    else:
-        marks = [place or Mark.of(tree.body)]
+    elif place is not None:
+        marks = [place]
+    else:  # of the whole no component could be made; or Python has kept no places, with -X no_debug_ranges
+        said, marks = _made_of(tree.body, error, said, names)
     lines = [said, *point(source, marks)]
     for frame in traceback.extract_tb(inner):
         if body.is_users(frame.filename):  # a function of the user's own that the expression calls
@@ -177,7 +177,7 @@ def _in_row(
         return said, [Mark.of(first, OTHER), Mark.of(second)]
     if inner is not None:  # a component was asked to join something: it was the left one unless that was not
         wrong = first if inner.tb_frame.f_code.co_name == "__ror__" else second
-        return said, [Mark.of(wrong)]
+        return _made_of(wrong, error, said, names)
     # Neither can join the other; Python names their types.
     kinds = re.search(r"for \|: '(\w+)' and '(\w+)'", said)
     if kinds is None:
@@ -191,6 +191,17 @@ def _in_row(
     what = " and ".join(f"{ast.unparse(one)}, of type {kind}," for kind, one in wrong_ones)
     said = f"{what} cannot be joined with |: that is for components, such as Map(function) or Source(items)"
     return said, [Mark.of(one) for _, one in wrong_ones] or [Mark.of(node)]
+
+
+def _made_of(node: ast.expr, error: Exception, said: str, names: Mapping[str, Any]) -> tuple[str, list[Mark]]:
+    """Something of which no component could be made. A class was called for that, without arguments."""
+    called = _called(node, names)
+    if isinstance(error, TypeError) and is_part(called):
+        call = ast.copy_location(ast.Call(node, [], []), node)
+        misfit = _misfit(call, _signature(called) or inspect.Signature(), called)
+        if misfit is not None:
+            return misfit
+    return said, [Mark.of(node)]
 
 
 def _last_of(node: ast.expr) -> ast.expr:
@@ -246,15 +257,8 @@ def _called(node: ast.expr, names: Mapping[str, Any]) -> Any:
 
 
 def _signature(called: Any) -> inspect.Signature | None:
-    if isinstance(called, ComponentFunction):
-        return called.signature
     try:
-        if isinstance(called, type) and issubclass(called, Component):
-            if called.__init__ is object.__init__:
-                return inspect.Signature()
-            signature = inspect.signature(called.__init__)
-            return signature.replace(parameters=list(signature.parameters.values())[1:])
-        return inspect.signature(called)
+        return signature_of(called) if is_part(called) else inspect.signature(called)
     except (TypeError, ValueError):  # it is unknown what was called, or what that takes
         return None
 
@@ -287,12 +291,13 @@ def _misfit(node: ast.Call, signature: inspect.Signature, called: Any) -> tuple[
     parameters = signature.parameters
     if not parameters:
         return f"{name} takes no arguments", [Mark.of([*node.args, *node.keywords][0])]
+    kinds = {one.kind for one in parameters.values()}
     for keyword in node.keywords:
-        if keyword.arg not in parameters:
+        if keyword.arg not in parameters and inspect.Parameter.VAR_KEYWORD not in kinds:
             hint = suggestion(str(keyword.arg), parameters)
             return f"{name} has no argument {keyword.arg!r}; {hint}", [Mark.of(keyword)]
     places = [one.name for one in parameters.values() if one.kind in BY_PLACE]
-    if len(node.args) > len(places):
+    if len(node.args) > len(places) and inspect.Parameter.VAR_POSITIONAL not in kinds:
         named = [one.name for one in parameters.values() if one.kind is one.KEYWORD_ONLY]
         takes = f"{name} takes {len(places)} argument{'s' * (len(places) != 1)}"
         if named:
@@ -302,14 +307,16 @@ def _misfit(node: ast.Call, signature: inspect.Signature, called: Any) -> tuple[
         for keyword in node.keywords:
             if keyword.arg == place:
                 return f"{name} is given {place!r} twice, once by its place", [Mark.of(keyword)]
-    given = dict(_given(node, signature))
+    given = {*places[: len(node.args)], *(one.arg for one in node.keywords)}
     missing = [
         one.name
         for one in parameters.values()
         if one.default is one.empty
-        and one.name not in given
         and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
+        and one.name not in given
     ]
+    if not missing:  # what else there is Python may say
+        return None
     meanings = _meanings(called)
     needs = " and ".join(
         f"{one!r} ({meanings[one].rstrip('.')})" if meanings.get(one) else repr(one) for one in missing
@@ -370,12 +377,12 @@ def _cut(
 ) -> tuple[str, list[tuple[int, int, str]]]:
     """Return the piece of a line around its marks that fits into a terminal, and the marks in it.
 
-    >>> _cut("0123456789" * 3, [(20, 22, "^")], 17)
-    ('...890123456...', [(5, 7, '^')])
+    >>> _cut("0123456789" * 5, [(20, 22, "^")], 22)
+    ('...78901234567890...', [(6, 8, '^')])
     """
     if columns is None or len(line) + 2 <= columns:
         return line, list(stretches)
-    width = max(20, columns - 2) if columns > 20 else columns - 2
+    width = max(20, columns - 2)
     start = max(0, min(stretches[0][0] - width // 3, len(line) - width))
     piece = line[start : start + width]
     if start:

@@ -216,10 +216,11 @@ def evaluate(text: str) -> Component:
     tree = parse(source)
     names: dict[str, Any] = {}
     for name, used_as_module in names_in(tree).items():
+        alone = source == name
         try:
-            names[name] = look_up(name, used_as_module, alone=source == name)
+            names[name] = look_up(name, used_as_module, alone)
         except NotASystem as error:
-            if source == name:
+            if alone:
                 raise
             uses = [one for one in ast.walk(tree) if isinstance(one, ast.Name) and one.id == name]
             first = min(uses, key=lambda one: (one.lineno, one.col_offset))
@@ -227,17 +228,13 @@ def evaluate(text: str) -> Component:
     # Where a traceback looks for the line that it shows.
     linecache.cache[COMMAND_LINE] = (len(source), None, source.splitlines(keepends=True), COMMAND_LINE)
     try:
-        value = eval(compile(tree, COMMAND_LINE, "eval"), names)
+        return as_part(eval(compile(tree, COMMAND_LINE, "eval"), names))
     except Exception as error:  # of any kind: whatever the expression calls may raise
         if report.shows_all():
             raise
         from .pointing import explain
 
         raise NotASystem(explain(error, tree, source, names, COMMAND_LINE)) from error
-    try:
-        return as_part(value)
-    except UsageError as error:
-        raise NotASystem(pointed(str(error), source, tree.body)) from None
 
 
 def pointed(said: str, source: str, at: ast.AST | SyntaxError) -> str:
