@@ -49,6 +49,22 @@ def test_types_stand_at_the_links():
     assert "n1 -->|str| n2" in mermaid(Lines() | Encode())
 
 
+def test_boxes_that_nothing_is_linked_to_are_drawn_on_demand():
+    assert mermaid(SubscribeTo("talk") | Encode(), boxes=True).splitlines() == [
+        "flowchart LR",
+        "    n1[\"SubscribeTo<br/>'talk'\"]",
+        '    n2["Encode"]',
+        '    n3(["inbox<br/>Any"])',
+        '    n4(["outbox<br/>bytes"])',
+        "    n1 --> n2",
+        "    n2 -->|bytes| n4",
+        "    n3 --> n1",
+    ]
+    assert words(svg(Lines(), boxes=True)) == ["Lines", "inbox", "bytes", "outbox", "str"]
+    assert words(svg(Lines())) == ["Lines"]
+    assert svg(Lines(), boxes=True).count("<rect") == 2  # the paper, and the part
+
+
 def test_a_pipeline_with_a_name_has_a_frame():
     system = Source("ab") | (Map(str.upper) | Filter(str.isupper)).named("shout") | Collect()
     assert mermaid(system).splitlines() == [
