@@ -92,6 +92,7 @@ def test_boxes_are_read_in_their_declarations() -> None:
         inbox = Inbox[bytes | str]("things", size=1)
         orders = Inbox[list[int]]("what to do", size="64 KiB", held=True)
         rest = Outbox[Any]("what is left", optional=True)
+        _told = Outbox[str]("what nobody else is to link")
         outbox = None
 
     assert of(Sorter).boxes == (

@@ -224,6 +224,8 @@ def is_part(thing: Any) -> bool:
 def _boxes(thing: type[Component] | ComponentFunction[...]) -> Iterator[PartBox]:
     kind: Any = thing.component_class if isinstance(thing, ComponentFunction) else thing
     for name, box in kind._box_declarations.items():
+        if name.startswith("_"):  # the component's own affair
+            continue
         options: dict[str, Any] = (
             {"size": _size_text(box.size, box.in_bytes), "held": box.held}
             if isinstance(box, Inbox)

@@ -71,6 +71,7 @@ def test_a_word_is_looked_for_in_names_and_summaries(capsys):
     assert code == 0
     assert out.splitlines()[1:] == [
         "  Backplane    A room: sends what anybody publishes to everybody who listens.",
+        "  Join         Be in a room: say there what comes in, and hear what is said.",
         "  PublishTo    Say everything that arrives in a room.",
         "  SubscribeTo  Hear everything that is said in a room.",
     ]

@@ -10,7 +10,7 @@ import pytest
 
 from kamaelia import Graphline, component
 from kamaelia.chassis import PublishTo, SubscribeTo
-from kamaelia.flow import Collect, Encode, Filter, Lines, Map, Source
+from kamaelia.flow import Collect, Encode, Filter, Lines, Map, Source, Tee
 from kamaelia.net import TCPServer
 from kamaelia.observe import mermaid, svg
 
@@ -62,6 +62,7 @@ def test_boxes_that_nothing_is_linked_to_are_drawn_on_demand():
     ]
     assert words(svg(Lines(), boxes=True)) == ["Lines", "inbox", "bytes", "outbox", "str"]
     assert words(svg(Lines())) == ["Lines"]
+    assert "outbox" in words(svg(Tee(Collect()), boxes=True))  # linked to what is in it, and to nothing else
     assert svg(Lines(), boxes=True).count("<rect") == 2  # the paper, and the part
 
 

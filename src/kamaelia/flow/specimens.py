@@ -10,6 +10,7 @@ from . import (
     CSV,
     Batch,
     Chunk,
+    Collate,
     Collect,
     Count,
     Debounce,
@@ -37,8 +38,10 @@ from . import (
     Source,
     Tag,
     Take,
+    Tee,
     Trigger,
     Window,
+    Zip,
 )
 
 LETTERS = {"inbox": ("a", "b", "c")}
@@ -57,6 +60,14 @@ SPECIMENS = {
     "Chunk": (
         Specimen(
             lambda: Chunk(3), {"inbox": (b"ab", b"cdefg", b"h")}, {"outbox": (b"abc", b"def", b"gh")}, holds=2
+        ),
+    ),
+    "Collate": (
+        Specimen(
+            lambda: Collate("left", "right", key=str.lower, keep=2),
+            {"left": ("a", "b"), "right": ("B", "C")},
+            {"outbox": (("b", "B"),), "unmatched": (("a", None), (None, "C"))},
+            holds=2,
         ),
     ),
     "Collect": (
@@ -173,9 +184,18 @@ SPECIMENS = {
         Specimen(lambda: Tag("anna"), LETTERS, {"outbox": (("anna", "a"), ("anna", "b"), ("anna", "c"))}),
     ),
     "Take": (Specimen(lambda: Take(2), {"inbox": ("a", "b")}, {"outbox": ("a", "b")}),),
+    "Tee": (Specimen(lambda: Tee(Count()), LETTERS, {"outbox": ("a", "b", "c")}),),
     "Trigger": (Specimen(lambda: Trigger(iter("xyz").__next__), {"inbox": (1, 2)}, {"outbox": ("x", "y")}),),
     "Window": (
         Specimen(lambda: Window(2), LETTERS, {"outbox": (("a", "b"), ("b", "c"))}, holds=1),
         Specimen(lambda: Window(1, step=2), LETTERS, {"outbox": (("a",), ("c",))}),
+    ),
+    "Zip": (
+        Specimen(
+            lambda: Zip("left", "right"),
+            {"left": (1, 2), "right": ("a", "b")},
+            {"outbox": ((1, "a"), (2, "b"))},
+            holds=1,
+        ),
     ),
 }

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kamaelia.axon import Component, Graphline, Pipeline, Seat
+from kamaelia.axon.component import offered
 from kamaelia.axon.typecheck import name_of
 
 DETAIL = 26  # letters of the arguments that are shown
@@ -70,8 +71,13 @@ def look_at(components: Iterable[Component], *, boxes: bool = False) -> Scene:
         parts[0].framed = False
     wires = list(reader.wires())
     for part, process in list(zip(parts, reader.roots, strict=True)) if boxes else ():
-        for box in process.boxes.values():
-            if any(not wire.outside for wire in (box.incoming if box.is_inbox else box.outgoing)):
+        for box in offered(process).values():
+            others = (
+                [wire.source.owner for wire in box.incoming if not wire.outside]
+                if box.is_inbox
+                else [wire.target.owner for wire in box.outgoing]
+            )
+            if not all(_is_in(other, process) for other in others):
                 continue
             end = Part(box.name, name_of(box.type), is_box=True)
             parts.append(end)
@@ -80,6 +86,12 @@ def look_at(components: Iterable[Component], *, boxes: bool = False) -> Scene:
             else:
                 wires.append(Wire(part, box.name, end, "", "", False))
     return Scene(parts, wires)
+
+
+def _is_in(process: Any, whole: Any) -> bool:
+    while process is not None and process is not whole:
+        process = process.parent
+    return process is whole
 
 
 def _is_plain(name: str, kind: type) -> bool:
