@@ -1,8 +1,9 @@
 """What mkdocs does for us beyond its plugins (`hooks:` in mkdocs.yml).
 
 It makes a reference page for each public package and for each public module beside them, so that a new
-room is in the reference as soon as it exists; and it takes our own attributes off the listings, which
-tell tests/test_docs_listings.py how to run them and which the Markdown extension does not know.
+room is in the reference as soon as it exists, and one with pictures for the parts of each room
+(reference_pages.py); and it takes our own attributes off the listings, which tell tests/test_docs_listings.py
+how to run them and which the Markdown extension does not know.
 
 `OurDocstrings` is an extension of mkdocstrings' reader, griffe (`extensions:` in mkdocs.yml).
 """
@@ -10,6 +11,7 @@ tell tests/test_docs_listings.py how to run them and which the Markdown extensio
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,9 @@ import griffe
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+
+sys.path.insert(0, str(Path(__file__).parent))
+from reference_pages import pages as pages_of_parts
 
 SOURCE = Path(__file__).resolve().parent.parent / "src"
 OPENING_FENCE = re.compile(r"^ *(?:`{3,}|~{3,}).*$", re.MULTILINE)
@@ -41,7 +46,8 @@ def public_modules() -> Iterator[str]:
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    pages = [{module: f"reference/{module}.md"} for module in sorted(public_modules())]
+    pages: list[dict[str, str]] = [{title: path} for path, title, _ in pages_of_parts() if title]
+    pages += [{module: f"reference/{module}.md"} for module in sorted(public_modules())]
     for section in config.nav or []:
         if "Reference" in section:
             section["Reference"] += pages
@@ -53,6 +59,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         # The docstring's own first line is the best title, but mkdocs wants one for the menu.
         text = f"---\ntitle: {module}\n---\n\n::: {module}\n    options:\n      heading_level: 1\n"
         files.append(File.generated(config, f"reference/{module}.md", content=text))
+    for path, _, text in pages_of_parts():
+        files.append(File.generated(config, path, content=text))
     return files
 
 

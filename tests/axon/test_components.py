@@ -243,3 +243,26 @@ def test_a_program_whose_standard_input_is_closed_runs(tmp_path):
         ["sh", "-c", 'exec "$0" -c "$1" <&-', sys.executable, program], capture_output=True, text=True
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "['a', 'b']\n", "")
+
+
+def test_arguments_that_nobody_takes_are_refused():
+    class Bare(Component):
+        pass
+
+    class Made(Component):
+        def __new__(cls, number):
+            return super().__new__(cls, number)
+
+    class Mixin:
+        def __init__(self, number):
+            self.number = number
+
+    class Mixed(Mixin, Component):
+        pass
+
+    for arguments in ({"number": 1}, {"*": (1,)}):
+        with pytest.raises(TypeError, match=r"^Bare\(\) takes no arguments$"):
+            Bare(*arguments.pop("*", ()), **arguments)
+    assert repr(Bare()) == "Bare()"
+    assert repr(make(Made(1))) == "Made(1)"
+    assert make(Mixed(2)).number == 2

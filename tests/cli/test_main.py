@@ -53,6 +53,8 @@ PRINTING = [
     ["--help"],
     ["--version"],
     ["doctor", "--json"],
+    ["list"],
+    ["describe", "Take", "--svg"],
     ["run", "--help"],
     ["run", "Collect"],
     ["run", "--json", "Collect"],
@@ -135,7 +137,16 @@ def test_a_verb_imports_no_room_that_it_does_not_need():
         "print(sorted(name for name in sys.modules if name.startswith('kamaelia.') and name.count('.') == 1))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n['kamaelia.axon', 'kamaelia.cli', 'kamaelia.flow']\n"
+    assert done.stdout == "[]\n['kamaelia.axon', 'kamaelia.catalogue', 'kamaelia.cli', 'kamaelia.flow']\n"
+
+
+@pytest.mark.slow
+@pytest.mark.once
+def test_a_listing_that_nobody_reads_to_its_end_is_no_trouble():
+    done = subprocess.run(
+        f'"{sys.executable}" -m kamaelia list | head -n 1', shell=True, capture_output=True, text=True
+    )
+    assert (done.stdout, done.stderr) == ("flow: Everyday parts, to put between others.\n", "")
 
 
 def test_the_pages_say_how_to_get_the_command_before_they_use_it():

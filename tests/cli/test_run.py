@@ -163,18 +163,25 @@ SOME = """
 @pytest.mark.parametrize(
     ("system", "says"),
     [
-        ("Sorce('ab') | Collect()", "Sorce('ab') | Collect(): 'Sorce' is not known; did you mean 'Source'?"),
+        (
+            "Sorce('ab') | Collect()",
+            "'Sorce' is not known; did you mean 'Source'?\n  Sorce('ab') | Collect()\n  ^^^^^\n",
+        ),
         ("nowhere.py", "there is no file nowhere.py"),
         ("nowhere:system", "nowhere:system: there is no module 'nowhere'."),
-        ("gibberish", "'gibberish' is no file, no module:name, and no part of Kamaelia's"),
+        ("gibberish", "'gibberish' is no file, no module:name, and no part: see kamaelia list\n"),
         ("Source([", "'Source([' is no file, no module:name and no expression: '[' was never closed"),
-        ("1 + 1", "1 + 1: 2 is no component."),
+        ("1 + 1", "2 is no component."),
         ("empty.py", "empty.py has no component at its top level"),
         ("empty.py:system", "empty.py:system: 'system' is not in empty; there are none"),
         ("emptyy.py", "there is no file emptyy.py; did you mean empty.py?"),
-        ("empty", "empty: 'empty' is not known; did you mean the file empty.py?"),
-        ("nowhere.run()", "nowhere.run(): 'nowhere' is not known; no public part is called like that"),
-        ("winreg", "'winreg' is no file, no module:name, and no part of Kamaelia's"),  # it is for Windows
+        ("empty", "'empty' is not known; did you mean the file empty.py?\n"),
+        (
+            "nowhere.run()",
+            "'nowhere' is not known; no public part is called like that: see kamaelia list\n"
+            "  nowhere.run()\n  ^^^^^^^\n",
+        ),
+        ("winreg", "'winreg' is no file, no module:name, and no part"),  # it is for Windows
         ("folder.py", "folder.py is a folder: name a Python file in it"),
         ("folders.py", "there is no file folders.py\n"),  # the folder would be no help
         ("folder.py/", "folder.py/ is a folder"),

@@ -10,7 +10,7 @@ import pytest
 
 from kamaelia import Graphline, component
 from kamaelia.chassis import PublishTo, SubscribeTo
-from kamaelia.flow import Collect, Encode, Filter, Lines, Map, Source
+from kamaelia.flow import Collect, Encode, Filter, Lines, Map, Source, Tee
 from kamaelia.net import TCPServer
 from kamaelia.observe import mermaid, svg
 
@@ -47,6 +47,23 @@ def test_a_pipeline_is_a_row_of_its_parts():
 def test_types_stand_at_the_links():
     assert "str" in words(svg(Lines() | Encode()))
     assert "n1 -->|str| n2" in mermaid(Lines() | Encode())
+
+
+def test_boxes_that_nothing_is_linked_to_are_drawn_on_demand():
+    assert mermaid(SubscribeTo("talk") | Encode(), boxes=True).splitlines() == [
+        "flowchart LR",
+        "    n1[\"SubscribeTo<br/>'talk'\"]",
+        '    n2["Encode"]',
+        '    n3(["inbox<br/>Any"])',
+        '    n4(["outbox<br/>bytes"])',
+        "    n1 --> n2",
+        "    n2 -->|bytes| n4",
+        "    n3 --> n1",
+    ]
+    assert words(svg(Lines(), boxes=True)) == ["Lines", "inbox", "bytes", "outbox", "str"]
+    assert words(svg(Lines())) == ["Lines"]
+    assert "outbox" in words(svg(Tee(Collect()), boxes=True))  # linked to what is in it, and to nothing else
+    assert svg(Lines(), boxes=True).count("<rect") == 2  # the paper, and the part
 
 
 def test_a_pipeline_with_a_name_has_a_frame():

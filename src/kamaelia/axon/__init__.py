@@ -16,6 +16,7 @@ Read in this order to see how it works; each of these opens with its theory:
 | `system` | a whole run of them: `run`, `background`, rest and deadlock (`interrupt`, `names`, `report`) |
 | `arguments` | what the arguments of parts have to be, and what to say about others |
 | `clock` | real and virtual time; `here` is the time and chance of the running component |
+| `specimen` | parts ready-made, for tests and pictures (`specimens`: those of this room) |
 
 Nothing here imports anything from the rest of Kamaelia.
 """

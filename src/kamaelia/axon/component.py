@@ -121,6 +121,9 @@ class Component:
         # Past the __setattr__ of a frozen dataclass, which lets nobody assign.
         _set_axon(self, process)
         if args or kwargs:
+            # Python itself says so only of classes without a __new__ such as this.
+            if cls.__init__ is object.__init__ and cls.__new__ is Component.__new__:
+                raise TypeError(f"{cls.__name__}() takes no arguments")
             recipe = (
                 tuple([_kept(value) for value in args]),
                 {name: _kept(value) for name, value in kwargs.items()},

@@ -50,6 +50,10 @@ class Pipeline(Chassis):
     ``a | b | c`` is the same as ``Pipeline(a, b, c)``. The pipeline's own ``inbox`` is the first one's, its
     ``outbox`` the last one's. It ends when all of them have ended; what it returns is the last one's result.
 
+    Arguments:
+        parts: components, in the order in which messages pass them; a class or `component` function stands
+            for one that is made without arguments
+
     Example:
         >>> from kamaelia import Pipeline, run
         >>> from kamaelia.flow import Collect, Map, Source
@@ -182,6 +186,11 @@ class Graphline(Chassis):
 
     where the value may be a list, for one to many. A component that no link names is given as an argument.
     Boxes of the graphline itself are made as they are named. It ends when all its components have ended.
+
+    Arguments:
+        links: links, also in lists, and components that no link names
+        linkages: links by names, each from a part and its box to one or several others
+        parts: components by name, for ``linkages`` and for their paths
 
     Example:
         >>> from kamaelia import Graphline, run

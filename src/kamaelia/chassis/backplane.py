@@ -188,7 +188,9 @@ class Backplane(Component):
 
 
 class PublishTo(Component):
-    """Say everything that arrives in a room. Ends when its inbox does, and closes its outbox.
+    """Say everything that arrives in a room.
+
+    It ends when its inbox does, and closes its outbox.
 
     Inbox: ``inbox``, anything. Outbox: ``outbox``, nothing; or with ``forward``, the same as into the room.
     It is optional: the work of this component lies elsewhere.
@@ -236,11 +238,11 @@ class PublishTo(Component):
 
 
 class SubscribeTo(Component):
-    """Hear everything that is said in a room. Ends when its own inbox does, if that is linked.
+    """Hear everything that is said in a room.
 
-    So in a visitor's pipeline the end of what the visitor sends ends this visitor's connection, and nobody
-    else's. What the visitor sends before that is not for the room (`PublishTo` is): it is counted in
-    `ignored`, or with ``forward`` passed on.
+    It ends when its own inbox does, if that is linked. So in a visitor's pipeline the end of what the visitor
+    sends ends this visitor's connection, and nobody else's. What the visitor sends before that is not for the
+    room (`PublishTo` is): it is counted in `ignored`, or with ``forward`` passed on.
 
     Inboxes: ``inbox``, whose end is the end; ``feed``, to which the room is linked.
     Outbox: ``outbox``, what is said in the room, and with ``forward`` what comes to ``inbox``.

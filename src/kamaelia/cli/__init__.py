@@ -27,8 +27,12 @@ from .output import CannotPrint, complain, flush, say
 
 VERBS = {
     "run": "run Python files, module:name, or one-line expressions",
+    "list": "list the parts that are installed",
+    "describe": "describe a part: boxes, types, arguments, example, picture",
     "doctor": "show versions, the loop, and which extras are there",
 }
+
+MODULES = {"list": "listing"}  # of verbs; in a module that is called list nobody could use Python's own
 
 FAILED = 1  # exit codes; 0 is for all's well
 USAGE = 2
@@ -64,7 +68,7 @@ def do(words: Sequence[str]) -> int:
     verb, rest = (words[0], words[1:]) if words else ("--help", [])
     try:
         if verb in VERBS:
-            return int(import_module(f"{__name__}.{verb}").main(rest))
+            return int(import_module(f"{__name__}.{MODULES.get(verb, verb)}").main(rest))
         if verb in ("--help", "-h", "help"):
             say(overview())
             return 0 if words else USAGE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import Any
 
@@ -51,6 +52,27 @@ def complain(text: str) -> None:
         pass
 
 
+def terminal_columns(stream: Any = None) -> int | None:
+    """Return how many columns the terminal has that a stream, by default standard output, is; None if it is
+    none."""
+    import shutil
+
+    stream = stream or sys.stdout
+    try:
+        return shutil.get_terminal_size().columns if stream is not None and stream.isatty() else None
+    except ValueError:  # it is closed
+        return None
+
+
+def plain(text: str) -> str:
+    """Return the text of a docstring without its marks.
+
+    >>> plain("With ``size=3``, see `Batch`.")
+    'With size=3, see Batch.'
+    """
+    return re.sub(r"(`{1,2})([^`]+)\1", r"\2", text)
+
+
 def _cannot_print(error: Exception) -> CannotPrint:
     # Otherwise Python would try again when it exits, and complain in its own way.
     try:
@@ -62,4 +84,4 @@ def _cannot_print(error: Exception) -> CannotPrint:
     return CannotPrint("" if isinstance(error, BrokenPipeError) else str(error))
 
 
-__all__ = ["CannotPrint", "complain", "flush", "say"]
+__all__ = ["CannotPrint", "complain", "flush", "plain", "say", "terminal_columns"]

@@ -16,8 +16,8 @@ a SYSTEM is one of
   chat.py:lobby    the component called lobby of that file
   package.chat:lobby
                    the same of a module that can be imported from here
-  'Echo() | ...'   an expression, in which every public part of kamaelia and its rooms flow, chassis, net,
-                   protocol and ui may be used by name, and the modules of the standard library
+  'Echo() | ...'   an expression, in which every part that 'kamaelia list' lists, and what else is public
+                   beside it, may be used by name, and the modules of the standard library
 
 Several run side by side, and find each other's names. What a system returns is printed as Python's own
 prompt would print it: nothing for None.

@@ -21,13 +21,14 @@ from types import ModuleType
 from typing import Any
 
 import kamaelia
-from kamaelia.axon import Component, ComponentFunction, Link, UsageError, as_part
+from kamaelia.axon import Component, ComponentFunction, Link, UsageError, as_part, report
 from kamaelia.axon.errors import suggestion
 
-ROOMS = ("flow", "chassis", "net", "protocol", "ui")  # whose names an expression may use
 MODULE_AND_NAME = re.compile(r"(?P<module>[^\W\d][\w.]*):(?P<name>[^\W\d][\w.]*)")
 FILE_AND_NAME = re.compile(r"(?P<file>.+\.py)(?::(?P<name>[^\W\d][\w.]*))?", re.DOTALL)
 
+
+COMMAND_LINE = "<command line>"  # the file, as Python sees it, that an expression is read from
 
 _ours: list[str] = []  # the folders that we have put on Python's path
 
@@ -210,23 +211,70 @@ def made_of(value: Any, text: str) -> Component:
 
 
 def evaluate(text: str) -> Component:
-    """Make a system of an expression."""
-    try:
-        tree = ast.parse(text.strip(), filename="<command line>", mode="eval")
-    except SyntaxError as error:
-        raise NotASystem(
-            f"{text!r} is no file, no module:name and no expression: {error.msg}\n"
-            f"  {error.text or text}\n  {' ' * ((error.offset or 1) - 1)}^"
-        ) from None
-    names = {name: look_up(name, used_as_module, text) for name, used_as_module in names_in(tree).items()}
+    """Make a system of an expression. What is wrong with it is a `NotASystem` that points at the place."""
+    source = text.strip()
+    tree = parse(source)
+    names: dict[str, Any] = {}
+    for name, used_as_module in names_in(tree).items():
+        alone = source == name
+        try:
+            names[name] = look_up(name, used_as_module, alone)
+        except NotASystem as error:
+            if alone:
+                raise
+            uses = [one for one in ast.walk(tree) if isinstance(one, ast.Name) and one.id == name]
+            first = min(uses, key=lambda one: (one.lineno, one.col_offset))
+            raise NotASystem(pointed(str(error), source, first)) from None
     # Where a traceback looks for the line that it shows.
-    linecache.cache["<command line>"] = (
-        len(text),
-        None,
-        text.strip().splitlines(keepends=True),
-        "<command line>",
-    )
-    return made_of(eval(compile(tree, "<command line>", "eval"), names), text)
+    linecache.cache[COMMAND_LINE] = (len(source), None, source.splitlines(keepends=True), COMMAND_LINE)
+    try:
+        return as_part(eval(compile(tree, COMMAND_LINE, "eval"), names))
+    except Exception as error:  # of any kind: whatever the expression calls may raise
+        if report.shows_all():
+            raise
+        from .pointing import explain
+
+        raise NotASystem(explain(error, tree, source, names, COMMAND_LINE)) from error
+
+
+def pointed(said: str, source: str, at: ast.AST | SyntaxError) -> str:
+    """Return what is to be said about a place of an expression, and that place."""
+    from .pointing import Mark, point
+
+    mark = Mark.of_syntax(at, source) if isinstance(at, SyntaxError) else Mark.of(at)
+    return "\n".join([said, *point(source, [mark])])
+
+
+def parse(source: str) -> ast.Expression:
+    """Read an expression, which may go over several lines as it could within parentheses.
+
+    >>> ast.unparse(parse("Echo()\\n| Echo()"))
+    'Echo() | Echo()'
+    """
+    lines = source.splitlines()
+    several = len(lines) > 1
+    try:
+        tree = ast.parse(f"(\n{source}\n)" if several else source, mode="eval")
+    except SyntaxError as error:
+        found = misread(lines) if several and "#" not in source else None
+        if found is None:
+            found = error
+            found.lineno = (error.lineno or 1) - several
+            found.end_lineno = (error.end_lineno or 1) - several
+        said = f"{source!r} is no file, no module:name and no expression: {found.msg}"
+        raise NotASystem(pointed(said, source, found)) from None
+    if several:
+        ast.increment_lineno(tree, -1)
+    return tree
+
+
+def misread(lines: list[str]) -> SyntaxError | None:
+    """Return what Python says of lines that are one expression: it knows best without parentheses around."""
+    try:
+        ast.parse("\\\n".join(lines), mode="eval")
+    except SyntaxError as error:
+        return error
+    return None
 
 
 def names_in(tree: ast.AST) -> dict[str, bool]:
@@ -248,19 +296,22 @@ def names_in(tree: ast.AST) -> dict[str, bool]:
     return {name: dotted for name, dotted in used.items() if name not in bound}
 
 
-def look_up(name: str, used_as_module: bool, text: str) -> Any:
-    """Find what a name of an expression stands for."""
+def look_up(name: str, used_as_module: bool, alone: bool) -> Any:
+    """Find what a name of an expression stands for: ours, Python's, another package's, or a module."""
+    from kamaelia import catalogue
+
     if name in kamaelia.__all__:
         return getattr(kamaelia, name)
     known: set[str] = set(kamaelia.__all__)
-    for room in ROOMS:
+    for room in catalogue.ROOMS:
         offered = names_of(room)
         if name in offered:
             return getattr(importlib.import_module(f"kamaelia.{room}"), name)
-        known.update(offered)
+        if room != "axon":  # what is only there is for who writes parts
+            known.update(offered)
     if hasattr(builtins, name):
         return getattr(builtins, name)
-    if name in ROOMS or name == "kamaelia":
+    if name in catalogue.ROOMS or name == "kamaelia":
         return importlib.import_module("kamaelia" if name == "kamaelia" else f"kamaelia.{name}")
     if name in sys.stdlib_module_names:
         # A file of the user's that has the same name is not meant: see load_file.
@@ -268,20 +319,24 @@ def look_up(name: str, used_as_module: bool, text: str) -> Any:
             return import_standard(name)
         except ImportError:  # of another platform, such as winreg
             pass
+    foreign = {part.name: part.thing for group in catalogue.foreign_groups() for part in group.parts}
+    if name in foreign:
+        return foreign[name]
     if used_as_module:
         try:
             return load_module(name, name)
         except NotASystem:
             pass
-    if text == name and os.path.exists(name):
+    if alone and os.path.exists(name):
         raise NotASystem(not_python(name))
     if Path(f"{name}.py").is_file():
-        raise NotASystem(f"{text}: {name!r} is not known; did you mean the file {name}.py?")
-    if text == name and not difflib.get_close_matches(name, known):
-        raise NotASystem(f"{name!r} is no file, no module:name, and no part of Kamaelia's")
-    near = difflib.get_close_matches(name, known)
-    hint = suggestion(name, known) if near else "no public part is called like that"
-    raise NotASystem(f"{text}: {name!r} is not known; {hint}")
+        raise NotASystem(f"{name!r} is not known; did you mean the file {name}.py?")
+    known |= foreign.keys()
+    if difflib.get_close_matches(name, known):
+        raise NotASystem(f"{name!r} is not known; {suggestion(name, known)}")
+    if alone:
+        raise NotASystem(f"{name!r} is no file, no module:name, and no part: see kamaelia list")
+    raise NotASystem(f"{name!r} is not known; no public part is called like that: see kamaelia list")
 
 
 def names_of(room: str) -> Iterable[str]:

@@ -79,15 +79,6 @@ class TCPServer(Server):
     when its inbox has ended, as most do by themselves; one that does not, and is silent, is found by
     ``idle_timeout``.
 
-    | argument | default | what it limits |
-    | --- | --- | --- |
-    | ``limit`` | 1000 | connections at a time; those beyond are closed at once, and counted |
-    | ``idle_timeout`` | 300 s | no byte in either direction; None for never |
-    | ``stall_timeout`` | 60 s | the peer takes nothing of what is sent; None for never |
-    | ``linger`` | 1 s | waiting for the peer's end once nobody reads what it sends |
-    | ``size`` | 256 KiB | bytes that wait for the component, and for the peer, and one message more |
-    | ``backlog`` | 100 | connections that wait in the operating system to be accepted |
-
     A stalled peer is noticed at the latest a quarter later. A component whose inbox declares a ``size`` of
     its own keeps that one.
 
@@ -95,6 +86,13 @@ class TCPServer(Server):
         protocol: the component for a connection: a class, a component (made again from its recipe), a factory
         port: to listen on; 0 for any that is free, see `address`
         host: name or address to listen on, several in a list, or None for every address of the machine
+        limit: connections at a time; those beyond are closed at once, and counted
+        idle_timeout: seconds without a byte in either direction after which a connection is ended; None for
+            never
+        stall_timeout: seconds for which a peer may take nothing of what is sent; None for ever
+        linger: seconds to wait for the peer's end of stream once nobody reads what it sends
+        size: bytes that may wait for the component, and for the peer, and one message more
+        backlog: connections that may wait in the operating system to be accepted
         on_failure: ``"isolate"`` ends only the connection whose component failed; ``"stop"`` the server too
         quiet: do not say on standard error where the server listens
 

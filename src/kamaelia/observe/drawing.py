@@ -36,11 +36,15 @@ FILLS = ("#f3f7fb", "#e6eff8", "#d9e7f4")  # of frames, by how deep they are
 PART_FILL, DOT = "#fff8e6", "#e0a100"
 
 
-def svg(*components: Component) -> str:
+def svg(*components: Component, boxes: bool = False) -> str:
     """Return a picture of components as SVG, running or not, with all that is in them.
 
     Circles at the edge of a part are its boxes: to the left inboxes, to the right outboxes; the words between
     are the types of the messages. Frames that look like a pile of paper stand for many of the same kind.
+
+    Arguments:
+        components: what to draw
+        boxes: draw their boxes, too, that nothing is linked to, with the types of their messages
 
     Example:
         >>> from kamaelia.flow import Collect, Map, Source
@@ -49,11 +53,13 @@ def svg(*components: Component) -> str:
         >>> picture.startswith("<svg xmlns=")
         True
     """
-    return _Picture(look_at(components)).text()
+    return _Picture(look_at(components, boxes=boxes)).text()
 
 
-def mermaid(*components: Component) -> str:
+def mermaid(*components: Component, boxes: bool = False) -> str:
     """Return a picture of components in the language of Mermaid, which many sites draw by themselves.
+
+    Arguments are those of `svg`.
 
     Example:
         >>> from kamaelia.flow import Collect, Source
@@ -64,7 +70,7 @@ def mermaid(*components: Component) -> str:
             n2["Collect"]
             n1 --> n2
     """
-    scene = look_at(components)
+    scene = look_at(components, boxes=boxes)
     lines = ["flowchart LR"]
     names: dict[Part, str] = {}
 
@@ -80,7 +86,8 @@ def mermaid(*components: Component) -> str:
         if part.framed:
             names[part] = f"n{len(names) + 1}"
         if not part.parts:
-            lines.append(f"{indent}{names[part]}[{quoted(part)}]")
+            shape = f"([{quoted(part)}])" if part.is_box else f"[{quoted(part)}]"
+            lines.append(f"{indent}{names[part]}{shape}")
             return
         if part.framed:
             lines.append(f"{indent}subgraph {names[part]}[{quoted(part)}]")
@@ -167,7 +174,7 @@ class _Picture:
         place = self.places[part] = _Place()
         if not part.parts:
             text = max(len(part.name) * LETTER, len(part.detail) * SMALL)
-            place.width = max(64.0, text + 26)
+            place.width = text + 12 if part.is_box else max(64.0, text + 26)
             place.height = ROW
             return place
         width, height = self._arrange(part.parts)
@@ -289,13 +296,20 @@ class _Picture:
             stroke = LINE if part.parts else DOT
             for step in (8, 4) if part.several else ():
                 self._rect(place.x + step, place.y + step, place, fill, stroke)
-            self._rect(place.x, place.y, place, fill, stroke)
+            if not part.is_box:
+                self._rect(place.x, place.y, place, fill, stroke)
             if part.parts:
                 self._title(part, place)
             else:
                 y = place.y + place.height / 2
                 self._words(
-                    place.middle, y - 3 if part.detail else y + 5, part.name, 13, INK, "middle", bold=True
+                    place.middle,
+                    y - 3 if part.detail else y + 5,
+                    part.name,
+                    13,
+                    PALE if part.is_box else INK,
+                    "middle",
+                    bold=True,
                 )
                 if part.detail:
                     self._words(place.middle, y + 13, part.detail, 10.5, PALE, "middle")

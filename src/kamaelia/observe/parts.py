@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kamaelia.axon import Component, Graphline, Pipeline, Seat
+from kamaelia.axon.component import offered
 from kamaelia.axon.typecheck import name_of
 
 DETAIL = 26  # letters of the arguments that are shown
@@ -30,6 +31,8 @@ class Part:
     """Whether it stands for more than one."""
     framed: bool = True
     """Whether it is drawn itself, or only its parts."""
+    is_box: bool = False
+    """Whether it is only the end of an arrow: a box that nothing is linked to."""
     parent: Part | None = None
 
     @property
@@ -60,13 +63,35 @@ class Scene:
     wires: list[Wire]
 
 
-def look_at(components: Iterable[Component]) -> Scene:
-    """Read components into a scene."""
+def look_at(components: Iterable[Component], *, boxes: bool = False) -> Scene:
+    """Read components into a scene; with ``boxes``, also those of their boxes that nothing is linked to."""
     reader = _Reader()
     parts = [reader.part(component._axon, None) for component in components]
     if len(parts) == 1 and parts[0].parts and _is_plain(parts[0].name, reader.kinds[parts[0]]):
         parts[0].framed = False
-    return Scene(parts, list(reader.wires()))
+    wires = list(reader.wires())
+    for part, process in list(zip(parts, reader.roots, strict=True)) if boxes else ():
+        for box in offered(process).values():
+            others = (
+                [wire.source.owner for wire in box.incoming if not wire.outside]
+                if box.is_inbox
+                else [wire.target.owner for wire in box.outgoing]
+            )
+            if not all(_is_in(other, process) for other in others):
+                continue
+            end = Part(box.name, name_of(box.type), is_box=True)
+            parts.append(end)
+            if box.is_inbox:
+                wires.append(Wire(end, "", part, box.name, "", False))
+            else:
+                wires.append(Wire(part, box.name, end, "", "", False))
+    return Scene(parts, wires)
+
+
+def _is_in(process: Any, whole: Any) -> bool:
+    while process is not None and process is not whole:
+        process = process.parent
+    return process is whole
 
 
 def _is_plain(name: str, kind: type) -> bool:
@@ -79,6 +104,7 @@ class _Reader:
         self.drawn: dict[Any, Part] = {}  # the part that stands for a process
         self.kinds: dict[Part, type] = {}
         self.read: list[Any] = []  # processes, in the order of reading
+        self.roots: list[Any] = []  # of these, the outermost
 
     def part(self, process: Any, parent: Part | None) -> Part:
         component = process.component
@@ -86,6 +112,8 @@ class _Reader:
         self.kinds[part] = type(component)
         self.drawn[process] = part
         self.read.append(process)
+        if parent is None:
+            self.roots.append(process)
         patterns = [] if process.children else [one for one in _arguments(component) if _is_pattern(one)]
         for group in _groups(process.children):
             child = self.part(group[0], part)
