@@ -255,6 +255,9 @@ class Component:
     def _child_over(self, child: Component, failure: Any) -> None:
         """A child has ended, however; for a chassis that fills its place again (`seat`)."""
 
+    def _vacate(self) -> None:
+        """A seat on which nobody sits was cancelled (`seat`)."""
+
     # -- running ----------------------------------------------------------------------------------
 
     def run(self, **options: Any) -> Coroutine[Any, Any, Any]:

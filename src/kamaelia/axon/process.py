@@ -192,6 +192,8 @@ class Process:
         if self.body_done:  # a chassis without code of its own (any more): it is its children
             for child in list(self.children):
                 child.cancel(message)
+            if self.vacant:  # a seat on which nobody sits who could be cancelled
+                self.component._vacate()
             return True
         self.cancel_message = message
         if self.wait is not None:

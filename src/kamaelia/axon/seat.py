@@ -207,6 +207,9 @@ class Seat(Chassis):
             cause = self._axon.cause or next(fed_by, None)
         self._end(lambda name: cause)
 
+    def _vacate(self) -> None:
+        self.vacate()
+
     def _end(self, cause_of: Callable[[str], BaseException | None]) -> None:
         process = self._axon
         process.vacant = False

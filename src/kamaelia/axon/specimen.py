@@ -44,6 +44,13 @@ class Specimen:
     one that it is working on; bytes, where its inbox counts bytes."""
     unbounded: str = ""
     """Why it may keep any number of them, such as "to keep all is what it is for"."""
+    by_time: str = ""
+    """Why a stop may come to something else than the end of its inboxes, such as "what has not come round by
+    then is left"."""
+    forgives: str = ""
+    """Why a failure of what feeds it is none of what it sends, such as "others may still speak"."""
+    stays: str = ""
+    """Why it goes on when nobody listens to it any more, such as "its work lies elsewhere"."""
 
 
 __all__ = ["Specimen"]

@@ -294,6 +294,8 @@ class SubscribeTo(Component):
             room.leave()
 
     async def _listen(self, room: Backplane, own_inbox_is_linked: bool) -> None:
+        if self.feed.ended:
+            return  # the system was stopped before this had begun
         kept = room.join(self.feed, self.when_full)
         for wire in postman.links_from(self, room.inbox):
             wire.feedback = True

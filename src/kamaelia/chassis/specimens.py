@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kamaelia.axon import component
+from kamaelia.axon import Component, component
 from kamaelia.axon.specimen import Specimen
 
 from . import (
@@ -49,6 +49,18 @@ async def spell(inbox: Any, outbox: Any, word: str) -> None:
         await outbox.send(letter)
 
 
+class Announce(Component):
+    """Send a word, with no need of an inbox."""
+
+    inbox = None
+
+    def __init__(self, word: str) -> None:
+        self.word = word
+
+    async def main(self) -> None:
+        await self.outbox.send(self.word)
+
+
 @component
 async def answer(inbox: Any, outbox: Any) -> None:
     """Answer each question with itself."""
@@ -81,6 +93,12 @@ SPECIMENS = {
             {"next": ("la", "lu")},
             {"outbox": ("l", "a", "l", "u"), "requests": ("next", "next", "next")},
         ),
+        Specimen(
+            lambda: Carousel(Announce, when_taken="wait"),
+            {"next": ("la", "lu")},
+            {"outbox": ("la", "lu"), "requests": ("next", "next", "next")},
+            by_time="a stop cancels what nothing feeds, and no other part follows",
+        ),
     ),
     "Chooser": (
         Specimen(
@@ -104,6 +122,7 @@ SPECIMENS = {
     "Pool": (
         Specimen(lambda: Pool(twice, 2), {"inbox": (1, 2, 3)}, {"outbox": (2, 4, 6)}),
         Specimen(lambda: Pool(twice, 2, ordered=True), {"inbox": (1, 2, 3)}, {"outbox": (2, 4, 6)}, holds=2),
+        Specimen(lambda: Pool(first, 2, ordered=True), {"inbox": (1, 2, 3)}, {"outbox": (1, 2, 3)}, holds=2),
     ),
     "PublishTo": (
         Specimen(lambda: PublishTo("room"), {"inbox": ("a", "b")}),
@@ -120,6 +139,12 @@ SPECIMENS = {
     "Sequential": (
         Specimen(
             lambda: Sequential(first, twice), {"inbox": (1, 2, 3)}, {"outbox": (1, 4, 6)}, returns="done"
+        ),
+        Specimen(
+            lambda: Sequential(Announce("begin"), twice, Announce("end")),
+            {"inbox": (1, 2)},
+            {"outbox": ("begin", 2, 4, "end")},
+            by_time="a stop cancels what nothing feeds, and after it only what has something to read begins",
         ),
     ),
     "SubscribeTo": (
