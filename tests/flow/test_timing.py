@@ -299,3 +299,12 @@ def test_sample_and_debounce_lose_nothing_but_what_they_count(gaps: list[float],
             got = driver.take_all()
             assert got == sorted(got) and got[-1] == len(gaps) - 1
             assert len(got) + driver.component.left_out == len(gaps)
+
+
+def test_what_waits_in_a_rate_limit_at_a_stop_is_passed_on_at_once() -> None:
+    with drive(RateLimit(1, per=60)) as limit:
+        limit.send("a", "b")
+        limit.close()
+        assert limit.take_all() == ["a"]
+        limit.stop()
+        assert (limit.take_all(), limit.outcome, limit.time) == (["b"], "ended", 0)

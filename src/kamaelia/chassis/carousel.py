@@ -142,7 +142,9 @@ class Carousel(Component):
         try:
             while place.has_work():
                 await self.requests.send("next")
-                await self._fill(await self.next.receive())
+                box, message = await select(self._ends, self.next, until=self.next)
+                if box is self.next and place.has_work():
+                    self._fill(message)
                 while place.occupant is not None:
                     await self._wait_for_end()
         except SourceFailed as error:
@@ -163,9 +165,9 @@ class Carousel(Component):
         while self._place.occupant is not None:
             await self._ends.receive()
         if self._place.has_work():
-            await self._fill(message)
+            self._fill(message)
 
-    async def _fill(self, message: Any) -> None:
+    def _fill(self, message: Any) -> None:
         try:
             part = make(message) if self._fn is None else self._fn(message)
             if not isinstance(part, Component):

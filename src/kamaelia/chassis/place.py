@@ -62,8 +62,7 @@ class Place(Seat):
 
     def _child_over(self, child: Component, failure: Failure | None) -> None:
         super()._child_over(child, failure)
-        if not self._given_up:
-            self._told.send(self)
+        self._tell_chassis()
 
     def child_failed(self, child: Component, error: BaseException) -> None:
         """Count it."""
@@ -90,6 +89,15 @@ class Place(Seat):
         for wire in self._wires:
             postman.unlink(wire)
         self._wires = []
+
+    def _vacate(self) -> None:
+        """Somebody has cancelled the place while nobody sat there."""
+        super()._vacate()
+        self._tell_chassis()
+
+    def _tell_chassis(self) -> None:
+        if not (self._given_up or self._told.closed):  # else its body is over
+            self._told.send(self)
 
     def give_up(self, cause: BaseException | None = None) -> None:
         """Nobody will take this place any more: it ends, when who sits there has."""

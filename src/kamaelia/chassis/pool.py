@@ -119,6 +119,8 @@ class Pool(Component):
                 self._wire(name, box)
         self._free: deque[_Copy] = deque()
         self._tasks: deque[_Task] = deque()  # in order, and those in front done last
+        # Messages that were given to a copy which has not taken them, and is not replaced.
+        self._returned: deque[tuple[Any, _Task | None]] = deque()
         self._is_over = False  # no more work comes
         self._hopeless: Failure | None = None  # of a copy that was not replaced
 
@@ -159,6 +161,8 @@ class Pool(Component):
                 copy.seat(make(self._pattern))
             while True:
                 self._drop_finished_tasks()
+                while self._free and self._returned:
+                    self._give_out(*self._returned.popleft())
                 listened = self._boxes_to_listen_to()
                 if not listened:
                     break
@@ -202,10 +206,12 @@ class Pool(Component):
             boxes.append(self.inbox)
         return boxes
 
-    def _give_out(self, message: Any) -> None:
+    def _give_out(self, message: Any, task: _Task | None = None) -> None:
         copy = self._free.popleft()
         copy.given += 1
-        if self._ordered:
+        if task is not None:
+            task.copy, copy.task = copy, task
+        elif self._ordered:
             copy.task = _Task(copy)
             self._tasks.append(copy.task)
         assert copy.work is not None
@@ -223,23 +229,30 @@ class Pool(Component):
     def _look_at(self, copy: _Copy) -> None:
         """A copy has asked for work, or has gone."""
         copy.news_sent = False
+        queue: Any = copy._axon.boxes["inbox"].queue  # type: ignore[attr-defined]
         if copy.occupant is not None:
             if copy not in self._free and not (self._ordered and not copy.is_at_rest()):
+                copy.has_asked = True
                 self._finish_task(copy)
                 if not self._is_over:
                     self._free.append(copy)
             return
-        self._finish_task(copy)
+        if copy.done() or not len(
+            queue
+        ):  # else what it was given has not been taken yet, and is for who comes next
+            self._finish_task(copy)
         if copy in self._free:
             self._free.remove(copy)
         if copy.done():
             return
-        left = len(copy._axon.boxes["inbox"].queue)  # type: ignore[attr-defined]
-        if copy.given > left:
-            copy.given = left
+        if copy.has_asked or copy.given > len(queue):
+            copy.has_asked = False
+            copy.given = len(queue)
             copy.seat(make(self._pattern))
         else:
             self._hopeless = copy.failure or self._hopeless
+            for message in queue.drain():
+                self._returned.append((message, copy.task))
             copy.give_up()
 
     # -- order ------------------------------------------------------------------------------------
@@ -280,6 +293,7 @@ class _Copy(Place):
         self.work: Outbox[Any] | None = None  # through which it is given messages
         self.results: Inbox[Any] | None = None  # to which its results go, if order is kept
         self.task: _Task | None = None  # what it works on, if order is kept
+        self.has_asked = False  # it has been ready for work
         self.given = 0  # messages that were given to this occupant, or left to it
         self.news_sent = False
 
@@ -296,7 +310,7 @@ class _Copy(Place):
     def _tell_news(self) -> None:
         if not self.news_sent:
             self.news_sent = True
-            self._told.send(self)
+            self._tell_chassis()
 
     def is_at_rest(self) -> bool:
         """Say whether all that is in the copy waits to receive, with nothing queued."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from numbers import Real
 from typing import Any, Literal
 
-from kamaelia.axon import Component, Inbox, Outbox, clock, sleep
+from kamaelia.axon import Cancelled, Component, Inbox, Outbox, clock, sleep
 from kamaelia.axon.arguments import check_positive
 from kamaelia.axon.errors import shorten
 
@@ -16,7 +16,8 @@ class RateLimit(Component):
     """Hold messages back, so that no more than so many, or so many bytes, pass in a time.
 
     Inbox: ``inbox``, anything; with ``unit="bytes"``, bytes only. Outbox: ``outbox``, the same in the
-    same order. Nothing is dropped: who sends into it is held back when its inbox is full.
+    same order. Nothing is dropped: who sends into it is held back when its inbox is full. What waits here
+    when the system is stopped, and nothing more can come, is passed on at once.
 
     This is a token bucket. It holds ``burst`` tokens at first and at most, and ``rate`` of them come in
     each ``per`` seconds; each message costs 1, or its length. A message passes when its tokens are there.
@@ -97,7 +98,11 @@ class RateLimit(Component):
 
     async def _wait_until(self, when: float) -> None:
         if (seconds := when - clock()) > ROUNDING:
-            await sleep(seconds)
+            try:
+                await sleep(seconds)
+            except Cancelled:
+                if not self.system.stopping:
+                    raise
 
 
 __all__ = ["RateLimit"]
