@@ -15,6 +15,7 @@ Read in this order to see how it works; each of these opens with its theory:
 | `lifecycle` | how components begin, end, fail and are stopped; `seat`, a place that is taken again |
 | `system` | a whole run of them: `run`, `background`, rest and deadlock (`interrupt`, `names`, `report`) |
 | `clock` | real and virtual time; `here` is the time and chance of the running component |
+| `units` | quantities as people write them, for whoever takes some as an argument |
 
 Nothing here imports anything from the rest of Kamaelia.
 """

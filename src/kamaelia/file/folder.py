@@ -1,0 +1,35 @@
+"""A folder that names from elsewhere cannot lead out of."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from kamaelia.axon.errors import shorten
+
+from .errors import OutsideFolder
+
+
+class Folder:
+    """Where the files are that a part may touch.
+
+    Names may come from anybody, so neither ``..`` nor an absolute name nor a symbolic link leads out.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def locate(self, name: Any) -> str:
+        """Return the path of a name; may take long. Raises `OutsideFolder`, and TypeError for no name."""
+        if isinstance(name, os.PathLike):
+            name = os.fspath(name)
+        if not isinstance(name, str):
+            raise TypeError(f"a file has a name, a text or a Path, and this is none: {shorten(name)}")
+        root = os.path.realpath(self.path)
+        path = "" if "\0" in name else os.path.realpath(os.path.join(root, name))
+        if path == root or os.path.commonpath([root, path or os.sep]) != root:
+            raise OutsideFolder(f"{shorten(name)} is not in the folder {self.path}: give a name in it")
+        return path
+
+
+__all__ = ["Folder"]
