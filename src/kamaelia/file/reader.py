@@ -7,7 +7,7 @@ from collections.abc import Callable
 from numbers import Integral
 from typing import Any, ParamSpec, TypeVar
 
-from kamaelia.axon import Component, Inbox, Outbox, UsageError, clock, postman, sleep, units
+from kamaelia.axon import Component, Inbox, Outbox, UsageError, clock, sleep, units
 from kamaelia.axon.errors import shorten
 
 from .arguments import checked_path, checked_size
@@ -29,10 +29,9 @@ class FileReader(Component):
     r"""Send what a file holds, as bytes.
 
     Outbox: ``outbox``, bytes: blocks of ``block`` bytes, the last one shorter, or with ``lines`` a line each,
-    with its end. Together they are the file as it is; for text put `Lines` behind it. Inbox: ``inbox``, not
-    used unless ``prompted``: then nothing is sent but what is asked for, each message being a number of bytes
-    to send next, or of lines; and it ends when its inbox does. More bytes than ``block`` come in several
-    messages.
+    with its end. Together they are the file as it is; for text put `Lines` behind it. There is no inbox,
+    unless it is ``prompted``: ``inbox``, int, how many bytes to send next, or lines. Then nothing is sent but
+    what is asked for, more bytes than ``block`` in several messages, and it ends when its inbox does.
 
     It ends at the end of the file, or when nobody listens any more, and at a stop where it is. A reader that
     is slow holds it back: at most 256 KiB, or one block, is read ahead. The file may be a pipe or a device,
@@ -68,7 +67,7 @@ class FileReader(Component):
         [b'o', b'ne\ntw']
     """
 
-    inbox = Inbox[int]("with prompted, how many bytes or lines to send next")
+    inbox = None
     outbox = Outbox[bytes]("what the file holds")
 
     def __init__(
@@ -83,7 +82,7 @@ class FileReader(Component):
         self.file = checked_path("FileReader", path)
         if rate is not None and prompted:
             raise ValueError(
-                "FileReader(rate=..., prompted=True): who asks decides how fast it is; choose one"
+                "FileReader(rate=..., prompted=True): who asks decides how fast it is; choose one of the two"
             )
         self.rate = None if rate is None else units.bytes_per_second(rate, "FileReader: rate")
         if self.rate == 0:
@@ -96,23 +95,23 @@ class FileReader(Component):
             self.block = BLOCK
         self.lines = lines
         self.prompted = prompted
+        self._prompts: Inbox[int] | None = None
+        if prompted:
+            self._prompts = self.add_box("inbox", Inbox[int]("how many bytes or lines to send next"))
         self._source: SourceFile
         self._worker: Worker
 
     async def main(self) -> None:
-        if postman.is_linked(self.inbox) and not self.prompted:
-            raise UsageError(
-                f"{self.path}: what comes to its inbox would not be heeded: say FileReader({self.file!r}, "
-                "prompted=True), or do not link it"
-            )
         self._worker = Worker(self, f"read {self.file}")
         self._source = SourceFile(self.file, self._worker.given_up)
         try:
             await self._do(self._source.open)
-            if self.prompted:
-                await (self._answer_with_lines() if self.lines else self._answer_with_bytes())
-            else:
+            if self._prompts is None:
                 await self._send_all()
+            elif self.lines:
+                await self._answer_with_lines(self._prompts)
+            else:
+                await self._answer_with_bytes(self._prompts)
         finally:
             await self._worker.close(self._source.close)
 
@@ -145,8 +144,8 @@ class FileReader(Component):
 
     # -- what is asked for --------------------------------------------------------------------------
 
-    async def _answer_with_bytes(self) -> None:
-        async for wanted in self.inbox:
+    async def _answer_with_bytes(self, prompts: Inbox[int]) -> None:
+        async for wanted in prompts:
             missing = self._checked(wanted)
             while missing:
                 size = min(missing, self.block)
@@ -159,11 +158,11 @@ class FileReader(Component):
                     return
                 missing -= size
 
-    async def _answer_with_lines(self) -> None:
+    async def _answer_with_lines(self, prompts: Inbox[int]) -> None:
         cutter = LineCutter(self.block)
         pieces: list[bytes] = []  # that have been read and not sent, the next one last
         over = False
-        async for wanted in self.inbox:
+        async for wanted in prompts:
             missing = self._checked(wanted)
             while missing:
                 if not pieces and over:
