@@ -14,7 +14,7 @@ from kamaelia.flow import Null
 
 @pytest.fixture(autouse=True, scope="session")
 def a_first_run() -> None:
-    """Some of what runs for the first time stays until the process ends: the loop's way to be woken by signals."""
+    """Of the first run something stays until the process ends: the loop's way to be woken by signals."""
     run(Null())
 
 

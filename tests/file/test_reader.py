@@ -176,8 +176,8 @@ def test_a_constant_rate_does_not_drift(tmp_path: Path) -> None:
 
 def test_who_was_held_back_goes_on_at_the_rate(tmp_path: Path) -> None:
     (tmp_path / "data").write_bytes(bytes(800))
-    # The fourth was sent in time, and the fifth is overdue. From there on it is the rate again: nothing of the
-    # time that the reader took is made up for.
+    # The fourth was sent in time, and the fifth is overdue. From there on it is the rate again: nothing of
+    # the time that the reader took is made up for.
     times = run(FileReader(tmp_path / "data", rate=100, block=100) | Times(3, 5.0), loop_factory=VirtualLoop)
     assert [when for when, _ in times] == [1, 2, 3, 8, 8, 9, 10, 11, 11]
 
@@ -404,8 +404,8 @@ except ComponentsFailed as failed:
     print(*failed.exceptions)
 """
     assert result_of(code, file) == (
-        f"Pipeline/FileReader: cannot read {file}: this user has no right to do that: change the permissions, "
-        "or run as a user who has it\n"
+        f"Pipeline/FileReader: cannot read {file}: this user has no right to do that: change the "
+        "permissions, or run as a user who has it\n"
     )
 
 
@@ -431,8 +431,8 @@ def test_a_file_that_is_cut_meanwhile_is_a_failure(file: Path) -> None:
         assert len(b"".join(reader.take_all())) in (300_000, 512_000)  # one block may have been read already
         assert isinstance(reader.error, FileTruncated)
         assert re.fullmatch(
-            rf"FileReader: cannot go on reading {file}: it had 768000 bytes and was cut to 300000 meanwhile, and "
-            r"\d+ had been read\. Let who writes it replace it as a whole, as FileWriter does",
+            rf"FileReader: cannot go on reading {file}: it had 768000 bytes and was cut to 300000 "
+            r"meanwhile, and \d+ had been read\. Let who writes it replace it as a whole, as FileWriter does",
             str(reader.error),
         )
         assert reader.state("outbox") == "failed"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 from kamaelia.axon.errors import shorten
 
@@ -19,12 +18,9 @@ class Folder:
     def __init__(self, path: str) -> None:
         self.path = path
 
-    def locate(self, name: Any) -> str:
-        """Return the path of a name; may take long. Raises `OutsideFolder`, and TypeError for no name."""
-        if isinstance(name, os.PathLike):
-            name = os.fspath(name)
-        if not isinstance(name, str):
-            raise TypeError(f"a file has a name, a text or a Path, and this is none: {shorten(name)}")
+    def locate(self, name: str | os.PathLike[str]) -> str:
+        """Return the path of a name; may take long. Raises `OutsideFolder`."""
+        name = os.fspath(name)
         root = os.path.realpath(self.path)
         path = "" if "\0" in name else os.path.realpath(os.path.join(root, name))
         if path == root or os.path.commonpath([root, path or os.sep]) != root:

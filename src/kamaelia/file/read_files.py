@@ -8,6 +8,7 @@ import threading
 from typing import Any, Literal
 
 from kamaelia.axon import Component, Inbox, Outbox
+from kamaelia.axon.errors import shorten
 
 from .arguments import checked_path, checked_size
 from .errors import OutsideFolder, told
@@ -72,6 +73,8 @@ class ReadFiles(Component):
         folder = Folder(self.folder)
         try:
             async for name in self.inbox:
+                if not isinstance(name, (str, os.PathLike)):
+                    raise TypeError(f"{self.path} takes names of files, but got {shorten(name)}")
                 try:
                     content = await worker.do(self._read, folder, name, worker.given_up)
                 except OSError as error:

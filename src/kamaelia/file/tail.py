@@ -106,6 +106,7 @@ class _Trail:
         self._given_up = given_up
         self._file: SourceFile | None = None
         self._watch: int | None = None
+        self._next_watch: int | None = None  # of a file that has taken its place and is empty as yet
         self._folder_watch: int | None = None
 
     def read(self) -> bytes:
@@ -120,14 +121,26 @@ class _Trail:
         data = self._read_on(self._file)
         if data:
             return data
-        there = status_of(self._path)
-        if there is None or os.path.samestat(there, self._file.status) or not there.st_size:
+        if not self._has_successor(self._file):
             return b""
         # Something may have been added to the old one before the new one was begun.
         data = self._read_on(self._file)
         if not data:
             self._leave()
         return data or self.read()
+
+    def _has_successor(self, file: SourceFile) -> bool:
+        """Say whether another file, with something in it, has taken the place of the one that is read."""
+        there = status_of(self._path)
+        if there is None or os.path.samestat(there, file.status):
+            return False
+        if not there.st_size:
+            watch = self._lookout.watch(self._path, CONTENT)
+            if self._next_watch != watch:
+                self._lookout.forget(self._next_watch)
+                self._next_watch = watch
+            there = status_of(self._path)  # once more, now that it is watched
+        return there is not None and there.st_size > 0
 
     def _read_on(self, file: SourceFile) -> bytes:
         size = file.size()
