@@ -546,6 +546,11 @@ except ComponentsFailed as failed:
             "FileWriter(fsync='sometimes'): say 'never', 'end' or 'always', or give a number of seconds",
         ),
         (
+            lambda: FileWriter("x", fsync=True),
+            ValueError,
+            "FileWriter(fsync=True): say 'never', 'end' or 'always', or give a number of seconds",
+        ),
+        (
             lambda: FileWriter("x", fsync=0),
             ValueError,
             "FileWriter(fsync=0): give the seconds until it is on the disk, more than 0",

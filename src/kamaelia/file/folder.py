@@ -12,7 +12,8 @@ from .errors import OutsideFolder
 class Folder:
     """Where the files are that a part may touch.
 
-    Names may come from anybody, so neither ``..`` nor an absolute name nor a symbolic link leads out.
+    Names may come from anybody, so neither ``..`` nor an absolute name nor a symbolic link leads out. Whoever
+    may make links in the folder is trusted not to do so between the look and the use.
     """
 
     def __init__(self, path: str) -> None:

@@ -86,7 +86,7 @@ class ReadFiles(Component):
                 else:
                     await self.outbox.send((name, content) if self.pairs else content)
         finally:
-            await worker.close(_nothing)
+            await worker.close()
 
     def _read(self, folder: Folder, name: Any, given_up: threading.Event) -> bytes:
         source = SourceFile(folder.locate(name), given_up)
@@ -109,10 +109,6 @@ def _refusal(where: str, name: Any, error: OSError) -> OSError:
     if isinstance(error, OutsideFolder):
         return OutsideFolder(f"{where}: {error}")
     return told(error, where, f"cannot read {name}")
-
-
-def _nothing() -> None:
-    """Every file has been closed already."""
 
 
 __all__ = ["ReadFiles"]

@@ -125,9 +125,11 @@ class _Trail:
             return b""
         # Something may have been added to the old one before the new one was begun.
         data = self._read_on(self._file)
-        if not data:
-            self._leave()
-        return data or self.read()
+        if data:
+            return data
+        self._lookout.forget(self._watch)
+        self.close()
+        return self.read()
 
     def _has_successor(self, file: SourceFile) -> bool:
         """Say whether another file, with something in it, has taken the place of the one that is read."""
@@ -163,10 +165,6 @@ class _Trail:
         if not self._from_start:
             file.position = file.status.st_size
         return file
-
-    def _leave(self) -> None:
-        self._lookout.forget(self._watch)
-        self.close()
 
     def close(self) -> None:
         """Leave the file that is followed."""

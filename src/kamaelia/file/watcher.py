@@ -212,7 +212,7 @@ class DirectoryWatcher(Component):
                 found = await self._look(worker, view, names)
         finally:
             try:
-                await worker.close(_nothing)
+                await worker.close()
             finally:
                 lookout.close()
 
@@ -256,10 +256,6 @@ class _View:
                 return os.lstat(path)
             except FileNotFoundError:
                 return None
-
-
-def _nothing() -> None:
-    """Nothing was left open."""
 
 
 __all__ = ["Appeared", "Changed", "Changes", "DirectoryWatcher", "FileEvent", "Look", "Vanished"]

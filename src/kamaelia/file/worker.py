@@ -99,7 +99,7 @@ class Worker:
             raise
         return _answer(job)
 
-    async def close(self, last: Callable[[], object]) -> None:
+    async def close(self, last: Callable[[], object] = lambda: None) -> None:
         """Have one last thing done, after the call that is under way, and end the thread."""
         self.given_up.set()
         if self._thread is None:

@@ -71,7 +71,7 @@ class WriteFiles(Component):
                 count += 1
                 await self.outbox.send(name)
         finally:
-            await worker.close(_nothing)
+            await worker.close()
         return count
 
     def _parts_of(self, job: Any) -> tuple[Any, Any]:
@@ -91,10 +91,6 @@ def _write(folder: Folder, name: Any, content: bytes, synced: bool) -> None:
         target.finish()
     finally:
         target.discard()
-
-
-def _nothing() -> None:
-    """No file is left open."""
 
 
 __all__ = ["WriteFiles"]

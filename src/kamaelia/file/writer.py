@@ -44,8 +44,9 @@ class FileWriter(Component):
 
     With ``mode="replace"`` the file is replaced as a whole and in one instant, when the inbox has ended.
     Until then everything goes to a temporary file beside it, ``.NAME.0.partial``. When what feeds the inbox
-    has failed, or this component fails or is cancelled, the temporary file is removed and the old file stays
-    as it was. A stop of the system is an end like any other: what has come by then is the file.
+    has failed, or this component fails, or is cancelled before everything has come, the temporary file is
+    removed and the old file stays as it was. A stop of the system is an end like any other: what has come by
+    then is the file.
 
     With ``mode="append"`` it is added to the file as it comes, and stays there whatever happens: so for logs
     and for recordings. The file may be a pipe or a device as well; one that nobody reads is waited for.
@@ -53,7 +54,8 @@ class FileWriter(Component):
 
     A file that is appended to can be rotated: when it would become larger than ``rotate_size``, or has been
     written to for ``rotate_after`` seconds, the next message goes to a new file, and the old one is called
-    NAME.1, the one before NAME.2, up to ``keep``. No message is divided between two files.
+    NAME.1, the one before NAME.2, up to ``keep``. No message is divided between two files; one that is larger
+    than ``rotate_size`` has a file to itself.
 
     What cannot be written (a full disk, no right to write) is a failure, an `OSError` whose text says what
     to do, and how many of the bytes that came have been written. A slow disk holds senders back: 256 KiB
@@ -103,7 +105,7 @@ class FileWriter(Component):
         self.file = checked_path("FileWriter", path)
         if mode not in ("replace", "append", "create"):
             raise ValueError(f"FileWriter(mode={shorten(mode)}): say 'replace', 'append' or 'create'")
-        if isinstance(fsync, str) and fsync not in ("never", "end", "always"):
+        if isinstance(fsync, bool) or (isinstance(fsync, str) and fsync not in ("never", "end", "always")):
             raise ValueError(
                 f"FileWriter(fsync={fsync!r}): say 'never', 'end' or 'always', or give a number of seconds"
             )
