@@ -312,9 +312,14 @@ def test_a_stop_and_a_cancellation_end_it_where_it_is(file: Path, options: dict[
         assert (reader.outcome, reader.state("outbox")) == ("cancelled", "failed")
 
 
-def test_a_stop_does_not_wait_for_a_pipe_that_nobody_writes_to(tmp_path: Path) -> None:
+def test_a_stop_does_not_wait_for_a_pipe_that_nobody_writes_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     os.mkfifo(tmp_path / "pipe")
+    original, waits = source_module.wait_for, threading.Event()
+    monkeypatch.setattr(source_module, "wait_for", lambda *args: waits.set() or original(*args))
     with background(FileReader(tmp_path / "pipe"), grace=30) as handle:
+        assert waits.wait(10)
         handle.stop()
         assert list(handle) == []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from kamaelia.axon import ComponentsFailed
 from kamaelia.file import Appeared, Changed, DirectoryWatcher, FileWriter, TailFile, Vanished
 from kamaelia.file import lookout as lookout_module
 from kamaelia.file.inotify import IN_FOLDER, Inotify
+from kamaelia.file.tail import Trail
 from kamaelia.file.watcher import Changes, Look
 from kamaelia.flow import Lines, Source
 from kamaelia.testing import drive
@@ -285,6 +287,31 @@ def test_where_no_more_can_be_told_it_looks(
     assert [record.getMessage() for record in caplog.records] == [told, told]
 
 
+def test_where_no_more_can_be_told_any_more_it_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original, watched = Inotify.watch, []
+
+    def full_later(*arguments: Any) -> int:
+        watched.append(arguments)
+        if len(watched) > 1:
+            raise OSError(28, "No space left on device")
+        return original(*arguments)
+
+    monkeypatch.setattr(Inotify, "watch", full_later)
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "folder").symlink_to("one")
+    (tmp_path / "link").symlink_to("two")
+    (tmp_path / "one" / "here").touch()
+    watcher = DirectoryWatcher(tmp_path / "folder", existing=True, interval=0.4)
+    with background(watcher) as handle:
+        assert short([handle.receive(timeout=10)]) == [("Appeared", "here", 0)]
+        os.replace(tmp_path / "link", tmp_path / "folder")
+        (tmp_path / "one").rename(tmp_path / "three")
+        assert short([handle.receive(timeout=10)]) == [("Vanished", "here")]
+        (tmp_path / "two" / "new").touch()
+        assert short([handle.receive(timeout=10)]) == [("Appeared", "new", 0)]
+
+
 @LOOPS
 def test_another_folder_may_take_its_place(tmp_path: Path, loop: Any, interval: float) -> None:
     for name in ("one", "two"):
@@ -431,6 +458,32 @@ def test_lines_come_when_they_are_written(tmp_path: Path, loop: Any, interval: f
             os.rename(log, tmp_path / name)
         log.write_bytes(b"three\n")
         assert handle.receive(timeout=10) == "three"
+
+
+def test_what_is_written_before_it_is_watched_is_not_missed(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+
+    class Late:
+        """A lookout that is told of nothing, as what happens does so while it begins to watch."""
+
+        is_told = True
+
+        def watch(self, path: str, mask: int) -> int:
+            if log.exists() and not log.stat().st_size:
+                log.write_bytes(b"new")
+            return 1
+
+        def forget(self, number: int | None) -> None:
+            """Nothing was watched."""
+
+    log.write_bytes(b"old")
+    late: Any = Late()
+    trail = Trail(str(log), True, late, threading.Event())
+    assert (trail.read(), trail.read()) == (b"old", b"")
+    (tmp_path / "empty").touch()
+    os.replace(tmp_path / "empty", log)
+    assert (trail.read(), trail.read()) == (b"new", b"")
+    trail.close()
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ class Works(Component):
         worker = Worker(self, "do what the test says")
         do = worker.do_to_the_end if self.patiently else worker.do
         try:
+            await do(lambda: None)
             for call in self.calls:
                 await self.outbox.send(await do(call))
         finally:
@@ -135,6 +136,16 @@ def test_nobody_listens_to_who_waits_for_a_call(hangs: Hangs) -> None:
             threading.Timer(0.05, hangs.go_on.set).start()
 
     run(Works(hangs) | Leaves())
+    assert hangs.over
+
+
+def test_nobody_listens_to_who_waits_for_the_last_call(hangs: Hangs) -> None:
+    class Leaves(Component):
+        async def main(self) -> None:
+            await asyncio.to_thread(hangs.reached.wait, 10)
+            threading.Timer(0.05, hangs.go_on.set).start()
+
+    run(Works(last=hangs) | Leaves())
     assert hangs.over
 
 

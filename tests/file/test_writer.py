@@ -134,6 +134,37 @@ def test_a_stop_while_the_rest_is_written_loses_nothing(
     assert (file.read_bytes(), names_in(tmp_path)) == (b"all", ["file"])
 
 
+def test_a_stop_while_the_end_is_written_and_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached, go_on = threading.Event(), threading.Event()
+    original = target_module.Replacement.write
+
+    def slow(*arguments: Any) -> None:
+        reached.set()
+        assert go_on.wait(10)
+        original(*arguments)
+
+    def fsync(fd: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(target_module.Replacement, "write", slow)
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(ComponentsFailed) as caught:
+        with background(FileWriter(tmp_path / "file")) as handle:
+            handle.send(b"all")
+            handle.close()
+            assert reached.wait(10)
+            handle.stop()
+            threading.Timer(0.05, go_on.set).start()
+    (error,) = caught.value.exceptions
+    assert str(error) == (
+        f"FileWriter: cannot write {tmp_path}/file: Input/output error "
+        "(of the 3 bytes that had come nothing is kept)"
+    )
+    assert names_in(tmp_path) == []
+
+
 def test_a_new_file_looks_like_the_old_one(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_bytes(b"old")
@@ -356,6 +387,16 @@ def test_some_seconds_later(tmp_path: Path, synced: list[str]) -> None:
         writer.advance(2)
         assert synced == ["log", "log"]
     assert synced == ["log", "log", "log"]
+
+
+def test_some_seconds_later_also_while_more_comes(tmp_path: Path, synced: list[str]) -> None:
+    writer = FileWriter(tmp_path / "log", mode="append", fsync=2, forward=True)
+    with drive(writer, sizes={"outbox": 1}) as writing:
+        synced.clear()
+        writing.send(b"a", b"b", b"c")  # the first is written, and then it has to wait until that is taken
+        writing.advance(5)
+        assert synced == []
+        assert (writing.take(), synced) == (b"a", ["log"])
 
 
 # --- passing on -----------------------------------------------------------------------------------

@@ -74,7 +74,7 @@ class TailFile(Component):
     async def main(self) -> None:
         worker = Worker(self, f"follow {self.file}")
         lookout = Lookout(self, self.interval, relaxed=1)
-        trail = _Trail(self.file, self.from_start, lookout, worker.given_up)
+        trail = Trail(self.file, self.from_start, lookout, worker.given_up)
         try:
             while True:
                 try:
@@ -95,7 +95,7 @@ class TailFile(Component):
                 lookout.close()
 
 
-class _Trail:
+class Trail:
     """Follows the files of one name; that may take long."""
 
     def __init__(self, path: str, from_start: bool, lookout: Lookout, given_up: threading.Event) -> None:
@@ -173,4 +173,4 @@ class _Trail:
             file.close()
 
 
-__all__ = ["TailFile"]
+__all__ = ["TailFile", "Trail"]

@@ -105,7 +105,8 @@ class FileWriter(Component):
         self.file = checked_path("FileWriter", path)
         if mode not in ("replace", "append", "create"):
             raise ValueError(f"FileWriter(mode={shorten(mode)}): say 'replace', 'append' or 'create'")
-        if isinstance(fsync, bool) or (isinstance(fsync, str) and fsync not in ("never", "end", "always")):
+        given: Any = fsync
+        if isinstance(given, bool) or (isinstance(given, str) and given not in ("never", "end", "always")):
             raise ValueError(
                 f"FileWriter(fsync={fsync!r}): say 'never', 'end' or 'always', or give a number of seconds"
             )
