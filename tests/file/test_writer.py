@@ -609,8 +609,8 @@ except ComponentsFailed as failed:
         ),
         (
             lambda: FileWriter("x", mode="append", rotate_after=0),
-            ValueError,
-            "FileWriter(rotate_after=0): give a time, more than 0",
+            UsageError,
+            "FileWriter: rotate_after=0 is no time: give more than 0",
         ),
         (
             lambda: FileWriter("x", mode="append", keep=0),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from kamaelia.axon import UsageError, units
+from kamaelia.axon import UsageError
 from kamaelia.axon.errors import shorten
 
 
@@ -32,10 +32,42 @@ def checked_size(what: str, value: Any) -> int:
     >>> checked_size("FileReader: block", "64 KiB")
     65536
     """
+    if type(value) is int and value >= 1:
+        return value
+    from kamaelia.axon import units  # here, because few arguments are texts and it takes some milliseconds
+
     size = units.size(value, what)
     if size < 1:
         raise UsageError(f"{what}={value!r} is no size: give a number of bytes from 1 on, or '64 KiB'")
     return size
 
 
-__all__ = ["checked_path", "checked_size"]
+def checked_rate(what: str, value: Any) -> float:
+    """Return bytes a second, more than 0, that were given as a number or as text like "2 Mbit/s".
+
+    >>> checked_rate("FileReader: rate", "2 Mbit/s")
+    250000.0
+    """
+    from kamaelia.axon import units
+
+    rate = units.bytes_per_second(value, what)
+    if rate == 0:
+        raise UsageError(f"{what}={value!r}: nothing would ever come; give more than 0")
+    return rate
+
+
+def checked_time(what: str, value: Any) -> float:
+    """Return seconds, more than 0, that were given as a number or as text like "24 h".
+
+    >>> checked_time("FileWriter: rotate_after", "24 h")
+    86400.0
+    """
+    from kamaelia.axon import units
+
+    time = units.seconds(value, what)
+    if time == 0:
+        raise UsageError(f"{what}={value!r} is no time: give more than 0")
+    return time
+
+
+__all__ = ["checked_path", "checked_rate", "checked_size", "checked_time"]

@@ -16,6 +16,8 @@ from .folder import Folder
 from .source import SourceFile
 from .worker import Worker
 
+LARGEST = 16 * 1024 * 1024  # bytes
+
 log = logging.getLogger("kamaelia")
 
 
@@ -33,8 +35,8 @@ class ReadFiles(Component):
     Arguments:
         folder: where the files are
         pairs: send pairs
-        largest: bytes that a file may have, as a number or as text: each is held in memory as a whole. For
-            larger ones there is `FileReader`.
+        largest: bytes that a file may have, as a number or as text; 16 MiB if it is not given. Each is held in
+            memory as a whole; for larger ones there is `FileReader`.
         on_error: ``"fail"``, or ``"skip"`` the files that cannot be had
 
     Example:
@@ -56,7 +58,7 @@ class ReadFiles(Component):
         folder: str | os.PathLike[str],
         *,
         pairs: bool = False,
-        largest: int | str = "16 MiB",
+        largest: int | str = LARGEST,
         on_error: Literal["fail", "skip"] = "fail",
     ) -> None:
         self.folder = checked_path("ReadFiles", folder, "the name of a folder")

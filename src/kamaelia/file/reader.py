@@ -7,10 +7,10 @@ from collections.abc import Callable
 from numbers import Integral
 from typing import Any, ParamSpec, TypeVar
 
-from kamaelia.axon import Component, Inbox, Outbox, UsageError, clock, sleep, units
+from kamaelia.axon import Component, Inbox, Outbox, clock, sleep
 from kamaelia.axon.errors import shorten
 
-from .arguments import checked_path, checked_size
+from .arguments import checked_path, checked_rate, checked_size
 from .errors import FileTruncated, told
 from .source import SourceFile
 from .worker import Worker
@@ -84,9 +84,7 @@ class FileReader(Component):
             raise ValueError(
                 "FileReader(rate=..., prompted=True): who asks decides how fast it is; choose one of the two"
             )
-        self.rate = None if rate is None else units.bytes_per_second(rate, "FileReader: rate")
-        if self.rate == 0:
-            raise UsageError(f"FileReader: rate={rate!r}: nothing would ever come; give more than 0")
+        self.rate = None if rate is None else checked_rate("FileReader: rate", rate)
         if block is not None:
             self.block = checked_size("FileReader: block", block)
         elif self.rate is not None and not lines:

@@ -10,7 +10,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kamaelia.axon import Component, Outbox, clock
 from kamaelia.axon.errors import shorten
@@ -22,6 +22,9 @@ from .inotify import IN_FOLDER
 from .lookout import Lookout
 from .target import is_temporary
 from .worker import Worker
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 RELAXED = 30  # intervals between two looks without reason, where the operating system tells
 
@@ -38,6 +41,8 @@ class FileEvent:
     @property
     def path(self) -> Path:
         """The folder and the name."""
+        from pathlib import Path  # here, because not everybody asks and it takes some milliseconds
+
         return Path(self.folder, self.name)
 
 

@@ -16,12 +16,11 @@ from kamaelia.axon import (
     SourceFailed,
     WouldBlock,
     clock,
-    units,
 )
 from kamaelia.axon.errors import shorten
 from kamaelia.flow.arguments import check_bytes, check_positive, check_whole
 
-from .arguments import checked_path, checked_size
+from .arguments import checked_path, checked_size, checked_time
 from .errors import told
 from .target import InPlace, Replacement, Target
 from .worker import Worker
@@ -125,10 +124,8 @@ class FileWriter(Component):
             None if rotate_size is None else checked_size("FileWriter: rotate_size", rotate_size)
         )
         self.rotate_after = (
-            None if rotate_after is None else units.seconds(rotate_after, "FileWriter: rotate_after")
+            None if rotate_after is None else checked_time("FileWriter: rotate_after", rotate_after)
         )
-        if rotate_after is not None:
-            check_positive(f"FileWriter(rotate_after={rotate_after!r})", self.rotate_after, "a time")
         self.keep = keep
         self.forward = forward
         self._target: Target | None = None
