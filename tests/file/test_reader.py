@@ -95,6 +95,16 @@ def test_what_is_in_memory_needs_no_thread_for_each_block(
     assert len(reads) == 2  # the rest, and the end
 
 
+def test_in_virtual_time_it_does_not_matter_what_is_in_memory(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "preadv")
+    assert b"".join(run(FileReader(file) | Collect(), loop_factory=VirtualLoop)) == DATA
+    assert run(Source([5]) | FileReader(file, prompted=True) | Collect(), loop_factory=VirtualLoop) == [
+        DATA[:5]
+    ]
+
+
 @WORLDS
 def test_an_empty_file_is_an_end(tmp_path: Path, loop: Any) -> None:
     (tmp_path / "empty").touch()
@@ -282,7 +292,6 @@ def test_a_slow_reader_holds_it_back(file: Path, monkeypatch: pytest.MonkeyPatch
         return original(fd, size, position)
 
     monkeypatch.setattr(os, "pread", counted)
-    monkeypatch.setattr(source_module, "_NOWAIT", None)
     with drive(FileReader(file, block=1000), sizes={"outbox": 3}) as reader:
         assert positions == [262_000]  # one look ahead, and nothing more until that is sent
         blocks = [reader.take() for _ in range(259)]
@@ -422,7 +431,6 @@ def test_a_failure_while_it_is_read(file: Path, monkeypatch: pytest.MonkeyPatch)
             raise OSError(5, "Input/output error")
         return original(fd, size, position)
 
-    monkeypatch.setattr(source_module, "_NOWAIT", None)
     monkeypatch.setattr(os, "pread", fails_later)
     with drive(FileReader(file, block=1000)) as reader:
         assert b"".join(reader.take_all()) == DATA[:524_000]

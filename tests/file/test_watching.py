@@ -17,6 +17,7 @@ from kamaelia.axon import ComponentsFailed
 from kamaelia.file import Appeared, Changed, DirectoryWatcher, FileWriter, TailFile, Vanished
 from kamaelia.file import lookout as lookout_module
 from kamaelia.file.inotify import IN_FOLDER, Inotify
+from kamaelia.file.lookout import Lookout
 from kamaelia.file.tail import Trail
 from kamaelia.file.watcher import Changes, Look
 from kamaelia.flow import Lines, Source
@@ -240,6 +241,27 @@ def test_a_burst_that_nobody_can_tell_of_is_not_missed(tmp_path: Path) -> None:
     watcher = DirectoryWatcher(tmp_path, existing=True, interval=60)
     events = run(watcher | Bursts(), slow_step=0)
     assert short(events[1:]) == [("Appeared", f"{number:06}", 1) for number in range(count)]
+
+
+def test_everything_is_looked_at_in_its_time_also_while_much_is_told(tmp_path: Path) -> None:
+    class Asks(Component):
+        """Has a lookout that is told of something all the time."""
+
+        async def main(self) -> list[Any]:
+            lookout = Lookout(self, 0.1, relaxed=3)
+            try:
+                lookout.watch(str(tmp_path), IN_FOLDER)
+                assert await lookout.wait() is None
+                answers = []
+                while None not in answers:
+                    (tmp_path / "busy").write_bytes(b"x")
+                    answers.append(await lookout.wait())
+                return answers
+            finally:
+                lookout.close()
+
+    answers = run(Asks())
+    assert len(answers) > 10 and answers[:-1] == [{"busy"}] * (len(answers) - 1)
 
 
 def test_a_queue_that_was_too_short_says_look_at_all(tmp_path: Path) -> None:

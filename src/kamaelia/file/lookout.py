@@ -88,13 +88,13 @@ class Lookout:
 
         With ``until``, a time, not longer than that: then there may be no name at all.
         """
-        if not self._names:
+        everything = clock() >= self._due
+        if not (everything or self._names):
             soon = until is not None and until < self._due
             told = await self._hear(until if until is not None and soon else self._due)
-            if not told and not soon:
-                self._names = {""}
+            everything = not (told or soon)
         names, self._names = self._names, set()
-        if "" not in names:
+        if not (everything or "" in names):
             return names
         self._due = clock() + self._period
         return None

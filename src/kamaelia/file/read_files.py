@@ -35,7 +35,7 @@ class ReadFiles(Component):
     Arguments:
         folder: where the files are
         pairs: send pairs
-        largest: bytes that a file may have, as a number or as text; 16 MiB if it is not given. Each is held in
+        largest: bytes that a file may have, a number or text; 16 MiB if it is not given. Each is held in
             memory as a whole; for larger ones there is `FileReader`.
         on_error: ``"fail"``, or ``"skip"`` the files that cannot be had
 

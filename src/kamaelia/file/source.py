@@ -38,9 +38,10 @@ class SourceFile:
     Arguments:
         path: of the file
         given_up: set when nobody wants anything of it any more
+        may_be_cached: what is in memory may be read in another way than the rest
     """
 
-    def __init__(self, path: str, given_up: threading.Event) -> None:
+    def __init__(self, path: str, given_up: threading.Event, may_be_cached: bool = False) -> None:
         self.path = path
         self.position = 0
         """How many bytes have been read."""
@@ -49,7 +50,7 @@ class SourceFile:
         self._given_up = given_up
         self._fd = -1
         self._seekable = False
-        self._cached = _NOWAIT is not None  # reading what is cached may work
+        self._cached = may_be_cached and _NOWAIT is not None
         self._buffer = bytearray()
 
     def open(self) -> None:

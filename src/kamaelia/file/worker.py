@@ -70,14 +70,15 @@ class Worker:
         self._component = component
         self._doing = doing
         self._loop = component.get_loop()
-        self._at_once = isinstance(self._loop, VirtualLoop)
+        self.at_once = isinstance(self._loop, VirtualLoop)
+        """Whether calls are made on the loop's own thread, because its time is virtual."""
         self._answered = Signal(doing)
         self._thread: threading.Thread | None = None
         self._jobs: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
 
     async def do(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Have something called, and return its result or raise its error."""
-        if self._at_once:
+        if self.at_once:
             return call(*args, **kwargs)
         job = self._post(lambda: call(*args, **kwargs))
         while not job.done:
@@ -86,7 +87,7 @@ class Worker:
 
     async def do_to_the_end(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Like `do`, but a cancellation is raised only when the call has come back, or `PATIENCE` is over."""
-        if self._at_once:
+        if self.at_once:
             return call(*args, **kwargs)
         job = self._post(lambda: call(*args, **kwargs))
         try:
