@@ -1,9 +1,9 @@
 """Kamaelia: small concurrent components, wired into systems.
 
 Here are the names that nearly every program needs. The rest is in rooms: `kamaelia.flow` (everyday parts),
-`kamaelia.chassis` (ways to put parts together), `kamaelia.net` (transports), `kamaelia.protocol`,
-`kamaelia.ui`, `kamaelia.testing` (one component alone) and `kamaelia.testbed` (simulated networks).
-`kamaelia.axon` is the framework under all of them, and the place to start reading.
+`kamaelia.chassis` (ways to put parts together), `kamaelia.file`, `kamaelia.net` (transports),
+`kamaelia.protocol`, `kamaelia.ui`, `kamaelia.testing` (one component alone) and `kamaelia.testbed` (simulated
+networks). `kamaelia.axon` is the framework under all of them, and the place to start reading.
 """
 
 from .axon import (

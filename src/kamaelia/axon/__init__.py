@@ -17,6 +17,7 @@ Read in this order to see how it works; each of these opens with its theory:
 | `arguments` | what the arguments of parts have to be, and what to say about others |
 | `clock` | real and virtual time; `here` is the time and chance of the running component |
 | `specimen` | parts ready-made, for tests and pictures (`specimens`: those of this room) |
+| `units` | quantities as people write them, for whoever takes some as an argument |
 
 Nothing here imports anything from the rest of Kamaelia.
 """

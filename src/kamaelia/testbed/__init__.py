@@ -15,7 +15,7 @@ theory:
 
 | module | what is in it |
 | --- | --- |
-| `network` | the description: hosts, links, what runs where (`units`) |
+| `network` | the description: hosts, links, what runs where (`kamaelia.axon.units`) |
 | `simulation` | one run of it: the clock, the systems, the end |
 | `wire` | packets and what carries them: rate, queue, loss, delay |
 | `stack` | a host's addresses and ports |

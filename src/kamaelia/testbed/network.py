@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..axon import Component, UsageError
+from ..axon import Component, UsageError, units
 from ..axon.component import ComponentFunction
 from ..axon.errors import suggestion
-from . import units
 from .loopback import run_on_loopback
 from .simulation import Simulation
 from .trace import Trace

@@ -1,7 +1,7 @@
 """Quantities as people write them: "80 ms", "2 Mbit/s", "64 KiB", "5 %".
 
-A plain number is taken as it is: seconds, bits per second, bytes, a share of 1. Text is computed exactly and
-rounded once, so "35 ms" is the same number as 0.035.
+A plain number is taken as it is: seconds, bytes, a share of 1, bits or bytes per second. Text is computed
+exactly and rounded once, so "35 ms" is the same number as 0.035.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from fractions import Fraction
 from numbers import Real
 
-from ..axon import UsageError
+from .errors import UsageError
 
 _SECONDS = {
     "ns": Fraction(1, 10**9),
@@ -27,6 +27,7 @@ _BITS_PER_SECOND = {
     for prefix, factor in {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}.items()
     for unit, bits in {"bit/s": 1, "B/s": 8}.items()
 }
+_BYTES_PER_SECOND = {unit: bits / 8 for unit, bits in _BITS_PER_SECOND.items()}
 _BYTES = {
     "B": Fraction(1),
     **{f"{prefix}B": Fraction(1000**power) for power, prefix in enumerate("kMG", 1)},
@@ -53,6 +54,15 @@ def bits_per_second(value: float | str, what: str = "rate") -> float:
     (2000000.0, 8000.0)
     """
     return _parse(value, _BITS_PER_SECOND, what, "2 Mbit/s")
+
+
+def bytes_per_second(value: float | str, what: str = "rate") -> float:
+    """Return a rate in bytes per second; a plain number is one already.
+
+    >>> bytes_per_second("2 Mbit/s"), bytes_per_second("1 kB/s"), bytes_per_second(500)
+    (250000.0, 1000.0, 500.0)
+    """
+    return _parse(value, _BYTES_PER_SECOND, what, "2 Mbit/s")
 
 
 def size(value: float | str, what: str = "size") -> int:
