@@ -24,7 +24,7 @@ import kamaelia
 from kamaelia.axon import Component, ComponentFunction, Link, UsageError, as_part
 from kamaelia.axon.errors import suggestion
 
-ROOMS = ("flow", "chassis", "net", "protocol", "ui")  # whose names an expression may use
+ROOMS = ("flow", "chassis", "net", "protocol", "process", "ui")  # whose names an expression may use
 MODULE_AND_NAME = re.compile(r"(?P<module>[^\W\d][\w.]*):(?P<name>[^\W\d][\w.]*)")
 FILE_AND_NAME = re.compile(r"(?P<file>.+\.py)(?::(?P<name>[^\W\d][\w.]*))?", re.DOTALL)
 
