@@ -38,7 +38,7 @@ from kamaelia.axon import (
 from kamaelia.axon.errors import shorten
 from kamaelia.flow.arguments import check_bytes, check_not_negative
 
-from .pipes import PipeReader, PipeWriter
+from .pipes import PipeReader, PipeWriter, make_pipe
 from .program import LOOK, ExitStatus, Program, make_leash, why_not_started
 
 log = logging.getLogger("kamaelia")
@@ -48,6 +48,8 @@ Word = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 SIZE = "256 KiB"  # what may wait for the program, beside what is in the pipe
 KEPT = 4096  # bytes at the end of standard error that are kept for the message of a failure
 SHOWN = 10  # lines of them
+MOMENT = 0.05  # seconds that a program has to pass on what it has read, before it is ended
+TAKEN = ("inbox", "outbox", "errors", "status", "failures", "at_work")  # names of boxes
 
 
 class CommandFailed(KamaeliaError):
@@ -96,7 +98,7 @@ class Command(Component):
     is, on Linux, the program with what it has started, but for daemons and processes of other users.
 
     Back-pressure: what the program does not take waits in the inbox, under its mark of 256 KiB (the pipe
-    holds 64 more, and one message may be half written); while the readers of a box are at their mark, its
+    holds as much, and one message may be half written); while the readers of a box are at their mark, its
     pipe is not read, and the program has to wait.
 
     It runs on Unix, and in real time only.
@@ -160,11 +162,13 @@ class Command(Component):
         check_not_negative(f"Command(grace={shorten(grace)})", grace, "the seconds before it is killed")
         self._grace = grace
         self._pipes = _checked_pipes(pipes, self._words)
-        for name, direction in self._pipes.items():
-            if direction == "in":
-                self.add_box(name, Inbox[bytes](f"bytes that the program reads from {{{name}}}", size=SIZE))
+        for name, way in self._pipes.items():
+            box: Inbox[bytes] | Outbox[bytes]
+            if way == "in":
+                box = Inbox[bytes](f"bytes that the program reads from {{{name}}}", size=SIZE)
             else:
-                self.add_box(name, Outbox[bytes](f"bytes that the program writes to {{{name}}}"))
+                box = Outbox[bytes](f"bytes that the program writes to {{{name}}}")
+            setattr(self, name, self.add_box(name, box))
         self._program: Program | None = None
         self._readers: list[PipeReader] = []
         self._writers: list[PipeWriter] = []
@@ -227,8 +231,8 @@ class Command(Component):
         ours: dict[str, int] = {}
         with ExitStack() as theirs, ExitStack() as on_failure:
 
-            def make_pipe(name: str, way: str) -> int:
-                reading, writing = os.pipe()
+            def lay(name: str, way: str) -> int:
+                reading, writing = os.pipe() if name == "errors" else make_pipe()
                 here, there = (writing, reading) if way == "in" else (reading, writing)
                 ours[name] = here
                 on_failure.callback(os.close, here)
@@ -240,9 +244,9 @@ class Command(Component):
                 if leash is not None:
                     theirs.callback(os.close, leash[0])
                     on_failure.callback(os.close, leash[1])
-                stdin = make_pipe("inbox", "in") if with_input else subprocess.DEVNULL
-                standard = (stdin, make_pipe("outbox", "out"), make_pipe("errors", "out"))
-                inherited = {name: make_pipe(name, way) for name, way in self._pipes.items()}
+                stdin = lay("inbox", "in") if with_input else subprocess.DEVNULL
+                standard = (stdin, lay("outbox", "out"), lay("errors", "out"))
+                inherited = {name: lay(name, way) for name, way in self._pipes.items()}
                 for name, descriptor in inherited.items():
                     words = [_put_in(word, name, f"/dev/fd/{descriptor}") for word in words]
                 program = Program(
@@ -300,6 +304,9 @@ class Command(Component):
             raise again
 
     async def _end_in_time(self, program: Program) -> None:
+        if isinstance(self._trouble, Inbox):  # rule 3: what was sent before the failure is received
+            await self._until(lambda: all(writer.delivered for writer in self._writers), self._grace, LOOK)
+            await self._until(lambda: program.status is not None, MOMENT)
         for writer in self._writers:
             writer.stop()
         if program.status is None:
@@ -309,7 +316,7 @@ class Command(Component):
             log.warning("%s: %s has left processes behind, which are ended now", self.path, self._shown)
             self._send(program, self._stop_signal)
         if program.status is not None:
-            await self._until(lambda: not program.has_left_others, self._grace, look=LOOK)
+            await self._until(lambda: not program.has_left_others, self._grace, LOOK)
         if self._send(program, signal.SIGKILL):
             await self._until(lambda: program.status is not None)
             await self._until(lambda: all(reader.complete for reader in self._readers), self._grace)
@@ -338,9 +345,8 @@ class Command(Component):
             text = f"{self.path}: {self._shown} has ended: {status}"
             if last:
                 text += f"; its last words: {last}"
-            raise CommandFailed(
-                f"{text}. If that is none, say so: check={self._proposal(status)}", status, last
-            )
+            text += f". If that is no failure, say so: check={self._proposal(status)}"
+            raise CommandFailed(text, status, last)
         if self._complaints and not heard:
             text = "%s: %s has ended well, but wrote %d bytes to standard error: %s"
             log.warning(text, self.path, self._shown, self._complaints, last)
@@ -512,7 +518,7 @@ def _checked_pipes(pipes: Any, words: list[str | bytes]) -> dict[str, str]:
     for name, way in pipes.items():
         if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
             raise ValueError(f"{what}: {shorten(name)} is to be the name of a box, and is no name")
-        if hasattr(Command, name) or name in ("at_work", "failures") or name.startswith("_"):
+        if hasattr(Command, name) or name in TAKEN or name.startswith("_"):
             raise ValueError(f"{what}: {name!r} is something else of a Command: choose another name")
         if way not in ("in", "out"):
             raise ValueError(f"{what}: {name} is {shorten(way)}: say 'in' if the program reads it, or 'out'")

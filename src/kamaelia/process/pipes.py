@@ -2,7 +2,7 @@
 
 Theory
 ------
-A pipe is a queue in the kernel (64 KiB on Linux) with its own back-pressure: who writes to a full one waits,
+A pipe is a queue in the kernel with its own back-pressure: who writes to a full one waits,
 who reads from an empty one waits. So there is nothing to store here. Both ends are descriptors of our own
 that never block, and the loop says when one of them can go on.
 
@@ -29,8 +29,12 @@ from typing import Any, Protocol
 
 from kamaelia.axon import Inbox, Outbox, core
 
-CHUNK = 64 * 1024  # bytes of one message at most, and what a pipe of Linux holds
+CHUNK = 64 * 1024  # bytes of one message at most
 READS = 4  # pieces that are read before others on the loop have their turn
+WIDE = (
+    READS * CHUNK
+)  # bytes that a pipe is to hold. Twice as fast as the usual 64 KiB; more is not much faster,
+# and all the pipes of a user may hold 64 MiB together before Linux makes new ones narrow
 
 
 class Listener(Protocol):
@@ -158,6 +162,13 @@ class PipeWriter:
         self._loop.add_reader(descriptor, self.close)
         inbox.asked = True  # by the outlet, which is no component: rule 25 is to know that it reads
         self._outlet = core.Outlet(inbox, self, self, self._loop.time)
+        if inbox.ended and not inbox.statistics().waiting:  # nobody will wake the outlet any more
+            self.outlet_ended(inbox.failure)
+
+    @property
+    def delivered(self) -> bool:
+        """Whether the program has taken everything that was to be written."""
+        return self._closed or (self._rest is None and not _bytes_in(self._descriptor))
 
     def stop(self) -> None:
         """Write nothing more: who sends learns that nobody listens. The program does not see an end."""
@@ -232,6 +243,18 @@ class PipeWriter:
             self._outlet.resume()
 
 
+def make_pipe() -> tuple[int, int]:
+    """Return the reading and the writing end of a pipe that holds much, where that can be had."""
+    ends = os.pipe()
+    try:
+        from fcntl import F_SETPIPE_SZ, fcntl  # Linux has it
+
+        fcntl(ends[1], F_SETPIPE_SZ, WIDE)
+    except (ImportError, OSError):  # the latter where the user's pipes hold too much already
+        pass
+    return ends
+
+
 def _bytes_in(descriptor: int) -> int:
     """Return how many bytes are in a pipe."""
     import array
@@ -243,4 +266,4 @@ def _bytes_in(descriptor: int) -> int:
     return count[0]
 
 
-__all__ = ["CHUNK", "Listener", "PipeReader", "PipeWriter"]
+__all__ = ["CHUNK", "Listener", "PipeReader", "PipeWriter", "make_pipe"]

@@ -129,7 +129,7 @@ class Program:
             return False
         except PermissionError:
             pass
-        return True
+        return _runs(self.pid)
 
     def let_go(self) -> None:
         """The program is over, or cannot be ended: close what we have of it."""
@@ -181,6 +181,27 @@ def _attach(reading_end: int, group: int) -> None:
         fcntl.fcntl(reading_end, fcntl.F_SETFL, flags | os.O_ASYNC)
     except OSError:  # a sandbox that knows no such thing, or a program that is over already
         pass
+
+
+def _runs(group: int) -> bool:
+    """Say whether a process of a group, of which there are some, is more than a zombie.
+
+    Who reaps them is not our business, and in a container may be nobody's.
+    """
+    try:
+        numbers = [int(name) for name in os.listdir("/proc") if name.isdecimal()]
+    except OSError:  # another system than Linux
+        return True
+    for number in numbers:
+        try:
+            if os.getpgid(number) == group:
+                with open(f"/proc/{number}/stat", "rb") as stream:
+                    state = stream.read().rpartition(b") ")[2][:1]
+                if state not in (b"Z", b"X"):
+                    return True
+        except OSError:  # it is gone by now
+            pass
+    return False
 
 
 def _name_of(number: int) -> str:
