@@ -92,10 +92,11 @@ class Command(Component):
     When what feeds the inbox has failed, the program is ended before it can take that for the end of its
     input, and the outboxes break.
 
-    Stop: a Command that has no input is cancelled, others go on to the end of theirs and the program's. When
-    it is cancelled its whole process group gets ``stop_signal`` and, if it is not gone ``grace`` seconds
-    later, SIGKILL; what it has written until then is sent. If the process of Kamaelia itself is killed, so
-    is, on Linux, the program with what it has started, but for daemons and processes of other users.
+    Stop: a program that was given something goes on to the end of that and to its own; others are ended, as
+    when the Command is cancelled. Then the whole process group gets ``stop_signal`` and, if it is not gone
+    ``grace`` seconds later, SIGKILL; what it has written until then is sent. If the process of Kamaelia
+    itself is killed, so is, on Linux, the program with what it has started, but for daemons and processes of
+    other users.
 
     Back-pressure: what the program does not take waits in the inbox, under its mark of 256 KiB (the pipe
     holds as much, and one message may be half written); while the readers of a box are at their mark, its
@@ -175,6 +176,8 @@ class Command(Component):
         self._changed = Signal("hear from its program")
         self._trouble: Inbox[bytes] | Exception | None = None  # what feeds it has failed, or it has itself
         self._unheard = False  # nobody listens any more
+        self._stopped = False  # the system stops, and the program was given nothing that it could finish
+        self._out_of_reach: str | None = None  # why the program could not be ended
         self._last_words = b""
         self._complaints = 0  # bytes of standard error
 
@@ -195,14 +198,17 @@ class Command(Component):
         heard = self.errors.statistics().readers > 0
         program = self._program = self._start(with_input=self.inbox in fed)
         if fed:
-            # While the program may work on what it was given, a stop is to find us no source that it cancels.
+            # Held from outside, as the program may go on by itself when its input is over. So a stop does not
+            # take us for a source, which it would cancel, and we hear of it.
             at_work = self.add_box("at_work", Inbox[None]("nothing comes here: the program works", held=True))
             at_work.asked = True
+            at_work.hold(outside=True).on_release = self.input_ended
+            at_work.release()
         try:
             await self._until(lambda: self._is_over(program))
             if self._unheard:
                 await self._until(lambda: program.status is not None, self._grace)
-            elif self._trouble is None:
+            elif program.status is not None:
                 await self._until(lambda: all(reader.ended for reader in self._readers), self._grace)
         finally:
             await self._end(program)
@@ -276,7 +282,7 @@ class Command(Component):
 
     def _is_over(self, program: Program) -> bool:
         """Say whether there is no more to wait for."""
-        if self._unheard or self._trouble is not None:
+        if self._unheard or self._stopped or self._trouble is not None:
             return True
         return program.status is not None and all(reader.complete for reader in self._readers)
 
@@ -310,8 +316,8 @@ class Command(Component):
         for writer in self._writers:
             writer.stop()
         if program.status is None:
-            self._send(program, self._stop_signal)
-            await self._until(lambda: program.status is not None, self._grace)
+            if self._send(program, self._stop_signal):
+                await self._until(lambda: program.status is not None, self._grace)
         elif program.has_left_others:
             log.warning("%s: %s has left processes behind, which are ended now", self.path, self._shown)
             self._send(program, self._stop_signal)
@@ -323,14 +329,16 @@ class Command(Component):
 
     def _send(self, program: Program, number: int) -> bool:
         """Send a signal to the group; say whether that is allowed."""
-        try:
-            program.send(number)
-        except PermissionError:
-            name = signal.Signals(number).name
-            text = "%s: %s (process %d) runs as another user, and cannot be sent %s: it is left to itself"
-            log.error(text, self.path, self._shown, program.pid, name)
-            return False
-        return True
+        if self._out_of_reach is None:
+            try:
+                program.send(number)
+            except PermissionError:
+                self._out_of_reach = (
+                    f"{self.path}: {self._shown} (process {program.pid}) runs as another user, and cannot be "
+                    f"sent {signal.Signals(number).name}: it is left to itself"
+                )
+                log.error("%s", self._out_of_reach)
+        return self._out_of_reach is None
 
     def _judge(self, program: Program, heard: bool) -> ExitStatus:
         """Say what the end of the program means."""
@@ -339,9 +347,12 @@ class Command(Component):
         if self._trouble is not None:
             raise self._trouble
         status = program.status
-        assert status is not None
+        if status is None:
+            raise PermissionError(self._out_of_reach)
         last = _lines_of(self._last_words)
-        if not self._unheard and not self._is_good(status):
+        if self._unheard or self._stopped:
+            return status
+        if not self._is_good(status):
             text = f"{self.path}: {self._shown} has ended: {status}"
             if last:
                 text += f"; its last words: {last}"
@@ -413,6 +424,12 @@ class Command(Component):
     def pipe_ended(self) -> None:
         """See `kamaelia.process.pipes.Listener`."""
         self._changed.set()
+
+    def input_ended(self) -> None:
+        """See `kamaelia.process.pipes.Listener`; also, the system is being stopped."""
+        if self.system.stopping and all(writer.closed and not writer.amount for writer in self._writers):
+            self._stopped = True
+            self._changed.set()
 
     def source_failed(self, inbox: Inbox[bytes]) -> None:
         """See `kamaelia.process.pipes.Listener`."""

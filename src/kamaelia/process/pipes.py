@@ -43,6 +43,9 @@ class Listener(Protocol):
     def pipe_ended(self, /) -> None:
         """A pipe will give no more, or what it had to give for certain it has given."""
 
+    def input_ended(self, /) -> None:
+        """Everything that there was for a pipe has been written, and the pipe is closed."""
+
     def source_failed(self, inbox: Inbox[bytes], /) -> None:
         """What the program reads is not complete, and never will be. Its pipe is still open."""
 
@@ -157,18 +160,24 @@ class PipeWriter:
         self._listener = listener
         self._rest: memoryview | None = None  # of a message, what the pipe had no room for
         self._stopped = False
-        self._closed = False
+        self.closed = False
+        """The pipe is closed, at one end or the other."""
         # Only an error makes the end that we write to readable: that nobody has the other any more.
         self._loop.add_reader(descriptor, self.close)
         inbox.asked = True  # by the outlet, which is no component: rule 25 is to know that it reads
         self._outlet = core.Outlet(inbox, self, self, self._loop.time)
         if inbox.ended and not inbox.statistics().waiting:  # nobody will wake the outlet any more
-            self.outlet_ended(inbox.failure)
+            self._loop.call_soon(self.outlet_ended, inbox.failure)
+
+    @property
+    def amount(self) -> int:
+        """How many bytes there were to be written so far."""
+        return self._outlet.amount
 
     @property
     def delivered(self) -> bool:
         """Whether the program has taken everything that was to be written."""
-        return self._closed or (self._rest is None and not _bytes_in(self._descriptor))
+        return self.closed or (self._rest is None and not _bytes_in(self._descriptor))
 
     def stop(self) -> None:
         """Write nothing more: who sends learns that nobody listens. The program does not see an end."""
@@ -182,9 +191,9 @@ class PipeWriter:
 
     def close(self) -> None:
         """Write nothing more, and close our end of the pipe. Twice is harmless."""
-        if not self._closed:
+        if not self.closed:
             self.stop()
-            self._closed = True
+            self.closed = True
             self._loop.remove_reader(self._descriptor)
             os.close(self._descriptor)
 
@@ -214,6 +223,7 @@ class PipeWriter:
         """See `kamaelia.axon.outlet.Listener`."""
         if failure is None:
             self.close()
+            self._listener.input_ended()
         else:
             self._listener.source_failed(self._inbox)
 
