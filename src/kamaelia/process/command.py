@@ -49,6 +49,7 @@ SIZE = "256 KiB"  # what may wait for the program, beside what is in the pipe
 KEPT = 4096  # bytes at the end of standard error that are kept for the message of a failure
 SHOWN = 10  # lines of them
 MOMENT = 0.05  # seconds that a program has to pass on what it has read, before it is ended
+PATIENCE = 1.0  # seconds that processes may take to be gone when they have been killed
 TAKEN = ("inbox", "outbox", "errors", "status", "failures", "at_work")  # names of boxes
 
 
@@ -235,6 +236,7 @@ class Command(Component):
                 env[name] = value
         words = self._words
         ours: dict[str, int] = {}
+        leashes: list[tuple[int, int]] = []
         with ExitStack() as theirs, ExitStack() as on_failure:
 
             def lay(name: str, way: str) -> int:
@@ -245,23 +247,27 @@ class Command(Component):
                 theirs.callback(os.close, there)
                 return there
 
+            def add_leash() -> None:
+                for reading, writing in make_leash():
+                    leashes.append((reading, writing))
+                    theirs.callback(os.close, reading)
+                    on_failure.callback(os.close, writing)
+
             try:
-                leash = make_leash()  # the first of all, see `program`
-                if leash is not None:
-                    theirs.callback(os.close, leash[0])
-                    on_failure.callback(os.close, leash[1])
+                add_leash()  # one before the pipes and one after them, see `program`
                 stdin = lay("inbox", "in") if with_input else subprocess.DEVNULL
                 standard = (stdin, lay("outbox", "out"), lay("errors", "out"))
                 inherited = {name: lay(name, way) for name, way in self._pipes.items()}
                 for name, descriptor in inherited.items():
                     words = [_put_in(word, name, f"/dev/fd/{descriptor}") for word in words]
+                add_leash()
                 program = Program(
                     words,
                     cwd=self._cwd,
                     env=env,
                     standard=standard,
                     inherited=[*inherited.values()],
-                    leash=leash,
+                    leashes=leashes,
                     on_exit=self._exited,
                 )
             except OSError as error:
@@ -324,7 +330,9 @@ class Command(Component):
         if program.status is not None:
             await self._until(lambda: not program.has_left_others, self._grace, LOOK)
         if self._send(program, signal.SIGKILL):
-            await self._until(lambda: program.status is not None)
+            await self._until(
+                lambda: program.status is not None and not program.has_left_others, PATIENCE, LOOK
+            )
             await self._until(lambda: all(reader.complete for reader in self._readers), self._grace)
 
     def _send(self, program: Program, number: int) -> bool:

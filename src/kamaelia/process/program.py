@@ -17,12 +17,13 @@ closed them, and refuses to when two loops do so at once. `subprocess.Popen` doe
 the end of its input takes that for a good one. So the program inherits the reading end of a pipe that nobody
 writes to, and Linux is asked (``F_SETOWN``, ``F_SETSIG``, ``O_ASYNC``) to send SIGKILL to the group when
 something happens to it. What happens is that its writing end is closed, which we alone have: by us when the
-program is over, or by the kernel when we are. The leash is opened before the other pipes, and the kernel
-closes descriptors in order: the program is killed before it can see the end of its input. There is no other
-process for this, no thread, no code between fork and exec, and unlike ``PR_SET_PDEATHSIG`` it does not depend
-on which thread has started the program, and reaches what the program has started. It does not reach daemons,
-who have left the group, nor a group in which every process has closed what it inherited (as ``ssh`` and
-``sudo`` do) or runs as another user. On other systems than Linux there is no leash.
+program is over, or by the kernel when we are. The kernel closes descriptors in the order of their numbers, or
+backwards, as its version has it. So there are two such pipes, one opened before all others and one after
+them, and the program is dead before it can see the end of its input. There is no other process for this, no
+thread, no code between fork and exec, and unlike ``PR_SET_PDEATHSIG`` it does not depend on which thread has
+started the program, and reaches what the program has started. It does not reach daemons, who have left the
+group, nor a group in which every process has closed what it inherited (as ``ssh`` and ``sudo`` do) or runs as
+another user. On other systems than Linux there is no leash.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class Program:
         env: its whole environment
         standard: what it gets as standard input, output and error: descriptors, or `subprocess.DEVNULL`
         inherited: further descriptors, which have the same number in the program
-        leash: from `make_leash`; its reading end is the program's, its writing end this object's
+        leashes: from `make_leash`; the reading ends are the program's, the writing ends this object's
         on_exit: called when the program has exited
     """
 
@@ -80,7 +81,7 @@ class Program:
         env: Mapping[str, str],
         standard: tuple[int, int, int],
         inherited: Sequence[int],
-        leash: tuple[int, int] | None,
+        leashes: Sequence[tuple[int, int]],
         on_exit: Callable[[], object],
     ) -> None:
         stdin, stdout, stderr = standard
@@ -91,7 +92,7 @@ class Program:
             stdin=stdin,
             stdout=stdout,
             stderr=stderr,
-            pass_fds=(*inherited, *(leash[:1] if leash else ())),
+            pass_fds=(*inherited, *(reading for reading, _ in leashes)),
             start_new_session=True,
         )
         self.pid = self._process.pid
@@ -99,9 +100,9 @@ class Program:
         """How it has ended; None while it runs."""
         self._on_exit = on_exit
         self._loop = asyncio.get_running_loop()
-        self._leash = None if leash is None else leash[1]
-        if leash is not None:
-            _attach(leash[0], self.pid)
+        self._leashes = [writing for _, writing in leashes]
+        for reading, _ in leashes:
+            _attach(reading, self.pid)
         try:
             self._watched = os.pidfd_open(self.pid)
         except (AttributeError, OSError):
@@ -133,9 +134,8 @@ class Program:
 
     def let_go(self) -> None:
         """The program is over, or cannot be ended: close what we have of it."""
-        if self._leash is not None:
-            os.close(self._leash)
-            self._leash = None
+        while self._leashes:
+            os.close(self._leashes.pop())
         self._unwatch()
 
     def _look(self) -> None:
@@ -161,13 +161,13 @@ class Program:
             self._watched = -1
 
 
-def make_leash() -> tuple[int, int] | None:
-    """Return the two ends of a pipe that are to be a program's leash; None where there are none."""
+def make_leash() -> list[tuple[int, int]]:
+    """Return the two ends of a pipe that is to be a program's leash; an empty list where there are none."""
     try:
         from fcntl import F_SETSIG  # noqa: F401  # Linux has it
     except ImportError:
-        return None
-    return os.pipe()
+        return []
+    return [os.pipe()]
 
 
 def _attach(reading_end: int, group: int) -> None:
