@@ -737,7 +737,7 @@ def test_a_program_may_end_by_itself_when_nobody_listens(tmp_path: Path) -> None
     assert (status.seen, done.exists()) == ([ExitStatus(code=0)], True)
 
 
-def test_who_feeds_a_program_that_nobody_listens_to_is_told_at_once() -> None:
+def test_who_feeds_a_program_that_nobody_listens_to_is_told_at_once(tmp_path: Path) -> None:
     runs: list[bool] = []
 
     class Endless(Component):
@@ -749,8 +749,10 @@ def test_who_feeds_a_program_that_nobody_listens_to_is_told_at_once() -> None:
                     await self.outbox.send(b"line\n")
             finally:
                 runs.append(program.pid is not None)
+                told.touch()
 
-    program = Command(shell="head -n 1; trap '' TERM; sleep 0.3", grace=10)
+    told = tmp_path / "told"
+    program = Command(told, shell='head -n 1; until [ -e "$1" ]; do sleep 0.02; done', grace=60)
     run(Endless() | program | Take(1) | Null())
     assert runs == [True]
 
@@ -915,7 +917,8 @@ def test_a_stubborn_program_is_killed_with_all_that_it_has_started(loop: dict[st
     with background(Graphline(program.outbox >> keeps.inbox, program.status >> status.inbox), **loop):
         wait_until(lambda: b"".join(keeps.seen) == b"ready\nready\n", "all run")
         leader = program.pid
-        assert leader is not None and len(group_of(leader)) >= 4
+        assert leader is not None
+        wait_until(lambda: len(group_of(leader)) >= 4, "all are there")
     assert group_of(leader) == set()
     assert status.seen == [ExitStatus(signal="SIGKILL")]
     assert time.monotonic() - began < 5
@@ -1085,7 +1088,9 @@ def test_when_we_are_killed_so_is_the_program_before_it_sees_an_end(tmp_path: Pa
     try:
         wait_until(lambda: pids.exists() and pids.read_text().endswith("\n"), "the program runs")
         group = int(pids.read_text())
-        wait_until(lambda: (tmp_path / "data").exists() and len(group_of(group)) == 4, "all of it runs")
+        wait_until(lambda: len(group_of(group)) == 4, "all of it runs")
+        data = tmp_path / "data"
+        wait_until(lambda: data.exists() and data.read_bytes() == b"half", "the program is fed")
     finally:
         victim.kill()
         victim.wait()

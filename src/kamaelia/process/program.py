@@ -23,7 +23,8 @@ them, and the program is dead before it can see the end of its input. There is n
 thread, no code between fork and exec, and unlike ``PR_SET_PDEATHSIG`` it does not depend on which thread has
 started the program, and reaches what the program has started. It does not reach daemons, who have left the
 group, nor a group in which every process has closed what it inherited (as ``ssh`` and ``sudo`` do) or runs as
-another user. On other systems than Linux there is no leash.
+another user; nor does it hold in the instant between the start of a program and the putting on of its leash.
+On other systems than Linux there is no leash.
 """
 
 from __future__ import annotations
