@@ -377,7 +377,8 @@ def test_everything_written_before_a_program_dies_is_delivered(loop: dict[str, A
     totals: list[int] = []
     reader = slow()
     reader.inbox.resize("64 KiB")
-    failure_of(Command("sh", "-c", "head -c 1000000 /dev/zero; kill -KILL $$") | reader, **loop)
+    program = Command("sh", "-c", "head -c 1000000 /dev/zero; kill -KILL $$", grace=0)
+    failure_of(program | reader, **loop)
     assert totals == [1_000_000]
 
 
@@ -666,6 +667,35 @@ def test_a_program_that_closes_its_input_early_is_no_failure(loop: dict[str, Any
     assert head.inbox.unread > 0
 
 
+def test_a_message_that_was_only_half_read_is_unread(loop: dict[str, Any]) -> None:
+    command = Command("sleep", "0.05")
+    run(Source([bytes(1_000_000)]) | command, **loop)
+    assert command.inbox.unread == 1
+
+
+def test_what_is_sent_when_the_program_has_just_closed_its_input_is_no_failure(loop: dict[str, Any]) -> None:
+    class Late(Component):
+        inbox = None
+
+        async def main(self) -> None:
+            while program.pid is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            await self.outbox.send(b"go\n")
+            await asyncio.sleep(0)  # now that is written
+            standard_input = Path(f"/proc/{program.pid}/fd/0")
+            wait_until(lambda: not os.path.lexists(standard_input), "it closes its input")
+            await self.outbox.send(b"too late\n")  # the loop has not seen it yet
+
+    program = Command(shell="read line; exec <&-; sleep 0.1; echo end")
+    assert run(Late() | program | Collect(), slow_step=0, **loop) == [b"end\n"]
+
+
+def test_a_source_that_has_failed_at_once_starts_nothing(tmp_path: Path) -> None:
+    keeps, done = Keeps(), tmp_path / "done"
+    failure = failure_of(Fails() | Command("touch", done) | keeps)
+    assert keeps.end is failure and not done.exists()
+
+
 def test_who_feeds_a_silent_program_hears_of_the_end_of_its_input(
     tmp_path: Path, loop: dict[str, Any]
 ) -> None:
@@ -764,21 +794,26 @@ def test_output_that_nothing_is_linked_to_is_discarded(caplog: pytest.LogCapture
 
 
 def test_nobody_at_standard_error_is_no_reason_to_end() -> None:
-    program, out = Command(shell="seq 1000 >&2; read line; seq 1000 >&2; echo end"), Keeps()
+    program, out = Command(shell="seq 1000 >&2; read line; seq 1000 >&2 || exit 3; echo end"), Keeps()
 
-    class Last(Component):
+    class Leaves(Component):
         async def main(self) -> None:
             await self.inbox.receive()
 
     class Then(Component):
-        inbox = None
-        seen = Inbox[Any]("that the reader has gone", held=True)
-
         async def main(self) -> None:
+            async for _ in self.inbox:
+                pass
             await self.outbox.send(b"go on\n")
 
+    leaves, then = Leaves(), Then()
     run(
-        Graphline(program.errors >> Last().inbox, program.outbox >> out.inbox, Then().outbox >> program.inbox)
+        Graphline(
+            program.errors >> leaves.inbox,
+            leaves.outbox >> then.inbox,
+            then.outbox >> program.inbox,
+            program.outbox >> out.inbox,
+        )
     )
     assert out.seen == [b"end\n"]
 
@@ -935,6 +970,76 @@ def test_the_signal_that_asks_it_to_end_can_be_chosen() -> None:
     assert b"".join(keeps.seen) == b"ready\ninterrupted\n"
 
 
+def test_at_a_stop_the_last_words_are_sent_also_to_a_slow_reader(loop: dict[str, Any]) -> None:
+    @component
+    async def slow(inbox: Inbox[bytes], outbox: Outbox[int]) -> int:
+        total = 0
+        async for data in inbox:
+            ready.set()
+            await asyncio.sleep(0.002)
+            total += len(data)
+        return total
+
+    ready, reader = threading.Event(), slow()
+    reader.inbox.resize("64 KiB")
+    program = Command(
+        shell="trap 'head -c 1000000 /dev/zero; exit' TERM; echo ready; while :; do sleep 0.02; done"
+    )
+    with background(program | reader, **loop) as handle:
+        assert ready.wait(LIMIT)
+    assert handle.result == len(b"ready\n") + 1_000_000
+
+
+def test_when_it_is_cancelled_who_feeds_it_is_told_at_once(tmp_path: Path) -> None:
+    runs: list[bool] = []
+
+    class Endless(Component):
+        inbox = None
+
+        async def main(self) -> None:
+            try:
+                while True:
+                    await self.outbox.send(b"line\n")
+            finally:
+                runs.append(program.pid is not None)
+                told.touch()
+
+    class Front(Component):
+        def __init__(self) -> None:
+            for one in (feeds, program, keeps):
+                self.add(one)
+            self.link(feeds.outbox, program.inbox)
+            self.link(program.outbox, keeps.inbox)
+
+        async def main(self) -> None:
+            await keeps.has_begun.wait()
+            program.cancel()
+
+    feeds, keeps, told = Endless(), Keeps(), tmp_path / "told"
+    wait = 'until [ -e "$1" ]; do sleep 0.02; done'
+    program = Command(told, shell=f"trap '{wait}; exit' TERM; echo ready; {wait}", grace=60)
+    run(Front())
+    assert runs == [True]
+
+
+def test_cancelled_while_it_ends_what_was_left_behind(loop: dict[str, Any]) -> None:
+    program = Command(shell="(trap '' TERM; sleep 1000) >/dev/null 2>&1 &", grace=1000)
+
+    class Front(Component):
+        def __init__(self) -> None:
+            self.add(program)
+
+        async def main(self) -> None:
+            while program._program is None or program._program.status is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            program.cancel()
+
+    began = time.monotonic()
+    run(Front(), **loop)
+    assert time.monotonic() - began < 5
+    assert program._axon.outcome == "stopped"
+
+
 @pytest.mark.parametrize("turns", [*range(6), 200])
 def test_cancelled_at_any_moment_nothing_is_left(loop: dict[str, Any], turns: int) -> None:
     # 0: before its first step; then while it starts, and while it runs.
@@ -1039,6 +1144,14 @@ def test_what_it_has_started_is_ended_with_it(loop: dict[str, Any], caplog: pyte
         assert caplog.messages == [
             f"Pipeline/Command: /bin/sh -c '{line}' has left processes behind, which are ended now"
         ]
+
+
+def test_what_it_has_started_has_time_to_end(tmp_path: Path) -> None:
+    ready, done = tmp_path / "ready", tmp_path / "done"
+    child = """trap 'sleep 0.1; touch "$2"; exit' TERM; touch "$1"; while :; do sleep 0.02; done"""
+    line = f'({child}) > /dev/null 2>&1 & until [ -e "$1" ]; do sleep 0.01; done'
+    run(Command(ready, done, shell=line, grace=60))
+    assert done.exists()
 
 
 def test_what_it_has_started_cannot_go_on_for_ever(loop: dict[str, Any]) -> None:

@@ -164,7 +164,6 @@ class PipeWriter:
         """The pipe is closed, at one end or the other."""
         # Only an error makes the end that we write to readable: that nobody has the other any more.
         self._loop.add_reader(descriptor, self.close)
-        inbox.asked = True  # by the outlet, which is no component: rule 25 is to know that it reads
         self._outlet = core.Outlet(inbox, self, self, self._loop.time)
         if inbox.ended and not inbox.statistics().waiting:  # nobody will wake the outlet any more
             self._loop.call_soon(self.outlet_ended, inbox.failure)
