@@ -568,6 +568,11 @@ def test_elsewhere_than_on_unix_it_says_so(monkeypatch: pytest.MonkeyPatch) -> N
             "Command(env={'A=B': '1'}): 'A=B': '1' can be no variable and its value",
         ),
         (
+            lambda: Command("ls", keep_env={"A": "1"}),  # type: ignore[arg-type]
+            TypeError,
+            "Command(keep_env={'A': '1'}): give True or False",
+        ),
+        (
             lambda: Command("ls", check="no"),  # type: ignore[arg-type]
             TypeError,
             "Command(check='no'): give True, False, or good codes, as in {0, 1}",
@@ -794,7 +799,7 @@ def test_output_that_nothing_is_linked_to_is_discarded(caplog: pytest.LogCapture
 
 
 def test_nobody_at_standard_error_is_no_reason_to_end() -> None:
-    program, out = Command(shell="seq 1000 >&2; read line; seq 1000 >&2 || exit 3; echo end"), Keeps()
+    program, out = Command(shell="echo >&2; read line; seq 100000 >&2 || exit 3; echo end"), Keeps()
 
     class Leaves(Component):
         async def main(self) -> None:

@@ -158,6 +158,9 @@ class Command(Component):
             raise ValueError(f"Command({shorten(words[0])}): give the name of a program")
         self._cwd = _checked_cwd(cwd)
         self._env = _checked_env(env)
+        given: Any = keep_env
+        if not isinstance(given, bool):
+            raise TypeError(f"Command(keep_env={shorten(given)}): give True or False")
         self._keep_env = keep_env
         self._good = _checked_check(check)
         self._stop_signal = _checked_signal(stop_signal)

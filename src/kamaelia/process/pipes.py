@@ -2,9 +2,9 @@
 
 Theory
 ------
-A pipe is a queue in the kernel with its own back-pressure: who writes to a full one waits,
-who reads from an empty one waits. So there is nothing to store here. Both ends are descriptors of our own
-that never block, and the loop says when one of them can go on.
+A pipe is a queue in the kernel with its own back-pressure: who writes to a full one waits, who reads from an
+empty one waits. So there is nothing to store here. Our end of each is a descriptor that never blocks, and the
+loop says when it can go on.
 
 **In**: a `PipeReader` sends each piece that it reads, from within the loop's callback. When the box is at its
 mark it does not ask the loop any more, the pipe fills, and the program has to wait; the box calls back when
@@ -31,10 +31,9 @@ from kamaelia.axon import Inbox, Outbox, core
 
 CHUNK = 64 * 1024  # bytes of one message at most
 READS = 4  # pieces that are read before others on the loop have their turn
-WIDE = (
-    READS * CHUNK
-)  # bytes that a pipe is to hold. Twice as fast as the usual 64 KiB; more is not much faster,
-# and all the pipes of a user may hold 64 MiB together before Linux makes new ones narrow
+# What a pipe is to hold, in bytes: half as fast again as the usual 64 KiB. More is not much faster, and when
+# all the pipes of a user hold 64 MiB together, Linux makes new ones narrow.
+WIDE = READS * CHUNK
 
 
 class Listener(Protocol):

@@ -11,7 +11,8 @@ program has exited. Then it is reaped, and there is its status. No thread waits,
 does not matter which loop runs in which thread. Where there are none (macOS, Linux before 5.3) we look fifty
 times a second. The child watchers of asyncio would be a thread for each program (Python 3.11); uvloop forks
 with Python code in the child, leaves copies of the pipes open in it, so that nobody can tell when it has
-closed them, and refuses to when two loops do so at once. `subprocess.Popen` does all of that well.
+closed them, and refuses to when two loops do so at once. `subprocess.Popen` does all of that well; it holds
+the loop up for a millisecond or two.
 
 **The leash.** Who is killed with ``kill -9`` ends nothing in an orderly way, and a program that only notices
 the end of its input takes that for a good one. So the program inherits the reading end of a pipe that nobody
