@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from kamaelia import Component, Inbox, run
-from kamaelia.axon import BrokenLink, ComponentsFailed, SourceFailed, VirtualLoop, core
+from kamaelia.axon import BrokenLink, ComponentsFailed, Seat, SourceFailed, VirtualLoop, core
 from kamaelia.axon.outlet import lead_outside
 
 from .parts import collect, source, virtually
@@ -261,6 +261,34 @@ def test_closing_a_paused_outlet_leaves_nobody_outside():
     out = Out(Waits(), Transport())
     virtually(out)
     assert seen == [0]
+
+
+def test_what_an_outlet_was_given_as_it_closed_goes_to_the_next_in_its_seat():
+    class Writes(Component):
+        async def main(self) -> None:
+            loop = asyncio.get_running_loop()
+            self.outlet = core.Outlet(self.inbox, transport, Listener(), loop.time)
+            lives.append(self)
+            await asyncio.sleep(2)
+
+    class Feeds(Component):
+        async def main(self) -> None:
+            await asyncio.sleep(1)
+            await self.outbox.send(b"one")
+            asyncio.get_running_loop().call_soon(self.send_and_close)
+            await asyncio.sleep(2)
+            assert transport.written == [(1.0, b"one"), (2.0, b"two")]
+            lives[1].outlet.close()
+
+        def send_and_close(self) -> None:  # it has its turn then, but not taken it
+            self.outbox.send(b"two")
+            lives[0].outlet.close()
+
+    transport = Transport()
+    lives: list[Any] = []
+    seat = Seat(Writes, on_vacant=lambda occupant, failure: len(lives) < 2 and seat.fill(Writes))
+    virtually(Feeds() | seat)
+    assert len(lives) == 2
 
 
 # -- inlets -------------------------------------------------------------------------------------------

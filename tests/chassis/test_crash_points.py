@@ -1,11 +1,11 @@
-"""Crash points: a pipeline with a pool, a supervised server and a carousel, each component killed at each step.
+"""Crash points: a pool, a supervised server and a carousel in a row, each component killed at each step.
 
 The laboratory is that of the framework's own sweep (`tests.axon.test_crash_points`). Here is what the three
 chassis promise beyond it: whoever is killed, nothing that was accepted is lost but what their policies say.
 
 * A copy of the pool, the supervised server, the part on the carousel: when it is killed, the message that it
-  was working on is missing, and no other; a failure is told, with that message. All others arrive, once and in
-  order. (A server that ends by itself has ended for good.)
+  was working on is missing, and no other; a failure is told, with that message. All others arrive, once and
+  in order. (A server that ends by itself has ended for good.)
 * Who stands before or behind them, or a chassis itself: what arrives is the beginning of what was sent.
 * A stop: everything that was sent arrives, but for what is in the hands of those whom nothing feeds any more:
   they are cancelled as sources are (rule 25).
@@ -147,7 +147,7 @@ def kind_of(path: str) -> str:
 
 
 def judge(seen: Seen, point: tuple[int, str, str]) -> None:
-    at, path, how = point
+    _, path, how = point
     kind = kind_of(path)
     for process in seen.processes:
         judge_remains(process)

@@ -230,6 +230,7 @@ class PlainOutlet(Outlet):
             self.paused = False
             count_outside(self.inbox, -1)
         self.over = True
+        self.inbox.queue.leave(self)  # type: ignore[arg-type]  # of a seat, it is the next occupant's
         self.inbox.close()
 
 

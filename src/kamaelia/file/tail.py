@@ -9,7 +9,7 @@ import threading
 
 from kamaelia.axon import Component, Outbox
 from kamaelia.axon.errors import shorten
-from kamaelia.flow.arguments import check_positive
+from kamaelia.axon.arguments import check_positive
 
 from .arguments import checked_path
 from .errors import told

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from kamaelia.axon import Component, Outbox, clock
 from kamaelia.axon.errors import shorten
-from kamaelia.flow.arguments import check_not_negative, check_positive
+from kamaelia.axon.arguments import check_not_negative, check_positive
 
 from .arguments import checked_path
 from .errors import told

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from kamaelia.axon import Component, Inbox, Outbox
 from kamaelia.axon.errors import shorten
-from kamaelia.flow.arguments import check_bytes
+from kamaelia.axon.arguments import check_bytes
 
 from .arguments import checked_path
 from .errors import OutsideFolder, told

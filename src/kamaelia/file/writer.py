@@ -18,7 +18,7 @@ from kamaelia.axon import (
     clock,
 )
 from kamaelia.axon.errors import shorten
-from kamaelia.flow.arguments import check_bytes, check_positive, check_whole
+from kamaelia.axon.arguments import check_bytes, check_positive, check_whole
 
 from .arguments import checked_path, checked_size, checked_time
 from .errors import told
