@@ -8,8 +8,8 @@ import os
 import threading
 
 from kamaelia.axon import Component, Outbox
-from kamaelia.axon.errors import shorten
 from kamaelia.axon.arguments import check_positive
+from kamaelia.axon.errors import shorten
 
 from .arguments import checked_path
 from .errors import told

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kamaelia.axon import Component, Outbox, clock
-from kamaelia.axon.errors import shorten
 from kamaelia.axon.arguments import check_not_negative, check_positive
+from kamaelia.axon.errors import shorten
 
 from .arguments import checked_path
 from .errors import told

@@ -6,8 +6,8 @@ import os
 from typing import Any, Literal
 
 from kamaelia.axon import Component, Inbox, Outbox
-from kamaelia.axon.errors import shorten
 from kamaelia.axon.arguments import check_bytes
+from kamaelia.axon.errors import shorten
 
 from .arguments import checked_path
 from .errors import OutsideFolder, told

@@ -17,8 +17,8 @@ from kamaelia.axon import (
     WouldBlock,
     clock,
 )
-from kamaelia.axon.errors import shorten
 from kamaelia.axon.arguments import check_bytes, check_positive, check_whole
+from kamaelia.axon.errors import shorten
 
 from .arguments import checked_path, checked_size, checked_time
 from .errors import told

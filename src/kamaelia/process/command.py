@@ -35,8 +35,8 @@ from kamaelia.axon import (
     VirtualLoop,
     postman,
 )
-from kamaelia.axon.errors import shorten
 from kamaelia.axon.arguments import check_bytes, check_not_negative
+from kamaelia.axon.errors import shorten
 
 from .pipes import PipeReader, PipeWriter, make_pipe
 from .program import LOOK, ExitStatus, Program, make_leash, why_not_started
