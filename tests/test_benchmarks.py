@@ -47,6 +47,12 @@ HOPS: dict[str, tuple[str, list[object], int, int]] = {
     "asyncio on uvloop": ("pipeline_asyncio", [3, 1, 50, "uvloop"], 50, 4),
     "queue.Queue": ("threads_queue", [3, 10, 50], 50, 4),
     "one to many": ("fan_kamaelia", [5, 250, "out"], 250, 1),
+    "Map": ("parts_kamaelia", ["map", "part", 100], 100, 1),
+    "bare Map": ("parts_kamaelia", ["map", "bare", 100], 100, 1),
+    "Batch": ("parts_kamaelia", ["batch", "part", 100], 100, 1),
+    "bare Batch": ("parts_kamaelia", ["batch", "bare", 100], 100, 1),
+    "Lines": ("parts_kamaelia", ["lines", "part", 200], 200, 1),
+    "bare Lines": ("parts_kamaelia", ["lines", "bare", 200], 200, 1),
     "many to one": ("fan_kamaelia", [5, 250, "in"], 250, 1),
     "asyncio, one to many": ("fan_asyncio", [5, 250, "out"], 250, 1),
     "asyncio, many to one": ("fan_asyncio", [5, 250, "in"], 250, 1),
@@ -92,6 +98,10 @@ def test_a_message_goes_through_all_who_wait(module: str) -> None:
     assert line["number"] == 30
     assert line["passing"] > 0
     assert {"memory", "making"} <= line.keys()
+
+
+def test_how_far_a_rate_limit_is_off_is_told_in_per_cent() -> None:
+    assert 0 <= run_module("parts_kamaelia", "ratelimit", "part", 1)["off"] < 100
 
 
 def test_start_is_told_in_milliseconds() -> None:
