@@ -2,8 +2,8 @@
 
 It has a bit of everything that is made again and again: copies of a pool that fail, a supervised part, a
 carousel whose parts change every few minutes, visitors who come to a room and go, questions that are answered
-late or never, batches, windows, timers. Memory is that of Python's own objects (`tracemalloc`), after a garbage
-collection, at the same time of each day.
+late or never, batches, windows, timers. Memory is that of Python's own objects (`tracemalloc`), after a
+garbage collection, at the same time of each day.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class Watch(Component):
 def busy(watch: Watch) -> list[Component]:
     pool, server = Pool(shaky, 3, ordered=True), Supervisor(shaky, intensity=1000, backoff=Backoff(first=1))
     ticks, out, carousel = Interval(3), Null(), Carousel(Programme)
-    names = Chooser((f"programme {n}" for n in range(10_000_000)))
+    names = Chooser(f"programme {n}" for n in range(10_000_000))
     return [
         Graphline(
             ticks.outbox >> pool.inbox,
