@@ -1,0 +1,131 @@
+"""The end of a bridge between two processes: its channel, its shared memory, and the boxes that cross.
+
+There is one in `worker` and one in `child`; what is alike in both is here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import pickle
+import socket
+import struct
+from _thread import get_ident
+from typing import Any
+
+from kamaelia.axon import Failure, Inbox, Outbox
+
+from . import channel as frames
+from .channel import Channel
+from .crossing import Arrivals, Departures
+from .remote import Errors, PackedError, portable_failure, unpack_failures
+from .shared import Arena, View, map_file
+
+
+class Bridge:
+    """One end.
+
+    Arguments:
+        connection: the socket to the other process
+        loop: to drive it
+        files: of the arenas, for sending and for receiving; None without shared memory
+    """
+
+    def __init__(
+        self, connection: socket.socket, loop: asyncio.AbstractEventLoop, files: tuple[int, int] | None
+    ) -> None:
+        self.loop = loop
+        self.errors = Errors()
+        self.departures: list[Departures] = []
+        self.arrivals: list[Arrivals] = []
+        self.arena: Arena | None = None
+        self.view: View | None = None
+        if files is not None:
+            to_send, to_receive = map(map_file, files)
+            if to_send is not None and to_receive is not None:
+                self.arena = Arena(to_send)
+                self.view = View(to_receive, self._give_back_soon)
+        self._thread = get_ident()
+        self.channel = Channel(connection, loop, self._take, self.closed, self._unblocked)
+
+    def tell(self, verb: str, *values: Any) -> None:
+        """Send something to the other end, whose ``on_<verb>`` is called with it."""
+        self.channel.send(frames.OTHER, 0, 0, pickle.dumps((verb, values), 5))
+
+    def close(self) -> None:
+        """Send nothing more, and close the channel."""
+        for departures in self.departures:
+            departures.close()
+        self.channel.close()
+
+    # -- what differs -----------------------------------------------------------------------------
+
+    def closed(self) -> None:
+        """The other end has gone."""
+        raise NotImplementedError
+
+    def trouble(self, error: Exception) -> None:
+        """What has come from the other end can't be dealt with, or what was to go there can't be sent."""
+        raise NotImplementedError
+
+    def starved(self, change: int) -> None:
+        """So many more departures, or fewer, wait for the other end."""
+
+    # -- for the boxes ------------------------------------------------------------------------------
+
+    def portable(self, message: Any) -> Any:
+        """Return what stands for a message that can't be pickled as it is; or the same again."""
+        return portable_failure(message, self.errors) if isinstance(message, Failure) else message
+
+    def received(self, messages: list[Any]) -> list[Any]:
+        """Return messages as they were before `portable`."""
+        return unpack_failures(messages, self.errors.unpack)
+
+    def departed(self, departures: Departures) -> None:
+        """All messages of a box have been sent, and now there is an end."""
+        failure = departures.inbox.failure
+        packed = None if failure is None else self.errors.pack(failure)
+        self.channel.send(frames.END, departures.number, 0, pickle.dumps(packed, 5))
+
+    def broken(self, error: Exception, box: Inbox[Any] | Outbox[Any]) -> None:
+        """A message of a box can't be sent."""
+        self.trouble(error)
+
+    # -- machinery ----------------------------------------------------------------------------------
+
+    def _take(self, kind: int, box: int, count: int, body: memoryview) -> None:
+        try:
+            if kind == frames.MESSAGES:
+                self.arrivals[box].arrive(count, body)
+            elif kind == frames.CREDIT:
+                self.departures[box].credit(count, body)
+            elif kind == frames.END:
+                packed: PackedError | None = pickle.loads(body)
+                self.arrivals[box].end(None if packed is None else self.errors.unpack(packed))
+            elif kind == frames.LOST:
+                self.departures[box].lost()
+            elif kind == frames.BLOCKS:
+                assert self.arena is not None
+                for where in struct.unpack(f"<{count}Q", body):
+                    self.arena.free(where)
+            else:
+                verb, values = pickle.loads(body)
+                getattr(self, f"on_{verb}")(*values)
+        except Exception as error:  # of somebody's class, which can't be unpickled here, for one
+            self.trouble(error)
+
+    def _unblocked(self) -> None:
+        for departures in self.departures:
+            departures.try_again()
+
+    def _give_back_soon(self) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and the other process gone
+            if get_ident() == self._thread:
+                self.loop.call_soon(self._give_back)
+            else:
+                self.loop.call_soon_threadsafe(self._give_back)
+
+    def _give_back(self) -> None:
+        assert self.view is not None
+        places = self.view.take_dead()
+        self.channel.send(frames.BLOCKS, 0, len(places), struct.pack(f"<{len(places)}Q", *places))

@@ -1,0 +1,283 @@
+"""A box whose other side is in another process.
+
+Theory
+------
+What is in an inbox here (`Departures`) goes to the other process and there out of an outbox (`Arrivals`). No
+component takes a step for that: a departure stands in the line of its inbox like a reader, and when its turn has
+come sends all that is there in one frame.
+
+**Back-pressure** is by credit. Of each box no more messages are on their way than its *window*, and no more than
+so many bytes, plus one frame; the other side gives credit for those that its readers had room for. What
+has no credit stays in the inbox here, whose mark holds back who sends. So each box is held up by its own readers
+only. Credit is given for half a window at a time, or else each message would cost a frame back.
+
+**Ends** cross after the messages before them, failures likewise; that nobody reads any more crosses the other
+way, and closes the inbox.
+
+A message leaves its inbox when it has been packed, and not before: one that can't be is the only one that is lost
+to it. What has been sent is in the hands of the other process, and is lost when that dies.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Any
+
+from kamaelia.axon import BrokenLink, Inbox, Outbox, UsageError
+from kamaelia.axon.errors import shorten, text_of
+from kamaelia.axon.queue import Wait
+
+from . import channel as frames
+from .packing import Packed, pack, unpack
+
+if TYPE_CHECKING:
+    from kamaelia.axon.scheduler import Scheduler
+
+    from .bridge import Bridge
+
+FRAME = 128 * 1024  # bytes that a frame should have
+BURST = 1000  # messages that it has at most
+BYTES = 16 * 1024 * 1024  # the window of a box that counts messages, in bytes
+
+_TWO = struct.Struct("<QQ")
+_COUNT = struct.Struct("<I")
+
+
+class Departures:
+    """The messages of an inbox, on their way to another process.
+
+    Arguments:
+        side: whose box it is
+        number: of the box, among those of its direction
+        inbox: nobody else may read it
+        scheduler: of the system
+        window: messages that may be on their way
+        window_bytes: bytes, likewise
+    """
+
+    def __init__(
+        self,
+        side: Bridge,
+        number: int,
+        inbox: Inbox[Any],
+        scheduler: Scheduler,
+        window: int,
+        window_bytes: int,
+    ) -> None:
+        self.side = side
+        self.number = number
+        self.inbox = inbox
+        self.messages = 0
+        """How many have been sent."""
+        self.amount = 0
+        """Bytes of these."""
+        self.unread = 0
+        """Messages for which there has been no credit."""
+        self.unread_there = 0
+        """Of the others, how many had not been taken when there was credit last."""
+        self.over = False
+        self._room = window
+        self._room_bytes = window_bytes
+        self._burst = 4
+        self._starved = False
+        self._wait = Wait(scheduler, inbox.owner, "send to its other side", (inbox,))
+
+    def begin(self) -> None:
+        """Stand in line for the first message."""
+        if not self.over:
+            self._wait.callback = self.go_on
+            self.inbox.queue.line_up(self._wait)
+            if self.inbox.ended:
+                self.go_on()
+
+    def go_on(self) -> None:
+        """Send what may be sent now."""
+        if self.over:
+            return
+        inbox = self.inbox
+        queue = inbox.queue
+        queue.leave(self._wait)
+        self._wait.callback = None
+        while len(queue) and self._room > 0 and self._room_bytes > 0 and not self.side.channel.blocked:
+            if not self._send(queue):
+                return
+        if len(queue):
+            self._set_starved(True)
+        elif inbox.ended:
+            self._end()
+        else:
+            self._set_starved(False)
+            self.begin()
+
+    def credit(self, count: int, body: Any) -> None:
+        """The other side has had room for so many messages."""
+        amount, level = _TWO.unpack(body)
+        self._room += count
+        self._room_bytes += amount
+        self.unread -= count
+        self.unread_there = level
+        self.try_again()
+
+    def try_again(self) -> None:
+        """The other side, or the channel, has more room."""
+        if self._starved:
+            self.go_on()
+
+    def hurry(self) -> None:
+        """Send what there is, whether or not there is room for it."""
+        self._room = self._room_bytes = 1 << 60
+        self.try_again()
+
+    def lost(self) -> None:
+        """Nobody reads on the other side any more."""
+        if not self.over:
+            self.close()
+            self.inbox.close()
+
+    def close(self) -> None:
+        """Send nothing more; what is in the inbox stays there."""
+        if not self.over:
+            self.over = True
+            self.inbox.queue.leave(self._wait)
+            self._wait.callback = None
+            self._set_starved(False)
+
+    def _send(self, queue: Any) -> bool:
+        """Send a frame; False if that was the last thing that could be done."""
+        batch = []
+        for message in queue:
+            batch.append(message)
+            if len(batch) >= self._burst or len(batch) >= self._room:
+                break
+        side = self.side
+        try:
+            packed = pack(batch, side.arena)
+        except Exception as first:  # whatever pickling somebody's objects raises
+            return self._send_up_to_the_bad_one(queue, batch, first)
+        for _ in batch:
+            queue.take()
+        self._write(packed, len(batch))
+        return True
+
+    def _write(self, packed: Packed, count: int) -> None:
+        self._room -= count
+        self._room_bytes -= packed.amount
+        self.messages += count
+        self.amount += packed.amount
+        self.unread += count
+        if packed.amount <= FRAME // 2:
+            self._burst = min(2 * self._burst, BURST)
+        elif packed.amount > FRAME:
+            self._burst = max(1, self._burst // 2)
+        blocks = b"".join([_TWO.pack(*block) for block in packed.lent])
+        body = packed.body + blocks + _COUNT.pack(len(packed.lent))
+        self.side.channel.send(frames.MESSAGES, self.number, count, body)
+
+    def _send_up_to_the_bad_one(self, queue: Any, batch: list[Any], error: Exception) -> bool:
+        for message in batch:
+            try:
+                packed = pack([message], self.side.arena)
+            except Exception as raised:  # as above
+                error = raised
+                stand_in = self.side.portable(message)
+                if stand_in is message:
+                    break
+                packed = pack([stand_in], self.side.arena)
+            queue.take()
+            self._write(packed, 1)
+        else:
+            return True
+        queue.take()
+        self.close()
+        bad = UsageError(
+            f"{self.inbox}: {shorten(message)} ({type(message).__name__}) cannot go to another process: "
+            f"{type(error).__name__}: {text_of(error)}. Send what can be pickled"
+        )
+        bad.__cause__ = error
+        self.side.broken(bad, self.inbox)
+        return False
+
+    def _end(self) -> None:
+        self.close()
+        self.side.departed(self)
+
+    def _set_starved(self, starved: bool) -> None:
+        if starved is not self._starved:
+            self._starved = starved
+            self.side.starved(1 if starved else -1)
+
+
+class Arrivals:
+    """The messages of another process, on their way out of an outbox."""
+
+    def __init__(
+        self, side: Bridge, number: int, outbox: Outbox[Any], window: int, window_bytes: int
+    ) -> None:
+        self.side = side
+        self.number = number
+        self.outbox = outbox
+        self.messages = 0
+        """How many have come."""
+        self.amount = 0
+        """Bytes of these."""
+        self._half = max(1, window // 2)
+        self._half_bytes = window_bytes // 2
+        self._count = 0  # messages without credit
+        self._bytes = 0
+        self._waits = False  # to be told that there is room
+        self._told = False  # that nobody reads
+
+    def arrive(self, count: int, body: Any) -> None:
+        """Send what has come out of the outbox."""
+        (lent,) = _COUNT.unpack_from(body, len(body) - _COUNT.size)
+        end = len(body) - _COUNT.size - lent * _TWO.size
+        blocks = list(_TWO.iter_unpack(body[end : len(body) - _COUNT.size])) if lent else []
+        self.messages += count
+        self._count += count
+        self._bytes += len(body) + sum(length for _, length in blocks)
+        messages = unpack(body[:end], blocks, self.side.view)
+        outbox = self.outbox
+        if outbox.closed:
+            return
+        if outbox.name == "failures":
+            messages = self.side.received(messages)
+        try:
+            send = outbox.send
+            for message in messages:
+                send(message)
+        except BrokenLink:
+            self.tell_lost()
+            return
+        if not outbox.full:
+            self._give_credit()
+        elif not self._waits:
+            self._waits = True
+            outbox.when_ready(self._ready)
+
+    def end(self, failure: BaseException | None) -> None:
+        """The other side has ended."""
+        self.outbox.close(failure)
+
+    def tell_lost(self) -> None:
+        """Nobody reads here any more: tell the other side."""
+        if not self._told:
+            self._told = True
+            self.side.channel.send(frames.LOST, self.number)
+
+    def _ready(self) -> None:
+        self._waits = False
+        if self.outbox.lost and not self.outbox.optional:
+            self.tell_lost()
+        elif not self.outbox.full:
+            self._give_credit()
+        else:
+            self._waits = True
+            self.outbox.when_ready(self._ready)
+
+    def _give_credit(self) -> None:
+        if self._count >= self._half or self._bytes >= self._half_bytes:
+            level = max((len(route.queue) for route in self.outbox.routes), default=0)
+            body = _TWO.pack(self._bytes, level)
+            self.side.channel.send(frames.CREDIT, self.number, self._count, body)
+            self._count = self._bytes = 0
+
