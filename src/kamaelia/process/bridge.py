@@ -19,7 +19,7 @@ from . import channel as frames
 from .channel import Channel
 from .crossing import Arrivals, Departures
 from .remote import Errors, PackedError, portable_failure, unpack_failures
-from .shared import Arena, View, map_file
+from .shared import IDLE, Arena, View, map_file
 
 
 class Bridge:
@@ -46,6 +46,7 @@ class Bridge:
                 self.arena = Arena(to_send)
                 self.view = View(to_receive, self._give_back_soon)
         self._thread = get_ident()
+        self._trimmer: asyncio.TimerHandle | None = None
         self.channel = Channel(connection, loop, self._take, self.closed, self._unblocked)
 
     def tell(self, verb: str, *values: Any) -> None:
@@ -56,6 +57,8 @@ class Bridge:
         """Send nothing more, and close the channel."""
         for departures in self.departures:
             departures.close()
+        if self._trimmer is not None:
+            self._trimmer.cancel()
         self.channel.close()
 
     # -- what differs -----------------------------------------------------------------------------
@@ -108,6 +111,8 @@ class Bridge:
                 assert self.arena is not None
                 for where in struct.unpack(f"<{count}Q", body):
                     self.arena.free(where)
+                if self._trimmer is None and self.arena.is_large():
+                    self._trimmer = self.loop.call_later(IDLE, self._trim)
             else:
                 verb, values = pickle.loads(body)
                 getattr(self, f"on_{verb}")(*values)
@@ -117,6 +122,11 @@ class Bridge:
     def _unblocked(self) -> None:
         for departures in self.departures:
             departures.try_again()
+
+    def _trim(self) -> None:
+        assert self.arena is not None
+        pause = self.arena.trim()
+        self._trimmer = None if pause is None else self.loop.call_later(pause, self._trim)
 
     def _give_back_soon(self) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed, and the other process gone

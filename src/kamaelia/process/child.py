@@ -18,6 +18,7 @@ gone, however that went.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import pickle
@@ -25,6 +26,7 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from kamaelia.axon import (
@@ -303,15 +305,31 @@ class Inside(Bridge):
 
     # -- what the other end tells -------------------------------------------------------------------
 
-    def on_stop(self) -> None:
+    def on_stop(self, held: list[int]) -> None:
         """The system there is being stopped; when its grace is over it will tell."""
         if not self.system.stopping:
-            self.system.stop(FOR_EVER)
+            with self._as_held(held):
+                self.system.stop(FOR_EVER)
 
-    def on_fail(self, cause: Any) -> None:
+    def on_fail(self, held: list[int], cause: Any) -> None:
         """Something beside the worker has failed."""
         if self.system.root.state != "ended":
-            lifecycle.fail_children(self.system.root, self.errors.unpack(cause))
+            with self._as_held(held):
+                lifecycle.fail_children(self.system.root, self.errors.unpack(cause))
+
+    @contextlib.contextmanager
+    def _as_held(self, numbers: list[int]) -> Iterator[None]:
+        """Let some inboxes look as they do there: not fed, but held from outside, if at all."""
+        assert self.component is not None
+        names = [self._start["inboxes"][number][0] for number in numbers]
+        boxes = [self.component._axon.boxes[name] for name in names]
+        for box in boxes:
+            box.outside += 1
+        try:
+            yield
+        finally:
+            for box in boxes:
+                box.outside -= 1
 
     def on_cancel(self, reason: str | None, cause: Any) -> None:
         """The worker was cancelled, and with a reason for good."""

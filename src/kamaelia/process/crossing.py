@@ -11,6 +11,10 @@ so many bytes, plus one frame; the other side gives credit for those that its re
 has no credit stays in the inbox here, whose mark holds back who sends. So each box is held up by its own readers
 only. Credit is given for half a window at a time, or else each message would cost a frame back.
 
+**Who is slow** may work for a millisecond and more on each message, and on a hundred in one step. So a message that
+finds nobody before it, and nothing sent in the last 5 ms, is sent from within the step that puts it into
+the inbox; others wait for the end of the step, and go together.
+
 **Ends** cross after the messages before them, failures likewise; that nobody reads any more crosses the other
 way, and closes the inbox.
 
@@ -20,12 +24,13 @@ to it. What has been sent is in the hands of the other process, and is lost when
 
 from __future__ import annotations
 
+import itertools
 import struct
 from typing import TYPE_CHECKING, Any
 
 from kamaelia.axon import BrokenLink, Inbox, Outbox, UsageError
 from kamaelia.axon.errors import shorten, text_of
-from kamaelia.axon.queue import Wait
+from kamaelia.axon.queue import Wait, weight_of
 
 from . import channel as frames
 from .packing import Packed, pack, unpack
@@ -37,10 +42,11 @@ if TYPE_CHECKING:
 
 FRAME = 128 * 1024  # bytes that a frame should have
 BURST = 1000  # messages that it has at most
+SLOW = 0.005  # seconds without a frame, after which a message does not wait for others
 BYTES = 16 * 1024 * 1024  # the window of a box that counts messages, in bytes
 
 _TWO = struct.Struct("<QQ")
-_COUNT = struct.Struct("<I")
+_TAIL = struct.Struct("<QI")  # how many bytes there are in all, and how many blocks come before this
 
 
 class Departures:
@@ -80,12 +86,13 @@ class Departures:
         self._room_bytes = window_bytes
         self._burst = 4
         self._starved = False
-        self._wait = Wait(scheduler, inbox.owner, "send to its other side", (inbox,))
+        self._wait = _Line(scheduler, self)
+        self._clock = scheduler.loop.time
+        self._sent_at = -SLOW
 
     def begin(self) -> None:
         """Stand in line for the first message."""
         if not self.over:
-            self._wait.callback = self.go_on
             self.inbox.queue.line_up(self._wait)
             if self.inbox.ended:
                 self.go_on()
@@ -97,7 +104,6 @@ class Departures:
         inbox = self.inbox
         queue = inbox.queue
         queue.leave(self._wait)
-        self._wait.callback = None
         while len(queue) and self._room > 0 and self._room_bytes > 0 and not self.side.channel.blocked:
             if not self._send(queue):
                 return
@@ -108,6 +114,22 @@ class Departures:
         else:
             self._set_starved(False)
             self.begin()
+
+    def told(self) -> bool:
+        """There is a message, whose sender is in the middle of a step; say whether it was sent."""
+        queue = self.inbox.queue
+        now = self._clock()
+        if now - self._sent_at < SLOW or not (len(queue) and self._room > 0 and self._room_bytes > 0):
+            return False
+        try:
+            packed = pack([next(iter(queue))], self.side.arena)
+        except Exception:  # of whatever kind: it will be raised again when somebody can be told
+            return False
+        queue.leave(self._wait)
+        queue.take()
+        self._write(packed, 1)
+        self.begin()
+        return True
 
     def credit(self, count: int, body: Any) -> None:
         """The other side has had room for so many messages."""
@@ -139,16 +161,17 @@ class Departures:
         if not self.over:
             self.over = True
             self.inbox.queue.leave(self._wait)
-            self._wait.callback = None
             self._set_starved(False)
 
     def _send(self, queue: Any) -> bool:
         """Send a frame; False if that was the last thing that could be done."""
-        batch = []
-        for message in queue:
-            batch.append(message)
-            if len(batch) >= self._burst or len(batch) >= self._room:
-                break
+        batch = list(itertools.islice(queue, min(self._burst, self._room)))
+        if self.inbox.in_bytes:
+            room = self._room_bytes
+            for count, message in enumerate(batch, 1):
+                room -= weight_of(message)
+                if room <= 0:
+                    del batch[count:]
         side = self.side
         try:
             packed = pack(batch, side.arena)
@@ -160,6 +183,7 @@ class Departures:
         return True
 
     def _write(self, packed: Packed, count: int) -> None:
+        self._sent_at = self._clock()
         self._room -= count
         self._room_bytes -= packed.amount
         self.messages += count
@@ -170,7 +194,7 @@ class Departures:
         elif packed.amount > FRAME:
             self._burst = max(1, self._burst // 2)
         blocks = b"".join([_TWO.pack(*block) for block in packed.lent])
-        body = packed.body + blocks + _COUNT.pack(len(packed.lent))
+        body = packed.body + blocks + _TAIL.pack(packed.amount, len(packed.lent))
         self.side.channel.send(frames.MESSAGES, self.number, count, body)
 
     def _send_up_to_the_bad_one(self, queue: Any, batch: list[Any], error: Exception) -> bool:
@@ -207,6 +231,21 @@ class Departures:
             self.side.starved(1 if starved else -1)
 
 
+class _Line(Wait):
+    """The place of departures in the line of their inbox."""
+
+    __slots__ = ("departures",)
+
+    def __init__(self, scheduler: Scheduler, departures: Departures) -> None:
+        super().__init__(scheduler, departures.inbox.owner, "send to its other side", (departures.inbox,))
+        self.departures = departures
+
+    def wake(self) -> None:
+        """There is a message, or an end."""
+        if not self.departures.told():
+            self.scheduler.call_soon(self.departures.go_on)
+
+
 class Arrivals:
     """The messages of another process, on their way out of an outbox."""
 
@@ -229,12 +268,14 @@ class Arrivals:
 
     def arrive(self, count: int, body: Any) -> None:
         """Send what has come out of the outbox."""
-        (lent,) = _COUNT.unpack_from(body, len(body) - _COUNT.size)
-        end = len(body) - _COUNT.size - lent * _TWO.size
-        blocks = list(_TWO.iter_unpack(body[end : len(body) - _COUNT.size])) if lent else []
+        tail = len(body) - _TAIL.size
+        amount, lent = _TAIL.unpack_from(body, tail)
+        end = tail - lent * _TWO.size
+        blocks = list(_TWO.iter_unpack(body[end:tail])) if lent else []
         self.messages += count
+        self.amount += amount
         self._count += count
-        self._bytes += len(body) + sum(length for _, length in blocks)
+        self._bytes += amount
         messages = unpack(body[:end], blocks, self.side.view)
         outbox = self.outbox
         if outbox.closed:

@@ -8,8 +8,9 @@ so nothing can be left of it: when both have gone, however they went, so has the
 last object that uses it has died. There is an arena for each direction.
 
 The file is as large as it may become, and takes memory only where it has been written. What is freed is used
-again, the lowest addresses first, since that memory is there already and in the processor's cache; what is
-freed further up is returned to the system at once.
+again, the lowest addresses first, since that memory is there already and in the processor's cache. What is
+free at the upper end is returned to the system, but only when it has not been used for a while: to return it and
+get it anew takes several times as long as to copy a message into it.
 
 A reader may keep what it has got for ever. Then the arena is full one day, and what finds no room in it is
 sent in the ordinary way, which is slower, but never waits for a reader that will not come.
@@ -27,7 +28,9 @@ from typing import Any
 
 LARGE = 32 * 1024  # bytes of a buffer from which on it goes through shared memory
 SIZE = 256 * 1024 * 1024  # bytes of an arena, at most: for each worker, in each direction
-WARM = 32 * 1024 * 1024  # bytes at its beginning that are kept while nobody uses them
+WARM = 16 * 1024 * 1024  # bytes at its beginning that it keeps, though nobody uses them
+TRIM = 4 * 1024 * 1024  # bytes that are given back to the system at a time, which takes a millisecond
+IDLE = 1.0  # seconds after which they are, if no more were used meanwhile
 PAGE = mmap.PAGESIZE
 
 
@@ -49,7 +52,7 @@ def make_file() -> int | None:
 def map_file(file: int) -> mmap.mmap | None:
     """Map the file of an arena; None where the process may not have that much."""
     try:
-        return mmap.mmap(file, SIZE)
+        return mmap.mmap(file, 0)
     except (OSError, ValueError):
         return None
 
@@ -59,8 +62,11 @@ class Arena:
 
     def __init__(self, memory: mmap.mmap) -> None:
         self._memory = memory
-        self._free: list[tuple[int, int]] = [(0, SIZE)]  # (where, how much), in order, none beside another
+        self._free: list[tuple[int, int]] = [(0, len(memory))]  # (where, how much), in order, none beside another
         self._used: dict[int, int] = {}
+        self._top = 0  # from here on it takes no memory
+        self._puts = 0
+        self._puts_seen = 0
 
     @property
     def used(self) -> int:
@@ -78,14 +84,14 @@ class Arena:
                     self._free[index] = (where + needed, length - needed)
                 self._used[where] = needed
                 self._memory[where : where + data.nbytes] = data
+                self._top = max(self._top, where + needed)
+                self._puts += 1
                 return where
         return None
 
     def free(self, where: int) -> None:
         """A block is not used any more."""
         length = self._used.pop(where)
-        if where + length > WARM and hasattr(mmap, "MADV_REMOVE"):
-            self._memory.madvise(mmap.MADV_REMOVE, where, length)
         index = bisect.bisect(self._free, (where, length))
         if index < len(self._free) and self._free[index][0] == where + length:
             length += self._free.pop(index)[1]
@@ -94,6 +100,24 @@ class Arena:
             self._free[index - 1] = (before, more + length)
         else:
             self._free.insert(index, (where, length))
+
+
+    def is_large(self) -> bool:
+        """Say whether there is memory to be given back to the system, now or later."""
+        return self._top > WARM and hasattr(mmap, "MADV_REMOVE")
+
+    def trim(self) -> float | None:
+        """Give some memory back, if it is not in use; return after how many seconds to try again, if at all."""
+        if self._puts != self._puts_seen:
+            self._puts_seen = self._puts
+            return IDLE
+        where, length = self._free[-1] if self._free else (self._top, 0)
+        start = max(where, WARM, self._top - TRIM)
+        if where + length < self._top or start >= self._top:
+            return None  # what is at the end is in use: when it is freed there is another try
+        self._memory.madvise(mmap.MADV_REMOVE, start, self._top - start)
+        self._top = start
+        return 0.0
 
 
 class View:

@@ -285,9 +285,8 @@ class Worker(Component):
         if lost:
             losses = f"; of the messages sent to it {lost} had not been read, as far as is known, and are lost"
         error = WorkerDied(f"{self.path}: its process {outside.process.pid} {how} before it had finished{losses}")
-        words = outside.last_words()
-        if words:
-            error.add_note(f"its last words:\n{words}")
+        if outside.last_words:
+            error.add_note(f"its last words:\n{outside.last_words}")
         return error
 
     # -- before the process is started --------------------------------------------------------------
@@ -385,6 +384,8 @@ class Outside(Bridge):
         """It had to be killed."""
         self.outcome: tuple[list[Exception], list[Exception], BaseException | None, Any, Any] | None = None
         """How the component has ended: failures, errors of its system, what passes bare, result, discarded."""
+        self.last_words = ""
+        """What the process has said when it crashed."""
         self.boxes: dict[str, Any] = {}
         self.waiting_there = 0
         self._worker = worker
@@ -473,27 +474,23 @@ class Outside(Bridge):
         if not self.gone:
             self._signal(signal.SIGKILL)
             self._reap()
-        if self._words is not None and self.outcome is not None:
-            self.last_words()
-
-    def last_words(self) -> str:
-        """Return what the process has said when it crashed; it can be asked once."""
-        if self._words is None:
-            return ""
-        number, self._words = self._words, None
-        words = os.pread(number, LAST_WORDS, 0)
-        os.close(number)
-        return words.rstrip(b"\0").decode(errors="replace").strip()
+        if self._words is not None:
+            words = os.pread(self._words, LAST_WORDS, 0)
+            os.close(self._words)
+            self._words = None
+            self.last_words = words.rstrip(b"\0").decode(errors="replace").strip()
 
     # -- what becomes of the process ----------------------------------------------------------------
 
     def pass_on_stop(self, cause: BaseException | None) -> None:
         """The system stops; with a cause, as something beside the worker has failed."""
+        boxes = [one.inbox for one in self.departures]
+        held = [n for n, box in enumerate(boxes) if not len(box.queue) and box.sources <= box.outside]
         if cause is not None:
-            self.tell("fail", self.errors.pack(cause))
+            self.tell("fail", held, self.errors.pack(cause))
         elif not self._stopped:
             self._stopped = True
-            self.tell("stop")
+            self.tell("stop", held)
 
     def cancel(self, reason: str | None, cause: BaseException | None) -> None:
         """The worker was cancelled."""
