@@ -584,7 +584,7 @@ def test_a_process_that_does_not_end_is_killed_and_that_is_an_error(
 ) -> None:
     pattern = {"stuck": parts.Stuck, "stubborn": parts.Stubborn}[kind]()
     one = Worker(pattern, patience=0.3)
-    (error,) = failures_of(one | FailsAfter(), grace=0.2) [:1]
+    (error,) = failures_of(one | FailsAfter(), grace=0.2)[:1]
     assert type(error) is ZeroDivisionError
     text = [record.getMessage() for record in caplog.records if "killed" in record.getMessage()]
     assert len(text) == 1
@@ -641,5 +641,3 @@ def test_a_supervisor_starts_another_process() -> None:
     run(Graphline(patient.outbox >> one.inbox, one.outbox >> patient.inbox))
     assert one.statistics().restarts >= 2
     assert isinstance(one.statistics().last_failure.error, WorkerDied)
-
-

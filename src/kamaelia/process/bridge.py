@@ -74,6 +74,9 @@ class Bridge:
     def starved(self, change: int) -> None:
         """So many more departures, or fewer, wait for the other end."""
 
+    def departures_over(self) -> None:
+        """From one of the boxes nothing more will be sent."""
+
     # -- for the boxes ------------------------------------------------------------------------------
 
     def portable(self, message: Any) -> Any:

@@ -66,7 +66,9 @@ def main(*numbers: int) -> None:
             that has started this one
     """
     connection_number, *files, starter = numbers
-    signal.signal(signal.SIGINT, lambda number, frame: None)  # not SIG_IGN, which programs started here would inherit
+    signal.signal(
+        signal.SIGINT, lambda number, frame: None
+    )  # not SIG_IGN, which programs started here would inherit
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     _die_with(starter)
     for number in numbers[:-1]:
@@ -294,9 +296,8 @@ class Inside(Bridge):
         """See `Bridge`: while the other end is to read, rest here is no deadlock."""
         self.system.scheduler.outside += change
 
-    def departed(self, departures: Departures) -> None:
+    def departures_over(self) -> None:
         """See `Bridge`."""
-        super().departed(departures)
         self._changed.set()
 
     def _unblocked(self) -> None:

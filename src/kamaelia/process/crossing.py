@@ -162,6 +162,7 @@ class Departures:
             self.over = True
             self.inbox.queue.leave(self._wait)
             self._set_starved(False)
+            self.side.departures_over()
 
     def _send(self, queue: Any) -> bool:
         """Send a frame; False if that was the last thing that could be done."""
@@ -321,4 +322,3 @@ class Arrivals:
             body = _TWO.pack(self._bytes, level)
             self.side.channel.send(frames.CREDIT, self.number, self._count, body)
             self._count = self._bytes = 0
-

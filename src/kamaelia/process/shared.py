@@ -62,7 +62,9 @@ class Arena:
 
     def __init__(self, memory: mmap.mmap) -> None:
         self._memory = memory
-        self._free: list[tuple[int, int]] = [(0, len(memory))]  # (where, how much), in order, none beside another
+        self._free: list[tuple[int, int]] = [
+            (0, len(memory))
+        ]  # (where, how much), in order, none beside another
         self._used: dict[int, int] = {}
         self._top = 0  # from here on it takes no memory
         self._puts = 0
@@ -100,7 +102,6 @@ class Arena:
             self._free[index - 1] = (before, more + length)
         else:
             self._free.insert(index, (where, length))
-
 
     def is_large(self) -> bool:
         """Say whether there is memory to be given back to the system, now or later."""

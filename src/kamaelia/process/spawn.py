@@ -45,15 +45,10 @@ def import_when_needed(where: tuple[str, str] | None) -> None:
     main = sys.modules[MAIN] = sys.modules["__main__"]
 
     def find(name: str) -> Any:
-        if name.startswith("__"):
+        if name.startswith("__"):  # asked for by who looks through modules
             raise AttributeError(name)
-        if where is None:
-            raise AttributeError(
-                f"{name} was defined where no other process can find it, as in an interactive session: put "
-                "it into a module"
-            )
-        if importing:
-            raise AttributeError(f"the program has no {name} yet, and is being imported")
+        if where is None or importing:
+            raise AttributeError(f"the program has no {name}" + " yet, and is being imported" * importing)
         return getattr(_import(*where), name)
 
     main.__dict__["__getattr__"] = find

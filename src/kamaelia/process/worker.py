@@ -277,14 +277,20 @@ class Worker(Component):
     def _died(self, outside: Outside) -> WorkerDied:
         code = outside.process.returncode
         try:
-            how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+            how = (
+                f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+            )
         except ValueError:
             how = f"was killed by signal {-code}"
         lost = sum(one.unread + one.unread_there for one in outside.departures)
         losses = ""
         if lost:
-            losses = f"; of the messages sent to it {lost} had not been read, as far as is known, and are lost"
-        error = WorkerDied(f"{self.path}: its process {outside.process.pid} {how} before it had finished{losses}")
+            losses = (
+                f"; of the messages sent to it {lost} had not been read, as far as is known, and are lost"
+            )
+        error = WorkerDied(
+            f"{self.path}: its process {outside.process.pid} {how} before it had finished{losses}"
+        )
         if outside.last_words:
             error.add_note(f"its last words:\n{outside.last_words}")
         return error
@@ -307,9 +313,15 @@ class Worker(Component):
 
     def _pickled(self) -> bytes:
         try:
-            return pickle.dumps(self._pattern, 5)
+            pickled = pickle.dumps(self._pattern, 5)
         except Exception as error:  # whatever pickling somebody's objects raises
             raise UsageError(f"{self.path}: {_what_cannot_cross(self._pattern, error)}") from error
+        if b"__main__" in pickled and spawn.program() is None:
+            raise UsageError(
+                f"{self.path}: {shorten(self._pattern)} uses what was defined where no other process can find it, "
+                "as in an interactive session: put it into a module"
+            )
+        return pickled
 
 
 def _what_cannot_cross(pattern: Any, error: Exception) -> str:
@@ -327,9 +339,7 @@ def _what_cannot_cross(pattern: Any, error: Exception) -> str:
             f"{shorten(pattern)} cannot go to another process ({type(error).__name__}: {text_of(error)}): define "
             "the component at the top of a module"
         )
-    return (
-        f"{shorten(pattern)} cannot go to another process ({type(error).__name__}: {text_of(error)}): {advice}"
-    )
+    return f"{shorten(pattern)} cannot go to another process ({type(error).__name__}: {text_of(error)}): {advice}"
 
 
 def _bad_argument(component: Component) -> tuple[str, str, Any] | None:
@@ -600,7 +610,9 @@ class Outside(Bridge):
 
     def on_dropped(self, count: int) -> None:
         """Too much was logged there."""
-        log.warning("%s: %d log records and the like were dropped, as there were too many", self._worker.path, count)
+        log.warning(
+            "%s: %d log records and the like were dropped, as there were too many", self._worker.path, count
+        )
 
     def on_warning(self, text: str, category: type[Warning], filename: str, lineno: int) -> None:
         """Something was warned of there."""
