@@ -8,6 +8,7 @@ import os
 import pickle
 import random as ambient
 import sys
+import threading
 import time
 import warnings
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ from typing import Any
 
 from kamaelia import Component, Graphline, Inbox, Outbox, component, random
 from kamaelia.axon import Cancelled, SourceFailed, select
-from kamaelia.flow import Interval, Map
+from kamaelia.chassis import Backplane, PublishTo, SubscribeTo
+from kamaelia.flow import Collect, Interval, Map, Source
 
 
 def double(number: int) -> int:
@@ -368,3 +370,22 @@ class DieWithoutReading(Component):
     async def main(self) -> None:
         await asyncio.sleep(0.2)
         os._exit(3)
+
+
+class LeavesThread(Component):
+    async def main(self) -> None:
+        threading.Thread(target=time.sleep, args=(100,)).start()
+        await self.outbox.send("done")
+
+
+def deadlock() -> Graphline:
+    """Two that wait for each other."""
+    first, second = copy(), copy()
+    return Graphline(first.outbox >> second.inbox, second.outbox >> first.inbox)
+
+
+def room() -> Graphline:
+    """A room, which nobody but this knows, and which ends when all is at rest."""
+    return Graphline(
+        Backplane("room"), Source([1, 2]) | PublishTo("room"), SubscribeTo("room") | Collect()
+    )

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import os
-import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -15,16 +13,12 @@ from typing import Any
 
 import pytest
 
-from kamaelia import Component, Graphline, Inbox, Outbox, Pipeline, background, run
+from kamaelia import Component, Graphline, Inbox, Pipeline, background, run
 from kamaelia.axon import (
-    BrokenLink,
-    Cancelled,
     ComponentsFailed,
-    Failure,
+    Deadlock,
     GraceExceeded,
     SourceFailed,
-    UsageError,
-    VirtualLoop,
 )
 from kamaelia.chassis import Supervisor
 from kamaelia.flow import Collect, Count, Interval, Map, Source, Take
@@ -434,6 +428,18 @@ def test_workers_in_workers_fail_with_one_path() -> None:
 
 
 @one_core
+def test_a_deadlock_in_a_process_is_found_there() -> None:
+    (error,) = failures_of(Worker(parts.deadlock))
+    assert isinstance(error, Deadlock)
+    assert "Worker/Graphline/copy-2" in str(error)
+
+
+@one_core
+def test_a_room_in_a_process_ends_when_all_is_at_rest_there() -> None:
+    run(Worker(parts.room))
+
+
+@one_core
 def test_system_exit_passes_bare() -> None:
     with pytest.raises(SystemExit) as raised:
         run(Worker(parts.Die("system exit")))
@@ -622,6 +628,16 @@ def test_messages_in_the_hands_of_a_process_that_dies_are_counted() -> None:
     sent = one.statistics().messages_in
     assert 40 <= sent <= 80
     assert f"; of the messages sent to it {sent} had not been read" in str(error)
+
+
+@one_core
+def test_a_supervisor_restarts_what_has_failed_there() -> None:
+    one = Supervisor(Worker(Map(parts.fail_at_three)))
+    got = run(Source(range(6)) | one | Collect())
+    assert got[:3] == [0, 1, 2]
+    statistics = one.statistics()
+    assert str(statistics.last_failure.error) == "three is too much"
+    assert statistics.restarts == (0 if len(got) == 3 else 1)
 
 
 def test_a_supervisor_starts_another_process() -> None:

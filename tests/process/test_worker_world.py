@@ -36,6 +36,8 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_arguments_are_checked_when_it_is_made() -> None:
     with pytest.raises(ValueError, match=r"Worker\(patience=0\): give the seconds that a process has to end"):
         Worker(parts.copy, patience=0)
+    with pytest.raises(ValueError, match=r"Worker\(patience=9\): give at most 8 seconds"):
+        Worker(parts.copy, patience=9)
     with pytest.raises(UsageError, match="is no component"):
         Worker(7)
     with pytest.raises(UsageError, match="returned 7"):
@@ -58,7 +60,10 @@ def local_component() -> Component:
             lambda: parts.copy() | Map(lambda n: n).named("inner"),
             r"Pipeline/Worker: inner\(fn=<function <lambda>.*defined at the top of a module",
         ),
-        (local_component, r"Pipeline/Worker: Local\(\) cannot go to another process.* at the top of a module"),
+        (
+            local_component,
+            r"Pipeline/Worker: Local\(\) cannot go to another process.* at the top of a module",
+        ),
     ],
     ids=["lambda", "in a pipeline", "class"],
 )
@@ -375,8 +380,9 @@ if __name__ == "__main__":
     done.communicate()
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @one_core
-def test_ctrl_c_at_a_terminal_is_left_to_the_starter(tmp_path: Path) -> None:
+def test_a_signal_to_all_processes_is_left_to_the_starter(tmp_path: Path, number: int) -> None:
     text = (
         HEAD
         + """
@@ -399,10 +405,17 @@ if __name__ == "__main__":
     done = program(tmp_path, text, start_new_session=True)
     assert done.stdout is not None
     assert done.stdout.readline() == "ready\n"
-    os.killpg(done.pid, signal.SIGINT)
+    os.killpg(done.pid, number)
     out, errors = done.communicate(timeout=20)
     assert out.startswith("ended well\n")
     assert "Traceback" not in errors
+
+
+@one_core
+def test_a_thread_that_goes_on_there_does_not_keep_the_process(caplog: pytest.LogCaptureFixture) -> None:
+    assert run(Worker(parts.LeavesThread(), patience=0.2) | Collect()) == ["done"]
+    (record,) = caplog.records
+    assert "had finished and did not end, so it was killed" in record.getMessage()
 
 
 @one_core
@@ -477,4 +490,3 @@ def run_of_kills(rounds: int, seed: int) -> None:
             assert keeps.messages == messages[: len(keeps.messages)], seed
         else:
             assert keeps.messages == messages, seed
-

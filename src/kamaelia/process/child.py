@@ -38,12 +38,12 @@ from kamaelia.axon import (
     Outbox,
     Signal,
     System,
+    body,
     core,
     lifecycle,
     make,
     postman,
 )
-from kamaelia.axon import body
 from kamaelia.axon.errors import shorten, text_of
 from kamaelia.axon.outlet import lead_outside
 from kamaelia.axon.system import default_loop_factory
@@ -53,6 +53,7 @@ from .bridge import Bridge
 from .channel import HEAD
 from .crossing import Arrivals, Departures
 from .errors import RemoteError
+from .spawn import OTHERS_SIGNALS
 
 LOG_WAITING = 1024 * 1024  # bytes that wait to be sent, from which on log records are dropped
 FOR_EVER = 10 * 365 * 86400.0  # seconds
@@ -66,10 +67,9 @@ def main(*numbers: int) -> None:
             that has started this one
     """
     connection_number, *files, starter = numbers
-    signal.signal(
-        signal.SIGINT, lambda number, frame: None
-    )  # not SIG_IGN, which programs started here would inherit
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    for number in OTHERS_SIGNALS:  # not SIG_IGN, which programs that are started here would inherit
+        signal.signal(number, lambda number, frame: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, OTHERS_SIGNALS)
     _die_with(starter)
     for number in numbers[:-1]:
         os.set_inheritable(number, False)
@@ -77,7 +77,7 @@ def main(*numbers: int) -> None:
     if files:
         import faulthandler
 
-        faulthandler.enable(open(files[0], "w", closefd=False), all_threads=False)
+        faulthandler.enable(files[0], all_threads=False)
     start = _read_start(connection)
     sys.argv = start["argv"]
     spawn.import_when_needed(start["program"])
@@ -131,10 +131,12 @@ class Feed(Component):
     def __init__(self, bridge: Inside, number: int) -> None:
         self._bridge = bridge
         self._number = number
+        self.running = asyncio.Event()
         self.ended = False
         self.changed = Signal("hear from the other process")
 
     async def main(self) -> None:
+        self.running.set()
         failing = False
         while not self.ended:
             try:
@@ -143,7 +145,7 @@ class Feed(Component):
                 self._bridge.arrivals[self._number].tell_lost()
                 return
             except Cancelled:
-                # Axon takes it for a source, for it can't see what feeds it; but that will be told to end by itself.
+                # Axon takes it for a source, as it can't see what feeds it: that will be told to end by itself.
                 reason = self._axon.reason
                 if reason not in ("stop", "failure") or (reason == "failure" and failing):
                     raise
@@ -188,6 +190,7 @@ class Inside(Bridge):
             self.loop,
             seed=start["seed"],
             debug=start["debug"],
+            slow_step=start["slow_step"],
             announce=lambda text: self.tell("announce", text),
         )
         self.system.root.given_name = start["path"]
@@ -203,8 +206,8 @@ class Inside(Bridge):
             self.component = self._make()
             feeds = self._link(self.component)
             system.start(*feeds, self.component)
-            while self.component._axon.scheduler is None:  # until then nobody can send anything to it
-                await asyncio.sleep(0)
+            for feed in feeds:
+                await feed.running.wait()  # until then nobody can send anything through it
             self.channel.begin()
             self.tell("statistics", *self._statistics())
         except Exception as error:  # of somebody's factory, or module

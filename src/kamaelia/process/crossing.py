@@ -25,10 +25,11 @@ to it. What has been sent is in the hands of the other process, and is lost when
 from __future__ import annotations
 
 import itertools
+import logging
 import struct
 from typing import TYPE_CHECKING, Any
 
-from kamaelia.axon import BrokenLink, Inbox, Outbox, UsageError
+from kamaelia.axon import BrokenLink, Inbox, Outbox, UsageError, WouldBlock
 from kamaelia.axon.errors import shorten, text_of
 from kamaelia.axon.queue import Wait, weight_of
 
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from kamaelia.axon.scheduler import Scheduler
 
     from .bridge import Bridge
+
+log = logging.getLogger("kamaelia")
 
 FRAME = 128 * 1024  # bytes that a frame should have
 BURST = 1000  # messages that it has at most
@@ -289,6 +292,9 @@ class Arrivals:
                 send(message)
         except BrokenLink:
             self.tell_lost()
+            return
+        except WouldBlock:  # there is no window when it has failed: see `Departures.hurry`
+            log.warning("%s: some messages had no room and were lost, since what sent them has failed", outbox)
             return
         if not outbox.full:
             self._give_credit()

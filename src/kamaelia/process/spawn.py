@@ -21,6 +21,9 @@ from kamaelia.axon import UsageError
 
 MAIN = "__mp_main__"  # the name that multiprocessing has for it, too
 
+# They may reach all processes of a terminal, or of a service, and what they mean is for the starter to decide.
+OTHERS_SIGNALS = {signal.SIGINT, signal.SIGTERM}
+
 importing = False  # the program, in the process of a worker
 _program: tuple[str, str] | None = None  # in such a process, what its starter has told
 
@@ -85,9 +88,8 @@ def start_process(connection: socket.socket, files: Sequence[int]) -> subprocess
         f"from kamaelia.process.child import main; main{(*numbers, os.getpid())}"
     )
     flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
-    # Ctrl-C reaches all processes of a terminal at once, and what it means this one decides. Until the new one can
-    # say that it does not want it, it is blocked there.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    # The new process is to do nothing at these, and until it can say so, they are blocked there.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, OTHERS_SIGNALS)
     try:
         return subprocess.Popen(
             [sys.executable, *flags, "-c", code], stdin=subprocess.DEVNULL, pass_fds=numbers

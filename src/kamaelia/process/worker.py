@@ -27,7 +27,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from kamaelia.axon import (
     BrokenLink,
@@ -61,7 +61,9 @@ from .shared import make_file
 log = logging.getLogger("kamaelia")
 
 WINDOW = 500  # messages of one box that are on their way at most
-TERMINATE = 1.0  # seconds between SIGTERM and SIGKILL
+LONGEST_PATIENCE = (
+    8.0  # seconds, for after `lifecycle.LAST_PATIENCE` nobody would wait for the end of the process
+)
 POLL = 0.005  # seconds between two looks, where the system does not tell of the end of a process
 LAST_WORDS = 8 * 1024  # bytes of what is kept of what a process has said when it crashed
 
@@ -122,8 +124,8 @@ class Worker(Component):
     the mark says if that is in bytes, and one frame.
 
     Limits: services and rooms (``PublishTo("room")``) are those of the worker's own system, and so is
-    ``self.system``; taps see what comes to the worker's boxes, not what is inside. That all wait for each other
-    is not noticed across processes. Standard input is empty there. In virtual time, or a simulation, there
+    ``self.system``; taps see what comes to the worker's boxes, not what is inside. That all wait for each other,
+    or all in a loop, is not noticed across processes. Standard input is empty there. In virtual time, or a simulation, there
     are no workers: run the component itself. On Windows there are none at all, and elsewhere than on Linux there is
     no shared memory.
 
@@ -144,9 +146,12 @@ class Worker(Component):
     outbox = None
 
     def __init__(self, pattern: Any, *, patience: float = 5.0) -> None:
-        check_positive(
-            f"Worker(patience={shorten(patience)})", patience, "the seconds that a process has to end"
-        )
+        what = f"Worker(patience={shorten(patience)})"
+        check_positive(what, patience, "the seconds that a process has to end")
+        if patience > LONGEST_PATIENCE:
+            raise ValueError(
+                f"{what}: give at most {LONGEST_PATIENCE:g} seconds: Axon waits no longer for anybody"
+            )
         if isinstance(pattern, (Component, ComponentFunction, type)) or not callable(pattern):
             sample = pattern = as_part(pattern)
         else:
@@ -200,10 +205,11 @@ class Worker(Component):
         self._check_world()
         outside = Outside(self, self._changed, self._pickled())
         self._outside = outside
-        # It has no source, and is there only for its hold, by whose release Axon tells of a stop or a failure.
-        box = self.add_box("(told of a stop)", Inbox[Any]("nothing", held=True))
+        # No box of the component, but there for its hold, by whose release Axon tells of a stop or a failure.
+        box: Inbox[Any] = Inbox("nothing").attached(self._axon, "(told of a stop)")
+        box.settled = True
+        box.prepare(self.system)
         hold = box.hold(outside=True)
-        box.release()
         hold.on_release = lambda: outside.pass_on_stop(hold.outbox.failure)
         try:
             outside.begin()
@@ -247,7 +253,7 @@ class Worker(Component):
                 self._axon,
                 f"{self.path} was cancelled, and its process {outside.process.pid} had not ended "
                 f"{self.patience:g} s later; it was killed. Let Cancelled through, and let no call block for "
-                "long; or give more time: Worker(..., patience=30)",
+                f"long; or give more time: Worker(..., patience={LONGEST_PATIENCE:g})",
             )
             raise Cancelled
         if outside.error is not None:
@@ -457,6 +463,7 @@ class Outside(Bridge):
             "uvloop": type(self.loop).__module__.startswith("uvloop"),
             "seed": system.seed,
             "debug": system.debug,
+            "slow_step": system.slow_step,
             "path": worker.path,
             "levels": _levels(),
             "pattern": self._pattern,
@@ -482,8 +489,9 @@ class Outside(Bridge):
         if self._timer is not None:
             self._timer.cancel()
         if not self.gone:
-            self._signal(signal.SIGKILL)
+            self._kill()
             self._reap()
+        self.arena = self.view = None  # the memory goes with the last message that lies in it
         if self._words is not None:
             words = os.pread(self._words, LAST_WORDS, 0)
             os.close(self._words)
@@ -507,16 +515,17 @@ class Outside(Bridge):
         self.tell("cancel", reason, None if cause is None else self.errors.pack(cause))
 
     def kill_later(self, patience: float) -> None:
-        """The process was cancelled for good: end it, if it does not end."""
+        """The process was cancelled for good, or has finished: kill it, if it does not end."""
         if self._timer is None:
-            self._timer = self.loop.call_later(patience, self._terminate)
+            self._timer = self.loop.call_later(patience, self._lose_patience)
 
     def ask(self) -> None:
         """Ask the process for its statistics, if it has answered the last time."""
         if self.gone or self._asked:
             return
         self._asked = True
-        self.loop.call_soon_threadsafe(self.tell, "ask")
+        with contextlib.suppress(RuntimeError):  # the loop has just been closed
+            self.loop.call_soon_threadsafe(self.tell, "ask")
 
     def closed(self) -> None:
         """See `Bridge`: all that the process had sent has come."""
@@ -527,16 +536,23 @@ class Outside(Bridge):
         """See `Bridge`: nothing sensible can be done with this process any more."""
         if self.error is None and self.outcome is None:
             self.error = error
-            self._signal(signal.SIGKILL)
+            self._kill()
 
-    def _terminate(self) -> None:
-        self.impatient = True
-        self._signal(signal.SIGTERM)
-        self._timer = self.loop.call_later(TERMINATE, self._signal, signal.SIGKILL)
+    def _lose_patience(self) -> None:
+        if self.outcome is None:
+            self.impatient = True
+        else:
+            log.warning(
+                "%s: its process %d had finished and did not end, so it was killed: does a thread go on?",
+                self._worker.path,
+                self.process.pid,
+            )
+        self._kill()
 
-    def _signal(self, number: int) -> None:
+    def _kill(self) -> None:
+        # Not by SIGTERM, which the process leaves to this one: it may be sent to all processes of a service.
         if not self.gone:
-            self.process.send_signal(number)
+            self.process.kill()
 
     def _has_ended(self) -> None:
         self.channel.read_rest()
@@ -584,6 +600,7 @@ class Outside(Bridge):
             self.on_statistics(*statistics)
         for departures in self.departures:
             departures.close()
+        self.kill_later(self._worker.patience)
 
     def on_statistics(self, boxes: dict[str, Any], waiting: int) -> None:
         """The process has been asked."""
