@@ -1,9 +1,9 @@
 """Kamaelia: what a worker process does with MESSAGES of a KIND.
 
-MESSAGES KIND. "out" and "in" are messages of 64 bytes from and to a worker, "arrays" are arrays of 1 MB to one;
-"two-workers" is a pipeline with two stages that compute, each in a worker, "one-process" the same without workers,
-and "bare" the same work in two processes that send nothing. The time is from the first message at the end of the
-way to the last.
+MESSAGES KIND. "out" and "in" are messages of 64 bytes from and to a worker, "arrays" are arrays of 1 MB to
+one; "two-workers" is a pipeline with two stages that compute, each in a worker, "one-process" the same
+without workers, and "bare" the same work in two processes that send nothing. The time is from the first
+message at the end of the way to the last.
 """
 
 from __future__ import annotations

@@ -121,7 +121,7 @@ class Stuck(Component):
     async def main(self) -> None:
         await self.outbox.send("stuck")
         while True:
-            time.sleep(0.01)
+            time.sleep(0.01)  # noqa: ASYNC251  # it is what is wrong with it
 
 
 class Stubborn(Component):
@@ -386,6 +386,4 @@ def deadlock() -> Graphline:
 
 def room() -> Graphline:
     """A room, which nobody but this knows, and which ends when all is at rest."""
-    return Graphline(
-        Backplane("room"), Source([1, 2]) | PublishTo("room"), SubscribeTo("room") | Collect()
-    )
+    return Graphline(Backplane("room"), Source([1, 2]) | PublishTo("room"), SubscribeTo("room") | Collect())

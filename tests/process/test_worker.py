@@ -516,26 +516,22 @@ def test_what_was_sent_before_a_stop_is_finished() -> None:
 
 @one_core
 def test_cancelled_is_raised_there_and_finally_may_still_send() -> None:
-    heard: list[str] = []
+    one = Worker(parts.Careful())
 
     class Cancels(Component):
-        inbox = None
+        outbox = None
 
-        async def main(self) -> None:
-            one, keep = Worker(parts.Careful()), Collect()
+        async def main(self) -> list[str]:
+            said = self.add_box("said", Inbox[str]("what it says", held=True))
             self.add(one)
-            self.add(keep)
-            self.link(one.outbox, keep.inbox)
-            while not keep.messages:
-                await asyncio.sleep(0.01)
+            self.link(one.outbox, said)
+            said.release()
+            heard = [await said.receive()]
             one.cancel()
-            while not one.done():
-                await asyncio.sleep(0.01)
-            assert one.cancelled()
-            heard.extend(keep.messages)
+            return heard + [text async for text in said]
 
-    run(Cancels())
-    assert heard == ["hello", "good bye"]
+    assert run(Cancels()) == ["hello", "good bye"]
+    assert one.cancelled()
 
 
 class FailsAfter(Component):

@@ -89,12 +89,13 @@ def test_a_message_that_cannot_be_pickled_fails_the_worker_and_no_other_is_lost(
     assert str(error).startswith("Pipeline/Worker.inbox: <function ")
     assert "cannot go to another process" in str(error)
     assert path_of(error) == ["in Pipeline/Worker"]
+    assert keeps.messages == [1, 2]
 
 
 @one_core
 def test_what_a_seat_keeps_when_a_message_cannot_be_pickled() -> None:
     one = Supervisor(Worker(parts.copy()))
-    assert run(Source([1, 2, lambda: None, 3, 4]) | one | Collect()) in ([1, 2, 3, 4], [3, 4], [1, 3, 4])
+    assert run(Source([1, 2, lambda: None, 3, 4]) | one | Collect()) == [1, 2, 3, 4]
     assert one.statistics().restarts == 1
 
 
@@ -451,7 +452,7 @@ if __name__ == "__main__":
 
 @one_core
 def test_kill_at_any_moment_leaves_nothing(tmp_path: Path) -> None:
-    run_of_kills(6, 1)
+    run_of_kills(4, 1)
 
 
 @pytest.mark.soak

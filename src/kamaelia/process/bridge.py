@@ -13,7 +13,7 @@ import struct
 from _thread import get_ident
 from typing import Any
 
-from kamaelia.axon import Failure, Inbox, Outbox
+from kamaelia.axon import Failure
 
 from . import channel as frames
 from .channel import Channel
@@ -87,13 +87,12 @@ class Bridge:
         """Return messages as they were before `portable`."""
         return unpack_failures(messages, self.errors.unpack)
 
-    def departed(self, departures: Departures) -> None:
+    def end(self, departures: Departures, failure: BaseException | None) -> None:
         """All messages of a box have been sent, and now there is an end."""
-        failure = departures.inbox.failure
         packed = None if failure is None else self.errors.pack(failure)
         self.channel.send(frames.END, departures.number, 0, pickle.dumps(packed, 5))
 
-    def broken(self, error: Exception, box: Inbox[Any] | Outbox[Any]) -> None:
+    def broken(self, error: Exception, departures: Departures) -> None:
         """A message of a box can't be sent."""
         self.trouble(error)
 

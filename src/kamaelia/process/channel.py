@@ -3,9 +3,9 @@
 A frame is a kind, the number of a box, a count, and a body. Here are bytes only; what they mean is told in
 `crossing` and `worker`.
 
-The socket is driven by the loop's readers and writers: a frame is written at once if the system takes it, which
-spares a step, and is read into a buffer that is there already. What the system does not take waits; while it
-does, `blocked` says so to those who would send more.
+The socket is driven by the loop's readers and writers: a frame is written at once if the system takes it,
+which spares a step, and is read into a buffer that is there already. What the system does not take waits;
+while it does, `blocked` says so to those who would send more.
 """
 
 from __future__ import annotations

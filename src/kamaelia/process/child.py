@@ -71,8 +71,8 @@ def main(*numbers: int) -> None:
         signal.signal(number, lambda number, frame: None)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, OTHERS_SIGNALS)
     _die_with(starter)
-    for number in numbers[:-1]:
-        os.set_inheritable(number, False)
+    for descriptor in numbers[:-1]:
+        os.set_inheritable(descriptor, False)
     connection = socket.socket(fileno=connection_number)
     if files:
         import faulthandler
@@ -145,7 +145,8 @@ class Feed(Component):
                 self._bridge.arrivals[self._number].tell_lost()
                 return
             except Cancelled:
-                # Axon takes it for a source, as it can't see what feeds it: that will be told to end by itself.
+                # Axon takes it for a source, as it can't see what feeds it: that will be told to end by
+                # itself.
                 reason = self._axon.reason
                 if reason not in ("stop", "failure") or (reason == "failure" and failing):
                     raise
@@ -258,9 +259,9 @@ class Inside(Bridge):
         made = pickle.loads(self._start["pattern"])
         return made if isinstance(made, Component) else make(made)
 
-    def _link(self, component: Component) -> list[Component]:
+    def _link(self, component: Component) -> list[Feed]:
         """Link the boxes that cross; return what feeds them."""
-        feeds: list[Component] = []
+        feeds: list[Feed] = []
         for number, (name, size, window, window_bytes) in enumerate(self._start["inboxes"]):
             box = component._axon.boxes[name]
             behind = list(postman.inboxes_behind(box))

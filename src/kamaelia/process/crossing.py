@@ -3,23 +3,23 @@
 Theory
 ------
 What is in an inbox here (`Departures`) goes to the other process and there out of an outbox (`Arrivals`). No
-component takes a step for that: a departure stands in the line of its inbox like a reader, and when its turn has
-come sends all that is there in one frame.
+component takes a step for that: a departure stands in the line of its inbox like a reader, and when its turn
+has come sends all that is there in one frame.
 
-**Back-pressure** is by credit. Of each box no more messages are on their way than its *window*, and no more than
-so many bytes, plus one frame; the other side gives credit for those that its readers had room for. What
-has no credit stays in the inbox here, whose mark holds back who sends. So each box is held up by its own readers
-only. Credit is given for half a window at a time, or else each message would cost a frame back.
+**Back-pressure** is by credit. Of each box no more messages are on their way than its *window*, and no more
+than so many bytes, plus one frame; the other side gives credit for those that its readers had room for. What
+has no credit stays in the inbox here, whose mark holds back who sends. So each box is held up by its own
+readers only. Credit is given for half a window at a time, or else each message would cost a frame back.
 
-**Who is slow** may work for a millisecond and more on each message, and on a hundred in one step. So a message that
-finds nobody before it, and nothing sent in the last 5 ms, is sent from within the step that puts it into
-the inbox; others wait for the end of the step, and go together.
+**Who is slow** may work for a millisecond and more on each message, and on a hundred in one step. So a
+message that finds nobody before it, and nothing sent in the last 5 ms, is sent from within the step that puts
+it into the inbox; others wait for the end of the step, and go together.
 
 **Ends** cross after the messages before them, failures likewise; that nobody reads any more crosses the other
 way, and closes the inbox.
 
-A message leaves its inbox when it has been packed, and not before: one that can't be is the only one that is lost
-to it. What has been sent is in the hands of the other process, and is lost when that dies.
+A message leaves its inbox when it has been packed, and not before: one that can't be is the only one that is
+lost to it. What has been sent is in the hands of the other process, and is lost when that dies.
 """
 
 from __future__ import annotations
@@ -107,13 +107,14 @@ class Departures:
         inbox = self.inbox
         queue = inbox.queue
         queue.leave(self._wait)
-        while len(queue) and self._room > 0 and self._room_bytes > 0 and not self.side.channel.blocked:
+        while len(queue) and self._may_send():
             if not self._send(queue):
                 return
         if len(queue):
             self._set_starved(True)
         elif inbox.ended:
-            self._end()
+            self.close()
+            self.side.end(self, inbox.failure)
         else:
             self._set_starved(False)
             self.begin()
@@ -121,8 +122,7 @@ class Departures:
     def told(self) -> bool:
         """There is a message, whose sender is in the middle of a step; say whether it was sent."""
         queue = self.inbox.queue
-        now = self._clock()
-        if now - self._sent_at < SLOW or not (len(queue) and self._room > 0 and self._room_bytes > 0):
+        if self._clock() - self._sent_at < SLOW or not len(queue) or not self._may_send():
             return False
         try:
             packed = pack([next(iter(queue))], self.side.arena)
@@ -166,6 +166,9 @@ class Departures:
             self.inbox.queue.leave(self._wait)
             self._set_starved(False)
             self.side.departures_over()
+
+    def _may_send(self) -> bool:
+        return self._room > 0 and self._room_bytes > 0 and not self.over and not self.side.channel.blocked
 
     def _send(self, queue: Any) -> bool:
         """Send a frame; False if that was the last thing that could be done."""
@@ -222,12 +225,8 @@ class Departures:
             f"{type(error).__name__}: {text_of(error)}. Send what can be pickled"
         )
         bad.__cause__ = error
-        self.side.broken(bad, self.inbox)
+        self.side.broken(bad, self)
         return False
-
-    def _end(self) -> None:
-        self.close()
-        self.side.departed(self)
 
     def _set_starved(self, starved: bool) -> None:
         if starved is not self._starved:
@@ -294,7 +293,7 @@ class Arrivals:
             self.tell_lost()
             return
         except WouldBlock:  # there is no window when it has failed: see `Departures.hurry`
-            log.warning("%s: some messages had no room and were lost, since what sent them has failed", outbox)
+            log.warning("%s: some messages had no room and were lost: what sent them has failed", outbox)
             return
         if not outbox.full:
             self._give_credit()

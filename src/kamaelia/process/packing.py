@@ -1,12 +1,12 @@
 """Messages as bytes, many at a time, and without the large buffers that are in them.
 
-They are pickled (protocol 5). A buffer of `shared.LARGE` bytes or more goes into an arena instead: of
-an object that offers its buffers, such as a NumPy array, or of bytes, bytearray and memoryview themselves. On the
-other side an array is one over the arena, not copied, which can be written to if the first could; so is a
+They are pickled (protocol 5). A buffer of `shared.LARGE` bytes or more goes into an arena instead: of an
+object that offers its buffers, such as a NumPy array, or of bytes, bytearray and memoryview themselves. On
+the other side an array is one over the arena, not copied, which can be written to if the first could; so is a
 memoryview; bytes and bytearray are copied out.
 
-As pickle calls nobody for bytes unless it asks about each and every object, it is made to ask only where a look
-at the messages, and into their tuples, lists, dicts and dataclasses, has found large ones.
+As pickle calls nobody for bytes unless it asks about each and every object, it is made to ask only where a
+look at the messages, and into their tuples, lists, dicts and dataclasses, has found large ones.
 """
 
 from __future__ import annotations
@@ -125,6 +125,8 @@ class _AskingPickler(pickle.Pickler):
         if kind is not memoryview:
             block = self.packing.put(memoryview(value))
             return None if block is None else (kind.__name__, block)
+        if len(value.format.lstrip("@")) != 1:
+            raise TypeError(f"a memoryview of items of format {value.format!r}; send what it is a view of")
         plain = value.contiguous
         block = self.packing.put(value.cast("B")) if plain and value.nbytes else None
         shape = (value.format, value.shape, value.readonly)

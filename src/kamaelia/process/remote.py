@@ -1,8 +1,8 @@
 """Exceptions on their way from one process to another.
 
-An exception is pickled where that can be done and undone, else a `RemoteError` stands for it. Its notes go with
-it, and its cause; its traceback as text, in one note more. One and the same exception, sent several times, is
-one exception on the other side as well.
+An exception is pickled where that can be done and undone, else a `RemoteError` stands for it. Its notes go
+with it, and its cause; its traceback as text, in one note more. One and the same exception, sent several
+times, is one exception on the other side as well.
 """
 
 from __future__ import annotations

@@ -2,15 +2,15 @@
 
 Theory
 ------
-An *arena* is an anonymous file in memory (`os.memfd_create`) which both processes have mapped. It has no name,
-so nothing can be left of it: when both have gone, however they went, so has the memory. One side writes
+An *arena* is an anonymous file in memory (`os.memfd_create`) which both processes have mapped. It has no
+name, so nothing can be left of it: when both have gone, however they went, so has the memory. One side writes
 (`Arena`) and is the one that knows what is free; the other reads (`View`), and gives each block back when the
 last object that uses it has died. There is an arena for each direction.
 
 The file is as large as it may become, and takes memory only where it has been written. What is freed is used
 again, the lowest addresses first, since that memory is there already and in the processor's cache. What is
-free at the upper end is returned to the system, but only when it has not been used for a while: to return it and
-get it anew takes several times as long as to copy a message into it.
+free at the upper end is returned to the system, but only when it has not been used for a while: to return it
+and get it anew takes several times as long as to copy a message into it.
 
 A reader may keep what it has got for ever. Then the arena is full one day, and what finds no room in it is
 sent in the ordinary way, which is slower, but never waits for a reader that will not come.
@@ -108,7 +108,7 @@ class Arena:
         return self._top > WARM and hasattr(mmap, "MADV_REMOVE")
 
     def trim(self) -> float | None:
-        """Give some memory back, if it is not in use; return after how many seconds to try again, if at all."""
+        """Give some memory back, if it is not in use; return when to try again, in seconds, if at all."""
         if self._puts != self._puts_seen:
             self._puts_seen = self._puts
             return IDLE

@@ -1,9 +1,9 @@
 """How the process of a worker is started, and finds the program that it belongs to.
 
-It is started afresh, not forked: threads, locks and loops of this process are not in it. So it imports what it
-needs, from where this process would. What was defined in the program itself (``__main__``) it finds by importing
-that under another name, as `multiprocessing` does; but only when something of it is asked for, so that a program
-which keeps its parts in modules is not run through a second time.
+It is started afresh, not forked: threads, locks and loops of this process are not in it. So it imports what
+it needs, from where this process would. What was defined in the program itself (``__main__``) it finds by
+importing that under another name, as `multiprocessing` does; but only when something of it is asked for, so
+that a program which keeps its parts in modules is not run through a second time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from kamaelia.axon import UsageError
 
 MAIN = "__mp_main__"  # the name that multiprocessing has for it, too
 
-# They may reach all processes of a terminal, or of a service, and what they mean is for the starter to decide.
+# They may reach all processes of a terminal, or of a service, and what they mean is for the starter to
+# decide.
 OTHERS_SIGNALS = {signal.SIGINT, signal.SIGTERM}
 
 importing = False  # the program, in the process of a worker

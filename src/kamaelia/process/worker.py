@@ -2,15 +2,15 @@
 
 Theory
 ------
-`Worker` has the boxes of what runs in the process, and passes on what happens at them (`crossing`): messages both
-ways, ends, failures, that nobody listens, and, by credit, that there is no room. What happens to the worker itself
-goes to the process as a word of its own (``on_...`` in `child`): that the system stops, that something
-beside it has failed, that it is cancelled. Back comes how the component has ended: with a result, or with
-failures, which become the worker's.
+`Worker` has the boxes of what runs in the process, and passes on what happens at them (`crossing`): messages
+both ways, ends, failures, that nobody listens, and, by credit, that there is no room. What happens to the
+worker itself goes to the process as a word of its own (``on_...`` in `child`): that the system stops, that
+something beside it has failed, that it is cancelled. Back comes how the component has ended: with a result,
+or with failures, which become the worker's.
 
 The body of the worker waits for one thing only: that the process is gone, and has been reaped. Whatever else
-happens to it meanwhile, `Cancelled` included, it passes on. So whoever waits for the worker's end finds no process,
-and no descriptor, left over. A process that does not end when it was cancelled for good is killed.
+happens to it meanwhile, `Cancelled` included, it passes on. So whoever waits for the worker's end finds no
+process, and no descriptor, left over. A process that does not end when it was cancelled for good is killed.
 """
 
 from __future__ import annotations
@@ -98,36 +98,36 @@ class Worker(Component):
     """Run a component, or a whole chassis, in a process of its own, and so on another core.
 
     The rest of the system can't tell, but for speed: the worker has the boxes of the component, and passes on
-    messages, ends, failures, back-pressure, a stop, and cancellation, both ways. It returns what the component
-    returned. What the component logs, warns of or prints appears as if it ran here. Its path is the
+    messages, ends, failures, back-pressure, a stop, and cancellation, both ways. It returns what the
+    component returned. What the component logs, warns of or prints appears as if it ran here. Its path is the
     worker's path and then its own name, and it draws from the seed of this system.
 
-    The process is started when the worker is, afresh and not forked. So the component has to be
-    something that another process can make: it crosses as its class and arguments, which are pickled.
-    What cannot be pickled, such as a ``lambda`` or what is defined within a function, fails the worker with
-    `UsageError`, which says what to write. Or give a function at the top of a module that makes the component: it is
-    called once here, for the boxes, and once there. A program that starts a worker starts its system under
+    The process is started when the worker is, afresh and not forked. So the component has to be something
+    that another process can make: it crosses as its class and arguments, which are pickled. What cannot be
+    pickled, such as a ``lambda`` or what is defined within a function, fails the worker with `UsageError`,
+    which says what to write. Or give a function at the top of a module that makes the component: it is called
+    once here, for the boxes, and once there. A program that starts a worker starts its system under
     ``if __name__ == "__main__":``, as for `multiprocessing`.
 
-    Messages are pickled, many at a time. Buffers of 32 KiB and more (bytes, NumPy arrays and other objects that
-    offer them to pickle) cross in shared memory; an array is not copied out of it. There are up to 256 MiB of it in
-    each direction; while readers keep more than that, messages are sent whole. A message that can't
-    be pickled is a failure.
+    Messages are pickled, many at a time. Buffers of 32 KiB and more (bytes, NumPy arrays and other objects
+    that offer them to pickle) cross in shared memory; an array is not copied out of it. There are up to 256
+    MiB of it in each direction; while readers keep more than that, messages are sent whole. A message that
+    can't be pickled is a failure.
 
-    Ending: it ends when the component has ended, and the process with it. Failure: exceptions keep their class where
-    they can be pickled, and are `RemoteError` otherwise; their notes have the path, and the traceback as text. A
-    process that dies is a `WorkerDied`; what it had sent is delivered, what it had been sent is lost, and
-    ``Supervisor(Worker(part))`` starts another. Stop: the component is stopped there, as any other is.
-    Cancelled: so is the component; when that was for good, and it has not ended after ``patience``, the process is
-    killed, which is a `GraceExceeded`. Back-pressure: of each box, besides what the inboxes on both sides take, as
-    many messages are on their way as its mark says, but no more than 500, and no more than 16 MiB of them, or what
-    the mark says if that is in bytes, and one frame.
+    Ending: it ends when the component has ended, and the process with it. Failure: exceptions keep their
+    class where they can be pickled, and are `RemoteError` otherwise; their notes have the path, and the
+    traceback as text. A process that dies is a `WorkerDied`; what it had sent is delivered, what it had been
+    sent is lost, and ``Supervisor(Worker(part))`` starts another. Stop: the component is stopped there, as
+    any other is. Cancelled: so is the component; when that was for good, and it has not ended after
+    ``patience``, the process is killed, which is a `GraceExceeded`. Back-pressure: of each box, besides what
+    the inboxes on both sides take, as many messages are on their way as its mark says, but no more than 500,
+    and no more than 16 MiB of them, or what the mark says if that is in bytes, and one frame.
 
     Limits: services and rooms (``PublishTo("room")``) are those of the worker's own system, and so is
-    ``self.system``; taps see what comes to the worker's boxes, not what is inside. That all wait for each other,
-    or all in a loop, is not noticed across processes. Standard input is empty there. In virtual time, or a simulation, there
-    are no workers: run the component itself. On Windows there are none at all, and elsewhere than on Linux there is
-    no shared memory.
+    ``self.system``; taps see what comes to the worker's boxes, not what is inside. That all wait for each
+    other, or all in a loop, is not noticed across processes. Standard input is empty there. In virtual time,
+    or a simulation, there are no workers: run the component itself. On Windows there are none at all, and
+    elsewhere than on Linux there is no shared memory.
 
     Arguments:
         pattern: what to run: a component, which is made again there; a class; or a function that makes one
@@ -180,7 +180,8 @@ class Worker(Component):
     def statistics(self) -> WorkerStatistics:
         """Return what the process does; may be called from any thread.
 
-        Of what is known there only, the process is asked each time, and its answer to the time before is returned.
+        Of what is known there only, the process is asked each time, and its answer to the time before is
+        returned.
         """
         outside = self._outside
         if outside is None:
@@ -194,7 +195,7 @@ class Worker(Component):
             bytes_in=sum(one.amount for one in departures),
             messages_out=sum(one.messages for one in arrivals),
             bytes_out=sum(one.amount for one in arrivals),
-            waiting_in=sum(one.unread + one.unread_there for one in departures),
+            waiting_in=0 if outside.gone else sum(one.unread + one.unread_there for one in departures),
             waiting_out=outside.waiting_there,
             shared=0 if outside.arena is None else outside.arena.used,
             boxes=dict(outside.boxes),
@@ -248,6 +249,8 @@ class Worker(Component):
 
     def _conclude(self, outside: Outside, cancelled: bool) -> Any:
         """The process is gone: say how the worker has ended."""
+        if outside.error is not None:
+            raise outside.error
         if outside.impatient:
             self.system.left_behind(
                 self._axon,
@@ -256,8 +259,6 @@ class Worker(Component):
                 f"long; or give more time: Worker(..., patience={LONGEST_PATIENCE:g})",
             )
             raise Cancelled
-        if outside.error is not None:
-            raise outside.error
         if outside.outcome is None:
             if cancelled:
                 raise Cancelled
@@ -306,8 +307,8 @@ class Worker(Component):
     def _check_world(self) -> None:
         if hasattr(self.get_loop(), "clock"):
             raise UsageError(
-                f"{self.path}: a process cannot run in virtual time. In a simulation, or under drive(), run the "
-                "component itself, without Worker"
+                f"{self.path}: a process cannot run in virtual time. In a simulation, or under drive(), run "
+                "the component itself, without Worker"
             )
         if sys.platform == "win32":
             raise UsageError(f"{self.path}: there are no workers on Windows: run the component itself")
@@ -324,28 +325,22 @@ class Worker(Component):
             raise UsageError(f"{self.path}: {_what_cannot_cross(self._pattern, error)}") from error
         if b"__main__" in pickled and spawn.program() is None:
             raise UsageError(
-                f"{self.path}: {shorten(self._pattern)} uses what was defined where no other process can find it, "
-                "as in an interactive session: put it into a module"
+                f"{self.path}: {shorten(self._pattern)} uses what was defined where no other process can "
+                "find it, as in an interactive session: put it into a module"
             )
         return pickled
 
 
 def _what_cannot_cross(pattern: Any, error: Exception) -> str:
     """Say what it is in a pattern that can't be pickled, and what to do."""
-    advice = "give a function or class defined at the top of a module, or what can be pickled"
-    if isinstance(pattern, Component):
-        found = _bad_argument(pattern)
-        if found is not None:
-            component, argument, value = found
-            return (
-                f"{component}({argument}={shorten(value)}): this argument cannot go to another process "
-                f"({type(error).__name__}: {text_of(error)}): {advice}"
-            )
-        return (
-            f"{shorten(pattern)} cannot go to another process ({type(error).__name__}: {text_of(error)}): define "
-            "the component at the top of a module"
-        )
-    return f"{shorten(pattern)} cannot go to another process ({type(error).__name__}: {text_of(error)}): {advice}"
+    reason = f"cannot go to another process ({type(error).__name__}: {text_of(error)})"
+    found = _bad_argument(pattern) if isinstance(pattern, Component) else None
+    if found is not None:
+        component, argument, value = found
+        what = f"{component}({argument}={shorten(value)}): this argument {reason}"
+    else:
+        what = f"{shorten(pattern)} {reason}"
+    return f"{what}: give what is defined at the top of a module, or can be pickled"
 
 
 def _bad_argument(component: Component) -> tuple[str, str, Any] | None:
@@ -399,7 +394,8 @@ class Outside(Bridge):
         self.impatient = False
         """It had to be killed."""
         self.outcome: tuple[list[Exception], list[Exception], BaseException | None, Any, Any] | None = None
-        """How the component has ended: failures, errors of its system, what passes bare, result, discarded."""
+        """How the component has ended: failures, errors of its system, what passes bare, result, and the
+        messages that went nowhere."""
         self.last_words = ""
         """What the process has said when it crashed."""
         self.boxes: dict[str, Any] = {}
@@ -531,6 +527,14 @@ class Outside(Bridge):
         """See `Bridge`: all that the process had sent has come."""
         if self._watched is None:
             self._look()
+
+    def broken(self, error: Exception, departures: Departures) -> None:
+        """See `Bridge`: to the process it is as if what feeds that box had failed, and all beside it."""
+        if self.error is None and self.outcome is None:
+            self.error = error
+            self.end(departures, error)
+            self.pass_on_stop(error)
+            self.kill_later(lifecycle.FAILURE_GRACE + self._worker.patience)
 
     def trouble(self, error: Exception) -> None:
         """See `Bridge`: nothing sensible can be done with this process any more."""
