@@ -14,10 +14,11 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
-from kamaelia import Component, Graphline, Inbox, Outbox, component, random
+from kamaelia import Component, Graphline, Inbox, Outbox, Pipeline, component, random
 from kamaelia.axon import Cancelled, SourceFailed, select
 from kamaelia.chassis import Backplane, PublishTo, SubscribeTo
 from kamaelia.flow import Collect, Interval, Map, Source
+from kamaelia.process import Worker
 
 
 def double(number: int) -> int:
@@ -387,3 +388,38 @@ def deadlock() -> Graphline:
 def room() -> Graphline:
     """A room, which nobody but this knows, and which ends when all is at rest."""
     return Graphline(Backplane("room"), Source([1, 2]) | PublishTo("room"), SubscribeTo("room") | Collect())
+
+
+class Forks(Component):
+    """Forks a process that stays and has all its descriptors, and then dies."""
+
+    async def main(self) -> None:
+        pid = os.fork()
+        if not pid:
+            os.closerange(0, 3)
+            time.sleep(100)  # noqa: ASYNC251
+            os._exit(0)
+        await self.outbox.send(pid)
+        await asyncio.sleep(0.05)
+        os.kill(os.getpid(), 9)
+
+
+class Family(Component):
+    """Tells the number of its process, and that of the process of a worker in it."""
+
+    inbox = None
+
+    def __init__(self) -> None:
+        self.add(Worker(Pipeline(TellPid(), copy())))
+        self.told = self.add_box("told", Inbox[int]("its number"))
+        self.link(next(iter(self._axon.children)).component.outbox, self.told)
+
+    async def main(self) -> None:
+        await self.outbox.send((os.getpid(), await self.told.receive()))
+        await asyncio.Event().wait()
+
+
+class TellPid(Component):
+    async def main(self) -> None:
+        await self.outbox.send(os.getpid())
+        await asyncio.Event().wait()

@@ -451,7 +451,47 @@ if __name__ == "__main__":
 
 
 @one_core
-def test_kill_at_any_moment_leaves_nothing(tmp_path: Path) -> None:
+def test_a_process_that_dies_is_noticed_though_another_has_its_end_of_the_channel() -> None:
+    keeps = Collect()
+    (error,) = failures_of(Worker(parts.Forks()) | keeps)
+    (pid,) = keeps.messages
+    assert "was killed by SIGKILL" in str(error)
+    os.kill(pid, signal.SIGKILL)  # it belongs to nobody any more
+    wait_until(lambda: not alive(pid))
+
+
+@pytest.mark.parametrize("how", ["end", "death"])
+@one_core
+def test_where_the_system_does_not_tell_of_the_end_of_a_process(
+    monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    def refuse(pid: int) -> int:
+        raise OSError("not here")
+
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+    if how == "end":
+        assert run(Source([1, 2]) | Worker(parts.copy()) | Collect()) == [1, 2]
+    else:
+        (error,) = failures_of(Source([1, "die"]) | Worker(parts.Die("kill", "die")))
+        assert "was killed by SIGKILL" in str(error)
+
+
+@one_core
+def test_the_workers_of_a_worker_die_with_it() -> None:
+    with pytest.raises(ComponentsFailed), background(Worker(parts.Family())) as handle:
+        pid, inner = handle.receive(timeout=10)
+        assert alive(pid) and alive(inner)
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not alive(inner))
+
+
+@one_core
+def test_in_debug_mode() -> None:
+    assert run(Source([[1], [2]]) | Worker(parts.copy()) | Collect(), debug=True) == [[1], [2]]
+
+
+@one_core
+def test_kill_at_any_moment_leaves_nothing() -> None:
     run_of_kills(4, 1)
 
 
