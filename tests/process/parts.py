@@ -423,3 +423,13 @@ class TellPid(Component):
     async def main(self) -> None:
         await self.outbox.send(os.getpid())
         await asyncio.Event().wait()
+
+
+class Held(Component):
+    inbox = Inbox[int]("numbers, if anybody has some", held=True)
+    outbox = None
+
+    async def main(self) -> str:
+        async for _ in self.inbox:
+            pass
+        return "at rest"

@@ -86,9 +86,7 @@ def test_memory_goes_back_to_the_system_when_it_was_idle_and_not_before(
     monkeypatch.setattr(shared, "TRIM", 2 * PAGE)
     file = shared.make_file()
     assert file is not None
-    memory = shared.map_file(file)
-    assert memory is not None
-    arena = Arena(memory)
+    arena = Arena(shared.map_file(file))
 
     def blocks() -> int:
         return os.fstat(file).st_blocks * 512 // PAGE
@@ -206,6 +204,13 @@ def test_the_same_exception_is_the_same_there() -> None:
     first, second = theirs.unpack(ours.pack(error)), theirs.unpack(ours.pack(outer))
     assert second.__cause__ is first
     assert ours.pack(error) is ours.pack(error)
+
+
+def test_not_all_exceptions_are_kept_for_ever() -> None:
+    ours, theirs = Errors(), Errors()
+    for number in range(300):
+        theirs.unpack(ours.pack(ValueError(number)))
+    assert (len(ours._sent), len(theirs._received)) == (100, 100)
 
 
 def test_an_end_does_not_take_its_component_with_it() -> None:

@@ -435,6 +435,13 @@ def test_a_deadlock_in_a_process_is_found_there() -> None:
 
 
 @one_core
+def test_an_inbox_that_is_held_there_and_not_linked_here() -> None:
+    one = Worker(parts.Held())
+    assert not one.inbox.held
+    assert run(one) == "at rest"
+
+
+@one_core
 def test_a_room_in_a_process_ends_when_all_is_at_rest_there() -> None:
     run(Worker(parts.room))
 
@@ -586,10 +593,11 @@ def test_a_process_that_does_not_end_is_killed_and_that_is_an_error(
 ) -> None:
     pattern = {"stuck": parts.Stuck, "stubborn": parts.Stubborn}[kind]()
     one = Worker(pattern, patience=0.3)
-    (error,) = failures_of(one | FailsAfter(), grace=0.2)[:1]
-    assert type(error) is ZeroDivisionError
+    error, late = failures_of(one | FailsAfter(), grace=0.2)
+    assert (type(error), type(late)) == (ZeroDivisionError, GraceExceeded)
     text = [record.getMessage() for record in caplog.records if "killed" in record.getMessage()]
     assert len(text) == 1
+    assert text == [str(late)]
     assert text[0].startswith("Pipeline/Worker was cancelled, and its process ")
 
 

@@ -41,10 +41,8 @@ class Bridge:
         self.arena: Arena | None = None
         self.view: View | None = None
         if files is not None:
-            to_send, to_receive = map(map_file, files)
-            if to_send is not None and to_receive is not None:
-                self.arena = Arena(to_send)
-                self.view = View(to_receive, self._give_back_soon)
+            self.arena = Arena(map_file(files[0]))
+            self.view = View(map_file(files[1]), self._give_back_soon)
         self._thread = get_ident()
         self._trimmer: asyncio.TimerHandle | None = None
         self.channel = Channel(connection, loop, self._take, self.closed, self._unblocked)

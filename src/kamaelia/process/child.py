@@ -46,6 +46,7 @@ from kamaelia.axon import (
 )
 from kamaelia.axon.errors import shorten, text_of
 from kamaelia.axon.outlet import lead_outside
+from kamaelia.axon.queue import parse_size
 from kamaelia.axon.system import default_loop_factory
 
 from . import spawn
@@ -185,7 +186,6 @@ class Inside(Bridge):
         self._changed = asyncio.Event()
         self._given_up = False  # nobody waits for what has not been sent yet
         self._dropped = 0  # log records
-        self._starved = 0
         self.component: Component | None = None
         self.system = System(
             self.loop,
@@ -265,7 +265,7 @@ class Inside(Bridge):
         for number, (name, size, window, window_bytes) in enumerate(self._start["inboxes"]):
             box = component._axon.boxes[name]
             behind = list(postman.inboxes_behind(box))
-            if len(behind) == 1 and size is not None:
+            if len(behind) == 1 and (behind[0].size, behind[0].in_bytes) != parse_size(size, name):
                 postman.count_anew(behind[0], size)
             feed = Feed(self, number)
             feed.named(f"{name} (from outside)")

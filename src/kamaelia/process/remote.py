@@ -20,6 +20,7 @@ from kamaelia.axon.errors import text_of
 from .errors import RemoteError
 
 CAUSES = 5  # how many causes of causes go with an exception
+KEPT = 100  # exceptions that are known again when they come once more
 
 
 class PackedError(NamedTuple):
@@ -61,7 +62,7 @@ class Errors:
             os.getpid(),
             self.pack(cause, depth - 1) if cause is not None and depth else None,
         )
-        self._sent[id(error)] = (error, packed)
+        _keep(self._sent, id(error), (error, packed))  # as long as it is there, the number means nothing else
         return packed
 
     def unpack(self, packed: PackedError) -> BaseException:
@@ -81,8 +82,14 @@ class Errors:
             error.add_note(f"traceback in the worker process {packed.process}:\n{packed.frames.rstrip()}")
         if packed.cause is not None:
             error.__cause__ = self.unpack(packed.cause)
-        self._received[packed.number] = error
+        _keep(self._received, packed.number, error)
         return error
+
+
+def _keep(kept: dict[int, Any], number: int, value: Any) -> None:
+    kept[number] = value
+    if len(kept) > KEPT:
+        del kept[next(iter(kept))]
 
 
 def _pickled(error: BaseException) -> bytes | None:

@@ -49,12 +49,9 @@ def make_file() -> int | None:
     return file
 
 
-def map_file(file: int) -> mmap.mmap | None:
-    """Map the file of an arena; None where the process may not have that much."""
-    try:
-        return mmap.mmap(file, 0)
-    except (OSError, ValueError):
-        return None
+def map_file(file: int) -> mmap.mmap:
+    """Map the file of an arena."""
+    return mmap.mmap(file, 0)
 
 
 class Arena:

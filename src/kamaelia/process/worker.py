@@ -61,9 +61,7 @@ from .shared import make_file
 log = logging.getLogger("kamaelia")
 
 WINDOW = 500  # messages of one box that are on their way at most
-LONGEST_PATIENCE = (
-    8.0  # seconds, for after `lifecycle.LAST_PATIENCE` nobody would wait for the end of the process
-)
+LONGEST_PATIENCE = 8.0  # seconds: after `lifecycle.LAST_PATIENCE` nobody would wait for its process any more
 POLL = 0.005  # seconds between two looks, where the system does not tell of the end of a process
 LAST_WORDS = 8 * 1024  # bytes of what is kept of what a process has said when it crashed
 
@@ -123,11 +121,12 @@ class Worker(Component):
     the inboxes on both sides take, as many messages are on their way as its mark says, but no more than 500,
     and no more than 16 MiB of them, or what the mark says if that is in bytes, and one frame.
 
-    Limits: services and rooms (``PublishTo("room")``) are those of the worker's own system, and so is
-    ``self.system``; taps see what comes to the worker's boxes, not what is inside. That all wait for each
-    other, or all in a loop, is not noticed across processes. Standard input is empty there. In virtual time,
-    or a simulation, there are no workers: run the component itself. On Windows there are none at all, and
-    elsewhere than on Linux there is no shared memory.
+    Limits: its inboxes are linked before it starts, or have ended from the start, also those that the
+    component declares with ``held=True``. Services and rooms (``PublishTo("room")``) are those of the
+    worker's own system, and so is ``self.system``; taps see what comes to the worker's boxes, not what is
+    inside. That all wait for each other, or all in a loop, is not noticed across processes. Standard input is
+    empty there. In virtual time, or a simulation, there are no workers: run the component itself. On Windows
+    there are none at all, and elsewhere than on Linux there is no shared memory.
 
     Arguments:
         pattern: what to run: a component, which is made again there; a class; or a function that makes one
@@ -171,7 +170,7 @@ class Worker(Component):
             behind = list(postman.inboxes_behind(like))
             marked = behind[0] if len(behind) == 1 else like
             size: int | str = f"{marked.size} B" if marked.in_bytes else marked.size
-            made = self.add_box(name, Inbox(like.doc, type=like.type, size=size, held=like.held))
+            made = self.add_box(name, Inbox(like.doc, type=like.type, size=size))
         else:
             assert isinstance(like, Outbox)
             made = self.add_box(name, Outbox(like.doc, type=like.type, optional=like.optional))
@@ -204,7 +203,8 @@ class Worker(Component):
     async def main(self) -> Any:
         """Start the process, pass on what happens, and return when the process is gone."""
         self._check_world()
-        outside = Outside(self, self._changed, self._pickled())
+        pattern = self._pickled()
+        outside = Outside(self, self._changed)
         self._outside = outside
         # No box of the component, but there for its hold, by whose release Axon tells of a stop or a failure.
         box: Inbox[Any] = Inbox("nothing").attached(self._axon, "(told of a stop)")
@@ -213,7 +213,7 @@ class Worker(Component):
         hold = box.hold(outside=True)
         hold.on_release = lambda: outside.pass_on_stop(hold.outbox.failure)
         try:
-            outside.begin()
+            outside.begin(pattern)
             cancelled = await self._wait(outside)
         finally:
             outside.finish()
@@ -260,8 +260,6 @@ class Worker(Component):
             )
             raise Cancelled
         if outside.outcome is None:
-            if cancelled:
-                raise Cancelled
             raise self._died(outside)
         failures, errors, fatal, result, discarded = outside.outcome
         self.system.discarded.update(discarded)
@@ -346,10 +344,10 @@ def _what_cannot_cross(pattern: Any, error: Exception) -> str:
 def _bad_argument(component: Component) -> tuple[str, str, Any] | None:
     """Find the argument in a recipe that can't be pickled, in the innermost component that has one."""
     args, kwargs = component._recipe
-    function = getattr(type(component), "_function", None)
+    maker = component.__reduce__()[1][0]
     names: list[str] = []
     with contextlib.suppress(TypeError, ValueError):
-        signature = inspect.signature(type(component)) if function is None else function.signature
+        signature = maker.signature if isinstance(maker, ComponentFunction) else inspect.signature(maker)
         for parameter in signature.parameters.values():
             if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
                 names.append(parameter.name)
@@ -383,10 +381,9 @@ class Outside(Bridge):
     Arguments:
         worker: whose boxes cross
         changed: set when the process is gone
-        pattern: pickled
     """
 
-    def __init__(self, worker: Worker, changed: Signal, pattern: bytes) -> None:
+    def __init__(self, worker: Worker, changed: Signal) -> None:
         self.gone = False
         """There is no process any more, and it has been reaped."""
         self.error: Exception | None = None
@@ -402,7 +399,6 @@ class Outside(Bridge):
         self.waiting_there = 0
         self._worker = worker
         self._changed = changed
-        self._pattern = pattern
         self._timer: asyncio.TimerHandle | None = None
         self._stopped = False
         self._asked = False
@@ -429,7 +425,7 @@ class Outside(Bridge):
                 if number is not None:
                     os.close(number)
 
-    def begin(self) -> None:
+    def begin(self, pattern: bytes) -> None:
         """Tell the process what to run, and let messages cross."""
         worker = self._worker
         process = worker._axon
@@ -462,7 +458,7 @@ class Outside(Bridge):
             "slow_step": system.slow_step,
             "path": worker.path,
             "levels": _levels(),
-            "pattern": self._pattern,
+            "pattern": pattern,
             "inboxes": inboxes,
             "outboxes": outboxes,
         }
