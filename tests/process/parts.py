@@ -107,6 +107,16 @@ class Sleepy(Component):
             await self.outbox.send(message)
 
 
+class Slow(Component):
+    """Takes a millisecond for each message."""
+
+    outbox = None
+
+    async def main(self) -> None:
+        async for _ in self.inbox:
+            await asyncio.sleep(0.001)
+
+
 class Never(Component):
     """Reads nothing, for ever."""
 

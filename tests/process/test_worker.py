@@ -303,7 +303,7 @@ def test_a_reader_here_holds_the_sender_there() -> None:
     one = Worker(parts.SendOn())
     with background(one) as handle:
         assert handle.receive(timeout=10) == 0
-        # The inbox for the handle has a mark of 100, and as many may be on their way.
+        # The inbox for the handle has a mark of 100, and as many may be on their way: it is not quick.
         assert 100 <= settled(lambda: one.statistics().messages_out, 100) <= 201
 
 
@@ -333,6 +333,16 @@ def test_a_full_box_does_not_hold_another_one_up() -> None:
         settled(lambda: len(numbers.messages), 50)
         assert numbers.messages == list(range(50))
         raise Enough
+
+
+@one_core
+def test_more_is_on_its_way_to_who_is_quick() -> None:
+    quick, slow = Worker(Count()), Worker(parts.Slow())
+    assert run(Source(range(20_000)) | quick) == 20_000
+    run(Source(range(300)) | slow)
+    assert quick._outside is not None
+    assert slow._outside is not None
+    assert (quick._outside.departures[0]._window, slow._outside.departures[0]._window) == (500, 100)
 
 
 @one_core

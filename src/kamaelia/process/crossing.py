@@ -9,7 +9,10 @@ has come sends all that is there in one frame.
 **Back-pressure** is by credit. Of each box no more messages are on their way than its *window*, and no more
 than so many bytes, plus one frame; the other side gives credit for those that its readers had room for. What
 has no credit stays in the inbox here, whose mark holds back who sends. So each box is held up by its own
-readers only. Credit is given for half a window at a time, or else each message would cost a frame back.
+readers only. Credit is given for half a window at a time, or else each message would cost a frame back. A
+window is as large as the mark. But two processes that wait for each other at every hundred messages get
+little done: so where the mark is not small, and readers make room again within `SLOW`, it grows, up to
+`WINDOW`. When they take longer it is what it was.
 
 **Who is slow** may work for a millisecond and more on each message, and on a hundred in one step. So a
 message that finds nobody before it, and nothing sent in the last 5 ms, is sent from within the step that puts
@@ -44,11 +47,13 @@ if TYPE_CHECKING:
 log = logging.getLogger("kamaelia")
 
 FRAME = 128 * 1024  # bytes that a frame should have
-BURST = 1000  # messages that it has at most
-SLOW = 0.005  # seconds without a frame, after which a message does not wait for others
+WINDOW = 500  # messages of one box that are on their way at most
+GROWS = 100  # messages: a smaller window is kept small
+SLOW = 0.005  # seconds: who takes longer for a message, or for room, is slow
 BYTES = 16 * 1024 * 1024  # the window of a box that counts messages, in bytes
 
 _TWO = struct.Struct("<QQ")
+_CREDIT = struct.Struct("<QQb")  # bytes, how many messages wait, and whether readers are quick: -1, 0, 1
 _TAIL = struct.Struct("<QI")  # how many bytes there are in all, and how many blocks come before this
 
 
@@ -60,8 +65,8 @@ class Departures:
         number: of the box, among those of its direction
         inbox: nobody else may read it
         scheduler: of the system
-        window: messages that may be on their way
-        window_bytes: bytes, likewise
+        window: messages that may be on their way, to begin with
+        window_bytes: bytes that may be
     """
 
     def __init__(
@@ -85,7 +90,7 @@ class Departures:
         self.unread_there = 0
         """Of the others, how many had not been taken when there was credit last."""
         self.over = False
-        self._room = window
+        self._least = self._window = self._room = window
         self._room_bytes = window_bytes
         self._burst = 4
         self._starved = False
@@ -136,12 +141,20 @@ class Departures:
 
     def credit(self, count: int, body: Any) -> None:
         """The other side has had room for so many messages."""
-        amount, level = _TWO.unpack(body)
+        amount, level, quick = _CREDIT.unpack(body)
         self._room += count
         self._room_bytes += amount
         self.unread -= count
         self.unread_there = level
+        if quick < 0:
+            self._set_window(self._least)
+        elif quick > 0 and self._least >= GROWS:
+            self._set_window(min(2 * self._window, WINDOW))
         self.try_again()
+
+    def _set_window(self, window: int) -> None:
+        self._room += window - self._window
+        self._window = window
 
     def try_again(self) -> None:
         """The other side, or the channel, has more room."""
@@ -197,7 +210,7 @@ class Departures:
         self.amount += packed.amount
         self.unread += count
         if packed.amount <= FRAME // 2:
-            self._burst = min(2 * self._burst, BURST)
+            self._burst = min(2 * self._burst, WINDOW)
         elif packed.amount > FRAME:
             self._burst = max(1, self._burst // 2)
         blocks = b"".join([_TWO.pack(*block) for block in packed.lent])
@@ -267,6 +280,8 @@ class Arrivals:
         self._count = 0  # messages without credit
         self._bytes = 0
         self._waits = False  # to be told that there is room
+        self._full_at = 0.0
+        self._clock = side.loop.time
         self._told = False  # that nobody reads
 
     def arrive(self, count: int, body: Any) -> None:
@@ -296,9 +311,10 @@ class Arrivals:
             log.warning("%s: some messages had no room and were lost: what sent them has failed", outbox)
             return
         if not outbox.full:
-            self._give_credit()
+            self._give_credit(0)
         elif not self._waits:
             self._waits = True
+            self._full_at = self._clock()
             outbox.when_ready(self._ready)
 
     def end(self, failure: BaseException | None) -> None:
@@ -316,14 +332,14 @@ class Arrivals:
         if self.outbox.lost and not self.outbox.optional:
             self.tell_lost()
         elif not self.outbox.full:
-            self._give_credit()
+            self._give_credit(1 if self._clock() - self._full_at < SLOW else -1)
         else:
             self._waits = True
             self.outbox.when_ready(self._ready)
 
-    def _give_credit(self) -> None:
+    def _give_credit(self, quick: int) -> None:
         if self._count >= self._half or self._bytes >= self._half_bytes:
             level = max((len(route.queue) for route in self.outbox.routes), default=0)
-            body = _TWO.pack(self._bytes, level)
+            body = _CREDIT.pack(self._bytes, level, quick)
             self.side.channel.send(frames.CREDIT, self.number, self._count, body)
             self._count = self._bytes = 0

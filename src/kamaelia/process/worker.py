@@ -53,14 +53,13 @@ from kamaelia.flow.arguments import check_positive
 from . import channel as frames
 from . import spawn
 from .bridge import Bridge
-from .crossing import BYTES, Arrivals, Departures
+from .crossing import BYTES, WINDOW, Arrivals, Departures
 from .errors import WorkerDied
 from .remote import PackedError
 from .shared import make_file
 
 log = logging.getLogger("kamaelia")
 
-WINDOW = 500  # messages of one box that are on their way at most
 LONGEST_PATIENCE = 8.0  # seconds: after `lifecycle.LAST_PATIENCE` nobody would wait for its process any more
 POLL = 0.005  # seconds between two looks, where the system does not tell of the end of a process
 LAST_WORDS = 8 * 1024  # bytes of what is kept of what a process has said when it crashed
@@ -117,9 +116,10 @@ class Worker(Component):
     traceback as text. A process that dies is a `WorkerDied`; what it had sent is delivered, what it had been
     sent is lost, and ``Supervisor(Worker(part))`` starts another. Stop: the component is stopped there, as
     any other is. Cancelled: so is the component; when that was for good, and it has not ended after
-    ``patience``, the process is killed, which is a `GraceExceeded`. Back-pressure: of each box, besides what
-    the inboxes on both sides take, as many messages are on their way as its mark says, but no more than 500,
-    and no more than 16 MiB of them, or what the mark says if that is in bytes, and one frame.
+    ``patience``, the process is killed, which is a `GraceExceeded`.
+    Back-pressure: of each box, besides what the inboxes on both sides take, as many messages are on their way
+    as its mark says (up to 500, while readers keep pace and the mark is 100 or more), but no more than 16
+    MiB of them, or what the mark says if that is in bytes, and one frame.
 
     Limits: its inboxes are linked before it starts, or have ended from the start, also those that the
     component declares with ``held=True``. Services and rooms (``PublishTo("room")``) are those of the
