@@ -23,6 +23,7 @@ from kamaelia.axon import (
 from kamaelia.chassis import Supervisor
 from kamaelia.flow import Collect, Count, Interval, Map, Source, Take
 from kamaelia.process import RemoteError, Worker, WorkerDied, worker
+from kamaelia.process.crossing import Departures
 
 from . import parts
 
@@ -336,13 +337,22 @@ def test_a_full_box_does_not_hold_another_one_up() -> None:
 
 
 @one_core
-def test_more_is_on_its_way_to_who_is_quick() -> None:
-    quick, slow = Worker(Count()), Worker(parts.Slow())
-    assert run(Source(range(20_000)) | quick) == 20_000
-    run(Source(range(300)) | slow)
-    assert quick._outside is not None
-    assert slow._outside is not None
-    assert (quick._outside.departures[0]._window, slow._outside.departures[0]._window) == (500, 100)
+def test_more_is_on_its_way_to_who_is_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    windows: list[int] = []
+    set_window = Departures._set_window
+
+    def note(departures: Departures, window: int) -> None:
+        windows.append(window)
+        set_window(departures, window)
+
+    monkeypatch.setattr(Departures, "_set_window", note)
+    assert run(Source(range(50_000)) | Worker(Count())) == 50_000
+    assert max(windows) == 500
+    windows.clear()
+    run(Source(range(300)) | Worker(parts.Slow()))
+    assert set(windows) == {100}
+    run(Source(range(3000)) | Worker(parts.Two()))
+    assert set(windows) <= {100, 7}  # a small one is kept small
 
 
 @one_core
