@@ -362,6 +362,19 @@ class CloseEarly(Component):
         await self.outbox.send("still here")
 
 
+class CloseOne(Component):
+    """Closes one inbox after the first message there, and reads the other to its end."""
+
+    other = Inbox[Any]("anything")
+
+    async def main(self) -> None:
+        await self.inbox.receive()
+        self.inbox.close()
+        async for _ in self.other:
+            pass
+        await self.outbox.send("the other has ended")
+
+
 class Both(Component):
     """A source of its own beside what is fed."""
 
@@ -443,3 +456,16 @@ class Held(Component):
         async for _ in self.inbox:
             pass
         return "at rest"
+
+
+class SendAndDie(Component):
+    inbox = None
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    async def main(self) -> None:
+        for number in range(self.count):
+            await self.outbox.send(bytes([number]) * 2000)
+        await asyncio.sleep(0.01)
+        os.kill(os.getpid(), 9)

@@ -24,6 +24,7 @@ from kamaelia.chassis import Supervisor
 from kamaelia.flow import Collect, Count, Interval, Map, Source, Take
 from kamaelia.process import RemoteError, Worker, WorkerDied, worker
 from kamaelia.process.crossing import Departures
+from kamaelia.process.shared import Arena
 
 from . import parts
 
@@ -245,7 +246,15 @@ def test_who_keeps_more_than_the_shared_memory_gets_the_rest_all_the_same(
 
 
 @one_core
-def test_shared_memory_is_used_again() -> None:
+def test_shared_memory_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    put = Arena.put
+
+    def put_always(arena: Arena, data: memoryview) -> int | None:
+        where = put(arena, data)
+        assert where is not None
+        return where
+
+    monkeypatch.setattr(Arena, "put", put_always)
     one = Worker(Map(len))
     assert run(Source(bytes(300_000) for _ in range(2000)) | one | Count()) == 2000
     assert one.statistics().bytes_in > 600_000_000
@@ -415,7 +424,9 @@ def test_what_was_sent_before_a_failure_comes_even_if_there_was_no_room() -> Non
         inbox = Inbox[int]("numbers", size=5)
 
         async def main(self) -> Any:
-            await asyncio.sleep(0.4)
+            async with asyncio.timeout(0.9):  # a failed source is told of at once, whoever reads or not
+                while not one.done():  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
             return await Hears.main(self)  # type: ignore[arg-type]
 
     late = Late()
@@ -497,6 +508,23 @@ def test_an_inbox_that_is_closed_early_there_is_closed_here() -> None:
     result = Collect()
     run(Graphline(eager.outbox >> one.inbox, one.outbox >> result.inbox))
     assert result.messages == ["got one", "still here"]
+
+
+@one_core
+def test_an_inbox_that_is_closed_there_is_noticed_by_who_sleeps_here() -> None:
+    one, result, ticks = Worker(parts.CloseOne()), Collect(), Interval(100)
+
+    class Gate(Component):
+        inbox = None
+
+        async def main(self) -> None:
+            async with asyncio.timeout(5):
+                while not ticks.done():  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+
+    gate = Gate()
+    run(Graphline(ticks.outbox >> one.inbox, gate.outbox >> one.boxes["other"], one.outbox >> result.inbox))
+    assert result.messages == ["the other has ended"]
 
 
 @one_core
@@ -643,6 +671,23 @@ def test_a_process_that_dies_is_an_error_after_what_it_had_sent(how: str, text: 
     assert hears.result() == [1, 2, error]
     if how == "segv":
         assert "in die" in error.__notes__[0]
+
+
+@one_core
+def test_all_that_was_sent_before_a_death_comes_though_both_are_seen_at_once() -> None:
+    class Busy(Component):
+        inbox = None
+        outbox = None
+
+        async def main(self) -> None:
+            while not one.statistics().alive:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+            time.sleep(1.0)  # noqa: ASYNC251  # the loop sees nothing meanwhile
+
+    one, keeps = Worker(parts.SendAndDie(80)), Collect()
+    (error,) = failures_of(Graphline(one.outbox >> keeps.inbox, Busy()), slow_step=0)
+    assert isinstance(error, WorkerDied)
+    assert keeps.messages == [bytes([number]) * 2000 for number in range(80)]
 
 
 @one_core

@@ -236,7 +236,6 @@ class Worker(Component):
                 reason = process.reason
                 if reason == "stop":
                     outside.pass_on_stop(None)
-                    self.uncancel()  # or it would not be told any more that nobody listens
                     continue
                 cancels += 1
                 if reason == "failure" and cancels == 1:
