@@ -54,5 +54,5 @@ def stages(forms: Forms) -> Contest:
         "two stages of computing in two workers",
         (RATE,),
         (ours(forms, "two-workers", first=100), one_process, bare),
-        (Target(1.7, "Kamaelia, one process"),),
+        (Target(1.7, "Kamaelia, one process"), Target(0.9, "two bare processes")),
     )

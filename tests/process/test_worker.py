@@ -261,6 +261,28 @@ def test_shared_memory_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @one_core
+def test_what_a_process_has_sent_may_be_kept_longer_than_the_process(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    one = Worker(parts.copy())
+
+    class Keeps(Component):
+        async def main(self) -> int:
+            kept = await self.inbox.receive()
+            async for _ in self.inbox:
+                pass
+            while not one.done():  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            total = sum(kept)
+            del kept
+            await asyncio.sleep(0.01)
+            return total
+
+    assert run(Source([memoryview(bytearray(b"\1" * LARGE))]) | one | Keeps()) == LARGE
+    assert caplog.records == []
+
+
+@one_core
 def test_without_shared_memory_all_goes_through_the_channel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "make_file", lambda: None)
     messages = [b"x" * 3_000_000, bytearray(b"y" * 100_000), b"z"]

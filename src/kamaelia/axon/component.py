@@ -323,11 +323,9 @@ class Component:
     def __reduce__(self) -> Any:
         """Pickle the component as its recipe (rule 15): what comes of it is another one like it."""
         args, kwargs = self._recipe
-        maker: Any = vars(type(self)).get("_function")
-        if not isinstance(
-            maker, ComponentFunction
-        ):  # which has a class of its own, that nobody finds by name
-            maker = type(self)
+        # The class of a function component is nobody's to find: the function makes another.
+        function = vars(type(self)).get("_function")
+        maker = function if isinstance(function, ComponentFunction) else type(self)
         name = self._axon.given_name
         return _made_again, (maker, args, kwargs, None if name == type(self).__name__ else name)
 
