@@ -269,6 +269,8 @@ def test_what_a_process_has_sent_may_be_kept_longer_than_the_process(
     class Keeps(Component):
         async def main(self) -> int:
             kept = await self.inbox.receive()
+            assert one._outside is not None
+            view = one._outside.view  # until the garbage collector comes it is there, too
             async for _ in self.inbox:
                 pass
             while not one.done():  # noqa: ASYNC110
@@ -276,6 +278,7 @@ def test_what_a_process_has_sent_may_be_kept_longer_than_the_process(
             total = sum(kept)
             del kept
             await asyncio.sleep(0.01)
+            assert view is not None
             return total
 
     assert run(Source([memoryview(bytearray(b"\1" * LARGE))]) | one | Keeps()) == LARGE
