@@ -125,6 +125,17 @@ def test_messages_come_out_as_they_went_in(shares: bool) -> None:
     assert (arena.used > 0) is shares
 
 
+def test_a_message_is_not_kept_by_what_has_unpacked_it() -> None:
+    arena, view, _ = make_pair()
+    gc.disable()
+    try:
+        (message,) = crossed([parts.Frame(1, memoryview(bytes(LARGE)))], arena, view)
+        del message
+        assert len(view.take_dead()) == 1
+    finally:
+        gc.enable()
+
+
 def test_the_same_object_twice_is_the_same_object_there() -> None:
     shared_one = ["x"]
     first, second = crossed([shared_one, shared_one])

@@ -14,7 +14,7 @@ from __future__ import annotations
 import io
 import itertools
 import pickle
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from .shared import LARGE, Arena, View
@@ -133,15 +133,17 @@ class _AskingPickler(pickle.Pickler):
         return ("memoryview", block if block is not None else value.tobytes(), *shape)
 
 
+def _lend(view: View | None, lent: Sequence[Block]) -> Iterator[Any]:
+    # No method of the unpickler: that would keep it, with all messages, until garbage is collected.
+    for where, length in lent:
+        assert view is not None
+        yield view.lend(where, length)
+
+
 class _Unpickler(pickle.Unpickler):
     def __init__(self, body: Any, lent: Sequence[Block], view: View | None) -> None:
-        super().__init__(io.BytesIO(body), buffers=self._lend(lent))
+        super().__init__(io.BytesIO(body), buffers=_lend(view, lent))
         self._view = view
-
-    def _lend(self, lent: Iterable[Block]) -> Iterable[Any]:
-        for where, length in lent:
-            assert self._view is not None
-            yield self._view.lend(where, length)
 
     def persistent_load(self, pid: Any) -> Any:
         kind, data, *shape = pid
