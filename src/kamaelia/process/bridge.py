@@ -136,8 +136,7 @@ class Bridge:
                 self.loop.call_soon_threadsafe(self._give_back)
 
     def _give_back(self) -> None:
-        if (
-            self.view is not None
-        ):  # else the other process has gone, and only what was in its messages was left
-            places = self.view.take_dead()
-            self.channel.send(frames.BLOCKS, 0, len(places), struct.pack(f"<{len(places)}Q", *places))
+        if self.view is None:
+            return  # the other process has gone, and only what was in its messages was left
+        places = self.view.take_dead()
+        self.channel.send(frames.BLOCKS, 0, len(places), struct.pack(f"<{len(places)}Q", *places))
