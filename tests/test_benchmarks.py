@@ -57,6 +57,16 @@ HOPS: dict[str, tuple[str, list[object], int, int]] = {
     "asyncio, one to many": ("fan_asyncio", [5, 250, "out"], 250, 1),
     "asyncio, many to one": ("fan_asyncio", [5, 250, "in"], 250, 1),
 }
+WORKERS = [
+    ("worker_kamaelia", "out"),
+    ("worker_kamaelia", "in"),
+    ("worker_kamaelia", "two-workers"),
+    ("worker_kamaelia", "one-process"),
+    ("worker_kamaelia", "bare"),
+    ("worker_queue", "out"),
+    ("worker_queue", "in"),
+]
+ARRAYS = [("worker_kamaelia", "arrays"), ("worker_queue", "arrays")]
 IDLE = ("million_kamaelia", "million_asyncio")
 SERVERS: dict[str, tuple[str, list[str]]] = {
     "Kamaelia": ("echo_kamaelia", []),
@@ -83,6 +93,20 @@ def test_all_messages_take_all_hops(module: str, words: list[object], messages: 
     assert (line["messages"], line["hops"]) == (messages, hops)
     assert line["rate"] == pytest.approx(messages * hops / line["seconds"])
     assert line["about"]
+
+
+@pytest.mark.parametrize(("module", "kind"), WORKERS)
+def test_all_messages_go_from_process_to_process(module: str, kind: str) -> None:
+    line = run_module(module, 50, kind)
+    assert line["messages"] == 50
+    assert line["rate"] == pytest.approx(50 / line["seconds"])
+
+
+@pytest.mark.needs("module:numpy")
+@pytest.mark.parametrize(("module", "kind"), ARRAYS)
+def test_arrays_go_from_process_to_process(module: str, kind: str) -> None:
+    line = run_module(module, 5, kind)
+    assert line["volume"] == pytest.approx(5e-3 / line["seconds"])
 
 
 @pytest.mark.parametrize("extra", ["statistics", "taps"])
@@ -121,6 +145,7 @@ def test_a_server_says_its_port_and_echoes(module: str, words: list[str]) -> Non
 
 def test_every_contestant_in_python_is_tried_here_or_needs_more_than_there_is() -> None:
     tried = {module for module, *_ in HOPS.values()} | {module for module, _ in SERVERS.values()}
+    tried |= {module for module, _ in WORKERS}
     there = {path.stem for path in PEERS.glob("*.py")}
     assert there == tried | {*IDLE, "start_kamaelia"} | set(FOREIGN) | HELPERS
     for module in FOREIGN:

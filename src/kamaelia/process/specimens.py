@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from kamaelia.axon.specimen import Specimen
+from kamaelia.flow import Map
 
-from . import Command
+from . import Command, Worker
 
 SPECIMENS = {
     "Command": (
@@ -13,6 +14,14 @@ SPECIMENS = {
             {"inbox": (b"one", b"two")},
             gives=None,
             outside="programs run in real time",
+        ),
+    ),
+    "Worker": (
+        Specimen(
+            lambda: Worker(Map(str.upper)),
+            {"inbox": ("a", "b")},
+            gives=None,
+            outside="processes run in real time",
         ),
     ),
 }
