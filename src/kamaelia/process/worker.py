@@ -44,11 +44,11 @@ from kamaelia.axon import (
     make,
     postman,
 )
+from kamaelia.axon.arguments import check_positive
 from kamaelia.axon.box import Box
 from kamaelia.axon.component import ComponentFunction
 from kamaelia.axon.errors import shorten, text_of
 from kamaelia.axon.inbox import DEFAULT_SIZE
-from kamaelia.axon.arguments import check_positive
 
 from . import channel as frames
 from . import spawn
