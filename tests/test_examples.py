@@ -1,0 +1,76 @@
+"""Run each file of examples/ as a reader would, and compare what it prints with what was kept beside it.
+
+`KAMAELIA_KEEP=1 pytest tests/test_examples.py` keeps what they print now: read the difference before committing it.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).resolve().parent.parent / "examples"
+EXAMPLES = sorted(FOLDER.glob("*.py"))
+LIMIT = 30.0  # seconds for one of them
+
+every_example = pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+
+
+@every_example
+def test_an_example_prints_what_was_kept(example: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, example], cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=LIMIT
+    )
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.iterdir()) == []  # where the reader stands, nothing is left behind
+    kept = example.with_suffix(".txt")
+    if os.environ.get("KAMAELIA_KEEP") == "1":
+        kept.write_text(done.stdout, encoding="utf-8")
+    assert done.stdout == kept.read_text(encoding="utf-8")
+
+
+@pytest.mark.one_core()
+def test_every_example_has_kept_output_and_a_line_in_the_table() -> None:
+    names = [example.stem for example in EXAMPLES]
+    table = (FOLDER / "README.md").read_text(encoding="utf-8")
+    assert names == sorted(kept.stem for kept in FOLDER.glob("*.txt"))
+    assert names == sorted(re.findall(r"^\| \[`(\w+)\.py`\]\(\1\.py\) \|", table, re.MULTILINE))
+
+
+@pytest.mark.one_core()
+@every_example
+def test_an_example_says_what_to_type(example: Path) -> None:
+    docstring = ast.get_docstring(ast.parse(example.read_text(encoding="utf-8"))) or ""
+    assert f"Type ``python examples/{example.name}" in docstring
+
+
+@pytest.mark.one_core()
+@every_example
+def test_an_example_uses_only_public_names(example: Path) -> None:
+    tree = ast.parse(example.read_text(encoding="utf-8"))
+    private = [
+        f"{module}.{name}"
+        for module, name in names_of_kamaelia(tree)
+        if name not in importlib.import_module(module).__all__
+    ]
+    private += [
+        node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr.startswith("_")
+    ]
+    assert private == []
+
+
+def names_of_kamaelia(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Yield each name that is imported, with the room that it comes from; what is deeper is no public place."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            assert not any(alias.name.partition(".")[0] == "kamaelia" for alias in node.names)
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] == "kamaelia":
+            assert node.module.count(".") <= 1, f"line {node.lineno}: {node.module} is no room"
+            yield from ((node.module, alias.name) for alias in node.names)
