@@ -5,6 +5,8 @@
 Type ``python examples/dropfolder.py FROM TO`` and copy files into FROM, until Ctrl-C. Without folders you see
 a minute of it in virtual time. One file was there before. One comes in two pieces, 1.5 s apart, and is taken
 when it has been left alone for 2 s. One is taken back before that.
+
+``compress`` is a script, in a thread of its own, so that a large file does not hold up everything else.
 """
 
 import gzip
@@ -12,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from kamaelia import clock, component, run, sleep
+from kamaelia import component, run, sleep
 from kamaelia.axon import VirtualLoop
 from kamaelia.chassis import Timeout
 from kamaelia.file import Appeared, DirectoryWatcher, ReadFiles, WriteFiles
@@ -20,9 +22,10 @@ from kamaelia.flow import Filter, Map
 from kamaelia.ui import ConsoleEchoer
 
 
-def compress(pair):
-    name, content = pair
-    return f"{name}.gz", gzip.compress(content)
+@component
+def compress(inbox, outbox):
+    for name, content in inbox:
+        outbox.send((f"{name}.gz", gzip.compress(content)))
 
 
 def compressor(source, target):
@@ -31,21 +34,21 @@ def compressor(source, target):
         | Filter(lambda event: isinstance(event, Appeared) and not event.is_folder)
         | Map(lambda event: event.name)
         | ReadFiles(source, pairs=True, on_error="skip")
-        | Map(compress)
+        | compress()
         | WriteFiles(target)
-        | Map(lambda name: f"{clock():4.0f} s: {name} is there")
+        | Map(lambda name: f"{name} is there")
     )
 
 
 @component
-async def somebody(inbox, outbox, folder):
-    await sleep(10)
+def somebody(inbox, outbox, folder):
+    sleep(10)
     (folder / "report.txt").write_text("beginning, ")
-    await sleep(1.5)
+    sleep(1.5)
     (folder / "report.txt").write_text("beginning, end\n")
-    await sleep(10)
+    sleep(10)
     (folder / "oops.txt").write_text("this was meant for another folder\n")
-    await sleep(1.5)
+    sleep(1.5)
     (folder / "oops.txt").unlink()
 
 

@@ -35,6 +35,11 @@ DAY = [  # seconds since the line before, and a line
 ]
 
 
+def report(three):
+    first, last = three[0], three[-1]
+    return f"a burst of errors, the last three in {last[0] - first[0]:.0f} s: {last[1]}"
+
+
 def watch(path):
     return (
         TailFile(path)
@@ -44,7 +49,7 @@ def watch(path):
         | Window(3)
         | Filter(lambda three: three[-1][0] - three[0][0] < 10)
         | Debounce(10)
-        | Map(lambda three: f"{clock():5.0f} s: a burst, until {three[-1][0]:.0f} s. Last: {three[-1][1]}")
+        | Map(report)
     )
 
 

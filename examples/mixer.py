@@ -16,7 +16,7 @@ from kamaelia.chassis import Selector, Timeout
 from kamaelia.flow import Interval, Map
 from kamaelia.ui import ConsoleEchoer
 
-SCRIPT = [(2.2, "street"), (5.2, "weather"), (6.7, "studio")]  # what is on air from when on
+SCRIPT = [(2.2, "street"), (5.2, "weather"), (6.7, "studio")]  # from when on what is on air
 
 
 @component

@@ -55,7 +55,8 @@ def reconcile(folder):
 
 def show(folder):
     for name in "paid.jsonl", "odd.txt":
-        print(f"\n{name}:", (folder / name).read_text(), sep="\n", end="")
+        lines = (folder / name).read_text().splitlines()
+        print(f"{name}:", *sorted(lines), "", sep="\n")  # two files are read at once: their order is chance
 
 
 if __name__ == "__main__":
@@ -70,5 +71,5 @@ if __name__ == "__main__":
         try:
             run(reconcile(folder))
         except ComponentsFailed as failed:
-            print("\nThe next day:", failed.exceptions[0])
+            print("The next day:", failed.exceptions[0], end="\n\n")
         show(folder)
