@@ -7,6 +7,7 @@ before you commit it.
 from __future__ import annotations
 
 import ast
+import hashlib
 import importlib
 import os
 import re
@@ -27,21 +28,41 @@ every_example = pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: pa
 
 @every_example
 def test_an_example_prints_what_was_kept(example: Path, tmp_path: Path) -> None:
+    printed = printed_by(example, tmp_path)
+    assert list(tmp_path.iterdir()) == []  # where the reader stands, nothing is left behind
+    kept = example.with_suffix(".txt")
+    if os.environ.get("KAMAELIA_KEEP") == "1":
+        kept.write_text(printed, encoding="utf-8")
+    assert printed == kept.read_text(encoding="utf-8")
+
+
+@pytest.mark.one_core()
+def test_words_reads_the_file_that_is_named(tmp_path: Path) -> None:
+    (tmp_path / "song").write_text("la la lu\nla\n")
+    assert printed_by(FOLDER / "words.py", tmp_path, "song").split() == ["3", "la", "1", "lu"]
+
+
+@pytest.mark.one_core()
+def test_checksums_are_of_the_folder_that_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a file").write_bytes(b"hello")
+    line = f"{hashlib.sha256(b'hello').hexdigest()}  a file\n"
+    assert printed_by(FOLDER / "checksums.py", tmp_path, ".") == line + "a file: OK\n"
+    assert (tmp_path / "SHA256SUMS").read_text() == line
+
+
+def printed_by(example: Path, folder: Path, *arguments: str) -> str:
+    """Return what an example prints when it is run in a folder."""
     path = os.pathsep.join([str(ROOT / "src"), *filter(None, [os.environ.get("PYTHONPATH")])])
     done = subprocess.run(
-        [sys.executable, example],
-        cwd=tmp_path,
+        [sys.executable, example, *arguments],
+        cwd=folder,
         env=os.environ | {"PYTHONPATH": path, "PYTHONUTF8": "1"},
         capture_output=True,
         encoding="utf-8",
         timeout=LIMIT,
     )
     assert done.returncode == 0, done.stderr
-    assert list(tmp_path.iterdir()) == []  # where the reader stands, nothing is left behind
-    kept = example.with_suffix(".txt")
-    if os.environ.get("KAMAELIA_KEEP") == "1":
-        kept.write_text(done.stdout, encoding="utf-8")
-    assert done.stdout == kept.read_text(encoding="utf-8")
+    return done.stdout
 
 
 @pytest.mark.one_core()
