@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from typing import Any
 
@@ -134,6 +135,64 @@ def test_other_inboxes_go_to_every_copy_and_other_outboxes_come_out_together() -
 def test_a_part_of_which_several_inboxes_get_what_comes() -> None:
     pattern = Tee(Collect()) | Map(str)
     assert sorted(virtually(Source(range(5)) | Pool(pattern, 2) | Collect())) == list("01234")
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        Map(str),
+        Map(lambda n: n) | Map(str),
+        Map(lambda n: n) | Delay(1) | Map(str),
+        Map(lambda n: later(n), concurrency=3),
+    ],
+)
+def test_where_it_is_known_how_many_results_there_are_they_are_counted(pattern: Any) -> None:
+    numbers = list(range(30))
+    collect = Collect()
+    assert virtually(Source(numbers) | Pool(pattern, 3, ordered=True, results=1) | collect) == [
+        str(n) for n in numbers
+    ]
+
+
+async def later(number: int) -> str:
+    await sleep((number * 7) % 5)
+    return str(number)
+
+
+def test_copies_whose_results_are_counted_need_not_be_at_rest() -> None:
+    with drive(Pool(Delay(10), 2, ordered=True, results=1)) as pool:
+        pool.send(*range(6))
+        pool.advance(10)
+        assert pool.take_all() == [0, 1, 2, 3, 4, 5]
+
+
+def test_what_a_copy_that_dies_leaves_undone_is_missing_and_nothing_else() -> None:
+    with drive(Pool(Map(lambda n: n) | invert(), 2, ordered=True, results=1)) as pool:
+        pool.send(1, 1, 0, 2, 4, 1)
+        pool.close()
+        pool.advance(30)
+        got = pool.take_all()
+        assert pool.outcome == "ended"
+        assert got == [value for value in [1.0, 1.0, 0.5, 0.25, 1.0] if value in got]
+        assert pool.component.failed == 1
+
+
+def test_a_copy_that_is_never_seen_at_rest_is_told_of() -> None:
+    @component
+    async def two_tasks(inbox: Inbox[Any], outbox: Outbox[Any]) -> None:
+        async def work_on() -> None:
+            async for message in inbox:
+                await outbox.send(message)
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(work_on())
+
+    assert virtually(Source("abc") | Pool(two_tasks, 2, ordered=True, results=1) | Collect()) == list("abc")
+    with pytest.raises(ComponentsFailed) as caught:
+        virtually(Source("abc") | Pool(two_tasks, 2, ordered=True) | Collect())
+    assert "two_tasks takes messages while it does something else" in str(caught.value.exceptions[0]).replace(
+        "part-1", "two_tasks"
+    )
 
 
 # --- back-pressure --------------------------------------------------------------------------------
@@ -278,5 +337,9 @@ def test_wrong_pools_are_refused() -> None:
         Pool(work, 0)
     with pytest.raises(LinkError, match="it has no inbox, so there is no work to share"):
         Pool(Source("a"), 2)
+    with pytest.raises(ValueError, match="without ordered=True nobody has to know that"):
+        Pool(work, 2, results=1)
+    with pytest.raises(ValueError, match=r"Pool\(results=0\): give how many results a message has"):
+        Pool(work, 2, ordered=True, results=0)
     with pytest.raises(ValueError, match="'isolate' or 'stop'"):
         Pool(work, 2, on_failure="end")  # type: ignore[arg-type]

@@ -1036,7 +1036,7 @@ def test_cancelled_while_it_ends_what_was_left_behind(loop: dict[str, Any]) -> N
             self.add(program)
 
         async def main(self) -> None:
-            while not program.done() and (program._program is None or program._program.status is None):
+            while not program.done() and not (program._program and program._program.status):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             program.cancel()
 

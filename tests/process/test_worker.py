@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 import os
 import threading
 import time
@@ -20,7 +21,7 @@ from kamaelia.axon import (
     GraceExceeded,
     SourceFailed,
 )
-from kamaelia.chassis import Supervisor
+from kamaelia.chassis import Pool, Supervisor
 from kamaelia.flow import Collect, Count, Interval, Map, Source, Take
 from kamaelia.process import RemoteError, Worker, WorkerDied, worker
 from kamaelia.process.crossing import Departures
@@ -751,3 +752,17 @@ def test_a_supervisor_starts_another_process() -> None:
     run(Graphline(patient.outbox >> one.inbox, one.outbox >> patient.inbox))
     assert one.statistics().restarts >= 2
     assert isinstance(one.statistics().last_failure.error, WorkerDied)
+
+
+def test_workers_share_the_work_and_keep_the_order() -> None:
+    numbers = list(range(200))
+    pool = Pool(Worker(Map(math.sqrt)), 2, ordered=True, results=1)
+    assert run(Source(numbers) | pool | Collect()) == [math.sqrt(n) for n in numbers]
+
+
+def test_a_pool_says_what_to_do_where_it_cannot_keep_the_order_of_workers() -> None:
+    with pytest.raises(ComponentsFailed) as caught:
+        run(Source([1]) | Pool(Worker(Map(math.sqrt)), 1, ordered=True) | Collect())
+    assert "say how many results each has, Pool(..., ordered=True, results=1)" in str(
+        caught.value.exceptions[0]
+    )

@@ -11,6 +11,9 @@ message. They are what a copy sends from being given the message until it is at 
 waits to receive, and nothing is queued. So each copy gets its next message only then, and `_Task` notes where
 in its stream the results of each message end. Results of the oldest message are passed on as they come;
 those of others wait in an inbox for each copy.
+
+Where it is known how many results each message has, nothing of that is needed: a copy gets a message whenever
+it asks, and results are counted.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from kamaelia.axon import (
     LinkError,
     Outbox,
     SourceFailed,
+    UsageError,
     as_part,
     lifecycle,
     make,
@@ -50,9 +54,10 @@ class Pool(Component):
     to another inbox than ``inbox`` goes to every copy.
 
     Without order, what the copies send comes out as they send it. With ``ordered`` results come out in the
-    order of the messages, however many there are for one; results are what a copy sends before it waits for
-    the next message. So parts that go on to the next one before that, such as a `Map` with concurrency, give
-    no order.
+    order of the messages, however many there are for one: they are what a copy sends before it is at rest
+    again. What works on several messages at a time (a `Map` with concurrency), or where nobody sees it (a
+    worker, a program), is never known to be at rest: say how many ``results`` each message has. Then copies
+    need not be at rest, either, before they get the next message.
 
     Ending: when the inbox has ended and the copies are done with what they were given. Failure: a copy that
     fails is logged, told of through ``failures``, with the message that it was working on, and counted, and
@@ -66,6 +71,7 @@ class Pool(Component):
         part: the part: a component, a class, or a factory; each copy is a new one
         size: how many copies
         ordered: send results in the order of the messages
+        results: how many results each message has, if it is always so many; for ``ordered``
         on_failure: ``"isolate"`` or ``"stop"``
 
     Boxes: those of the part; ``failures``, a `Failure` for each copy that has failed.
@@ -96,13 +102,19 @@ class Pool(Component):
         size: int,
         *,
         ordered: bool = False,
+        results: int | None = None,
         on_failure: Literal["isolate", "stop"] = "isolate",
     ) -> None:
         check_whole(f"Pool(size={shorten(size)})", size, "how many copies", 1)
+        if results is not None:
+            check_whole(f"Pool(results={shorten(results)})", results, "how many results a message has", 1)
+            if not ordered:
+                raise ValueError(f"Pool(results={results}): without ordered=True nobody has to know that")
         if on_failure not in ("isolate", "stop"):
             raise ValueError(f"Pool(on_failure={on_failure!r}): say 'isolate' or 'stop'")
         self._pattern = part
         self._ordered = ordered
+        self._results = results
         first = as_part(part) if isinstance(part, (Component, type)) else make(part)
         if "inbox" not in first._axon.boxes:
             raise LinkError(f"Pool({shorten(part)}): it has no inbox, so there is no work to share")
@@ -111,7 +123,8 @@ class Pool(Component):
         self.link(told, self._news)
         self._copies: list[_Copy] = []
         for number in range(1, size + 1):
-            copy = _Copy(told, first, ordered=ordered, isolated=on_failure == "isolate")
+            watched = ordered and results is None
+            copy = _Copy(told, first, watched=watched, isolated=on_failure == "isolate")
             self.add(copy, name=f"copy-{number}")
             self._copies.append(copy)
         for name, box in offered(first._axon).items():
@@ -180,6 +193,7 @@ class Pool(Component):
                     elif box is self.inbox:
                         self._give_out(item)
                     else:
+                        self._tasks[0].got += 1
                         await self.outbox.send(item)
         finally:
             for copy in self._copies:
@@ -210,10 +224,12 @@ class Pool(Component):
         copy = self._free.popleft()
         copy.given += 1
         if task is not None:
-            task.copy, copy.task = copy, task
+            task.copy = copy
+            copy.tasks.append(task)
         elif self._ordered:
-            copy.task = _Task(copy)
-            self._tasks.append(copy.task)
+            task = _Task(copy)
+            copy.tasks.append(task)
+            self._tasks.append(task)
         assert copy.work is not None
         copy.work.send(message)
 
@@ -231,16 +247,15 @@ class Pool(Component):
         copy.news_sent = False
         queue: Any = copy._axon.boxes["inbox"].queue  # type: ignore[attr-defined]
         if copy.occupant is not None:
-            if copy not in self._free and not (self._ordered and not copy.is_at_rest()):
+            if copy not in self._free and not (copy.watched and not copy.is_at_rest()):
                 copy.has_asked = True
-                self._finish_task(copy)
+                if copy.watched:
+                    self._finish_tasks(copy, 0)
                 if not self._is_over:
                     self._free.append(copy)
             return
-        if copy.done() or not len(
-            queue
-        ):  # else what it was given has not been taken yet, and is for who comes next
-            self._finish_task(copy)
+        # What it was given and has not taken yet is for who comes next.
+        self._finish_tasks(copy, 0 if copy.done() else len(queue))
         if copy in self._free:
             self._free.remove(copy)
         if copy.done():
@@ -252,18 +267,18 @@ class Pool(Component):
         else:
             self._hopeless = copy.failure or self._hopeless
             for message in queue.drain():
-                self._returned.append((message, copy.task))
+                self._returned.append((message, copy.tasks.popleft() if copy.tasks else None))
             copy.give_up()
 
     # -- order ------------------------------------------------------------------------------------
 
-    def _finish_task(self, copy: _Copy) -> None:
-        """A copy is done with the message that it was given: its results are what it has sent so far."""
-        if copy.task is not None:
+    def _finish_tasks(self, copy: _Copy, left: int) -> None:
+        """A copy is done with the messages that it was given, but for the last so many: their results are
+        what it has sent so far."""
+        while len(copy.tasks) > left:
             assert copy.results is not None
             queue = copy.results.queue
-            copy.task.end = queue.received + len(queue)
-            copy.task = None
+            copy.tasks.popleft().end = queue.received + len(queue)
 
     def _drop_finished_tasks(self) -> None:
         """Forget the messages in front whose results have all been passed on."""
@@ -271,7 +286,10 @@ class Pool(Component):
             task = self._tasks[0]
             results = task.copy.results
             assert results is not None
-            if task.end is None or results.queue.received < task.end:
+            if task.got == self._results:
+                if task.end is None:
+                    task.copy.tasks.popleft()
+            elif task.end is None or results.queue.received < task.end:
                 return
             self._tasks.popleft()
 
@@ -281,18 +299,19 @@ class _Task:
     """A message that has been given to a copy."""
 
     copy: _Copy
+    got: int = 0  # results that have been passed on
     end: int | None = None  # how many results the copy had sent altogether when it was done
 
 
 class _Copy(Place):
     """The place of one copy."""
 
-    def __init__(self, told: Outbox[Any], like: Component, *, ordered: bool, isolated: bool) -> None:
+    def __init__(self, told: Outbox[Any], like: Component, *, watched: bool, isolated: bool) -> None:
         super().__init__(told, [like], isolated=isolated)
-        self._ordered = ordered
+        self.watched = watched  # whether it gets a message only when it is at rest
         self.work: Outbox[Any] | None = None  # through which it is given messages
         self.results: Inbox[Any] | None = None  # to which its results go, if order is kept
-        self.task: _Task | None = None  # what it works on, if order is kept
+        self.tasks: deque[_Task] = deque()  # what it works on, if order is kept
         self.has_asked = False  # it has been ready for work
         self.given = 0  # messages that were given to this occupant, or left to it
         self.news_sent = False
@@ -301,7 +320,7 @@ class _Copy(Place):
         """Let a copy take the place, and watch for it to ask for work."""
         super().seat(occupant)
         boxes = [self._axon.boxes["inbox"]]
-        if self._ordered:
+        if self.watched:
             boxes = [box for one in lifecycle.family(occupant._axon) for box in one.inboxes]
         for box in boxes:
             for inner in postman.inboxes_behind(box):
@@ -318,6 +337,13 @@ class _Copy(Place):
         for process in lifecycle.bodies(self.occupant._axon):
             wait = process.wait
             if wait is None or wait.verb != "receive from":
+                elsewhere = wait is not None or process.future is not None
+                if elsewhere and any(box.queue.readers for box in process.inboxes if not box.wired):
+                    raise UsageError(
+                        f"{process.path} takes messages while it does something else, so it cannot be seen "
+                        "when it is done with one: say how many results each has, Pool(..., ordered=True, "
+                        "results=1), or let results come as they are ready, without ordered"
+                    )
                 return False
             if any(len(box.queue) for box in process.inboxes if not box.wired):
                 return False

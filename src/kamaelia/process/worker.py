@@ -46,7 +46,7 @@ from kamaelia.axon import (
 )
 from kamaelia.axon.arguments import check_positive
 from kamaelia.axon.box import Box
-from kamaelia.axon.component import ComponentFunction
+from kamaelia.axon.component import ComponentFunction, offered
 from kamaelia.axon.errors import shorten, text_of
 from kamaelia.axon.inbox import DEFAULT_SIZE
 
@@ -159,22 +159,21 @@ class Worker(Component):
         self._pattern: Any = pattern
         self._changed = Signal("see its process end")
         self._outside: Outside | None = None
-        self.crossing = list(sample._axon.boxes)
+        boxes = offered(sample._axon)
+        self.crossing = list(boxes)
         """The names of the boxes of the component."""
-        for name, box in sample._axon.boxes.items():
+        for name, box in boxes.items():
             self._add_like(name, box)
 
     def _add_like(self, name: str, like: Box[Any]) -> None:
-        made: Box[Any]
         if isinstance(like, Inbox):
             behind = list(postman.inboxes_behind(like))
             marked = behind[0] if len(behind) == 1 else like
             size: int | str = f"{marked.size} B" if marked.in_bytes else marked.size
-            made = self.add_box(name, Inbox(like.doc, type=like.type, size=size))
+            self.add_box(name, Inbox(like.doc, type=like.type, size=size))
         else:
             assert isinstance(like, Outbox)
-            made = self.add_box(name, Outbox(like.doc, type=like.type, optional=like.optional))
-        self.__dict__[name] = made
+            self.add_box(name, Outbox(like.doc, type=like.type, optional=like.optional))
 
     def statistics(self) -> WorkerStatistics:
         """Return what the process does; may be called from any thread.
