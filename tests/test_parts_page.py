@@ -69,6 +69,8 @@ def test_every_part_of_ours_is_on_the_page() -> None:
     assert ours <= words, f"add these to {PAGE.name}: {', '.join(sorted(ours - words))}"
 
 
-@pytest.mark.parametrize("room", sorted({room for row in SERVED for room in re.findall(r"yet: (\w+)", row[3])}))
+@pytest.mark.parametrize(
+    "room", sorted({room for row in SERVED for room in re.findall(r"yet: (\w+)", row[3])})
+)
 def test_what_is_missing_has_a_room(room: str) -> None:
     assert room in {"delivery", "media", "net", "process", "protocol", "studio", "testbed", "ui"}
