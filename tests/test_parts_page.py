@@ -39,6 +39,7 @@ NEW = {name for row in OURS for name in CODE.findall(row[0])}
 SAID = [text.replace("\\|", "|") for row in SERVED for text in CODE.findall(row[2])]
 NAMES = sorted({text for text in SAID if text.isidentifier()} | NEW)
 EXPRESSIONS = sorted({text for text in SAID if not text.isidentifier()})
+LATER = {room for row in SERVED for room in re.findall(r"yet: (\w+)", row[3])}
 
 
 def test_the_tables_are_what_they_seem() -> None:
@@ -69,8 +70,5 @@ def test_every_part_of_ours_is_on_the_page() -> None:
     assert ours <= words, f"add these to {PAGE.name}: {', '.join(sorted(ours - words))}"
 
 
-@pytest.mark.parametrize(
-    "room", sorted({room for row in SERVED for room in re.findall(r"yet: (\w+)", row[3])})
-)
-def test_what_is_missing_has_a_room(room: str) -> None:
-    assert room in {"delivery", "media", "net", "process", "protocol", "studio", "testbed", "ui"}
+def test_what_is_missing_has_a_room() -> None:
+    assert LATER <= {"delivery", "media", "net", "process", "protocol", "studio", "testbed", "ui"}
