@@ -47,10 +47,26 @@ HOPS: dict[str, tuple[str, list[object], int, int]] = {
     "asyncio on uvloop": ("pipeline_asyncio", [3, 1, 50, "uvloop"], 50, 4),
     "queue.Queue": ("threads_queue", [3, 10, 50], 50, 4),
     "one to many": ("fan_kamaelia", [5, 250, "out"], 250, 1),
+    "Map": ("parts_kamaelia", ["map", "part", 100], 100, 1),
+    "bare Map": ("parts_kamaelia", ["map", "bare", 100], 100, 1),
+    "Batch": ("parts_kamaelia", ["batch", "part", 100], 100, 1),
+    "bare Batch": ("parts_kamaelia", ["batch", "bare", 100], 100, 1),
+    "Lines": ("parts_kamaelia", ["lines", "part", 200], 200, 1),
+    "bare Lines": ("parts_kamaelia", ["lines", "bare", 200], 200, 1),
     "many to one": ("fan_kamaelia", [5, 250, "in"], 250, 1),
     "asyncio, one to many": ("fan_asyncio", [5, 250, "out"], 250, 1),
     "asyncio, many to one": ("fan_asyncio", [5, 250, "in"], 250, 1),
 }
+WORKERS = [
+    ("worker_kamaelia", "out"),
+    ("worker_kamaelia", "in"),
+    ("worker_kamaelia", "two-workers"),
+    ("worker_kamaelia", "one-process"),
+    ("worker_kamaelia", "bare"),
+    ("worker_queue", "out"),
+    ("worker_queue", "in"),
+]
+ARRAYS = [("worker_kamaelia", "arrays"), ("worker_queue", "arrays")]
 IDLE = ("million_kamaelia", "million_asyncio")
 SERVERS: dict[str, tuple[str, list[str]]] = {
     "Kamaelia": ("echo_kamaelia", []),
@@ -79,6 +95,20 @@ def test_all_messages_take_all_hops(module: str, words: list[object], messages: 
     assert line["about"]
 
 
+@pytest.mark.parametrize(("module", "kind"), WORKERS)
+def test_all_messages_go_from_process_to_process(module: str, kind: str) -> None:
+    line = run_module(module, 50, kind)
+    assert line["messages"] == 50
+    assert line["rate"] == pytest.approx(50 / line["seconds"])
+
+
+@pytest.mark.needs("module:numpy")
+@pytest.mark.parametrize(("module", "kind"), ARRAYS)
+def test_arrays_go_from_process_to_process(module: str, kind: str) -> None:
+    line = run_module(module, 5, kind)
+    assert line["volume"] == pytest.approx(5e-3 / line["seconds"])
+
+
 @pytest.mark.parametrize("extra", ["statistics", "taps"])
 def test_what_looking_costs_is_told_in_per_cent(extra: str) -> None:
     line = run_module("pipeline_kamaelia", 3, 10, 50, "coroutine", extra)
@@ -92,6 +122,10 @@ def test_a_message_goes_through_all_who_wait(module: str) -> None:
     assert line["number"] == 30
     assert line["passing"] > 0
     assert {"memory", "making"} <= line.keys()
+
+
+def test_how_far_a_rate_limit_is_off_is_told_in_per_cent() -> None:
+    assert 0 <= run_module("parts_kamaelia", "ratelimit", "part", 1)["off"] < 100
 
 
 def test_start_is_told_in_milliseconds() -> None:
@@ -111,6 +145,7 @@ def test_a_server_says_its_port_and_echoes(module: str, words: list[str]) -> Non
 
 def test_every_contestant_in_python_is_tried_here_or_needs_more_than_there_is() -> None:
     tried = {module for module, *_ in HOPS.values()} | {module for module, _ in SERVERS.values()}
+    tried |= {module for module, _ in WORKERS}
     there = {path.stem for path in PEERS.glob("*.py")}
     assert there == tried | {*IDLE, "start_kamaelia"} | set(FOREIGN) | HELPERS
     for module in FOREIGN:

@@ -196,3 +196,20 @@ run(wait(), loop_factory=asyncio.SelectorEventLoop if sys.argv[1] == "asyncio" e
 def test_rule_25_a_ctrl_c_that_another_thread_gets_wakes_the_loop(loop):
     done = subprocess.run([sys.executable, "-c", INTERRUPTED_FROM_A_THREAD, loop], timeout=60)
     assert done.returncode == 0
+
+
+def test_what_is_shown_of_a_value_is_as_long_as_it_may_be_and_soon_made():
+    from kamaelia.axon.errors import shorten
+
+    class Loud:
+        def __repr__(self):
+            raise AssertionError("nobody will see this")
+
+    for value in ("a", b"", [1, "b"], (1,), (), [], [[], [(), b"x"]], {"a": 1}, None, ["x" * 20, "y" * 25]):
+        assert shorten(value) == repr(value)
+    for value in ("a" * 100, b"\x00" * 100, list(range(100)), ("ab",) * 100, [["abc"] * 100], {1: "x" * 99}):
+        assert shorten(value) == repr(value)[:57] + "..."
+    assert shorten(["x" * 56]) == repr(["x" * 56])
+    assert shorten(["x" * 57]) == repr(["x" * 57])[:57] + "..."
+    assert shorten(["x" * 60, Loud()]) == "['" + "x" * 55 + "..."
+    assert shorten([b"y" * 10_000_000, Loud()], 30) == "[b'" + "y" * 24 + "..."

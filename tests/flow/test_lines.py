@@ -13,13 +13,15 @@ from kamaelia.flow import Encode, LineDecoder, Lines
 from kamaelia.testing import drive
 
 
-def decode(chunks: list[bytes], **options: Any) -> tuple[list[str], str | None]:
+def decode(chunks: list[bytes], easily: bool = False, **options: Any) -> tuple[list[str], str | None]:
     """Return the lines, and the error that came after them."""
     decoder = LineDecoder(**options)
     lines: list[str] = []
     try:
         for chunk in chunks:
             decoder.feed(chunk)
+            if easily:
+                lines.extend(decoder.easy_lines())
             while (line := decoder.next_line()) is not None:
                 lines.append(line)
         decoder.end()
@@ -44,7 +46,7 @@ def decode(chunks: list[bytes], **options: Any) -> tuple[list[str], str | None]:
     ],
 )
 def test_lines_whole_and_dribbled(data: bytes, lines: list[str]) -> None:
-    assert decode([data]) == (lines, None)
+    assert decode([data]) == decode([data], easily=True) == (lines, None)
     assert decode([data[n : n + 1] for n in range(len(data))]) == (lines, None)
 
 
@@ -69,10 +71,23 @@ def test_any_division_gives_the_same_lines(
     options: dict[str, Any] = {"longest": longest, "too_long": too_long, "errors": errors}
     whole = decode([data], **options)
     assert decode(chunks, **options) == whole
+    assert decode([data], easily=True, **options) == decode(chunks, easily=True, **options) == whole
     assert all(len(line.encode()) <= 3 * longest for line in whole[0])  # U+FFFD takes 3 bytes
     if too_long == "refuse" and whole[1] is None and errors == "replace":
         ends_removed = data.replace(b"\r\n", b"\n").decode(errors="replace").split("\n")
         assert whole[0] == (ends_removed if ends_removed[-1] else ends_removed[:-1])
+
+
+def test_easy_lines_are_those_with_nothing_to_be_said_about() -> None:
+    decoder = LineDecoder(longest=5)
+    decoder.feed(b"one\r\ntwo\n\nthr")
+    assert (decoder.easy_lines(), decoder.easy_lines(), decoder.next_line()) == (["one", "two", ""], [], None)
+    decoder.feed(b"ee\n123456\n")
+    assert (decoder.easy_lines(), decoder.next_line()) == ([], "three")
+    for options in ({"encoding": "cp1252"}, {"encoding": "iso2022_jp"}):  # one by one
+        decoder = LineDecoder(**options)  # type: ignore[arg-type]
+        decoder.feed(b"one\n")
+        assert (decoder.easy_lines(), decoder.next_line()) == ([], "one")
 
 
 def test_a_line_of_exactly_the_longest_length_passes() -> None:

@@ -308,3 +308,23 @@ def test_what_waits_in_a_rate_limit_at_a_stop_is_passed_on_at_once() -> None:
         assert limit.take_all() == ["a"]
         limit.stop()
         assert (limit.take_all(), limit.outcome, limit.time) == (["b"], "ended", 0)
+
+
+def test_a_rate_limit_makes_up_for_what_little_a_slow_reader_has_cost() -> None:
+    def passed(held_for: float) -> list[float]:
+        """Return when messages at 10 a second pass, of which the second is held back for some time."""
+        times: list[float] = []
+        with drive(RateLimit(10), sizes={"outbox": 1}) as limit:
+            limit.send(*range(8))
+            for number in range(8):
+                if number == 1:
+                    limit.advance(0.1 + held_for)
+                while not limit.waits_to_be_taken():
+                    assert limit.skip()
+                limit.take()
+                times.append(round(limit.time, 6))
+        return times
+
+    assert passed(0.0) == [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]
+    assert passed(0.05)[2:] == [0.2, 0.3, 0.4, 0.5, 0.6, 0.7]
+    assert passed(1.0)[2:] == [1.1, 1.2, 1.3, 1.4, 1.5, 1.6]  # a whole second is not made up for

@@ -1028,14 +1028,15 @@ def test_when_it_is_cancelled_who_feeds_it_is_told_at_once(tmp_path: Path) -> No
 
 
 def test_cancelled_while_it_ends_what_was_left_behind(loop: dict[str, Any]) -> None:
-    program = Command(shell="(trap '' TERM; sleep 1000) >/dev/null 2>&1 &", grace=1000)
+    # What a shell ignores, those that it starts ignore from their first instant.
+    program = Command(shell="trap '' TERM; sleep 1000 >/dev/null 2>&1 &", grace=1000)
 
     class Front(Component):
         def __init__(self) -> None:
             self.add(program)
 
         async def main(self) -> None:
-            while program._program is None or program._program.status is None:  # noqa: ASYNC110
+            while not program.done() and (program._program is None or program._program.status is None):
                 await asyncio.sleep(0.01)
             program.cancel()
 

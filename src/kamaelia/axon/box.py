@@ -21,6 +21,7 @@ from .errors import shorten
 from .link import Link, Links
 
 if TYPE_CHECKING:
+    from .component import Component
     from .process import Process
     from .system import System
     from .tap import Tap
@@ -120,6 +121,12 @@ class Box(Generic[T]):
             return Link(other, self)
         return NotImplemented
 
+    def __reduce__(self) -> Any:
+        """Pickle a component's box as that box of a component like it (see `Component.__reduce__`)."""
+        if self.owner is None:
+            raise TypeError(f"{self} is a mere declaration, and belongs to its class: it cannot be pickled")
+        return _box_of, (self.owner.component, self.name)
+
     def prepare(self, system: System) -> None:
         """Take part in a system that runs."""
         if self.is_inbox:
@@ -153,6 +160,11 @@ class Box(Generic[T]):
         scheduler = self.owner.scheduler
         if scheduler is not None and self.settled:
             scheduler.loops[self] = None
+
+
+def _box_of(component: Component, name: str) -> Box[Any]:
+    """Return a component's box, as it was pickled."""
+    return component._axon.boxes[name]
 
 
 class PlainBox(Box[T]):

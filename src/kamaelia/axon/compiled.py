@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from . import _core, inbox, link, outbox, outlet, process, scheduler
+from . import _core, box, inbox, link, outbox, outlet, process, scheduler
 
 T = TypeVar("T")
 
@@ -17,6 +17,8 @@ class CompiledInbox(_core.Inbox, inbox.Inbox[T], core=True):  # type: ignore[mis
 
     __slots__ = ()
 
+    __reduce__ = box.Box.__reduce__  # Cython has one that refuses
+
     failure = _core.Rarely()
     taps = _core.Rarely(())
     unread = _core.Rarely(0)
@@ -26,6 +28,8 @@ class CompiledOutbox(_core.Outbox, outbox.Outbox[T], core=True):  # type: ignore
     """A component's own outbox."""
 
     __slots__ = ()
+
+    __reduce__ = box.Box.__reduce__  # Cython has one that refuses
 
     failure = _core.Rarely()
     taps = _core.Rarely(())
@@ -37,6 +41,8 @@ class CompiledLink(_core.Link, link.Link):
     """A wire between two boxes."""
 
     __slots__ = ()
+
+    __reduce__ = link.Link.__reduce__
 
     lends_to = _core.Rarely()
     taps = _core.Rarely(())

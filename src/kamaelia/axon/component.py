@@ -331,6 +331,15 @@ class Component:
             return f"{process.name}({', '.join(shown)})"
         return f"<{process.path}: {process.outcome or process.state}>"
 
+    def __reduce__(self) -> Any:
+        """Pickle the component as its recipe (rule 15): what comes of it is another one like it."""
+        args, kwargs = self._recipe
+        # The class of a function component is nobody's to find: the function makes another.
+        function = vars(type(self)).get("_function")
+        maker = function if isinstance(function, ComponentFunction) else type(self)
+        name = self._axon.given_name
+        return _made_again, (maker, args, kwargs, None if name == type(self).__name__ else name)
+
     # -- to asyncio, a component is a task -----------------------------------------------------------
     # `asyncio.timeout`, TaskGroup, anyio and others look the running component up as the current task
     # and use what follows.
@@ -554,6 +563,16 @@ def _remake(component: Component, made: dict[int, Component]) -> Component:
     return new
 
 
+def _made_again(
+    maker: Callable[..., Component], args: tuple[Any, ...], kwargs: dict[str, Any], name: str | None
+) -> Component:
+    """Make a component of its recipe, as it was pickled."""
+    made = maker(*args, **kwargs)
+    if name is not None:
+        made._axon.given_name = name
+    return made
+
+
 def _kept(value: Any) -> Any:
     """Return an argument as the recipe keeps it: a list of components as it is now, not as it may become."""
     kind = type(value)
@@ -639,6 +658,10 @@ class ComponentFunction(Generic[P]):
                 f"{self.__name__}{self.signature} (the boxes are given to it by Axon): {error}"
             ) from None
         return cast(Component, self.component_class(*args, **kwargs))
+
+    def __reduce__(self) -> str:
+        """Pickle it by its name, as functions are."""
+        return self.__qualname__
 
     def __or__(self, other: Any) -> Any:
         return self() | other  # type: ignore[call-arg]

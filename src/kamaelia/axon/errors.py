@@ -160,5 +160,23 @@ def text_of(error: BaseException) -> str:
 
 def shorten(value: Any, limit: int = 60) -> str:
     """Return the repr of a value, cut to a length that fits into an error message."""
-    text = repr(value)
+    text = _beginning(value, limit)
     return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def _beginning(value: Any, limit: int) -> str:
+    """Return how the repr of a value begins, or all of one that is not longer than the limit.
+
+    To make all of it would take seconds where megabytes are in it.
+    """
+    kind = type(value)
+    if kind in (str, bytes, bytearray):
+        return repr(value[: limit + 1])
+    if kind not in (list, tuple) or len(value) < 2:
+        return repr(value)
+    text = "[" if kind is list else "("
+    for one in value:
+        text += _beginning(one, limit) + ", "
+        if len(text) > limit + 2:
+            return text
+    return text[:-2] + ("]" if kind is list else ")")

@@ -121,8 +121,17 @@ class Link:
     def routes(self, routes: Routes) -> None:
         self.routed = routes if isinstance(routes, dict) else routes[0] if routes else None
 
+    def __reduce__(self) -> Any:
+        """Pickle the link as it was written down: one between boxes of components like those it names."""
+        return _written_again, (self.source, self.target, self.when_full, self.feedback)
+
     def __repr__(self) -> str:
         return f"<Link {self.source} >> {self.target}>"
+
+
+def _written_again(source: Any, target: Any, when_full: WhenFull, feedback: bool) -> Link:
+    """Return a link as it was pickled."""
+    return Link(source, target, when_full=when_full, feedback=feedback)
 
 
 class PlainLink(Link):

@@ -76,6 +76,7 @@ class System:
         self.loop = loop
         self.seed = fresh_seed() if seed is None else seed
         self.grace = grace
+        self.slow_step = slow_step
         self.debug = debug
         self.announce = announce or print_announcement
         """Tells whoever started the system something that they should know, such as where a server listens.

@@ -47,8 +47,9 @@ class Carousel(Component):
     Ending: it ends when ``next`` has and the last part, when its inboxes have with nothing left, or when
     nobody listens any more. Failure: a part that fails, or cannot be made, is logged, told of and counted,
     and the next one is asked for; with ``on_failure="stop"`` it is a failure of the whole. Stop: the part
-    finishes what it was sent, and no other follows. Back-pressure: messages wait for the next part in the
-    queue of the place, under its mark. It holds open its outboxes, between two parts.
+    finishes what it was sent, and another follows only if something is left to read. Back-pressure: messages
+    wait for the next part in the queue of the place, under its mark. It holds open its outboxes, between
+    two parts.
 
     Arguments:
         fn: what makes a part of a message: a component class or any other function; without it messages are

@@ -11,10 +11,10 @@ from kamaelia.axon import Component, Inbox, Outbox
 from kamaelia.axon.errors import shorten
 
 from .arguments import checked_path, checked_size
+from .blocking import BlockingCalls
 from .errors import OutsideFolder, told
 from .folder import Folder
 from .source import SourceFile
-from .worker import Worker
 
 LARGEST = 16 * 1024 * 1024  # bytes
 
@@ -71,14 +71,14 @@ class ReadFiles(Component):
         """Files that could not be had."""
 
     async def main(self) -> None:
-        worker = Worker(self, f"read a file of {self.folder}")
+        calls = BlockingCalls(self, f"read a file of {self.folder}")
         folder = Folder(self.folder)
         try:
             async for name in self.inbox:
                 if not isinstance(name, (str, os.PathLike)):
                     raise TypeError(f"{self.path} takes names of files, but got {shorten(name)}")
                 try:
-                    content = await worker.do(self._read, folder, name, worker.given_up)
+                    content = await calls.do(self._read, folder, name, calls.given_up)
                 except OSError as error:
                     failure = _refusal(self.path, name, error)
                     if self.on_error == "fail":
@@ -88,7 +88,7 @@ class ReadFiles(Component):
                 else:
                     await self.outbox.send((name, content) if self.pairs else content)
         finally:
-            await worker.close()
+            await calls.close()
 
     def _read(self, folder: Folder, name: Any, given_up: threading.Event) -> bytes:
         source = SourceFile(folder.locate(name), given_up)

@@ -11,9 +11,9 @@ from kamaelia.axon import Component, Inbox, Outbox, clock, sleep
 from kamaelia.axon.errors import shorten
 
 from .arguments import checked_path, checked_rate, checked_size
+from .blocking import BlockingCalls
 from .errors import FileTruncated, told
 from .source import SourceFile
-from .worker import Worker
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -97,12 +97,12 @@ class FileReader(Component):
         if prompted:
             self._prompts = self.add_box("inbox", Inbox[int]("how many bytes or lines to send next"))
         self._source: SourceFile
-        self._worker: Worker
+        self._calls: BlockingCalls
 
     async def main(self) -> None:
-        self._worker = Worker(self, f"read {self.file}")
+        self._calls = BlockingCalls(self, f"read {self.file}")
         # In virtual time nothing may depend on what the machine happens to have in memory.
-        self._source = SourceFile(self.file, self._worker.given_up, not self._worker.at_once)
+        self._source = SourceFile(self.file, self._calls.given_up, not self._calls.at_once)
         try:
             await self._do(self._source.open)
             if self._prompts is None:
@@ -112,7 +112,7 @@ class FileReader(Component):
             else:
                 await self._answer_with_bytes(self._prompts)
         finally:
-            await self._worker.close(self._source.close)
+            await self._calls.close(self._source.close)
 
     # -- all that there is --------------------------------------------------------------------------
 
@@ -190,7 +190,7 @@ class FileReader(Component):
 
     async def _do(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            return await self._worker.do(call, *args, **kwargs)
+            return await self._calls.do(call, *args, **kwargs)
         except FileTruncated as error:
             raise FileTruncated(f"{self.path}: cannot go on reading {self.file}: {error}") from None
         except OSError as error:

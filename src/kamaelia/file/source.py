@@ -1,6 +1,6 @@
 """A file that is read: the calls to the operating system behind `FileReader`, `ReadFiles` and `TailFile`.
 
-All but `read_cached` may take long, and are made by a `Worker`.
+All but `read_cached` may take long, and are made by a `BlockingCalls`.
 
 **What the system has in memory** need not go through a thread: since Linux 4.14 it can be asked to read
 only that (``RWF_NOWAIT``) and to say so if it would have to wait. A copy of 64 KiB takes less time than

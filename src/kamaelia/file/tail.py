@@ -12,12 +12,12 @@ from kamaelia.axon.arguments import check_positive
 from kamaelia.axon.errors import shorten
 
 from .arguments import checked_path
+from .blocking import BlockingCalls
 from .errors import told
 from .inotify import CONTENT, NAMES_IN_FOLDER
 from .lookout import Lookout
 from .source import SourceFile
 from .target import status_of
-from .worker import Worker
 
 log = logging.getLogger("kamaelia")
 
@@ -72,13 +72,13 @@ class TailFile(Component):
         """How often the file has become shorter."""
 
     async def main(self) -> None:
-        worker = Worker(self, f"follow {self.file}")
+        calls = BlockingCalls(self, f"follow {self.file}")
         lookout = Lookout(self, self.interval, relaxed=1)
-        trail = Trail(self.file, self.from_start, lookout, worker.given_up)
+        trail = Trail(self.file, self.from_start, lookout, calls.given_up)
         try:
             while True:
                 try:
-                    data = await worker.do(trail.read)
+                    data = await calls.do(trail.read)
                 except OSError as error:
                     raise told(error, self.path, f"cannot follow {self.file}") from error
                 if trail.truncated > self.truncated:
@@ -90,7 +90,7 @@ class TailFile(Component):
                     await lookout.wait()
         finally:
             try:
-                await worker.close(trail.close)
+                await calls.close(trail.close)
             finally:
                 lookout.close()
 

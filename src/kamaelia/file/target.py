@@ -1,6 +1,6 @@
 """A file that is written: the calls to the operating system behind `FileWriter` and `WriteFiles`.
 
-All of them may take long, and are made by a `Worker`. There are two ways to write a file.
+All of them may take long, and are made by a `BlockingCalls`. There are two ways to write a file.
 
 **In place** (`InPlace`): bytes are in the file as soon as they are written, after what is there already. It
 may be *rotated*: when it gets too large or too old, it is renamed ``log`` to ``log.1``, ``log.1`` to

@@ -17,11 +17,11 @@ from kamaelia.axon.arguments import check_not_negative, check_positive
 from kamaelia.axon.errors import shorten
 
 from .arguments import checked_path
+from .blocking import BlockingCalls
 from .errors import told
 from .inotify import IN_FOLDER
 from .lookout import Lookout
 from .target import is_temporary
-from .worker import Worker
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -201,11 +201,11 @@ class DirectoryWatcher(Component):
         self.interval = interval
 
     async def main(self) -> None:
-        worker = Worker(self, f"look into {self.folder}")
+        calls = BlockingCalls(self, f"look into {self.folder}")
         lookout = Lookout(self, self.interval, RELAXED)
         view = _View(self.folder, lookout)
         try:
-            found = await self._look(worker, view, None)
+            found = await self._look(calls, view, None)
             changes = Changes(self.folder, self.settle, {} if self.existing else found)
             names: set[str] | None = None
             while True:
@@ -214,16 +214,16 @@ class DirectoryWatcher(Component):
                 names = await lookout.wait(changes.next_time())
                 if names is not None:
                     names |= changes.due(clock())
-                found = await self._look(worker, view, names)
+                found = await self._look(calls, view, names)
         finally:
             try:
-                await worker.close()
+                await calls.close()
             finally:
                 lookout.close()
 
-    async def _look(self, worker: Worker, view: _View, names: set[str] | None) -> dict[str, Look]:
+    async def _look(self, calls: BlockingCalls, view: _View, names: set[str] | None) -> dict[str, Look]:
         try:
-            return await worker.do(view.look, names)
+            return await calls.do(view.look, names)
         except OSError as error:
             raise told(error, self.path, f"cannot watch {self.folder}") from error
 

@@ -10,10 +10,10 @@ from kamaelia.axon.arguments import check_bytes
 from kamaelia.axon.errors import shorten
 
 from .arguments import checked_path
+from .blocking import BlockingCalls
 from .errors import OutsideFolder, told
 from .folder import Folder
 from .target import Replacement
-from .worker import Worker
 
 
 class WriteFiles(Component):
@@ -54,14 +54,14 @@ class WriteFiles(Component):
         self.fsync = fsync
 
     async def main(self) -> int:
-        worker = Worker(self, f"write a file into {self.folder}")
+        calls = BlockingCalls(self, f"write a file into {self.folder}")
         folder = Folder(self.folder)
         count = 0
         try:
             async for job in self.inbox:
                 name, content = self._parts_of(job)
                 try:
-                    await worker.do_to_the_end(_write, folder, name, bytes(content), self.fsync == "end")
+                    await calls.do_to_the_end(_write, folder, name, bytes(content), self.fsync == "end")
                 except OutsideFolder as error:
                     raise OutsideFolder(f"{self.path}: {error}") from None
                 except OSError as error:
@@ -71,7 +71,7 @@ class WriteFiles(Component):
                 count += 1
                 await self.outbox.send(name)
         finally:
-            await worker.close()
+            await calls.close()
         return count
 
     def _parts_of(self, job: Any) -> tuple[Any, Any]:

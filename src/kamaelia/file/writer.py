@@ -21,9 +21,9 @@ from kamaelia.axon.arguments import check_bytes, check_positive, check_whole
 from kamaelia.axon.errors import shorten
 
 from .arguments import checked_path, checked_size, checked_time
+from .blocking import BlockingCalls
 from .errors import told
 from .target import InPlace, Replacement, Target
-from .worker import Worker
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -129,7 +129,7 @@ class FileWriter(Component):
         self.keep = keep
         self.forward = forward
         self._target: Target | None = None
-        self._worker: Worker
+        self._calls: BlockingCalls
         self._taken = 0  # bytes out of the inbox
         self._unsynced_since: float | None = None
 
@@ -139,12 +139,12 @@ class FileWriter(Component):
         return 0 if self._target is None else self._target.written
 
     async def main(self) -> int:
-        worker = self._worker = Worker(self, f"write {self.file}")
+        calls = self._calls = BlockingCalls(self, f"write {self.file}")
         target = self._target = self._make_target()
         last = target.discard
         try:
             with self._telling():
-                await worker.do(target.open, clock())
+                await calls.do(target.open, clock())
             await self._write_all(target)
             await self._do(target.finish)
         except SourceFailed:
@@ -158,7 +158,7 @@ class FileWriter(Component):
             raise
         finally:
             with self._telling():
-                await worker.close(last)
+                await calls.close(last)
         return target.written
 
     def _make_target(self) -> Target:
@@ -168,7 +168,7 @@ class FileWriter(Component):
         return InPlace(
             self.file,
             self.mode == "create",
-            self._worker.given_up,
+            self._calls.given_up,
             synced,
             self.rotate_size,
             self.rotate_after,
@@ -235,7 +235,7 @@ class FileWriter(Component):
 
     async def _do(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         with self._telling():
-            return await self._worker.do_to_the_end(call, *args, **kwargs)
+            return await self._calls.do_to_the_end(call, *args, **kwargs)
 
     @contextlib.contextmanager
     def _telling(self) -> Iterator[None]:

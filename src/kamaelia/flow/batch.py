@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from typing import Any
 
-from kamaelia.axon import Component, EndOfMessages, Inbox, Outbox, SourceFailed
+from kamaelia.axon import Component, EndOfMessages, Inbox, Outbox, SourceFailed, clock
 from kamaelia.axon.arguments import check_positive, check_whole
 from kamaelia.axon.errors import shorten
 
@@ -54,17 +52,22 @@ class Batch(Component):
 
     async def _fill(self, batch: list[Any]) -> None:
         """Add messages to a batch until it is full, or its first one has waited long enough."""
-        if self.seconds is None:
-            await self._take(batch)
-            return
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self.seconds):
-                await self._take(batch)
-
-    async def _take(self, batch: list[Any]) -> None:
         receive = self.inbox.receive
-        for _ in range(self.size - len(batch)):
-            batch.append(await receive())
+        if self.seconds is None:
+            for _ in range(self.size - 1):
+                batch.append(await receive())
+            return
+        due = clock() + self.seconds
+        waiting = self.inbox.queue.__len__
+        while len(batch) < self.size:
+            if waiting():
+                batch.append(await receive())
+                continue
+            # Only now a timer is worth its price.
+            try:
+                batch.append(await receive(timeout=max(0.0, due - clock())))
+            except TimeoutError:
+                return
 
 
 __all__ = ["Batch"]

@@ -54,6 +54,8 @@ class LineDecoder:
         if too_long not in ("refuse", "cut"):
             raise ValueError(f"too_long={too_long!r}: say 'refuse' or 'cut'")
         self.encoding = encoding
+        # Whether lines can be decoded together: others may shift in and out of something.
+        self._is_plain = codecs.lookup(encoding).name in ("utf-8", "ascii", "iso8859-1")
         self.errors = errors
         self.longest = longest
         self.too_long = too_long
@@ -73,6 +75,27 @@ class LineDecoder:
     def end(self) -> None:
         """Say that no more will come, so that what is left is the last line."""
         self._ended = True
+
+    def easy_lines(self) -> list[str]:
+        """Return the complete lines that there are, if none of them is too long or cannot be decoded.
+
+        It is what `next_line` would return one by one, and much faster. If there is anything to be said about
+        a line, none is returned, and `next_line` says it.
+        """
+        end = self._bytes.rfind(b"\n", self._searched)
+        if end < 0 or self._cutting is not None or not self._is_plain:
+            return []
+        whole = bytes(self._bytes[:end])
+        if end > self.longest and max(map(len, whole.split(b"\n"))) > self.longest:
+            return []
+        try:
+            text = whole.decode(self.encoding)
+        except UnicodeDecodeError:
+            return []
+        del self._bytes[: end + 1]
+        self._searched = 0
+        lines = text.split("\n")
+        return [line.removesuffix("\r") for line in lines] if "\r" in text else lines
 
     def next_line(self) -> str | None:
         """Return the next line, or None when none is complete.
@@ -197,6 +220,8 @@ class Lines(Component):
         await self._send_lines()
 
     async def _send_lines(self) -> None:
+        for easy in self._decoder.easy_lines():
+            await self.outbox.send(easy)
         try:
             while (line := self._decoder.next_line()) is not None:
                 await self.outbox.send(line)

@@ -10,6 +10,7 @@ from kamaelia.axon.arguments import check_positive
 from kamaelia.axon.errors import shorten
 
 ROUNDING = 1e-9  # seconds: a wait may end this much beside the time that was meant
+LAG = 0.1  # seconds that are made up for when messages wait, and it is the machine or a reader who is late
 
 
 class RateLimit(Component):
@@ -26,7 +27,7 @@ class RateLimit(Component):
     large message.
 
     Times are reckoned from the beginning of a busy period, never from one message to the next, so they are
-    exact.
+    exact. When the machine wakes up late, or a reader is slow, messages that wait make up for up to 0.1 s.
 
     Arguments:
         rate: how many messages or bytes
@@ -72,9 +73,13 @@ class RateLimit(Component):
     async def main(self) -> None:
         start = clock()  # when the bucket was full for the last time
         spent = 0  # since then
-        async for message in self.inbox:
+        waits = self.inbox.queue.__len__
+        while True:
+            has_waited = waits() > 0
+            message = await self.inbox.receive()
             cost = self._cost(message)
-            if clock() > start + spent * self.per / self.rate + ROUNDING:
+            late = clock() - (start + spent * self.per / self.rate)
+            if late > (LAG if has_waited else ROUNDING):
                 # All that was spent has come back, and the bucket cannot get fuller.
                 start, spent = clock(), 0
             # In a bucket into which nothing has come since:

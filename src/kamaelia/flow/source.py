@@ -45,7 +45,7 @@ class Source(Component):
                 f"write Source([{shorten(items)}])"
             )
         if not callable(items):
-            _check_items(items, f"Source({shorten(items)})")
+            _check_items(items, lambda: f"Source({shorten(items)})")
         if then not in ("end", "stay"):
             raise ValueError(f"Source(then={then!r}): say 'end' or 'stay'")
         self.items = items
@@ -55,7 +55,7 @@ class Source(Component):
         items = self.items
         if callable(items):
             items = items()
-            _check_items(items, f"{self.path}: {shorten(self.items)} has returned {shorten(items)}")
+            _check_items(items, lambda: f"{self.path}: {shorten(self.items)} has returned {shorten(items)}")
         if isinstance(items, AsyncIterable):
             iterator: Any = aiter(items)
             try:
@@ -81,8 +81,8 @@ class Source(Component):
         await stay.receive()
 
 
-def _check_items(items: object, what: str) -> None:
-    """Raise TypeError for what has no items to send."""
+def _check_items(items: object, what: Callable[[], str]) -> None:
+    """Raise TypeError for what has no items to send. (To show them may take seconds, if they are many.)"""
     if isinstance(items, (Iterable, AsyncIterable)):
         return
     try:
@@ -90,7 +90,7 @@ def _check_items(items: object, what: str) -> None:
     except TypeError:
         if isinstance(items, Coroutine):
             items.close()  # or Python would warn that nobody has awaited it
-        raise TypeError(f"{what}: {type(items).__name__} has no items; give a list of them") from None
+        raise TypeError(f"{what()}: {type(items).__name__} has no items; give a list of them") from None
 
 
 __all__ = ["Source"]

@@ -3,9 +3,9 @@
 Theory
 ------
 Opening, reading, writing and looking into a folder may each take as long as the disk, or the network behind
-it, likes, and no event loop can watch a file. So a component has such calls done by a `Worker`, one after
-the other, in a thread that is the component's alone: one drive that hangs holds up nobody else, which it
-would in a pool. The thread begins with the first call and ends with the component.
+it, likes, and no event loop can watch a file. So a component has such calls done by its `BlockingCalls`, one
+after the other, in a thread that is the component's alone: one drive that hangs holds up nobody else, which
+it would in a pool. The thread begins with the first call and ends with the component.
 
 **Waiting** for the answer is a wait on a `Signal`. So a stop, a cancellation and "nobody listens" (rule 4)
 end it at once. The call itself cannot be called back. What is to be closed is therefore closed by the
@@ -56,7 +56,7 @@ class _Job(Generic[R]):
         self.done = True
 
 
-class Worker:
+class BlockingCalls:
     """Makes the blocking calls of one component. To be made in its body.
 
     Arguments:
@@ -172,4 +172,4 @@ def _work(jobs: queue.SimpleQueue[_Job[Any] | None], loop: Any, answered: Signal
             pass
 
 
-__all__ = ["PATIENCE", "Worker"]
+__all__ = ["PATIENCE", "BlockingCalls"]

@@ -15,7 +15,7 @@ from kamaelia import Component, background, run
 from kamaelia.axon import ComponentsFailed, VirtualLoop
 from kamaelia.file import FileReader
 from kamaelia.file import source as source_module
-from kamaelia.file.worker import Worker
+from kamaelia.file.blocking import BlockingCalls
 from kamaelia.flow import Collect
 
 from .conftest import open_files
@@ -32,14 +32,14 @@ class Works(Component):
         self.patiently = patiently
 
     async def main(self) -> None:
-        worker = Worker(self, "do what the test says")
-        do = worker.do_to_the_end if self.patiently else worker.do
+        calls = BlockingCalls(self, "do what the test says")
+        do = calls.do_to_the_end if self.patiently else calls.do
         try:
             await do(lambda: None)
             for call in self.calls:
                 await self.outbox.send(await do(call))
         finally:
-            await worker.close(self.last)
+            await calls.close(self.last)
 
 
 class Hangs:
