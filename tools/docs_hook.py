@@ -68,6 +68,11 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     return OPENING_FENCE.sub(lambda fence: OUR_ATTRIBUTE.sub("", fence[0]), markdown)
 
 
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Take away the backslash before a bar in the code of a table: GitHub needs it, and here it is shown."""
+    return re.sub(r"<td>.*?</td>", lambda cell: cell[0].replace("\\|", "|"), html, flags=re.DOTALL)
+
+
 class OurDocstrings(griffe.Extension):
     """Read docstrings as we write them.
 
