@@ -19,7 +19,7 @@ from kamaelia.axon import (
     select,
     sleep,
 )
-from kamaelia.chassis import Pool
+from kamaelia.chassis import Pool, Sequential, Supervisor, Timeout
 from kamaelia.flow import Batch, Collect, Delay, Filter, Interval, Map, Source, Take, Tee
 from kamaelia.testing import drive
 
@@ -177,6 +177,37 @@ def test_what_a_copy_that_dies_leaves_undone_is_missing_and_nothing_else() -> No
         assert pool.component.failed == 1
 
 
+def test_a_part_that_still_waits_for_a_time_is_not_at_rest() -> None:
+    assert virtually(Source("abcde") | Pool(Delay(1), 2, ordered=True) | Collect()) == list("abcde")
+
+
+def test_what_belongs_to_no_message_is_passed_on() -> None:
+    @component
+    async def chatty(inbox: Inbox[Any], outbox: Outbox[Any]) -> None:
+        await outbox.send("begin")
+        async for message in inbox:
+            await outbox.send(message)
+        await sleep(1)
+        await outbox.send("end")
+
+    with drive(Pool(chatty, 2, ordered=True)) as pool:
+        assert pool.take_all() == ["begin", "begin"]
+        pool.send(1, 2)
+        assert pool.take_all() == [1, 2]
+        pool.close()
+        assert (pool.finish(), pool.take_all()) == (None, ["end", "end"])
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [Timeout(work(), idle=60), Supervisor(work), Sequential(Take(1), work), Pool(work, 1)],
+    ids=["Timeout", "Supervisor", "Sequential", "Pool"],
+)
+def test_chassis_may_be_copies(pattern: Any) -> None:
+    seconds = [3, 1, 2, 5, 1, 1, 4]
+    assert virtually(Source(seconds) | Pool(pattern, 3, ordered=True) | Collect()) == seconds
+
+
 def test_a_copy_that_is_never_seen_at_rest_is_told_of() -> None:
     @component
     async def two_tasks(inbox: Inbox[Any], outbox: Outbox[Any]) -> None:
@@ -330,6 +361,10 @@ def test_cancelled_nothing_is_left_of_it(ordered: bool) -> None:
 def test_what_is_gathered_in_copies_comes_at_the_end() -> None:
     assert sorted(virtually(Source(range(5)) | Pool(Batch(10), 2) | Collect())) == [(0, 2, 4), (1, 3)]
     assert virtually(Source(range(4)) | Pool(Delay(3), 2) | Collect()) == [0, 1, 2, 3]
+    assert sorted(virtually(Source(range(5)) | Pool(Batch(10), 2, ordered=True) | Collect())) == [
+        (0, 2, 4),
+        (1, 3),
+    ]
 
 
 def test_wrong_pools_are_refused() -> None:

@@ -81,6 +81,8 @@ class Calls(Component):
 
         Calls("stock", Serialise(JSON()) | TCPClient("shop", 1500) | Deserialise(JSON()))
 
+    (A connection is never at rest, so a system with such a one goes on until it is stopped.)
+
     Whoever wants to ask is an `Ask` of that name. A question has an answer, a `TimeoutError` after
     ``timeout`` seconds, or `NoAnswer` when the part has gone. An answer that nobody waits for any more is
     counted, and dropped. What is no answer to anything is logged, counted, and dropped.

@@ -55,9 +55,10 @@ class Pool(Component):
 
     Without order, what the copies send comes out as they send it. With ``ordered`` results come out in the
     order of the messages, however many there are for one: they are what a copy sends before it is at rest
-    again. What works on several messages at a time (a `Map` with concurrency), or where nobody sees it (a
-    worker, a program), is never known to be at rest: say how many ``results`` each message has. Then copies
-    need not be at rest, either, before they get the next message.
+    again, that is, all in it waits for a message, with no time limit. What works on several messages at a
+    time (a `Map` with concurrency), or where nobody sees it (a worker, a program), is never known to be at
+    rest: say how many ``results`` each message has. Then copies need not be at rest, either, before they get
+    the next one.
 
     Ending: when the inbox has ended and the copies are done with what they were given. Failure: a copy that
     fails is logged, told of through ``failures``, with the message that it was working on, and counted, and
@@ -193,7 +194,8 @@ class Pool(Component):
                     elif box is self.inbox:
                         self._give_out(item)
                     else:
-                        self._tasks[0].got += 1
+                        if self._tasks and box is self._tasks[0].copy.results:
+                            self._tasks[0].got += 1
                         await self.outbox.send(item)
         finally:
             for copy in self._copies:
@@ -216,6 +218,11 @@ class Pool(Component):
             results = self._tasks[0].copy.results
             assert results is not None
             boxes.append(results)
+        if self._ordered:
+            # What a copy sends while it has no message belongs to none, and is passed on as it comes.
+            busy = {task.copy for task in self._tasks}
+            idle = [copy.results for copy in self._copies if copy not in busy and copy.results is not None]
+            boxes += [box for box in idle if not box.ended or len(box.queue)]
         if self._free and len(self._tasks) < AHEAD * len(self._copies):
             boxes.append(self.inbox)
         return boxes
@@ -332,20 +339,24 @@ class _Copy(Place):
             self._tell_chassis()
 
     def is_at_rest(self) -> bool:
-        """Say whether all that is in the copy waits to receive, with nothing queued."""
+        """Say whether all in the copy that is fed waits to receive, for as long as it takes, with nothing
+        queued."""
         assert self.occupant is not None
-        for process in lifecycle.bodies(self.occupant._axon):
+        for process in lifecycle.family(self.occupant._axon):
+            inboxes = [box for box in process.inboxes if not box.wired]
+            if any(len(box.queue) for box in inboxes):
+                return False
+            if process.body_done or all(box.ended for box in inboxes):
+                continue  # what nothing feeds does not wait for a message
             wait = process.wait
-            if wait is None or wait.verb != "receive from":
-                elsewhere = wait is not None or process.future is not None
-                if elsewhere and any(box.queue.readers for box in process.inboxes if not box.wired):
+            if wait is None or wait.verb != "receive from" or wait.timed:
+                elsewhere = process.future is not None or (wait is not None and wait.verb != "receive from")
+                if elsewhere and any(box.queue.readers for box in inboxes):
                     raise UsageError(
                         f"{process.path} takes messages while it does something else, so it cannot be seen "
                         "when it is done with one: say how many results each has, Pool(..., ordered=True, "
                         "results=1), or let results come as they are ready, without ordered"
                     )
-                return False
-            if any(len(box.queue) for box in process.inboxes if not box.wired):
                 return False
         return True
 

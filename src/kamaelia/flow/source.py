@@ -26,7 +26,8 @@ class Source(Component):
         then: what comes after the last item. With ``"end"`` the source ends, and so its readers see the
             end. With ``"stay"`` it keeps the line open until nobody listens any more, the system is
             stopped, or everything else is at rest too: for a client that sends a request and waits for the
-            answer.
+            answer, with something behind it that has enough some time, such as `Take`. (A server that has
+            said all may still listen.)
 
     Example:
         >>> from kamaelia import run
