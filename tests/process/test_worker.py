@@ -735,6 +735,20 @@ def test_a_supervisor_restarts_what_has_failed_there() -> None:
     assert statistics.restarts == (0 if len(got) == 3 else 1)
 
 
+def test_how_much_is_sent_ahead_is_how_much_can_be_lost() -> None:
+    one = Supervisor(Worker(parts.Die("kill", 20), ahead=1))
+    got = run(Source(range(50)) | one | Collect())
+    missing = [number for number in range(50) if number not in got]
+    # The one that killed it, and at most one that waited there, one on its way, and one frame.
+    assert (missing[0], one.statistics().restarts) == (20, 1)
+    assert len(missing) <= 4
+    assert got == sorted(got)
+    with pytest.raises(
+        ValueError, match=r"Worker\(ahead=0\): give how many messages to send ahead, 1 or more"
+    ):
+        Worker(parts.Die("kill", 20), ahead=0)
+
+
 def test_a_supervisor_starts_another_process() -> None:
     one = Supervisor(Worker(parts.Die("kill", "die")))
 

@@ -44,7 +44,7 @@ from kamaelia.axon import (
     make,
     postman,
 )
-from kamaelia.axon.arguments import check_positive
+from kamaelia.axon.arguments import check_positive, check_whole
 from kamaelia.axon.box import Box
 from kamaelia.axon.component import ComponentFunction, offered
 from kamaelia.axon.errors import shorten, text_of
@@ -130,6 +130,9 @@ class Worker(Component):
 
     Arguments:
         pattern: what to run: a component, which is made again there; a class; or a function that makes one
+        ahead: how many messages of a box may be on their way to the process, and how many may wait there; by
+            default what the mark of its inbox says. What is there is lost when the process dies, and 1 leaves
+            least to be lost, and most to others who share the work; more is faster.
         patience: seconds that the process has to end after it was cancelled for good
 
     Example:
@@ -144,7 +147,9 @@ class Worker(Component):
     inbox = None
     outbox = None
 
-    def __init__(self, pattern: Any, *, patience: float = 5.0) -> None:
+    def __init__(self, pattern: Any, *, ahead: int | None = None, patience: float = 5.0) -> None:
+        if ahead is not None:
+            check_whole(f"Worker(ahead={shorten(ahead)})", ahead, "how many messages to send ahead", 1)
         what = f"Worker(patience={shorten(patience)})"
         check_positive(what, patience, "the seconds that a process has to end")
         if patience > LONGEST_PATIENCE:
@@ -155,6 +160,7 @@ class Worker(Component):
             sample = pattern = as_part(pattern)
         else:
             sample = make(pattern)
+        self.ahead = ahead
         self.patience = patience
         self._pattern: Any = pattern
         self._changed = Signal("see its process end")
@@ -440,8 +446,10 @@ class Outside(Bridge):
             box = process.boxes[name]
             if isinstance(box, Inbox):
                 if postman.is_linked(box) or not box.ended or len(box.queue):
-                    size: int | str = f"{box.size} B" if box.in_bytes else box.size
-                    inboxes.append((name, size, *_window(box.size, box.in_bytes)))
+                    ahead = box.size if worker.ahead is None or box.in_bytes else worker.ahead
+                    number = min(box.size, ahead)
+                    size: int | str = f"{number} B" if box.in_bytes else number
+                    inboxes.append((name, size, *_window(number, box.in_bytes)))
             elif isinstance(box, Outbox):
                 number, in_bytes = _mark_of_readers(box)
                 size = f"{number} B" if in_bytes else min(number, WINDOW)
