@@ -283,7 +283,7 @@ def test_when_each_copy_fails_before_it_was_given_anything_so_does_the_pool() ->
         virtually(Source(range(5)) | Pool(broken, 3) | Collect())
     (error,) = caught.value.exceptions
     assert str(error) == (
-        "Pipeline/Pool has no copy left: each has failed before it was given a message, at last "
+        "Pipeline/Pool has no copy left: each has failed before it has taken a message; at last "
         "Pipeline/Pool/copy-3/part-1: OSError: no disk"
     )
     assert isinstance(error.__cause__, OSError)
@@ -295,6 +295,34 @@ def test_a_copy_that_cannot_be_kept_leaves_the_work_to_the_others() -> None:
         pool.send("a", "b")
         assert (pool.take_all(), pool.component.failed) == (["a", "b"], 1)
         assert [child.path for child in pool.component.children] == ["Pool/copy-2"]
+
+
+@pytest.mark.parametrize("options", [{}, {"ordered": True}, {"ordered": True, "results": 1}])
+def test_what_was_given_out_and_nobody_is_left_to_take_is_told_of(options: Any) -> None:
+    copies = iter([work(), work(), broken()])  # the first shows what boxes they have
+    driver = drive(Pool(lambda: next(copies), 1, **options))
+
+    killed: list[Any] = []
+
+    def kill(process: Any) -> None:
+        copies = driver.component.children
+        if process.path == "Pool" and not killed and len(copies[0].boxes["inbox"].queue):
+            killed.extend(copies[0].children)
+            killed[0]._axon.wait = None
+            killed[0]._axon.pending = ValueError("killed")  # given a message, it has not taken it yet
+
+    driver.on_step = kill
+    with driver as pool:
+        pool.send(1)
+        pool.close()
+        assert str(pool.error) == (
+            "Pool has no copy left: each has failed before it has taken a message, and 1 of those given out "
+            "are left; at last Pool/copy-1/part-2: OSError: no disk"
+        )
+        assert [repr(one.error) for one in pool.take_all("failures")] == [
+            "ValueError('killed')",
+            "OSError('no disk')",
+        ]
 
 
 def test_with_stop_a_failure_is_one_of_the_pool() -> None:

@@ -567,11 +567,14 @@ def test_one_of_two_outboxes_loses_its_reader() -> None:
 
 
 def test_a_stop_ends_a_source_there_and_what_it_sent_arrives() -> None:
-    with background(Worker(Interval(0.001))) as handle:
+    one = Worker(Interval(0.001))
+    with background(one) as handle:
         assert handle.receive(timeout=10) == 0
         handle.stop()
         rest = list(handle)
-    assert rest == list(range(1, len(rest) + 1))
+    # It leaves out the numbers of ticks for which it came too late.
+    assert rest == sorted(set(rest))
+    assert len(rest) + 1 == one.statistics().messages_out
 
 
 @one_core

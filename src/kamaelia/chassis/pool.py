@@ -177,9 +177,9 @@ class Pool(Component):
                 self._drop_finished_tasks()
                 while self._free and self._returned:
                     self._give_out(*self._returned.popleft())
-                listened = self._boxes_to_listen_to()
-                if not listened:
+                if self._is_alone():
                     break
+                listened = self._boxes_to_listen_to()
                 try:
                     box, item = await select(*listened, until=[one for one in listened if one is self.inbox])
                 except EndOfMessages:
@@ -202,18 +202,23 @@ class Pool(Component):
                 copy.give_up(None if failed is None else failed.__cause__)
         if failed is not None:
             raise failed
-        if self._hopeless is not None and not self._is_over:
+        if self._hopeless is not None and (self._returned or not self._is_over):
             last = self._hopeless.error
+            undone = f", and {len(self._returned)} of those given out are left" if self._returned else ""
             raise KamaeliaError(
-                f"{self.path} has no copy left: each has failed before it was given a message, at last "
-                f"{self._hopeless.path}: {type(last).__name__}: {text_of(last)}"
+                f"{self.path} has no copy left: each has failed before it has taken a message{undone}; at "
+                f"last {self._hopeless.path}: {type(last).__name__}: {text_of(last)}"
             ) from last
 
+    def _is_alone(self) -> bool:
+        """Say whether all copies have gone, and all that they have sent has been passed on."""
+        if self._news.statistics().waiting or not all(copy.done() for copy in self._copies):
+            return False
+        return not any(copy.results is not None and len(copy.results.queue) for copy in self._copies)
+
     def _boxes_to_listen_to(self) -> list[Inbox[Any]]:
-        """Return where there may be something to do, the most urgent first; none when all is done."""
-        boxes: list[Inbox[Any]] = []
-        if not all(copy.done() for copy in self._copies) or self._news.statistics().waiting:
-            boxes.append(self._news)
+        """Return where there may be something to do, the most urgent first."""
+        boxes = [self._news]
         if self._tasks:
             results = self._tasks[0].copy.results
             assert results is not None
