@@ -130,6 +130,7 @@ class Contest:
     contestants: tuple[Contestant, ...]
     targets: tuple[Target, ...] = ()
     times_rounds: float = 1.0  # less for what takes many seconds each time
+    times_seconds: float = 1.0  # more for what has to get going first
 
 
 @dataclass
@@ -230,6 +231,7 @@ def take(
 ) -> list[Taken]:
     """Run a contest."""
     rounds = max(1, round(rounds * contest.times_rounds))
+    seconds *= contest.times_seconds
     all_taken = [Taken(contestant) for contestant in contest.contestants]
     tell(f"{contest.name}: {rounds} rounds of {len(all_taken)} programs")
     for taken in all_taken:
