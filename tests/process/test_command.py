@@ -1040,7 +1040,7 @@ def test_cancelled_while_it_ends_what_was_left_behind(
 
         async def main(self) -> None:
             # Not before it is about that: cancelled earlier, it would first give them their grace.
-            while not any("has left processes behind" in text for text in caplog.messages):
+            while not any("has left processes behind" in text for text in caplog.messages):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             program.cancel()
 
