@@ -26,11 +26,14 @@ class TLSTransport(asyncio.Transport, asyncio.Protocol):
         protocol: what is above: it is told of a connection when the handshake has succeeded
         server: this is the server's side
         server_name: see `TLSMachine`
-        on_open: called when the handshake has succeeded; otherwise ``protocol`` is told of a connection then
-        on_failure: called when the handshake fails, with what the peer has done wrong; ``protocol`` is then
-            told nothing
+        on_open: called when the handshake has succeeded
+        preface: bytes to send before, unprotected
+        wait: begin the handshake at `start`, and not when there is a connection
+        live: the protocol has the connection already, and hears if it is lost during the handshake
+        on_failure: called when the handshake fails, with what the peer has done wrong
 
-    It is given to an event loop as the protocol of a connection, or takes one over (`take_over`).
+    It is given to an event loop as the protocol of a connection, or takes one over (`take_over`). The
+    protocol above is not told by it of the connection, but by ``on_open``, and of a loss only if it has it.
     """
 
     def __init__(
@@ -40,13 +43,19 @@ class TLSTransport(asyncio.Transport, asyncio.Protocol):
         *,
         server: bool,
         server_name: str | None = None,
-        on_open: Callable[[], None] | None = None,
+        on_open: Callable[[], None],
         on_failure: Callable[[Exception], None],
+        preface: bytes = b"",
+        wait: bool = False,
+        live: bool = False,
     ) -> None:
         super().__init__()
         self._machine = TLSMachine(context, server=server, server_name=server_name)
         self._above: Any = protocol
         self._on_open = on_open
+        self._preface = preface
+        self._wait = wait
+        self._live = live
         self._on_failure = on_failure
         self._told = False  # the protocol has heard of it
         self._lost = False
@@ -73,6 +82,13 @@ class TLSTransport(asyncio.Transport, asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio."""
         self._below = cast(asyncio.Transport, transport)
+        if not self._wait:
+            self.start()
+
+    def start(self) -> None:
+        """Begin the handshake."""
+        if self._preface and self._below is not None and not self._lost:
+            self._below.write(self._preface)
         self._act(self._machine.start)
 
     def data_received(self, data: bytes) -> None:
@@ -100,10 +116,10 @@ class TLSTransport(asyncio.Transport, asyncio.Protocol):
         """See asyncio."""
         self._lost = True
         error = self._error or exc
-        if self._told:
-            self._above.connection_lost(error)
-        elif self._error is None:  # else it has been called
+        if not self._told and self._error is None:  # else it has been called
             self._on_failure(error or RemoteProtocolError("TLS: the peer has left during the handshake"))
+        if self._told or self._live:
+            self._above.connection_lost(error)
 
     # -- for the protocol above -----------------------------------------------------------------------
 
@@ -201,10 +217,7 @@ class TLSTransport(asyncio.Transport, asyncio.Protocol):
             self._give_up(error)
         elif not self._told and self._machine.state is State.OPEN:
             self._told = True
-            if self._on_open is not None:
-                self._on_open()
-            else:
-                self._above.connection_made(self)
+            self._on_open()
 
     def _pass_up(self) -> None:
         """Give the protocol what has been decrypted, as far as it wants it."""
