@@ -239,7 +239,7 @@ class Connection(Stream):
         if self.lost:
             outgoing.close()
         else:
-            self.lead_out(outgoing)
+            self.lead_on(outgoing)
 
     def _cannot_write(self, outgoing: Inbox[bytes], error: Exception) -> None:
         self.owner.unwritable(self, error)

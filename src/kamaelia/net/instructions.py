@@ -45,7 +45,7 @@ class SendFile(Instruction):
     Example:
         >>> import tempfile
         >>> file = tempfile.TemporaryFile()
-        >>> _ = file.write(b"0123456789")
+        >>> _ = file.write(b"0123456789"), file.flush()
         >>> SendFile(file, offset=4)
         SendFile(6 bytes from 4)
     """

@@ -59,6 +59,8 @@ def bound_buffers(socket_: Any, size: int) -> None:
 
     Left alone, Linux keeps up to some 6 MB for each connection whose peer does not read.
     """
+    if socket_ is None:
+        return  # there is no operating system in this
     with contextlib.suppress(OSError):  # it is closed already, or cannot do this
         socket_.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
         socket_.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)

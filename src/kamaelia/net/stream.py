@@ -220,6 +220,14 @@ class Stream(asyncio.Protocol):
         if not self._writable:
             self._outlet.pause()
 
+    def lead_on(self, inbox: Inbox[bytes]) -> None:
+        """Do so again after an instruction: there may be something already, if only the end."""
+        self.lead_out(inbox)
+        assert self._outlet is not None
+        if self._writable:
+            self._outlet.pause()
+            self._outlet.resume()
+
     def write(self, data: bytes) -> None:
         """Hand bytes to the transport; then, unless `writable`, `flush` before the next."""
         check_bytes(data)
