@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 from kamaelia.axon import Cancelled, Component, Signal, as_part, clock, lifecycle, postman
 from kamaelia.axon.arguments import check_positive
+from kamaelia.axon.clock import ROUNDING
 from kamaelia.axon.component import offered
 from kamaelia.axon.errors import shorten
 from kamaelia.axon.graph import Chassis
 
 PATIENCE = 5.0  # seconds that a part has to end after `Cancelled`, before it is cancelled for good
-ROUNDING = 1e-9  # seconds: a wait may end this much beside the time that was meant
 
 
 class Timeout(Chassis):
