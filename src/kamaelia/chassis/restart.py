@@ -24,12 +24,12 @@ is a failure like any other; so a supervisor outside starts the inner one again 
 
 from __future__ import annotations
 
-import contextvars
 import logging
 import math
 from collections import deque
 from collections.abc import Awaitable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kamaelia.axon import (
@@ -62,8 +62,6 @@ if TYPE_CHECKING:
     from random import Random
 
 log = logging.getLogger("kamaelia")
-
-PATIENCE = 5.0  # seconds that a member has to end after `Cancelled`, before it is cancelled for good
 
 
 class RestartsExceeded(KamaeliaError):
@@ -498,7 +496,7 @@ class _Restart(Component):
         for member in reversed(self.group):
             for occupant in list(member._axon.children):
                 occupant.cancel()
-                self.system.loop.call_later(PATIENCE, self._insist, member, context=contextvars.Context())
+                lifecycle.insist_later(occupant, still=partial(self._is_restarting, member))
             while member._axon.children:
                 await self._pause(self.changed)
         now = self.system.loop.time
@@ -550,16 +548,13 @@ class _Restart(Component):
         chassis = self._restarting
         chassis._drop_between(self.group)
         for member in self.group:
-            if chassis._under_way.get(member) is self:  # else one before it has failed to start
+            if self._is_restarting(member):  # else one before it has failed to start
                 chassis._restarted(member)
                 if member._axon.vacant:
                     member._begin_again()
 
-    def _insist(self, member: _Member) -> None:
-        """A member was cancelled and has not ended: cancel it for good."""
-        if self._restarting._under_way.get(member) is self:
-            for process in list(lifecycle.bodies(member._axon)):
-                lifecycle.cancel(process, None, None, finally_=True)
+    def _is_restarting(self, member: _Member) -> bool:
+        return self._restarting._under_way.get(member) is self
 
 
 class _Origins:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextvars
 import math
 from typing import Any, Literal
 
@@ -12,8 +11,6 @@ from kamaelia.axon.clock import ROUNDING
 from kamaelia.axon.component import offered
 from kamaelia.axon.errors import shorten
 from kamaelia.axon.graph import Chassis
-
-PATIENCE = 5.0  # seconds that a part has to end after `Cancelled`, before it is cancelled for good
 
 
 class Timeout(Chassis):
@@ -98,18 +95,13 @@ class Timeout(Chassis):
     def _give_up(self, seconds: float | None, is_total: bool) -> None:
         if self._then == "end":
             lifecycle.cancel_all(self.part._axon, "stop", None)
-            self.system.loop.call_later(PATIENCE, self._insist, context=contextvars.Context())
+            lifecycle.insist_later(self.part._axon, "stop")
             return
         if is_total:
             raise TimeoutError(
                 f"{self.path} was given up: {self.part.path} had not ended after {seconds:g} s"
             )
         raise TimeoutError(f"{self.path} was given up: nothing had passed {self.part.path} for {seconds:g} s")
-
-    def _insist(self) -> None:
-        """The part was cancelled and has not ended: cancel it for good."""
-        if not self.part.done():
-            lifecycle.cancel_all(self.part._axon, "stop", None, finally_=True)
 
     def _child_over(self, child: Component, failure: Any) -> None:
         self._over.set()
