@@ -54,7 +54,6 @@ from kamaelia.axon import (
 )
 from kamaelia.axon.box import Box
 from kamaelia.axon.clock import calendar
-from kamaelia.axon.component import offered
 from kamaelia.axon.errors import shorten, text_of
 from kamaelia.axon.here import stream_of
 
@@ -201,6 +200,7 @@ class Restarting(Graphline):
         if not self._members:
             raise UsageError(f"{self._kind}() needs at least one part to start again when it fails")
         if len(self._members) == 1 and not links:
+            self._axon.result_from = self._members[0]._axon
             self._mirror(self._members[0])
 
     @property
@@ -235,12 +235,6 @@ class Restarting(Graphline):
                 f"{self._kind} itself"
             )
         return boxes[end.name]
-
-    def _mirror(self, member: _Member) -> None:
-        """Have the boxes of the only member be our own, and its result ours."""
-        self._axon.result_from = member._axon
-        for name, box in offered(member._axon).items():
-            self._make(Link(f"self.{name}", box) if box.is_inbox else Link(box, f"self.{name}"))
 
     def statistics(self) -> RestartStatistics:
         """Return what has been done so far; may be called from any thread."""

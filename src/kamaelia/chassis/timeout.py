@@ -8,7 +8,6 @@ from typing import Any, Literal
 from kamaelia.axon import Cancelled, Component, Signal, as_part, clock, lifecycle, postman
 from kamaelia.axon.arguments import check_positive
 from kamaelia.axon.clock import ROUNDING
-from kamaelia.axon.component import offered
 from kamaelia.axon.errors import shorten
 from kamaelia.axon.graph import Chassis
 
@@ -63,9 +62,7 @@ class Timeout(Chassis):
         """What is to be given up."""
         lifecycle.add_child(self._axon, self.part._axon)
         self._axon.result_from = self.part._axon
-        for name, box in offered(self.part._axon).items():
-            own = self.boundary(name, box, inward=box.is_inbox)
-            postman.link(own, box) if box.is_inbox else postman.link(box, own)
+        self._mirror(self.part)
 
     async def main(self) -> None:
         loop = self.system.loop
