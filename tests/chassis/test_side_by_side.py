@@ -234,7 +234,9 @@ def test_a_part_that_does_not_end_when_cancelled_is_cancelled_for_good() -> None
         assert (timeout.outcome, timeout.take_all()) == ("running", ["not yet"])
         timeout.advance(5)
         assert timeout.take_all() == ["not yet"]
-        timeout.advance(10)
+        timeout.advance(9.5)
+        assert timeout.outcome == "running"  # its time begins when it is cancelled for good
+        timeout.advance(0.5)
         assert timeout.outcome == "ended"
         assert "was left behind" in str(timeout.error)
 

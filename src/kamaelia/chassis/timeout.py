@@ -91,7 +91,7 @@ class Timeout(Chassis):
 
     def _give_up(self, seconds: float | None, is_total: bool) -> None:
         if self._then == "end":
-            lifecycle.cancel_all(self.part._axon, "stop", None)
+            lifecycle.cancel_all(self.part._axon, "stop", None, finally_=False)
             lifecycle.insist_later(self.part._axon, "stop")
             return
         if is_total:
