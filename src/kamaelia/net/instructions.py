@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 class Instruction:
     """What a connection is told to do; made by nobody outside this module."""
 
+    def prepare(self, stream: Stream) -> None:
+        """Its turn has come, although what was sent before may not have been written."""
+
     async def carry_out(self, stream: Stream) -> None:
         """Do it. What was sent before has been written; nothing else is, until this returns."""
         raise NotImplementedError
@@ -116,6 +119,10 @@ class StartTLS(Instruction):
             self.tls = checked_client_tls(tls, "StartTLS")
             if self.tls is None:
                 raise TypeError(f"StartTLS({shorten(tls)}): give ServerTLS(...), ClientTLS(...) or True")
+
+    def prepare(self, stream: Stream) -> None:
+        """See `Instruction`. What the peer says from now on is for TLS, and no plain words."""
+        stream.read_no_more()
 
     async def carry_out(self, stream: Stream) -> None:
         """See `Instruction`."""
