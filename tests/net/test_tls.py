@@ -264,7 +264,9 @@ class Mail(Component):
         async for line in self.inbox:
             if line.strip() == b"STARTTLS":
                 await self.outbox.send(b"220 go ahead\n")
-                await self.outbox.send(StartTLS(self.tls))
+                protection = StartTLS(self.tls)
+                await self.outbox.send(protection)
+                assert await protection.done() == peer().tls
             else:
                 tls = peer().tls
                 await self.outbox.send(
@@ -300,7 +302,9 @@ def test_our_client_upgrades_too(new_loop, certificates):
             lines.append(await self.inbox.receive())
             await self.outbox.send(b"STARTTLS\n")
             lines.append(await self.inbox.receive())
-            await self.outbox.send(StartTLS(certificates.client))
+            protection = StartTLS(certificates.client)
+            await self.outbox.send(protection)
+            assert (await protection.done()).version == "TLSv1.3"
             await self.outbox.send(b"NOOP\n")
             lines.append(await self.inbox.receive())
             self.said = lines
@@ -341,9 +345,9 @@ class Slow(Component):
         await self.outbox.send(b".")
         while not self.inbox.statistics().waiting:  # noqa: ASYNC110
             await asyncio.sleep(0.001)
-        await self.outbox.send(StartTLS(self.tls))
-        async for _ in self.inbox:
-            pass
+        protection = StartTLS(self.tls)
+        await self.outbox.send(protection)
+        await protection.done()
 
 
 # --- judges -------------------------------------------------------------------------------------------
