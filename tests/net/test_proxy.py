@@ -117,7 +117,7 @@ def test_a_checksum_is_checked():
     for index in [
         *range(16, len(right) - 7),
         *range(len(right) - 4, len(right)),
-    ]:  # all but "checksum" itself
+    ]:  # not the word "checksum"
         wrong = bytearray(right)
         wrong[index] ^= 1
         with pytest.raises(RemoteProtocolError):
