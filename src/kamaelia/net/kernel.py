@@ -80,6 +80,21 @@ def duplicate(transport: asyncio.BaseTransport) -> int | None:
     return None
 
 
+def nearly_out_of_files(transport: asyncio.BaseTransport, keep: int) -> bool:
+    """Say whether the process may open fewer files than are to be kept, or half of all if that is less.
+
+    Numbers of files are given out from the lowest: so those above that of a new connection may be free, and
+    those below are not.
+    """
+    sock = transport.get_extra_info("socket")
+    if sock is None or sys.platform == "win32":
+        return False
+    import resource
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return limit != resource.RLIM_INFINITY and bool(limit - sock.fileno() <= min(keep, limit // 2))
+
+
 def peer_process(transport: asyncio.BaseTransport) -> tuple[int, int, int] | None:
     """Return the numbers of the process, user and group at the other end of a Unix socket, on Linux."""
     sock = transport.get_extra_info("socket")
