@@ -156,7 +156,8 @@ class ClientMachine:
     @property
     def finished(self) -> bool:
         """Whether there is nothing to be done with the connection any more but to close it."""
-        return not self._exchanges and (self._last or self._ended or self._error is not None)
+        over = self._last or self._ended or self._error is not None
+        return over and not (self._exchanges or self.switched)
 
     # -- sending ------------------------------------------------------------------------------------
 
@@ -193,7 +194,7 @@ class ClientMachine:
         self._exchanges.append(exchange)
         return head
 
-    def send_data(self, data: bytes) -> bytes:
+    def send_data(self, data: bytes | bytearray | memoryview) -> bytes:
         """Return some of the request's body as it goes on the wire."""
         sent: bytes = self._send(self._h11.Data(data=data))
         return sent
