@@ -31,7 +31,7 @@ from kamaelia.testing import drive
 
 pure = pytest.mark.one_core
 
-# --- Accept and Accept-Encoding: RFC 9110, 12.4.2 and 12.5 ----------------------------------------------
+# --- Accept and Accept-Encoding: RFC 9110, 12.4.2 and 12.5 -----------------------------------------
 
 
 @pure
@@ -109,7 +109,7 @@ def test_which_type_is_chosen(accept: str | None, kind: str | None) -> None:
     assert choose_type(accept, offered) == kind
 
 
-# --- what is compressed -------------------------------------------------------------------------------------
+# --- what is compressed -------------------------------------------------------
 
 
 @pure
@@ -185,7 +185,7 @@ def test_a_component_goes_on_to_send_what_it_sends() -> None:
     assert gzip.decompress(b"".join(pieces)) == TEXT.encode() + b"!"
 
 
-# --- the machines -------------------------------------------------------------------------------------------
+# --- the machines -------------------------------------------------------
 
 
 def gzipped(data: bytes) -> bytes:
@@ -310,7 +310,7 @@ def test_how_a_body_is_compressed() -> None:
     assert codings_of(several) == ["deflate", "gzip", "br"]
 
 
-# --- the parts ----------------------------------------------------------------------------------------------
+# --- the parts -------------------------------------------------------
 
 
 def test_what_somebody_waits_for_passes_at_once() -> None:

@@ -28,7 +28,7 @@ DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
 NOW = 1_700_000_000.0  # in November 2023
 
 
-# --- dates: 5.6.7 ----------------------------------------------------------------------------------
+# --- dates: 5.6.7 -------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_dates_beyond_the_calendar_are_written_as_its_ends() -> None:
     assert format_date(-1e30) == "Mon, 01 Jan 0001 00:00:00 GMT"
 
 
-# --- entity tags: 8.8.3 ----------------------------------------------------------------------------
+# --- entity tags: 8.8.3 -------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_lists_of_tags(value: str, found: list[str]) -> None:
     assert list(tags(value)) == found
 
 
-# --- conditions: 13.1, and their precedence: 13.2.2 --------------------------------------------------
+# --- conditions: 13.1, and their precedence: 13.2.2 ------------------------------------------------
 
 OLDER, NEWER = format_date(WHEN - 1), format_date(WHEN + 1)
 

@@ -169,7 +169,7 @@ def test_fuzz(data: bytes) -> None:
     fuzz_http_events.one_input(data)
 
 
-# --- the part -----------------------------------------------------------------------------------------------
+# --- the part -------------------------------------------------------
 
 
 def test_a_response_comes_first_and_then_events() -> None:

@@ -108,7 +108,7 @@ def test_whatever_is_asked_for_lies_within_the_whole(text: str, size: int) -> No
             covered |= piece
 
 
-# --- Content-Range: 14.4 ---------------------------------------------------------------------------
+# --- Content-Range: 14.4 -------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_what_is_written_is_read_again(offset: int, count: int, more: int) -> No
     assert parse_content_range(content_range(None, size)) == (None, size)
 
 
-# --- several: 14.6 -----------------------------------------------------------------------------------
+# --- several: 14.6 -------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["text/x-y", None])
