@@ -1,11 +1,12 @@
 """One exchange after the other, on behalf of a component: what all clients have in common.
 
 A `Caller` is no component but a part of one: it adds boxes to it, and waits in them. It wants a connection
-of a `ConnectionPool`, is linked to it by the postman for one exchange, and gives it back. Meanwhile it listens
-to three at once: the connection, the pool (which tells of the connection's end), and what the body of the
-request comes from.
+of a `ConnectionPool`, is linked to it by the postman for one exchange, and gives it back. Meanwhile it
+listens to three at once: the connection, the pool (which tells of the connection's end), and what the body
+of the request comes from.
 
-What fails is a `RequestFailed`, whose text has the method and the address, and whose cause is the reason.
+What fails is a `RequestFailed`, whose text has the method and the address, and whose cause is the reason. At
+a stop a request that has no answer yet is given up; of an answer, what has come is still received.
 """
 
 from __future__ import annotations
@@ -112,6 +113,7 @@ class Caller:
         self._way_back: Outbox[Any] = add("_way_back", Outbox("for the pool to answer", optional=True))
         self._from_pool: Inbox[Any] = add("_from_pool", Inbox("connections, and what became of them"))
         component.link(self._way_back, self._from_pool)
+        self._from_pool.hold().on_release = self._stop
         self._to_http: Outbox[Any] = add("_to_http", Outbox("requests", optional=True))
         self._from_http: Inbox[Any] = add("_from_http", Inbox("responses", size=2, held=True))
         self._room = Room(component, self._to_http)
@@ -124,6 +126,7 @@ class Caller:
         self._answered = False  # the head of the answer has come
         self._due: float | None = None  # when all has to be done
         self._limits = TimeLimits()
+        self._is_stopped = False
         self.trailers = Headers()
         """What came after the body."""
 
@@ -144,6 +147,7 @@ class Caller:
         url: URL,
         proxy: URL | None = None,
         body: Inbox[Any] | None = None,
+        first: bytes = b"",
         length: int | None = None,
     ) -> Response:
         """Ask for something; return the head of the answer. The rest is had from `read`.
@@ -153,10 +157,11 @@ class Caller:
             url: where to
             proxy: through whom
             body: of the request, as it comes; otherwise it has its own
+            first: what has come of it already
             length: of that; None if it is not known
         """
         self._request, self._url, self.trailers = request, url, Headers()
-        fresh = False
+        fresh = body is not None  # which cannot be sent twice
         while True:
             try:
                 await self._connect(url, proxy, fresh)
@@ -164,7 +169,9 @@ class Caller:
                     self._to_http.send(request)
                 else:
                     self._to_http.send(Begin(request, length))
-                    self._body = body if length != 0 else None
+                    if first:
+                        self._to_http.send(first)
+                    self._body = body
                 self._answered = False
                 while True:
                     event = await self._next()
@@ -174,7 +181,7 @@ class Caller:
                     assert isinstance(event, Informational)
             except _Again as again:
                 self._give_back(reusable=False)
-                if fresh or body is not None or request.method not in IDEMPOTENT:
+                if fresh or request.method not in IDEMPOTENT:
                     raise self._failed(again.error) from again.error
                 fresh = True
             except BaseException:
@@ -202,6 +209,16 @@ class Caller:
             raise self.failure("the server has switched to something else than HTTP")
         return event
 
+    async def pause(self, seconds: float) -> bool:
+        """Do nothing for some seconds; say whether they have passed, and not a stop has come."""
+        end = clock() + seconds
+        while not self._is_stopped:
+            try:
+                await self._from_pool.receive(timeout=max(0.0, end - clock()))
+            except TimeoutError:
+                return True
+        return False
+
     def close(self) -> None:
         """Be done with an answer, whether it is complete or not."""
         self._give_back(reusable=False)
@@ -211,13 +228,19 @@ class Caller:
         assert self._request is not None
         return kind(f"{self.component.path}: {self._asked}: {why}", self._request)
 
+    def _stop(self) -> None:
+        """The system is being stopped: wake whoever waits here."""
+        self._is_stopped = True
+        if not self._way_back.closed:
+            self._way_back.send(None)
+
     # -- connections --------------------------------------------------------------------------------
 
     async def _connect(self, url: URL, proxy: URL | None, fresh: bool) -> None:
         """Be linked to a connection."""
         pool = self._pool
         assert pool is not None
-        if pool.wanted.closed or self._from_http.ended:
+        if pool.wanted.closed or self._is_stopped:
             raise self._stopped()
         wanted = Wanted(url, proxy, self._way_back, fresh)
         self._to_pool.send(wanted)
@@ -226,18 +249,20 @@ class Caller:
                 answer = await self._receive_from_pool()
                 if isinstance(answer, (Lease, Refused)) and answer.wanted is wanted:
                     break
+                if answer is None:
+                    raise self._stopped()
         except BaseException:
             self._to_pool.send(Returned(wanted))
             raise
         if isinstance(answer, Refused):
-            if self.component.system.stopping:
+            if self._is_stopped:
                 raise self._stopped()
             raise self._failed(answer.error) from answer.error
         self._lease = answer
         protocol = answer.connection.protocol
         if protocol.requests.ended or protocol.done():
             raise _Again(Unanswered("the server closed the connection before it was asked"))
-        if self._from_http.ended:
+        if self._is_stopped:
             raise self._stopped()
         self._links = (
             self.component.link(self._to_http, protocol.requests),
@@ -298,11 +323,13 @@ class Caller:
                 since = clock()
             elif isinstance(message, Gone) and message.lease is self._lease:
                 self._look_why(message)
+            elif box is self._from_pool and message is None and not self._answered:
+                raise self._stopped()
 
     def _look_why(self, gone: Gone) -> None:
         """The connection is no more, and the answer is not complete: say why."""
         error = gone.error
-        if self.component.system.stopping:
+        if self._is_stopped:
             raise self._stopped()
         lost = error if isinstance(error, Exception) else Unanswered("the connection has ended")
         assert self._lease is not None

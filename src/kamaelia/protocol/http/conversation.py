@@ -1,35 +1,32 @@
 """What a client does besides asking: headers, redirects, cookies, decompression, proxies.
 
-`Manners` are what somebody wants of all that, and `Conversation` a `Caller` that has them.
-
-**Redirects** are followed as RFC 9110, 15.4 has it: 303 is to be got with GET, 301 and 302 turn POST into GET as
-all browsers do, 307 and 308 change nothing, so the body has to be there still: what came as a stream has gone.
-What tells who we are (``Authorization``, ``Cookie`` and what a `URL` had) goes to nobody but the origin that
-it was meant for; and from https nothing leads back to http unless that is allowed.
+`Manners` are what somebody wants of all that, and `Conversation` a `Caller` that has them. The rules are
+those of `redirects`, `cookies` and `compression`; what is here is their order. A body that came as a stream
+has gone when a server wants it elsewhere, so that is refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from kamaelia.axon import Inbox, RemoteProtocolError
 from kamaelia.axon.arguments import check_whole
 from kamaelia.axon.errors import shorten
+from kamaelia.axon.here import calendar
 
-from .caller import Caller, RedirectRefused, RequestFailed, TimeLimits
+from .caller import BodyTooLong, Caller, RedirectRefused, TimeLimits
 from .compression import Decompressor, codings_of
+from .cookies import CookieJar
 from .headers import Headers
 from .messages import Request, Response
+from .redirects import next_request
 from .url import URL
 
 AGENT: Final = "kamaelia/2.0"
 REDIRECTS: Final = 10  # in a row
-REDIRECTING: Final = {301, 302, 303, 307, 308}
 REST: Final = 64 * 1024  # bytes of a body that nobody wants, and that are read to keep the connection
-SECRETS: Final = ("authorization", "cookie", "proxy-authorization")
 
 
 @dataclass(frozen=True)
@@ -39,7 +36,7 @@ class Manners:
     redirects: int = REDIRECTS
     allow_downgrade: bool = False
     decompress: bool = True
-    cookies: Any = None
+    cookies: CookieJar | None = None
     headers: Headers = field(default_factory=Headers)
     proxy: URL | str | None = None
     limits: TimeLimits = field(default_factory=TimeLimits)
@@ -59,7 +56,9 @@ class Manners:
     ) -> Manners:
         """Check the arguments of a client."""
         redirects = REDIRECTS if follow_redirects is True else int(follow_redirects)
-        check_whole(f"{who}(follow_redirects={shorten(follow_redirects)})", redirects, "how many to follow", 0)
+        check_whole(
+            f"{who}(follow_redirects={shorten(follow_redirects)})", redirects, "how many to follow", 0
+        )
         if timeout is None:
             timeout = TimeLimits()
         if not isinstance(timeout, TimeLimits):
@@ -79,7 +78,7 @@ def checked_proxy(who: str, proxy: str | None) -> URL | str | None:
     """Return the address of a proxy; or ``"environment"``, for what the variables say."""
     if proxy is None or proxy == "environment":
         return proxy
-    url = URL.parse(proxy, f"{who}(proxy=...): the address")
+    url = URL.parse(proxy, f"{who}(proxy=...):")
     if url.scheme != "http":
         raise ValueError(f"{who}(proxy={shorten(proxy)}): a proxy is spoken to by http; it carries https too")
     return url
@@ -110,33 +109,56 @@ class Conversation(Caller):
     manners = Manners()
 
     async def fetch(
-        self, request: Request, url: URL, body: Inbox[Any] | None = None, length: int | None = None
+        self,
+        request: Request,
+        url: URL,
+        body: Inbox[Any] | None = None,
+        first: bytes = b"",
+        length: int | None = None,
     ) -> Response:
         """Ask for something, wherever that leads; return the head of the answer."""
         self.begin(self.manners.limits)
         self._coded: Decompressor | None = None
         self._pieces: Iterator[bytes] = iter(())
-        followed = 0
+        manners, followed = self.manners, 0
+        # From here on they are the request's: what is for one server only does not go to another.
+        headers = manners.headers.with_(request.headers.pairs)
+        request = Request(request.method, request.target, headers, request.body)
         while True:
-            proxy = proxy_for(url, self.manners.proxy)
-            head = await self.ask(self._dressed(request, url, proxy), url, proxy, body, length)
-            if self.manners.cookies is not None:
-                self.manners.cookies.update(str(url), head.headers)
-            location = head.headers.all("location")
-            if head.status not in REDIRECTING or not location or not self.manners.redirects:
+            proxy = proxy_for(url, manners.proxy)
+            head = await self.ask(self._dressed(request, url, proxy), url, proxy, body, first, length)
+            if manners.cookies is not None:
+                manners.cookies.store(str(url), head.headers.all("set-cookie"), now=calendar())
+            if not manners.redirects:
                 break
-            followed += 1
-            if followed > self.manners.redirects:
-                self.close()
-                raise self.failure(
-                    f"redirected more than {self.manners.redirects} times, at last to {shorten(location[0])}",
-                    RedirectRefused,
-                )
             try:
-                request, url, body = self._redirected(request, url, head.status, location[0], body)
-            except ValueError as error:
+                after = next_request(
+                    request.method,
+                    str(url),
+                    request.headers,
+                    head.status,
+                    head.headers.get("location"),
+                    count=followed,
+                    most=manners.redirects,
+                    may_become_insecure=manners.allow_downgrade,
+                )
+                if after is None:
+                    break
+                there = URL.parse(after.url)
+                if after.keeps_body and body is not None:
+                    raise ValueError(
+                        f"{shorten(str(there))} wants the body, which came as a stream and has gone"
+                    )
+            except (RemoteProtocolError, ValueError) as error:
                 self.close()
-                raise self.failure(f"the way to {shorten(location[0])}: {error}", RedirectRefused) from error
+                raise self.failure(f"redirected: {error}", RedirectRefused) from error
+            if there.origin == url.origin:
+                there = replace(there, userinfo=url.userinfo)
+            url, followed = there, followed + 1
+            request = Request(
+                after.method, after.url, after.headers, request.body if after.keeps_body else b""
+            )
+            body = None
             await self.skip()
         if self.manners.decompress and head.status not in (204, 304) and request.method != "HEAD":
             codings = codings_of(head.headers)
@@ -167,6 +189,21 @@ class Conversation(Caller):
             self.close()
             raise self.failure(str(error)) from error
 
+    async def whole(self, limit: int) -> bytes:
+        """Return the whole body, if it has no more than so many bytes."""
+        parts, size = [], 0
+        while (part := await self.part()) is not None:
+            size += len(part)
+            if size > limit:
+                self.close()
+                raise self.failure(
+                    f"the body of the answer has more than body_limit={limit} bytes: allow more, or take it "
+                    "as it comes, with Fetch",
+                    BodyTooLong,
+                )
+            parts.append(part)
+        return b"".join(parts)
+
     async def skip(self) -> None:
         """Be done with an answer: read the rest if it is little, so that the connection can be kept."""
         size = 0
@@ -186,47 +223,18 @@ class Conversation(Caller):
                 more[name] = value
 
         usual("Host", url.authority)
-        for name, value in self.manners.headers.items():
-            usual(name, value)
-        usual("User-Agent", more.get("user-agent", AGENT))
-        usual("Accept", more.get("accept", "*/*"))
+        usual("User-Agent", AGENT)
+        usual("Accept", "*/*")
         if self.manners.decompress:
-            usual("Accept-Encoding", more.get("accept-encoding", "gzip, deflate"))
-        usual("Authorization", more.get("authorization", url.authorization))
+            usual("Accept-Encoding", "gzip, deflate")
+        usual("Authorization", url.authorization)
         if self.manners.cookies is not None:
-            usual("Cookie", self.manners.cookies.header(str(url)))
+            usual("Cookie", self.manners.cookies.header(str(url), now=calendar()))
         target = url.target
         if proxy is not None and not url.is_secure:
             target = str(url)
             usual("Proxy-Authorization", proxy.authorization)
-        if more:
-            headers = headers.with_(more)
-        return Request(request.method, target, headers, request.body)
-
-    def _redirected(
-        self, request: Request, url: URL, status: int, location: str, body: Inbox[Any] | None
-    ) -> tuple[Request, URL, Inbox[Any] | None]:
-        """Return what to ask for instead, and where. Raises ValueError if that cannot be."""
-        there = url.join(location)
-        if url.is_secure and not there.is_secure and not self.manners.allow_downgrade:
-            raise ValueError("it leads from https to http, where everybody can read along")
-        method, headers, content = request.method, request.headers, request.body
-        if (status == 303 and method != "HEAD") or (status in (301, 302) and method == "POST"):
-            method, content, body = "GET", b"", None
-            headers = headers.without(*(name for name in headers if name.startswith("content-")), "expect")
-        elif body is not None:
-            raise ValueError("the body has been sent already, and came as a stream: it cannot be sent again")
-        if there.origin != url.origin:
-            headers = headers.without(*SECRETS, "host")
-        return Request(method, str(there), headers, content), there, body
+        return Request(request.method, target, headers.with_(more), request.body)
 
 
-def address_of(request: Request, what: str) -> URL:
-    """Return where a request is to be sent: its target is a whole address."""
-    target = request.target
-    if not urlsplit(target).scheme and request.host:
-        target = f"http://{request.host}{target}"
-    return URL.parse(target, what)
-
-
-__all__ = ["Conversation", "Manners", "RequestFailed", "proxy_for"]
+__all__ = ["Conversation", "Manners", "proxy_for"]
