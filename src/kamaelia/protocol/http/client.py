@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from kamaelia.axon import Component, EndOfMessages, Failure, Inbox, Outbox, select, units
+from kamaelia.axon import BrokenLink, Component, EndOfMessages, Failure, Inbox, Outbox, select, units
 from kamaelia.axon.arguments import check_name, check_whole
 from kamaelia.axon.errors import shorten
 
@@ -168,6 +168,17 @@ class HTTPClient(Component):
         )
 
     async def main(self) -> None:
+        try:
+            await self._ask_all()
+        finally:
+            if isinstance(self._pool, ConnectionPool):
+                self._pool.wanted.release()
+        if self._interrupted:
+            log.warning(
+                "%s: stopped before %d requests had their whole answers", self.path, self._interrupted
+            )
+
+    async def _ask_all(self) -> None:
         free = deque(self._askers)
         at_work: dict[int, Outbox[Any]] = {}
         results: dict[int, Any] = {}  # those that wait for an earlier one
@@ -180,7 +191,7 @@ class HTTPClient(Component):
             try:
                 box, message = await select(*boxes, until=boxes[1:] if not at_work else None)
             except EndOfMessages:
-                break
+                return
             if box is self.inbox:
                 number, asker = next(numbers), free.popleft()
                 at_work[number] = asker
@@ -196,14 +207,8 @@ class HTTPClient(Component):
             while due in results:
                 await self._pass_on(*results.pop(due))
                 due += 1
-        if self._interrupted:
-            log.warning(
-                "%s: stopped before %d requests had their whole answers", self.path, self._interrupted
-            )
-        if isinstance(self._pool, ConnectionPool):
-            self._pool.wanted.release()
 
-    async def _pass_on(self, message: Any, outcome: Answer | RequestFailed) -> None:
+    async def _pass_on(self, message: Any, outcome: Answer | Exception) -> None:
         if isinstance(outcome, Answer):
             self._answered += 1
             self._bytes_in += len(outcome.body)
@@ -212,7 +217,7 @@ class HTTPClient(Component):
             self._interrupted += 1
         else:
             self._failed += 1
-            if not self.failures.statistics().readers:
+            if not (isinstance(outcome, RequestFailed) and self.failures.statistics().readers):
                 raise outcome
             await self.failures.send(Failure(self.path, outcome, self, message))
 
@@ -235,7 +240,9 @@ class Asker(Component):
             outcome: Any
             try:
                 outcome = await answered(self._conversation, message, self._limit)
-            except RequestFailed as error:
+            except (EndOfMessages, BrokenLink):
+                raise
+            except Exception as error:  # which of them concerns others too, the client knows
                 outcome = error
             await self.outbox.send((number, (message, outcome)))
 

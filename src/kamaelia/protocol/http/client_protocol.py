@@ -167,9 +167,10 @@ class HTTPClientProtocol(Component):
         if self._tunnel is not None:
             await self._dig(self._tunnel)
         while not self._machine.finished:
-            boxes: list[Inbox[Any]] = [self._room.news]
-            if not is_over(self.inbox):
-                boxes.append(self.inbox)
+            if is_over(self.inbox):
+                await self._end_of_server()
+                return
+            boxes: list[Inbox[Any]] = [self._room.news, self.inbox]
             if self._wants_requests() and not is_over(self.requests):
                 boxes.append(self.requests)
             elif is_over(self.requests) and self._is_done():
@@ -183,10 +184,9 @@ class HTTPClientProtocol(Component):
             except TimeoutError:
                 self._waits_until = None
             except EndOfMessages:
-                if is_over(self.inbox):
-                    await self._end_of_server()
-                    return
-                if not self._is_whole:
+                if is_over(self.requests) and not self._is_whole:
+                    if self.system.stopping:
+                        return  # the server sees that something is missing
                     raise LocalProtocolError(
                         f"{self.path}: the requests ended in the middle of a body: send an End() after it"
                     ) from None

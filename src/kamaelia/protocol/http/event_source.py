@@ -163,7 +163,7 @@ class EventSource(Component):
         self._tries += 1
         longest = max(LONGEST, self._retry)
         delay = min(longest, self._retry * 2.0 ** min(self._tries - 1, 32))
-        return delay * (1 - 0.5 * random.random())
+        return delay * (1 + 0.5 * random.random())  # later, but never sooner than the server wants
 
 
 __all__ = ["EventSource"]

@@ -71,7 +71,7 @@ class Route:
     def __str__(self) -> str:
         _, host, port = self.origin
         where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        return f"{where} via {self.proxy.address}" if self.proxy is not None else where
+        return f"{where}-via-{self.proxy.address}" if self.proxy is not None else where
 
 
 @dataclass(eq=False)
@@ -366,7 +366,7 @@ class ConnectionPool(Component):
         connection = Connection(route, http, http.requests.hold())
         self._connections.append(connection)
         http.add_done_callback(lambda _: self._note_end(connection))
-        self.add(line, name=str(route).replace("/", "-"), isolated=True)
+        self.add(line, name=str(route), isolated=True)
         return connection
 
     def _make_transport(self, url: URL) -> Any:
