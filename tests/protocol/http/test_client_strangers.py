@@ -6,6 +6,7 @@ import asyncio
 import gc
 import hashlib
 import http.server
+import random
 import socket
 import ssl
 import struct
@@ -37,7 +38,7 @@ from kamaelia.protocol.http import (
 from .servers import OK, heard, listening, ok
 
 PEM = Path(__file__).parents[2] / "testbed" / "server.pem"
-BODY = bytes(range(256)) * 20_000  # 5 MB
+BODY = random.Random(7).randbytes(1_000_000) + bytes(1_000_000)
 
 
 @pytest.fixture(autouse=True)
@@ -377,7 +378,7 @@ def test_a_download_that_breaks_leaves_no_file(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_thousand_requests_leave_nothing_behind():
+def test_many_requests_leave_nothing_behind():
     @component
     async def count(inbox, outbox):
         number = 0
@@ -386,4 +387,4 @@ def test_a_thousand_requests_leave_nothing_behind():
         return number
 
     with stdlib_server() as there:
-        assert run(Source([f"{there}/{n}" for n in range(300)]) | HTTPClient() | count()) == 300
+        assert run(Source([f"{there}/{n}" for n in range(100)]) | HTTPClient() | count()) == 100
