@@ -134,7 +134,8 @@ class Caller:
         """Take connections from a pool from now on."""
         if pool is not self._pool:
             self._pool = pool
-            self.component.link(self._to_pool, pool.wanted)
+            if not pool.wanted.ended:  # else it is being stopped
+                self.component.link(self._to_pool, pool.wanted)
 
     def begin(self, limits: TimeLimits) -> None:
         """What comes now is limited in time, all of it together."""
@@ -231,7 +232,7 @@ class Caller:
     def _stop(self) -> None:
         """The system is being stopped: wake whoever waits here."""
         self._is_stopped = True
-        if not self._way_back.closed:
+        if self.component._axon.begun and not self._way_back.closed:
             self._way_back.send(None)
 
     # -- connections --------------------------------------------------------------------------------
@@ -240,7 +241,7 @@ class Caller:
         """Be linked to a connection."""
         pool = self._pool
         assert pool is not None
-        if pool.wanted.closed or self._is_stopped:
+        if pool.wanted.ended or pool.wanted.closed or self._is_stopped:
             raise self._stopped()
         wanted = Wanted(url, proxy, self._way_back, fresh)
         self._to_pool.send(wanted)
