@@ -36,8 +36,8 @@ class Fetch(Component):
     Ending: when the whole answer has been sent on. Failure: an answer with a status of 400 or more is a
     `BadStatus`, unless ``check=False``; what has no answer, or half of one, is a `RequestFailed`: what has
     come then is no whole. When what feeds it fails, the request is broken off. Stop: an answer that is not
-    whole by then is to its readers that of a failed source; that is logged. Back-pressure: the server waits for who reads, and who sends for the server. It
-    holds nothing open.
+    whole by then is to its readers that of a failed source, so that nobody keeps half a file; it is logged.
+    Back-pressure: the server waits for who reads, and who sends for the server. It holds nothing open.
 
     Arguments:
         url: where to ask
