@@ -89,15 +89,12 @@ class Counts:
 class Site:
     """What all connections to the same routes have in common."""
 
-    def __init__(
-        self, routes: Any, limits: Limits | None, parser: str, server: str | None, scheme: str
-    ) -> None:
+    def __init__(self, routes: Any, limits: Limits | None, parser: str, server: str | None) -> None:
         self.routes = routes if isinstance(routes, Routes) else Routes(routes)
         if limits is not None and not isinstance(limits, Limits):
             raise TypeError(f"limits={shorten(limits)}: give Limits(...)")
         self.limits = limits or DEFAULT
         self.make_parser = choose_parser(parser)
-        self.scheme = scheme
         self.counts = Counts()
         self._server = Response(headers={"Server": server}).headers if server else None  # type: ignore[arg-type]
         self.lines = b""
@@ -140,7 +137,6 @@ class HTTPProtocol(Component):
         limits: what clients may do, see `Limits`
         parser: ``"h11"``, ``"httptools"``, or ``"auto"`` for the faster that is installed
         server: what ``Server`` says; None for nothing
-        scheme: of the requests, ``"https"`` behind TLS
 
     Raises `ValueError`, `TypeError` and `LinkError` for routes that cannot be meant, and `UsageError` when
     h11 is not installed.
@@ -166,10 +162,9 @@ class HTTPProtocol(Component):
         limits: Limits | None = None,
         parser: str = "auto",
         server: str | None = "kamaelia",
-        scheme: str = "http",
     ) -> None:
         if not isinstance(routes, Site):
-            routes = Site(routes, limits, parser, server, scheme)
+            routes = Site(routes, limits, parser, server)
             # A server makes one of these for each connection: routes and counts are shared by all.
             _set_recipe(self, ((routes,), {}))
         self.site = routes
@@ -189,11 +184,7 @@ class HTTPProtocol(Component):
     async def main(self) -> None:
         site, system, loop = self.site, self.system, self.get_loop()
         self._system, self._event_loop = system, loop
-        try:
-            asking = peer().address
-        except UsageError:
-            asking = None
-        machine = self.machine = ServerMachine(site.limits, site.make_parser, site.scheme, asking)
+        machine = self.machine = ServerMachine(site.limits, site.make_parser, *self._find_peer())
         time, keep, counts = loop.time, site.limits.keep_alive_timeout or NEVER, site.counts
         quick, send = site.routes.quick, self.outbox.send
         in_head = False
@@ -271,6 +262,14 @@ class HTTPProtocol(Component):
             if self._timer is not None:
                 self._timer.cancel()
 
+    def _find_peer(self) -> tuple[str, Any]:
+        """Return the scheme of the requests, and who asks, as far as there is a connection that tells."""
+        try:
+            asking = peer()
+        except UsageError:
+            return "http", None
+        return "http" if asking.tls is None else "https", asking.address
+
     # -- the longer way ---------------------------------------------------------------------------
 
     async def _answer(self, request: Request, answer: Answer | None, value: Any = NOTHING) -> None:
@@ -315,7 +314,9 @@ class HTTPProtocol(Component):
         if answer.head is not None:
             await self._send_whole(exchange, lambda: self.machine.send_plain(answer.head, answer.body))  # type: ignore[arg-type]
         elif answer.part is not None:
-            await self.give(exchange, answer.part)
+            part = answer.part
+            whole = isinstance(part, Response)
+            await exchange.run(part.body if whole else part, part if whole else None)
         elif answer.function is not None:
             if self.machine.reading is BODY:
                 request.__dict__["body"] = await exchange.read_all()
@@ -517,9 +518,9 @@ def request() -> Request:
         ... async def shout(inbox, outbox):
         ...     await outbox.send(request().query["word"].upper())
         >>> with drive(HTTPProtocol({"/shout": shout})) as http:
-        ...     http.send(b"GET /shout?word=tea HTTP/1.1\r\nHost: here\r\n\r\n")
+        ...     http.send(b"GET /shout?word=tea HTTP/1.1\\r\\nHost: here\\r\\n\\r\\n")
         ...     http.take_all()[1]
-        b'3\r\nTEA\r\n'
+        b'3\\r\\nTEA\\r\\n'
     """
     advice = "call it in a component that stands in the routes of a server, or in a part of one"
     try:

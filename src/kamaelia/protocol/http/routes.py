@@ -5,8 +5,8 @@ Theory
 Routes are a mapping of *keys* to *answers*. A key is a path, ``"/users"``, or a method and a path,
 ``"POST /users"`` or ``("POST", "/users")``. In a path ``{name}`` stands for one segment, whatever that is,
 and ``/*`` at its end for the rest; both come unescaped, in ``request.arguments``, the rest as ``"rest"``.
-Where several keys fit, the most exact one answers, whatever their order: in each segment text before ``{name}``
-before ``*``.
+Where several keys fit, the most exact one answers, whatever their order: in each segment text before
+``{name}`` before ``*``.
 
 What stands for an answer is one of these:
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kamaelia.net import TCPServer
+from kamaelia.net.connection import address_text
 
 from .limits import Limits
 from .protocol import HTTPProtocol, Site
@@ -73,26 +74,20 @@ class HTTPServer(TCPServer):
         server: str | None = "kamaelia",
         **options: Any,
     ) -> None:
-        protocol = HTTPProtocol(routes, limits=limits, parser=parser, server=server, scheme=self._scheme(options))
+        protocol = HTTPProtocol(routes, limits=limits, parser=parser, server=server)
         self._site: Site = protocol.site
         super().__init__(protocol, port=port, host=host, **options)
 
-    def _scheme(self, options: Mapping[str, Any]) -> str:
-        return "https" if options.get("tls") is not None else "http"
-
     def _hint(self) -> str:
-        """Return how to try it; see `TCPServer`."""
         host, port = self.addresses[0]
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-        return f"Try: curl {self._site.scheme}://{f'[{host}]' if ':' in host else host}:{port}/"
+        return f"curl {'http' if self.tls is None else 'https'}://{address_text((host, port))}/"
 
     def requests(self) -> HTTPStatistics:
         """Return what the server has been asked so far; may be called from any thread."""
         counts = self._site.counts
-        by_class = list(counts.by_class)
-        return HTTPStatistics(
-            counts.requests, *by_class[1:6], failures=counts.failed, refused=dict(counts.refused)
-        )
+        refused = counts.refused.copy()
+        return HTTPStatistics(counts.requests, *counts.by_class[1:6], counts.failed, refused)  # type: ignore[arg-type]
 
 
 __all__ = ["HTTPServer", "HTTPStatistics"]
