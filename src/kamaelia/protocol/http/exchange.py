@@ -36,8 +36,8 @@ from kamaelia.axon import BrokenLink, Inbox, LocalProtocolError, Outbox, Signal,
 from kamaelia.axon.errors import shorten
 
 from .headers import Headers
-from .machine import BODY, END, NO_HEADERS, Data, EndOfRequest, Refused
-from .messages import BYTES, TEXT, Request, Response
+from .machine import BODY, END, Data, EndOfRequest, Refused
+from .messages import BYTES, NO_HEADERS, TEXT, Request, Response
 from .private import private_inbox, private_outbox
 
 if TYPE_CHECKING:

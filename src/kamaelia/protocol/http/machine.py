@@ -38,7 +38,7 @@ from kamaelia.axon.errors import shorten
 
 from .headers import Headers
 from .limits import Limits
-from .messages import Request, Response, reason
+from .messages import NO_HEADERS, Request, Response, reason
 from .parsers import NotParsed, choose_parser
 
 IDLE, BODY, END, DONE, ANSWER = "IDLE", "BODY", "END", "DONE", "ANSWER"
@@ -148,7 +148,6 @@ LONGEST_LENGTH = 18  # digits of a Content-Length
 LONGEST_CHUNK_LINE = 1024  # bytes
 LONGEST_EXTENSIONS = 16 * 1024  # bytes, of all chunks of a body together
 NOT_IN_TRAILERS = re.compile(rb"(?:^|\n)(?:host|content-length|transfer-encoding|trailer):", re.IGNORECASE)
-NO_HEADERS = Headers()
 END_OF_REQUEST = EndOfRequest(NO_HEADERS)
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 BODILESS = (204, 304)  # statuses of answers without a body
