@@ -38,7 +38,7 @@ from kamaelia.axon.errors import shorten
 
 from .headers import Headers
 from .limits import Limits
-from .messages import Request, Response, reason
+from .messages import NO_HEADERS, Request, Response, reason
 from .parsers import NotParsed, choose_parser
 
 IDLE, BODY, END, DONE, ANSWER = "IDLE", "BODY", "END", "DONE", "ANSWER"
@@ -138,20 +138,16 @@ LENGTH = re.compile(rb"[0-9]++")
 CHUNK = re.compile(rb"([0-9A-Fa-f]{1,16})(;[\t\x20-\x7e\x80-\xff]*+)?\r\n")
 
 # All that the parsers know (RFC 9110, 9; IANA), but for CONNECT, which asks for a tunnel and no answer.
-METHODS = {
-    name.encode(): name
-    for name in (
-        "GET HEAD POST PUT DELETE OPTIONS PATCH TRACE ACL BIND CHECKOUT COPY LINK LOCK MERGE MKACTIVITY "
-        "MKCALENDAR MKCOL MOVE NOTIFY PROPFIND PROPPATCH PURGE REBIND REPORT SEARCH SUBSCRIBE UNBIND UNLINK "
-        "UNLOCK UNSUBSCRIBE"
-    ).split()
-}
+_NAMES = """
+    GET HEAD POST PUT DELETE OPTIONS PATCH TRACE ACL BIND CHECKOUT COPY LINK LOCK MERGE MKACTIVITY MKCALENDAR
+    MKCOL MOVE NOTIFY PROPFIND PROPPATCH PURGE REBIND REPORT SEARCH SUBSCRIBE UNBIND UNLINK UNLOCK UNSUBSCRIBE
+"""
+METHODS = {name.encode(): name for name in _NAMES.split()}
 VERSIONS = {b"1.1": "1.1", b"1.0": "1.0"}
 LONGEST_LENGTH = 18  # digits of a Content-Length
 LONGEST_CHUNK_LINE = 1024  # bytes
 LONGEST_EXTENSIONS = 16 * 1024  # bytes, of all chunks of a body together
 NOT_IN_TRAILERS = re.compile(rb"(?:^|\n)(?:host|content-length|transfer-encoding|trailer):", re.IGNORECASE)
-NO_HEADERS = Headers()
 END_OF_REQUEST = EndOfRequest(NO_HEADERS)
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 BODILESS = (204, 304)  # statuses of answers without a body
@@ -183,9 +179,9 @@ class ServerMachine:
 
     __slots__ = (
         "_at", "_buffer", "_chunk", "_chunked", "_end", "_error", "_extensions", "_left", "_limits", "_mode",
-        "_most_head", "_most_line", "_most_target", "_parse", "_peer_ended", "_requests", "_scanned", "_to_send",
-        "closing",
-        "expects_continue", "keep_alive", "lines", "peer", "reading", "request", "scheme", "writing",
+        "_most_head", "_most_line", "_most_target", "_parse", "_peer_ended", "_requests", "_scanned",
+        "_to_send", "closing", "expects_continue", "keep_alive", "lines", "peer", "reading", "request",
+        "scheme", "writing",
     )  # fmt: skip
 
     def __init__(
@@ -250,6 +246,13 @@ class ServerMachine:
     def waiting(self) -> int:
         """How many bytes have come that have not been read."""
         return len(self._buffer) - self._at
+
+    @property
+    def expected(self) -> int | None:
+        """How many bytes of the body are to come; None where only its end will tell."""
+        if self.reading is not BODY:
+            return 0
+        return None if self._chunked else self._left
 
     @property
     def unread(self) -> bytes:
@@ -425,11 +428,9 @@ class ServerMachine:
             if version == "1.0":
                 raise self._refuse("HTTP/1.0 has no Transfer-Encoding")
             if coding.lower() != b"chunked":
+                told = f"Transfer-Encoding: {shorten(coding.decode('latin-1'))}"
                 known = b"chunked" in coding.lower()
-                raise self._refuse(
-                    f"Transfer-Encoding: {shorten(coding.decode('latin-1'))}: there is 'chunked', and only that",
-                    400 if known else 501,
-                )
+                raise self._refuse(f"{told}: it is 'chunked', and only that", 400 if known else 501)
             self._chunked, self._chunk, self._left, self._extensions = True, "size", 0, 0
             return False
         self._chunked = False
@@ -566,17 +567,24 @@ class ServerMachine:
 
     def send_whole(self, response: Response) -> bytes:
         """Return an answer whose body is bytes, in one piece."""
-        head = response.__dict__.get("_head") or prepare(response)
-        body: bytes = response.body
+        if not isinstance(response.body, bytes):
+            raise LocalProtocolError(f"the body of a whole answer is bytes, not {shorten(response.body)}")
+        return self.send_plain(response.__dict__.get("_head") or prepare(response), response.body)
+
+    def send_plain(self, head: PreparedHead, body: bytes) -> bytes:
+        """Return an answer as `send_whole` does, of a head that was prepared once for many bodies."""
         if head.simple and self.keep_alive and not self.closing:
             request = self.request
-            if request is not None and request.version == "1.1" and request.method != "HEAD":
-                # Nearly all answers are of this kind: both machines take their steps at once.
-                if self.writing is ANSWER and (self.reading is END or self.reading is DONE):
-                    self.reading = self.writing = IDLE
-                    return b"%bContent-Length: %d\r\n%b\r\n%b" % (head.block, len(body), self.lines, body)
-        if not isinstance(body, (bytes, bytearray, memoryview)):
-            raise LocalProtocolError(f"the body of a whole answer is bytes, not {shorten(body)}")
+            # Nearly all answers are of this kind: both machines take their steps at once.
+            if (
+                self.writing is ANSWER
+                and (self.reading is END or self.reading is DONE)
+                and request is not None
+                and request.version == "1.1"
+                and request.method != "HEAD"
+            ):
+                self.reading = self.writing = IDLE
+                return b"%bContent-Length: %d\r\n%b\r\n%b" % (head.block, len(body), self.lines, body)
         sent = self._head_of(head, len(body), "whole")
         if self._mode != "none":
             sent += body
@@ -647,7 +655,7 @@ class ServerMachine:
         return b"".join([_status_line(status), *(b"%b: %b\r\n" % pair for pair in headers.raw), b"\r\n"])
 
     def switch(self, response: Response) -> bytes:
-        """Return the head after which another protocol is spoken; what came behind the request is `unread`."""
+        """Return the head after which another protocol is spoken; what came behind it already is `unread`."""
         if self.reading not in (END, DONE):
             raise LocalProtocolError("another protocol can begin only behind the end of the request")
         self._write("switch")
@@ -682,9 +690,9 @@ class ServerMachine:
                 )
             else:
                 length = head.length
-        self._write(what)
         if status < 200:
             raise LocalProtocolError(f"{status} is no answer, but goes ahead of one, or is one to switch()")
+        self._write(what)
         old = request is not None and request.version == "1.0"
         bodiless = status in BODILESS
         framing = b""
@@ -752,7 +760,6 @@ class PreparedHead:
             self.length is None
             and not self.close
             and not self.own
-            and isinstance(response.body, bytes)
             and self.status >= 200
             and self.status not in BODILESS
         )

@@ -1,7 +1,7 @@
 """Who takes the head of a request apart: h11, or httptools where that is installed.
 
-What a head may look like is decided before, by `machine`, with one grammar for both; so they need not agree on
-what they would let pass, and a new release of either lets nothing new in. What either refuses is refused.
+What a head may look like is decided before, by `machine`, with one grammar for both; so they need not agree
+on what they would let pass, and a new release of either lets nothing new in. What either refuses is refused.
 Framing, which says where a body ends, is the machine's too, and neither sees bodies.
 """
 
