@@ -10,27 +10,58 @@
 | `Exchange`, `Handler` | for handlers that answer piece by piece, or speak another protocol |
 """
 
+from .caller import (
+    BadStatus,
+    BodyTooLong,
+    Interrupted,
+    RedirectRefused,
+    RequestFailed,
+    TimedOut,
+    TimeLimits,
+)
+from .client import Answer, HTTPClient, HTTPClientStatistics
+from .client_protocol import HTTPClientProtocol
+from .event_source import EventSource
 from .exchange import Exchange, Handler, Trailers
+from .fetch import Fetch, fetch
 from .headers import Headers
 from .limits import Limits
 from .machine import Refused
 from .messages import Request, Response
+from .pool import ConnectionPool, PoolFull, PoolStatistics
 from .protocol import HTTPProtocol, request
 from .routes import Routes
 from .server import HTTPServer, HTTPStatistics
 
 __all__ = [
+    "Answer",
+    "BadStatus",
+    "BodyTooLong",
+    "ConnectionPool",
+    "EventSource",
     "Exchange",
+    "Fetch",
+    "HTTPClient",
+    "HTTPClientProtocol",
+    "HTTPClientStatistics",
     "HTTPProtocol",
     "HTTPServer",
     "HTTPStatistics",
     "Handler",
     "Headers",
+    "Interrupted",
     "Limits",
+    "PoolFull",
+    "PoolStatistics",
+    "RedirectRefused",
     "Refused",
     "Request",
+    "RequestFailed",
     "Response",
     "Routes",
+    "TimeLimits",
+    "TimedOut",
     "Trailers",
+    "fetch",
     "request",
 ]
