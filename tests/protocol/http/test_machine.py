@@ -90,7 +90,10 @@ ACCEPTED: dict[str, tuple[bytes, list[Any]]] = {
     ),
     "close counts among several": (
         b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Keep-Alive\r\nConnection: x, Close\r\n\r\nGET",
-        [("GET", "/", "1.1", [*HOST, ("Connection", "Keep-Alive"), ("Connection", "x, Close")]), "end", "ended"],
+        [
+            ("GET", "/", "1.1", [*HOST, ("Connection", "Keep-Alive"), ("Connection", "x, Close")]),
+            "end", "ended",
+        ],
     ),
     "HTTP/1.0 without a host": (
         b"GET / HTTP/1.0\r\n\r\nrubbish",
@@ -102,14 +105,18 @@ ACCEPTED: dict[str, tuple[bytes, list[Any]]] = {
     ),
     "the host of an absolute target counts": (
         b"GET http://real.example:8/a?b HTTP/1.1\r\nHost: other\r\nA: 1\r\n\r\n",
-        [("GET", "http://real.example:8/a?b", "1.1", [("Host", "real.example:8"), ("A", "1")]), "end", "ended"],
+        [
+            ("GET", "http://real.example:8/a?b", "1.1", [("Host", "real.example:8"), ("A", "1")]),
+            "end", "ended",
+        ],
     ),
     "OPTIONS *": (
         b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
         [("OPTIONS", "*", "1.1", HOST), "end", "ended"],
     ),
     "an upgrade that nobody takes up": (
-        b"GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n"
+        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
         [
             ("GET", "/", "1.1", [*HOST, ("Connection", "upgrade"), ("Upgrade", "h2c")]), "end",
             ("GET", "/", "1.1", HOST), "end", "ended",
@@ -273,7 +280,8 @@ TYPE = b"Content-Type: text/html; charset=utf-8\r\n"
         (None, Response(b"x", headers={"Connection": "close"}),
          b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx"),
         (OLD, Response(b"x"), b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx"),
-        (OLD_STAYS, Response(b"x"), b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: keep-alive\r\n\r\nx"),
+        (OLD_STAYS, Response(b"x"),
+         b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: keep-alive\r\n\r\nx"),
     ],
 )  # fmt: skip
 def test_whole_answers(request_: bytes | None, response: Response, sent: bytes) -> None:
@@ -456,12 +464,13 @@ def test_what_a_parser_refuses_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
 
 PIECES = st.sampled_from(
     [
-        b"GET", b"POST", b"get", b"FOO", b"CONNECT", b"PRI", b" ", b"  ", b"\t", b"/", b"/a?b#c", b"*", b"http://h/",
-        b"HTTP/1.1", b"HTTP/1.0", b"HTTP/2.0", b"\r\n", b"\n", b"\r", b"\0", b"\xff", b"Host: x", b"Host:", b"Host : x",
-        b"Content-Length: 3", b"Content-Length: +3", b"content-length:3", b"Transfer-Encoding: chunked",
-        b"transfer-encoding:\tchunked", b"Transfer-Encoding: x, chunked", b"Expect: 100-continue", b"A: b", b"A : b",
-        b" folded", b"Connection: close", b"Connection: upgrade", b"Upgrade: z", b"3", b";a=b", b"abc", b"0", b"fffffffffffffffff",
-        b"GET / HTTP/1.1\r\nHost: x\r\n", b"POST / HTTP/1.1\r\nHost: x\r\n", b"\r\n\r\n", b"0\r\n\r\n", b"3\r\nabc\r\n",
+        b"GET", b"POST", b"get", b"FOO", b"CONNECT", b"PRI", b" ", b"  ", b"\t", b"/", b"/a?b#c", b"*",
+        b"http://h/", b"HTTP/1.1", b"HTTP/1.0", b"HTTP/2.0", b"\r\n", b"\n", b"\r", b"\0", b"\xff",
+        b"Host: x", b"Host:", b"Host : x", b"Content-Length: 3", b"Content-Length: +3", b"content-length:3",
+        b"Transfer-Encoding: chunked", b"transfer-encoding:\tchunked", b"Transfer-Encoding: x, chunked",
+        b"Expect: 100-continue", b"A: b", b"A : b", b" folded", b"Connection: close", b"Connection: upgrade",
+        b"Upgrade: z", b"3", b";a=b", b"abc", b"0", b"fffffffffffffffff", b"GET / HTTP/1.1\r\nHost: x\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\n", b"\r\n\r\n", b"0\r\n\r\n", b"3\r\nabc\r\n",
     ]
 )  # fmt: skip
 BYTES = st.one_of(st.lists(PIECES, max_size=25).map(b"".join), st.binary(max_size=100))
