@@ -473,6 +473,7 @@ PIECES = st.sampled_from(
         b"POST / HTTP/1.1\r\nHost: x\r\n", b"\r\n\r\n", b"0\r\n\r\n", b"3\r\nabc\r\n",
     ]
 )  # fmt: skip
+VALUES = st.binary(max_size=9).filter(lambda value: not set(value) & set(b"\r\n"))
 BYTES = st.one_of(st.lists(PIECES, max_size=25).map(b"".join), st.binary(max_size=100))
 
 
@@ -485,7 +486,7 @@ def test_whatever_comes_all_parsers_and_pieces_give_the_same(data: bytes) -> Non
 @settings(max_examples=200, deadline=None)
 @given(
     st.sampled_from([b"GET", b"POST", b"HEAD", b"DELETE"]),
-    st.lists(st.tuples(st.from_regex(rb"[A-Za-z-]{1,9}", fullmatch=True), st.binary(max_size=9)), max_size=5),
+    st.lists(st.tuples(st.from_regex(rb"[A-Za-z-]{1,9}", fullmatch=True), VALUES), max_size=5),
     st.lists(st.binary(min_size=1, max_size=20), max_size=5),
     st.booleans(),
 )
@@ -503,7 +504,7 @@ def test_h11_reads_the_same_where_we_accept(
         wire = body
     data = b"%b / HTTP/1.1\r\n%b\r\n\r\n%b" % (method, b"\r\n".join(lines), wire)
     told = tell(data, ends=False)
-    if told[0] == ("refused", 400):
+    if told[0][0] == "refused":
         return
     judge = h11.Connection(h11.SERVER)
     judge.receive_data(data)

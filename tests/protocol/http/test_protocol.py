@@ -195,7 +195,7 @@ def chunked(
         head or f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n".encode() + DATE
     )
     body = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks)
-    return (head or ok) + b"\r\n" + body + b"0\r\n" + trailers + b"\r\n"
+    return head + b"\r\n" + body + b"0\r\n" + trailers + b"\r\n"
 
 
 def test_a_component_gets_the_body_and_sends_another() -> None:
@@ -415,9 +415,7 @@ def test_a_component_that_fails_before_it_answers_and_after(caplog: pytest.LogCa
         assert http.ended
         assert http.component.outbox.ended
         assert isinstance(http._front.readers["outbox"].failure, Exception)  # the client sees it break
-    assert [record.getMessage() for record in caplog.records][0].startswith(
-        "HTTPProtocol/fail failed and was isolated"
-    )
+    assert caplog.records[0].getMessage().startswith("HTTPProtocol/fail failed and was isolated")
 
 
 def test_messages_that_are_no_body() -> None:
