@@ -1,0 +1,31 @@
+"""Specimens of the parts of this room, see `kamaelia.axon.specimen`."""
+
+from __future__ import annotations
+
+from kamaelia.axon.specimen import Specimen
+
+from . import HTTPProtocol, HTTPServer
+
+ASKED = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
+ANSWERED = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: 5\r\n"
+    b"Date: Sat, 01 Jan 2000 00:00:00 GMT\r\nServer: kamaelia\r\n\r\nHello"
+)
+
+SPECIMENS = {
+    "HTTPProtocol": (
+        Specimen(
+            lambda: HTTPProtocol({"/": "Hello"}),
+            {"inbox": (ASKED, ASKED)},
+            {"outbox": (ANSWERED, ANSWERED)},
+        ),
+    ),
+    "HTTPServer": (
+        Specimen(
+            lambda: HTTPServer({"/": "Hello"}, port=0, quiet=True),
+            gives=None,
+            endless=True,
+            outside="it listens on the network",
+        ),
+    ),
+}
