@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from kamaelia.axon.specimen import Specimen
 
-from .client import HTTPClient
-from .client_protocol import HTTPClientProtocol
-from .event_source import EventSource
-from .fetch import Fetch
-from .headers import Headers
-from .messages import Request
-from .pool import ConnectionPool
+from . import (
+    ConnectionPool,
+    EventSource,
+    Fetch,
+    Headers,
+    HTTPClient,
+    HTTPClientProtocol,
+    HTTPProtocol,
+    HTTPServer,
+    Request,
+)
+
+ASKED = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
+ANSWERED = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: 5\r\n"
+    b"Date: Sat, 01 Jan 2000 00:00:00 GMT\r\nServer: kamaelia\r\n\r\nHello"
+)
 
 SPECIMENS = {
     "ConnectionPool": (Specimen(ConnectionPool, gives={}, endless=True),),
@@ -36,6 +46,21 @@ SPECIMENS = {
             },
             gives=None,
             outside="it speaks with a server",
+        ),
+    ),
+    "HTTPProtocol": (
+        Specimen(
+            lambda: HTTPProtocol({"/": "Hello"}),
+            {"inbox": (ASKED, ASKED)},
+            {"outbox": (ANSWERED, ANSWERED)},
+        ),
+    ),
+    "HTTPServer": (
+        Specimen(
+            lambda: HTTPServer({"/": "Hello"}, port=0, quiet=True),
+            gives=None,
+            endless=True,
+            outside="it listens on the network",
         ),
     ),
 }
