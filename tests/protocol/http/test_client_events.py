@@ -73,6 +73,17 @@ def test_it_waits_longer_and_longer():
     assert len({wait / least for wait, least in zip(waits, (1, 2, 4, 8, 16, 32, 60, 60), strict=True)}) > 3
 
 
+def test_an_event_lets_the_waits_begin_anew():
+    server = Server(*[["close"]] * 5, [HEAD, b"data: one\n\n", "close"], [HEAD, b"data: two\n\n", 1000])
+    with drive(EventSource("http://a/", retry=1, pool=scripted(server))) as source:
+        while len(server.asked) < 6:
+            source.skip()
+        source.advance(1.5)
+        assert len(server.asked) == 7
+        assert source.take_all() == [Event("one"), Event("two")]
+        source.leave()
+
+
 @pytest.mark.parametrize(
     ("answer", "text"),
     [

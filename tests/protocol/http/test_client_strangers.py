@@ -133,7 +133,7 @@ def aiohttp_server() -> Iterator[str]:
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
-        port.append(runner.addresses[0][1])
+        ends.append((asyncio.get_running_loop(), runner.addresses[0][1]))
         ready.set()
         await over.wait()
         await runner.cleanup()
@@ -178,17 +178,17 @@ def aiohttp_server() -> Iterator[str]:
             web.put("/digest", digest), web.put("/elsewhere", elsewhere), web.get("/events", events),
         ]  # fmt: skip
 
-    port: list[int] = []
-    ready, over, loop = threading.Event(), asyncio.Event(), asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    ends: list[Any] = []
+    ready, over = threading.Event(), asyncio.Event()
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
     assert ready.wait(20)
+    ((loop, port),) = ends
     try:
-        yield f"http://127.0.0.1:{port[0]}"
+        yield f"http://127.0.0.1:{port}"
     finally:
         loop.call_soon_threadsafe(over.set)
         thread.join()
-        loop.close()
 
 
 @pytest.mark.needs("module:aiohttp")

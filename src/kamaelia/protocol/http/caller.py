@@ -182,7 +182,7 @@ class Caller:
                     assert isinstance(event, Informational)
             except _Again as again:
                 self._give_back(reusable=False)
-                if fresh or request.method not in IDEMPOTENT:
+                if request.method not in IDEMPOTENT:
                     raise self._failed(again.error) from again.error
                 fresh = True
             except BaseException:
@@ -195,9 +195,6 @@ class Caller:
             return None
         try:
             event = await self._next()
-        except _Again as again:
-            self._give_back(reusable=False)
-            raise self._failed(again.error) from again.error
         except BaseException:
             self._give_back(reusable=False)
             raise
@@ -261,14 +258,13 @@ class Caller:
             raise self._failed(answer.error) from answer.error
         self._lease = answer
         protocol = answer.connection.protocol
-        if protocol.requests.ended or protocol.done():
-            raise _Again(Unanswered("the server closed the connection before it was asked"))
         if self._is_stopped:
             raise self._stopped()
-        self._links = (
-            self.component.link(self._to_http, protocol.requests),
-            self.component.link(protocol.responses, self._from_http),
-        )
+        if not protocol.done():  # else the pool is about to say so
+            self._links = (
+                self.component.link(self._to_http, protocol.requests),
+                self.component.link(protocol.responses, self._from_http),
+            )
 
     async def _receive_from_pool(self) -> Any:
         left = self._left()
