@@ -141,6 +141,9 @@ def _made(pairs: list[tuple[str, str]]) -> Headers:
 
 def _spread(given: Given) -> Iterator[tuple[str, Any]]:
     """Give each occurrence by itself."""
+    if isinstance(given, Headers):
+        yield from given.pairs
+        return
     for name, value in given.items() if isinstance(given, Mapping) else given:
         if isinstance(value, (list, tuple)):
             for one in value:

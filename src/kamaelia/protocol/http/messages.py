@@ -10,7 +10,7 @@ from __future__ import annotations
 import http
 import json
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -23,6 +23,7 @@ TEXT = "text/plain; charset=utf-8"
 HTML = "text/html; charset=utf-8"
 JSON = "application/json"
 BYTES = "application/octet-stream"
+NO_HEADERS = Headers()
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,11 +85,16 @@ class Request:
     @cached_property
     def path(self) -> str:
         """The path, unescaped: ``/a b`` for ``/a%20b?c``. It is no path of a file: see `static`."""
-        target = self.target
-        if not target.startswith("/"):
-            target = urlsplit(target).path if "://" in target else target
-        path = target.partition("?")[0].partition("#")[0]
+        path = self.raw_path
         return unquote(path) if "%" in path else path
+
+    @property
+    def raw_path(self) -> str:
+        """The path as it was escaped."""
+        target = self.target
+        if not target.startswith("/") and "://" in target:
+            target = urlsplit(target).path or "/"
+        return target.partition("?")[0].partition("#")[0]
 
     @cached_property
     def query_string(self) -> str:
@@ -148,7 +154,7 @@ class Response:
 
     body: Any = b""
     status: int = 200
-    headers: Headers = field(default_factory=Headers)
+    headers: Headers = field(default_factory=lambda: NO_HEADERS)
     type: str | None = None
 
     def __post_init__(self) -> None:
@@ -160,9 +166,14 @@ class Response:
         kind, body = self.type, self.body
         if isinstance(body, str):
             body, kind = body.encode(), kind or HTML
-        if kind is not None and "content-type" not in headers:
+        if headers is NO_HEADERS:
+            if kind is not None:
+                headers = _only_type(kind)
+        elif kind is not None and "content-type" not in headers:
             headers = headers.with_({"Content-Type": kind})
-        vars(self).update(headers=headers, body=body, type=headers.get("content-type"))
+        else:
+            kind = headers.get("content-type")
+        vars(self).update(headers=headers, body=body, type=kind)
 
     @classmethod
     def json(cls, value: Any, status: int = 200, headers: Given = ()) -> Response:
@@ -200,6 +211,12 @@ class Response:
     def from_json(self) -> Any:
         """Return what the body says in JSON. Raises `RemoteProtocolError` if it is none."""
         return from_json(self.body)
+
+
+@lru_cache(maxsize=100)
+def _only_type(kind: str) -> Headers:
+    """Return the headers of very many responses."""
+    return Headers({"Content-Type": kind})
 
 
 def reason(status: int) -> str:
