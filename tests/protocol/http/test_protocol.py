@@ -399,6 +399,21 @@ def test_a_function_that_fails(caplog: pytest.LogCaptureFixture) -> None:
     assert "answers nothing: give text, bytes" in logged[2]
 
 
+def test_answers_that_cannot_be_sent() -> None:
+    routes = {
+        "/long": lambda request: Response(b"x", headers={"Content-Length": 2}),
+        "/coded": lambda request: Response(b"x", headers={"Transfer-Encoding": "chunked"}),
+        "/text": lambda request: "\ud800",
+        "/": "well",
+    }
+    with http_with(routes) as http:
+        for path in ("/long", "/coded", "/text"):
+            http.send(get(path))
+            assert whole(http) == plain("", "500 Internal Server Error", b"")
+        http.send(get())
+        assert whole(http) == page(b"well")
+
+
 def test_a_component_that_fails_before_it_answers_and_after(caplog: pytest.LogCaptureFixture) -> None:
     @component
     async def fail(inbox: Any, outbox: Any) -> None:
@@ -449,7 +464,7 @@ def test_who_breaks_the_rules_is_told_and_left(caplog: pytest.LogCaptureFixture)
 def test_a_body_that_is_too_large_for_a_function() -> None:
     with http_with({"/": lambda request: "x"}, limits=Limits(body=10)) as http:
         http.send(get("/", "Content-Length: 11", method="POST"))
-        assert whole(http) == plain("the body is larger than 10 bytes\n", "413 Request Entity Too Large")
+        assert whole(http) == plain("the body is larger than 10 bytes\n", "413 Content Too Large")
         assert http.outcome == "ended"
     with http_with({"/": lambda request: "x"}, limits=Limits(body=10)) as http:
         http.send(get("/", "Transfer-Encoding: chunked", method="POST") + b"b\r\nhello world\r\n")
