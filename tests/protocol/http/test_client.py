@@ -19,7 +19,6 @@ from kamaelia.protocol.http import (
     Fetch,
     Headers,
     HTTPClient,
-    Interrupted,
     PoolFull,
     RedirectRefused,
     Request,
@@ -192,6 +191,14 @@ def test_what_is_no_request_is_a_mistake():
     assert "takes addresses as text, or a Request whose target is one, but got 7" in str(error)
 
 
+def test_a_mistake_is_a_failure_of_the_client_whoever_listens():
+    with drive(HTTPClient(pool=scripted(say_target))) as client:
+        client.send(7)
+        client.advance(2)
+        assert isinstance(client.error, TypeError)
+        client.expect_nothing()
+
+
 def test_a_source_that_fails_is_a_source_that_failed():
     with drive(HTTPClient(pool=scripted(say_target))) as client:
         client.send("http://a/1")
@@ -227,6 +234,14 @@ def test_a_body_that_is_too_long():
     assert isinstance(error, BodyTooLong)
     assert "has more than body_limit=10000 bytes: allow more, or take it as it comes, with Fetch" in str(
         error
+    )
+
+
+def test_the_limit_of_a_body_is_exact():
+    (answer,) = answers(["http://a/"], lambda head, body: [ok(bytes(1000))], body_limit=1000)
+    assert len(answer.body) == 1000
+    assert isinstance(
+        failure(["http://a/"], lambda head, body: [ok(bytes(1001))], body_limit=1000), BodyTooLong
     )
 
 
@@ -360,7 +375,7 @@ def test_there_is_an_end_of_redirects():
     [
         ("ftp://a/", "which is no place of HTTP"),
         ("http://a:99999/", "Port out of range"),
-        ("http://a..b/", "label empty or too long"),
+        ("http://a..b/", "sends on to 'http://a..b/'"),
     ],
 )
 def test_redirects_that_lead_nowhere(where, text):
@@ -440,11 +455,14 @@ def test_a_connection_is_used_again():
     assert log == ["connect a:80", "GET /0", "GET /1", "GET /2", "gone"]
 
 
-def test_a_connection_that_the_server_closes_is_not():
+@pytest.mark.parametrize("then", [["close"], []], ids=["at once", "later"])
+def test_a_connection_that_the_server_closes_is_not(then):
     log: list[Any] = []
     answer = ok(b"", "Connection: close")
-    answers(["http://a/0", "http://a/1"], lambda head, body: [answer, "close"], log, concurrency=1)
-    assert log == ["connect a:80", "GET /0", "close", "connect a:80", "GET /1", "close"]
+    requests = [Request("POST", f"http://a/{n}") for n in range(2)]
+    answers(requests, lambda head, body: [answer, *then], log, concurrency=1)
+    end = "close" if then else "gone"
+    assert log == ["connect a:80", "POST /0", end, "connect a:80", "POST /1", end]
 
 
 def test_so_many_connections_for_each_host_and_altogether():
@@ -482,6 +500,12 @@ def test_none_is_kept_if_none_is_to_be():
     log: list[Any] = []
     answers(["http://a/0", "http://a/1"], say_target, log, concurrency=1, idle=0)
     assert [one for one in log if one != "gone"] == ["connect a:80", "GET /0", "connect a:80", "GET /1"]
+
+
+def test_none_is_kept_for_who_waits_already():
+    log: list[Any] = []
+    answers(["http://a/0", "http://a/1"], say_target, log, per_host=1, idle=0)
+    assert sum(one.startswith("connect") for one in log) == 2
 
 
 @pytest.mark.parametrize(("method", "is_repeated"), [("GET", True), ("PUT", True), ("POST", False)])
@@ -528,6 +552,47 @@ def test_no_request_is_repeated_twice():
     error = failure(["http://a/0", "http://a/1"], Answer(), log=log, concurrency=1)
     assert "before it had answered" in str(error)
     assert log.count("GET /1") == 2
+
+
+def test_a_request_is_repeated_on_a_connection_that_is_new():
+    """And not on another that has been idle as long, and is as dead."""
+
+    class Answer:
+        served = 0
+
+        def __call__(self, head: bytes, body: bytes) -> list[Any]:
+            self.served += 1
+            return [1, ok()] if self.served <= 2 else ["close"] if self.served == 3 else [ok(b"good")]
+
+    log: list[Any] = []
+    with drive(HTTPClient(pool=scripted(Answer(), log))) as client:
+        client.send("http://a/1", "http://a/2")
+        client.advance(2)
+        client.take_all()
+        client.send("http://a/3")
+        assert client.take().body == b"good"
+    assert [one for one in log if one.startswith("connect")] == ["connect a:80"] * 3
+
+
+def test_a_stream_goes_over_a_connection_that_is_new():
+    log: list[Any] = []
+    asked = Source([Request("GET", "http://a/1")]) | HTTPClient(pool="web") | Map(lambda answer: b"hello")
+    system = asked | Fetch("http://a/2", "PUT", pool="web") | Collect()
+    run(scripted(say_target, log, name="web"), system, loop_factory=VirtualLoop)
+    assert log[:4] == ["connect a:80", "GET /1", "connect a:80", "PUT /2"]
+
+
+def test_a_connection_that_fails_before_it_is_used_says_why():
+    @component
+    async def fails(inbox, outbox):
+        raise OSError("no cable")
+
+    error = None
+    with drive(HTTPClient(pool=ConnectionPool(transport=lambda url: fails()))) as client:
+        client.send("http://a/")
+        client.advance(1)
+        error = client.take("failures").error
+    assert str(error) == "HTTPClient/asker-1: GET http://a/: no cable"
 
 
 def test_no_request_is_repeated_when_something_of_an_answer_has_come():
@@ -611,6 +676,17 @@ def test_an_upload_of_a_known_length():
         one.close()
     ((head, body),) = seen
     assert body == b"onetwo" and b"Content-Length: 6" in head
+
+
+def test_a_slow_source_of_an_upload_is_not_the_servers_fault():
+    limits = TimeLimits(answer=5, idle=5)
+    with drive(Fetch("http://a/x", "PUT", timeout=limits, pool=scripted(say_target))) as one:
+        one.send(b"one")
+        one.advance(1000)
+        one.send(b"two")
+        one.close()
+        assert one.take_all() == [b"/x"]
+        assert one.outcome == "ended"
 
 
 def test_an_upload_of_nothing():
@@ -787,15 +863,16 @@ def test_a_stop_gives_up_what_has_no_answer(caplog):
     ]
 
 
-def test_a_stop_of_half_a_download_is_no_whole_one():
+def test_a_stop_of_half_a_download_is_no_whole_one(caplog):
     half = scripted(lambda head, body: [OK + b"Content-Length: 9\r\n\r\nhello", 1000])
     with drive(Fetch("http://a/x", pool=half), unlinked=["inbox"]) as one:
         assert one.take_all() == [b"hello"]
         one.stop()
         one.advance(6)
-        assert one.ended
+        assert one.outcome == "ended"
         assert one.state("outbox") == "failed"
-        assert isinstance(one.error, (Interrupted, RequestFailed))
+    (record,) = caplog.records
+    assert record.message == "Fetch: GET http://a/x: the system was stopped before the whole answer had come"
 
 
 def test_a_pool_ends_when_all_else_is_at_rest():

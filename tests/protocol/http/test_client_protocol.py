@@ -205,7 +205,7 @@ def test_no_answer_at_all():
         assert str(http.error) == (
             "HTTPClientProtocol: the server closed the connection before it had answered (GET '/')"
         )
-        assert http.state("responses") == http.state("outbox") == "failed"
+        assert (http.state("responses"), http.state("outbox")) == ("failed", "ended")
 
 
 @pytest.mark.parametrize(
@@ -224,6 +224,14 @@ def test_half_an_answer(answer, text):
         assert type(http.error) is RemoteProtocolError
         assert text in str(http.error)
         assert http.state("responses") == "failed"
+
+
+def test_half_a_request_is_broken_off():
+    with drive(HTTPClientProtocol()) as http:
+        http.send(Begin(PUT), b"one", box="requests")
+        http.close("inbox")
+        assert isinstance(http.error, Unanswered)
+        assert (http.state("responses"), http.state("outbox")) == ("failed", "failed")
 
 
 def test_what_nobody_asked_for():

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import hashlib
 import http.server
+import random
 import socket
 import ssl
 import struct
@@ -37,7 +38,7 @@ from kamaelia.protocol.http import (
 from .servers import OK, heard, listening, ok
 
 PEM = Path(__file__).parents[2] / "testbed" / "server.pem"
-BODY = bytes(range(256)) * 20_000  # 5 MB
+BODY = random.Random(7).randbytes(1_000_000) + bytes(1_000_000)
 
 
 @pytest.fixture(autouse=True)
@@ -132,7 +133,7 @@ def aiohttp_server() -> Iterator[str]:
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
-        port.append(runner.addresses[0][1])
+        ends.append((asyncio.get_running_loop(), runner.addresses[0][1]))
         ready.set()
         await over.wait()
         await runner.cleanup()
@@ -177,17 +178,17 @@ def aiohttp_server() -> Iterator[str]:
             web.put("/digest", digest), web.put("/elsewhere", elsewhere), web.get("/events", events),
         ]  # fmt: skip
 
-    port: list[int] = []
-    ready, over, loop = threading.Event(), asyncio.Event(), asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    ends: list[Any] = []
+    ready, over = threading.Event(), asyncio.Event()
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
     assert ready.wait(20)
+    ((loop, port),) = ends
     try:
-        yield f"http://127.0.0.1:{port[0]}"
+        yield f"http://127.0.0.1:{port}"
     finally:
         loop.call_soon_threadsafe(over.set)
         thread.join()
-        loop.close()
 
 
 @pytest.mark.needs("module:aiohttp")
@@ -377,7 +378,7 @@ def test_a_download_that_breaks_leaves_no_file(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_thousand_requests_leave_nothing_behind():
+def test_many_requests_leave_nothing_behind():
     @component
     async def count(inbox, outbox):
         number = 0
@@ -386,4 +387,4 @@ def test_a_thousand_requests_leave_nothing_behind():
         return number
 
     with stdlib_server() as there:
-        assert run(Source([f"{there}/{n}" for n in range(300)]) | HTTPClient() | count()) == 300
+        assert run(Source([f"{there}/{n}" for n in range(100)]) | HTTPClient() | count()) == 100

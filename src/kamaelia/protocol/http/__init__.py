@@ -8,6 +8,11 @@
 | `Request`, `Response`, `Headers`, `Trailers` | what is asked, and answered |
 | `Routes`, `Limits` | who answers, and what clients may do |
 | `Exchange`, `Handler` | for handlers that answer piece by piece, or speak another protocol |
+| `HTTPClient` | asks for the addresses and requests that it is sent, and sends the answers |
+| `Fetch`, `fetch` | one request: a part through which its bodies stream; in a component, to be awaited |
+| `EventSource` | listens to server-sent events, and comes back |
+| `ConnectionPool`, `TimeLimits` | the connections of clients, and how long they wait |
+| `HTTPClientProtocol` | the client's side of one connection, whatever carries it |
 """
 
 from .caller import (

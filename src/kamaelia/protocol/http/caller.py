@@ -134,7 +134,8 @@ class Caller:
         """Take connections from a pool from now on."""
         if pool is not self._pool:
             self._pool = pool
-            self.component.link(self._to_pool, pool.wanted)
+            if not pool.wanted.ended:  # else it is being stopped
+                self.component.link(self._to_pool, pool.wanted)
 
     def begin(self, limits: TimeLimits) -> None:
         """What comes now is limited in time, all of it together."""
@@ -181,7 +182,7 @@ class Caller:
                     assert isinstance(event, Informational)
             except _Again as again:
                 self._give_back(reusable=False)
-                if fresh or request.method not in IDEMPOTENT:
+                if request.method not in IDEMPOTENT:
                     raise self._failed(again.error) from again.error
                 fresh = True
             except BaseException:
@@ -194,9 +195,6 @@ class Caller:
             return None
         try:
             event = await self._next()
-        except _Again as again:
-            self._give_back(reusable=False)
-            raise self._failed(again.error) from again.error
         except BaseException:
             self._give_back(reusable=False)
             raise
@@ -231,7 +229,7 @@ class Caller:
     def _stop(self) -> None:
         """The system is being stopped: wake whoever waits here."""
         self._is_stopped = True
-        if not self._way_back.closed:
+        if self.component._axon.begun and not self._way_back.closed:
             self._way_back.send(None)
 
     # -- connections --------------------------------------------------------------------------------
@@ -240,7 +238,7 @@ class Caller:
         """Be linked to a connection."""
         pool = self._pool
         assert pool is not None
-        if pool.wanted.closed or self._is_stopped:
+        if pool.wanted.ended or pool.wanted.closed or self._is_stopped:
             raise self._stopped()
         wanted = Wanted(url, proxy, self._way_back, fresh)
         self._to_pool.send(wanted)
@@ -260,14 +258,13 @@ class Caller:
             raise self._failed(answer.error) from answer.error
         self._lease = answer
         protocol = answer.connection.protocol
-        if protocol.requests.ended or protocol.done():
-            raise _Again(Unanswered("the server closed the connection before it was asked"))
         if self._is_stopped:
             raise self._stopped()
-        self._links = (
-            self.component.link(self._to_http, protocol.requests),
-            self.component.link(protocol.responses, self._from_http),
-        )
+        if not protocol.done():  # else the pool is about to say so
+            self._links = (
+                self.component.link(self._to_http, protocol.requests),
+                self.component.link(protocol.responses, self._from_http),
+            )
 
     async def _receive_from_pool(self) -> Any:
         left = self._left()

@@ -249,7 +249,7 @@ class Asker(Component):
 
 async def answered(conversation: Conversation, message: Any, limit: int, url: URL | None = None) -> Answer:
     """Return the whole answer to a request, or to the address of one."""
-    request, where = asked_for(message, conversation.component.path)
+    request, where = asked_for(message, conversation.component)
     url = url or where  # which has name and password
     head = await conversation.fetch(request, url)
     body = await conversation.whole(limit)
@@ -263,21 +263,21 @@ async def answered(conversation: Conversation, message: Any, limit: int, url: UR
     )
 
 
-def asked_for(message: Any, who: str) -> tuple[Request, URL]:
+def asked_for(message: Any, who: Component) -> tuple[Request, URL]:
     """Return a request and where to send it, of a message that is one or the other."""
     if isinstance(message, str):
         try:
             url = URL.parse(message)
         except ValueError as error:
-            raise RequestFailed(f"{who}: {error}") from error
+            raise RequestFailed(f"{who.path}: {error}") from error
         return Request("GET", str(url)), url
     if isinstance(message, Request):
         try:
             return message, URL.parse(message.target)
         except ValueError as error:
-            raise RequestFailed(f"{who}: {error}", message) from error
+            raise RequestFailed(f"{who.path}: {error}", message) from error
     raise TypeError(
-        f"{who} takes addresses as text, or a Request whose target is one, but got {shorten(message)}"
+        f"{who.path} takes addresses as text, or a Request whose target is one, but got {shorten(message)}"
     )
 
 

@@ -403,9 +403,8 @@ class ClientMachine:
         rest = exchange.rest()
         if rest:
             self._unread.appendleft(memoryview(rest))
-        if self._writing is exchange:  # answered before it was complete: that cannot be made good
-            self._writing = None
-            self._last = True
+        if self._writing is exchange:
+            self._writing = None  # answered before it was complete: the connection cannot go on
         if connection.our_state is not h11.DONE or connection.their_state is not h11.DONE:
             self._last = True
             self._exchanges.clear()  # what was sent ahead will not be answered

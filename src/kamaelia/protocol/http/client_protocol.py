@@ -164,6 +164,14 @@ class HTTPClientProtocol(Component):
         return self._machine.answering
 
     async def main(self) -> None:
+        try:
+            await self._speak()
+        except RemoteProtocolError:
+            if self._is_whole:
+                self.outbox.close()  # what we have sent is good: there is nothing to be broken off
+            raise
+
+    async def _speak(self) -> None:
         if self._tunnel is not None:
             await self._dig(self._tunnel)
         while not self._machine.finished:

@@ -201,8 +201,7 @@ class Exchange:
         Returns the bytes that came behind the request already. Whatever else comes is in `inbox`, and what
         is to go out is sent to `outbox`, both plain bytes. The connection ends when the handler returns.
         """
-        while await self.read():
-            pass
+        await self.read_all()
         sent = self._protocol.machine.switch(response)
         self.begun = self.over = self.switched = True
         self._protocol.count(self.request, sent[9:12])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Final
 
 from kamaelia.axon import Component, EndOfMessages, Inbox, Outbox, postman, units
 from kamaelia.axon.arguments import check_bytes, check_whole
 from kamaelia.axon.errors import shorten
 
-from .caller import BadStatus, RequestFailed, TimeLimits, status_text
+from .caller import BadStatus, Interrupted, RequestFailed, TimeLimits, status_text
 from .client import BODY_LIMIT, Answer, adopted, answered, pool_for
 from .conversation import Conversation, Manners
 from .cookies import CookieJar
@@ -16,6 +17,8 @@ from .headers import Given, Headers
 from .messages import Request, Response
 from .pool import ConnectionPool
 from .url import URL
+
+log = logging.getLogger("kamaelia")
 
 SHOWN: Final = 2000  # bytes of the body of an answer that is an error, kept with it
 
@@ -33,8 +36,8 @@ class Fetch(Component):
     Ending: when the whole answer has been sent on. Failure: an answer with a status of 400 or more is a
     `BadStatus`, unless ``check=False``; what has no answer, or half of one, is a `RequestFailed`: what has
     come then is no whole. When what feeds it fails, the request is broken off. Stop: an answer that is not
-    whole is a failure too. Back-pressure: the server waits for who reads, and who sends for the server. It
-    holds nothing open.
+    whole by then is to its readers that of a failed source, so that nobody keeps half a file; it is logged.
+    Back-pressure: the server waits for who reads, and who sends for the server. It holds nothing open.
 
     Arguments:
         url: where to ask
@@ -105,6 +108,9 @@ class Fetch(Component):
     async def main(self) -> None:
         try:
             await self._fetch()
+        except Interrupted as error:
+            log.warning("%s", error)
+            self.outbox.close(error)  # who reads is not to take what has come for the whole
         finally:
             if isinstance(self._pool, ConnectionPool):
                 self._pool.wanted.release()
