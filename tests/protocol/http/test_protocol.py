@@ -449,7 +449,7 @@ def test_who_breaks_the_rules_is_told_and_left(caplog: pytest.LogCaptureFixture)
 def test_a_body_that_is_too_large_for_a_function() -> None:
     with http_with({"/": lambda request: "x"}, limits=Limits(body=10)) as http:
         http.send(get("/", "Content-Length: 11", method="POST"))
-        assert whole(http) == plain("the body is larger than 10 bytes\n", "413 Request Entity Too Large")
+        assert whole(http) == plain("the body is larger than 10 bytes\n", "413 Content Too Large")
         assert http.outcome == "ended"
     with http_with({"/": lambda request: "x"}, limits=Limits(body=10)) as http:
         http.send(get("/", "Transfer-Encoding: chunked", method="POST") + b"b\r\nhello world\r\n")

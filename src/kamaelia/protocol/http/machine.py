@@ -267,6 +267,8 @@ class ServerMachine:
         state = self.reading
         if state is IDLE:
             buffer, at = self._buffer, self._at
+            if at >= len(buffer) and not self._peer_ended:
+                return NEED_DATA
             if type(buffer) is bytes:
                 match = HEAD.match(buffer, at)
                 if match is not None and (end := match.end()) - at <= self._most_head:

@@ -24,6 +24,13 @@ HTML = "text/html; charset=utf-8"
 JSON = "application/json"
 BYTES = "application/octet-stream"
 NO_HEADERS = Headers()
+# As RFC 9110 has them, which Python's own follow only from 3.13 on.
+WORDS = {
+    413: "Content Too Large",
+    414: "URI Too Long",
+    416: "Range Not Satisfiable",
+    422: "Unprocessable Content",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,7 +233,7 @@ def reason(status: int) -> str:
     ('Not Found', '')
     """
     try:
-        return http.HTTPStatus(status).phrase
+        return WORDS.get(status) or http.HTTPStatus(status).phrase
     except ValueError:
         return ""
 
