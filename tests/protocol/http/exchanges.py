@@ -12,6 +12,7 @@ from kamaelia.axon import Component, VirtualLoop, run
 from kamaelia.net import SendFile
 from kamaelia.protocol.http import Headers, Request, Response
 from kamaelia.protocol.http.exchange import Exchange
+from kamaelia.protocol.http.messages import NO_HEADERS
 
 
 @dataclass
@@ -22,7 +23,6 @@ class Answered:
     body: bytes = b""
     length: int | None = None  # what was promised
     finished: bool = True
-    trailers: Headers | None = None
     pieces: list[Any] = field(default_factory=list)
 
     @property
@@ -41,7 +41,6 @@ class NotedExchange(Exchange):
         self.request = request
         self.trailers = None
         self.begun = False
-        self.bodiless = request.method == "HEAD"
         self.answered: Answered | None = None
         self.before_send: Callable[[], object] = lambda: None
         self._pieces = list(pieces)
@@ -75,9 +74,9 @@ class NotedExchange(Exchange):
                 piece = os.pread(piece.file.fileno(), piece.count, piece.offset)
         self.answered.body += piece
 
-    async def finish(self, trailers: Headers | None = None) -> None:
+    async def finish(self, trailers: Headers = NO_HEADERS) -> None:
         assert self.answered is not None
-        self.answered.finished, self.answered.trailers = True, trailers
+        self.answered.finished = True
         if self.answered.length is not None and not self.bodiless:
             assert len(self.answered.body) == self.answered.length
 

@@ -29,6 +29,8 @@ from .messages import Response
 TYPE = "text/event-stream"
 MOST = 1024 * 1024  # bytes of one event
 SIGN_OF_LIFE = b":\n\n"
+BEGIN = Response(type=TYPE, headers=Headers({"Cache-Control": "no-cache"}))
+"""What a `ServerSentEvents` sends first."""
 
 _LINE_END = re.compile("\r\n|\r|\n")
 _WIRE_LINE_END = re.compile(b"\r\n|\r|\n")
@@ -202,7 +204,7 @@ class ServerSentEvents(Component):
         self.keep_alive = keep_alive
 
     async def main(self) -> None:
-        await self.outbox.send(Response(type=TYPE, headers=Headers({"Cache-Control": "no-cache"})))
+        await self.outbox.send(BEGIN)
         receive = self.inbox.receive
         while True:
             try:

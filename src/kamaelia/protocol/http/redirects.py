@@ -7,6 +7,7 @@ soon as scheme, host or port is another one.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
@@ -23,6 +24,7 @@ _OF_THE_BODY = (
     "content-type", "digest", "expect", "last-modified", "transfer-encoding", "trailer",
 )  # fmt: skip
 _OF_THE_SERVER = ("authorization", "cookie", "cookie2", "host", "proxy-authorization", "www-authenticate")
+_HOST = re.compile(r"[0-9A-Za-z._~!$&'()*+,;=%-]+|\[[0-9A-Za-z:.%_-]+\]")
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -104,17 +106,18 @@ def _joined(url: str, location: str) -> str:
         pass
     try:
         parts = urlsplit(urljoin(url, location.strip(" \t")))
-        parts.port  # noqa: B018  # it raises where there is a wrong one
+        host = parts.hostname or ""
+        host = f"[{host}]" if ":" in host else host.encode("idna").decode()
         # A name and a password are nobody's but the user's to give.
-        host = parts.netloc.rpartition("@")[2].encode("idna").decode()
+        place = host if parts.port is None else f"{host}:{parts.port}"
     except ValueError as error:
         raise RemoteProtocolError(f"{url} sends on to {shorten(location)}: {error}") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or " " in host or not host.isprintable():
+    if parts.scheme not in ("http", "https") or not host or not _HOST.fullmatch(host):
         raise RemoteProtocolError(f"{url} sends on to {shorten(location)}, which is no place of HTTP")
     safe = "%/:=&?~#+!$,;'@()*[]"
     return urlunsplit(
         parts._replace(
-            netloc=host,
+            netloc=place,
             path=quote(parts.path or "/", safe),
             query=quote(parts.query, safe),
             fragment=parts.fragment or urlsplit(url).fragment,

@@ -5,7 +5,9 @@ from __future__ import annotations
 from kamaelia.axon.specimen import Specimen
 
 from . import (
+    Compress,
     ConnectionPool,
+    Decompress,
     EventSource,
     Fetch,
     Headers,
@@ -14,7 +16,10 @@ from . import (
     HTTPProtocol,
     HTTPServer,
     Request,
+    ServerSentEvents,
 )
+from .compression import Compressor
+from .events import BEGIN
 
 ASKED = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
 ANSWERED = (
@@ -22,8 +27,14 @@ ANSWERED = (
     b"Date: Sat, 01 Jan 2000 00:00:00 GMT\r\nServer: kamaelia\r\n\r\nHello"
 )
 
+PACKED = Compressor("gzip")
+
 SPECIMENS = {
+    "Compress": (Specimen(Compress, {"inbox": (b"tea", "milk")}, gives=None),),
     "ConnectionPool": (Specimen(ConnectionPool, gives={}, endless=True),),
+    "Decompress": (
+        Specimen(Decompress, {"inbox": (PACKED.feed(b"tea") + PACKED.end(),)}, {"outbox": (b"tea",)}),
+    ),
     "EventSource": (
         Specimen(
             lambda: EventSource("http://127.0.0.1:1500/"), gives=None, outside="it connects to a server"
@@ -61,6 +72,13 @@ SPECIMENS = {
             gives=None,
             endless=True,
             outside="it listens on the network",
+        ),
+    ),
+    "ServerSentEvents": (
+        Specimen(
+            ServerSentEvents,
+            {"inbox": ("tea", "milk")},
+            {"outbox": (BEGIN, b"data: tea\n\n", b"data: milk\n\n")},
         ),
     ),
 }
