@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from kamaelia.axon import sleep
 from kamaelia.axon.specimen import Specimen
+from kamaelia.chassis import Reply
 
-from . import Chargen, Daytime, Echo, Fortune
+from . import JSONRPC, Chargen, Daytime, Echo, Fortune, JSONRPCClient
 from .chargen import chargen_line
+from .jsonrpc import Call, Notification
 
 SPECIMENS = {
     "Chargen": (
@@ -21,5 +24,63 @@ SPECIMENS = {
     "Fortune": (
         Specimen(lambda: Fortune(["Know thy pipes."]), gives={"outbox": (b"Know thy pipes.\r\n",)}),
         Specimen(Fortune, gives=None),
+    ),
+    "JSONRPC": (
+        Specimen(
+            lambda: JSONRPC({"pow": pow}),
+            {
+                "inbox": (
+                    '{"jsonrpc": "2.0", "method": "pow", "params": [2, 10], "id": 1}',
+                    b'{"jsonrpc": "2.0", "method": "pow", "params": {"base": 3, "exp": 2}, "id": 2}',
+                )
+            },
+            {
+                "outbox": (
+                    '{"jsonrpc":"2.0","result":1024,"id":1}',
+                    '{"jsonrpc":"2.0","result":9,"id":2}',
+                )
+            },
+        ),
+        Specimen(
+            JSONRPC,
+            {
+                "calls": (Notification("hello"), Call("pow", [2, 3])),
+                "inbox": ('{"jsonrpc":"2.0","result":8,"id":1}',),
+            },
+            {
+                "outbox": (
+                    '{"jsonrpc":"2.0","method":"hello"}',
+                    '{"jsonrpc":"2.0","method":"pow","params":[2,3],"id":1}',
+                ),
+                "results": (Reply(Call("pow", [2, 3]), 8),),
+            },
+            holds=1000,  # calls that are open
+            by_time="what is not answered by then has an error for a reply, and no two errors are equal",
+            forgives="who calls is told in a reply that the peer has gone",
+        ),
+        Specimen(
+            lambda: JSONRPC({"wait": sleep}),
+            {
+                "inbox": (
+                    '{"jsonrpc":"2.0","method":"wait","params":[2],"id":1}',
+                    '{"jsonrpc":"2.0","method":"wait","params":[1],"id":2}',
+                )
+            },
+            {
+                "outbox": (
+                    '{"jsonrpc":"2.0","result":null,"id":2}',
+                    '{"jsonrpc":"2.0","result":null,"id":1}',
+                )
+            },
+            holds=2,
+        ),
+    ),
+    "JSONRPCClient": (
+        Specimen(
+            lambda: JSONRPCClient("127.0.0.1", 1500),
+            {"inbox": (Call("pow", [2, 3]),)},
+            gives=None,
+            outside="it connects to a server",
+        ),
     ),
 }
