@@ -5,10 +5,20 @@ from __future__ import annotations
 from kamaelia.axon import sleep
 from kamaelia.axon.specimen import Specimen
 from kamaelia.chassis import Reply
+from kamaelia.flow import Map
 
-from . import JSONRPC, Chargen, Daytime, Echo, Fortune, JSONRPCClient
+from . import JSONRPC, Chargen, Commands, Conversation, Daytime, Echo, Fortune, JSONRPCClient, Telnet
 from .chargen import chargen_line
 from .jsonrpc import Call, Notification
+
+
+async def _greet(visitor: Conversation) -> str:
+    name = await visitor.ask("Your name? ")
+    colour = await visitor.choose("Which?", ["red", "blue"])
+    why = await visitor.ask("Why? ", hidden=True)
+    await visitor.say(f"Hello {name}, {colour}")
+    return str(why)
+
 
 SPECIMENS = {
     "Chargen": (
@@ -17,6 +27,30 @@ SPECIMENS = {
             {"inbox": (b"anything",)},
             {"outbox": tuple(chargen_line(number) for number in range(100))},
             endless=True,
+        ),
+    ),
+    "Conversation": (
+        Specimen(
+            lambda: Conversation(_greet),
+            {"inbox": (b"An", b"na\r\nbl", b"ue\r\n", b"pass\n")},
+            {
+                "outbox": (
+                    b"Your name? ",
+                    b"Which?\r\n",
+                    b"  1  red\r\n",
+                    b"  2  blue\r\n",
+                    b"? ",
+                    b"Why? ",
+                    b"\xff\xfb\x01",
+                    b"Hello Anna, blue\r\n",
+                )
+            },
+            returns="pass",
+        ),
+        Specimen(
+            lambda: Conversation(Commands({"add": lambda a, b: a + b}).serve),
+            {"inbox": (b"add x y\n", b"ad 7\n", b"\n", b"quit\n")},
+            {"outbox": (b"> ", b"xy\r\n", b"> ", b"Something is missing. Usage: add A B\r\n", b"> ", b"> ")},
         ),
     ),
     "Daytime": (Specimen(Daytime, gives={"outbox": (b"Saturday, January 1, 2000 00:00:00-UTC\r\n",)}),),
@@ -81,6 +115,13 @@ SPECIMENS = {
             {"inbox": (Call("pow", [2, 3]),)},
             gives=None,
             outside="it connects to a server",
+        ),
+    ),
+    "Telnet": (
+        Specimen(
+            lambda: Telnet(Map(str.upper)),
+            {"inbox": (b"on", b"e\r\ntwo\r\0", b"th\x7fhree")},
+            {"outbox": (b"ONE\r\n", b"TWO\r\n", b"THREE\r\n")},
         ),
     ),
 }
