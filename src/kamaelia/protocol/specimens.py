@@ -46,11 +46,13 @@ SPECIMENS = {
                 )
             },
             returns="pass",
+            by_time="at a stop nobody is greeted any more",
         ),
         Specimen(
             lambda: Conversation(Commands({"add": lambda a, b: a + b}).serve),
             {"inbox": (b"add x y\n", b"ad 7\n", b"\n", b"quit\n")},
             {"outbox": (b"> ", b"xy\r\n", b"> ", b"Something is missing. Usage: add A B\r\n", b"> ", b"> ")},
+            by_time="at a stop nobody is asked any more",
         ),
     ),
     "Daytime": (Specimen(Daytime, gives={"outbox": (b"Saturday, January 1, 2000 00:00:00-UTC\r\n",)}),),

@@ -23,13 +23,13 @@ class CommandError(KamaeliaError):
 
 
 class Commands:
-    """What a person may type, and what comes of it.
+    r"""What a person may type, and what comes of it.
 
     A command is a function, plain or ``async``. What follows it on the line, word by word, are its
-    arguments: as whole numbers or numbers where it says ``int`` or ``float``; ``*words`` takes all the rest. What
-    it returns is said, unless it is None. Its docstring is its help. It may also raise `CommandError`.
+    arguments: as whole numbers or numbers where it says ``int`` or ``float``; ``*words`` takes all the rest.
+    What it returns is said, unless it is None. Its docstring is its help. It may also raise `CommandError`.
 
-    Every table also has ``help`` and ``quit``. A name may be abbreviated as long as it is clear what is meant.
+    Every table also has ``help`` and ``quit``. A name may be abbreviated while it is clear which is meant.
 
     Arguments:
         commands: functions by their names
@@ -44,10 +44,9 @@ class Commands:
         ...     "Add some numbers."
         ...     return sum(numbers)
         >>> with drive(Conversation(Commands({"add": add}).serve)) as visitor:
-        ...     visitor.send(b"add 1 2.5\\n")
-        ...     print(b"".join(visitor.take_all()).decode())
-        > 3.5
-        >
+        ...     visitor.send(b"add 1 2.5\n")
+        ...     visitor.take_all()
+        [b'> ', b'3.5\r\n', b'> ']
     """
 
     def __init__(
@@ -100,18 +99,18 @@ class Commands:
         )
 
     async def do(self, line: str) -> Any:
-        """Do what a line says; return what the command returns. Raises `CommandError`."""
-        name, *words = line.split()
-        command = self._commands[self.find(name)]
-        result = command.function(*command.arguments(words))
+        """Do what a line says, and return what the command returns. Raises `CommandError`."""
+        words = line.split()
+        if not words:
+            return None
+        command = self._commands[self.find(words[0])]
+        result = command.function(*command.arguments(words[1:]))
         return await result if inspect.isawaitable(result) else result
 
     async def serve(self, visitor: Conversation) -> None:
         """Do what a person asks for, until that says ``quit``."""
         while True:
             line = await visitor.ask(self.prompt if isinstance(self.prompt, str) else self.prompt())
-            if not line.strip():
-                continue
             try:
                 result = await self.do(line)
             except CommandError as error:
@@ -192,7 +191,7 @@ class _Command:
                 arguments.append(kind(word))
             except ValueError:
                 raise CommandError(
-                    f"{name.upper()} is {KINDS[kind]}, and {shorten(word, TYPED)} is none. Usage: {self.usage}"
+                    f"{name.upper()} is {KINDS[kind]}, unlike {shorten(word, TYPED)}. Usage: {self.usage}"
                 ) from None
         if any(needed for _, _, needed, _ in parameters):
             raise CommandError(f"Something is missing. Usage: {self.usage}")

@@ -2,13 +2,13 @@
 
 Theory
 ------
-A `Conversation` is one component, which speaks telnet with the client (`machine`) and calls one function of the
-user's, ``talk``, that leads the conversation. ``talk`` waits where it asks. Lines that were typed ahead wait
-here: those of one chunk from the network, and the next chunk is not read before they are used up.
+A `Conversation` is one component, which speaks telnet with the client (`machine`) and calls one function of
+the user's, ``talk``, that leads the conversation. ``talk`` waits where it asks. Lines that were typed ahead
+wait here: those of one chunk from the network, and the next chunk is not read before they are used up.
 
-What ends a conversation from outside is raised where ``talk`` asks, and passes through it: that the person has
-gone (`EndOfMessages`, as from any inbox), has been silent for too long, or has given too many wrong answers.
-The last two are told to the person before the end, and are no failures.
+What ends a conversation from outside is raised where ``talk`` asks, and passes through it: that the person
+has gone (`EndOfMessages`, as from any inbox), has been silent for too long, or has given too many wrong
+answers. The last two are told to the person before the end, and are no failures.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ class Conversation(Component):
     r"""Talk with a person at a terminal, who comes by telnet, or just ``nc``.
 
     A function leads the conversation, `ask` by `ask`. What is typed comes without anything that telnet adds,
-    and without control characters; what is said goes with the line ends that a terminal wants. Nothing of telnet
-    is sent before it is needed, which is for an answer that is to stay ``hidden``.
+    and without control characters; what is said goes with the line ends that a terminal wants. Nothing of
+    telnet is sent before it is needed, which is for an answer that is to stay ``hidden``.
 
     Inbox: ``inbox``, bytes from the client. Outbox: ``outbox``, bytes for it. What ``talk`` returns is the
     result.
 
-    Ending: when ``talk`` returns; when the person goes, or has been silent for ``idle`` seconds, it ends where
-    it asks. Failure: what ``talk`` raises; what breaks the connection. Stop: what was typed may be answered.
+    Ending: when ``talk`` returns; when the person goes, or has been silent for ``idle`` seconds, where it
+    asks. Failure: what ``talk`` raises; what breaks the connection. Stop: what was typed may be answered.
     Back-pressure: who types ahead waits; who does not read holds up ``talk``. It holds nothing open.
 
     Arguments:
@@ -94,14 +94,14 @@ class Conversation(Component):
 
     @property
     def window(self) -> tuple[int, int]:
-        """How wide and high the person's window is, in characters; 0 for what is not known (see `ask_window`)."""
+        """How wide and high the person's window is, in characters; 0 as long as it is not known."""
         return tuple(self._terminal.window)  # type: ignore[return-value]
 
     async def main(self) -> Any:
         talking = self.talk(self)
         if not inspect.isawaitable(talking):
             raise UsageError(
-                f"{self.path}: what leads a conversation is an async function, and {shorten(self.talk)} is none"
+                f"{self.path}: an async function leads a conversation, and {shorten(self.talk)} is none"
             )
         try:
             return await talking

@@ -10,8 +10,8 @@ has typed is safe from what that would do to a terminal.
 
 **Options.** Whether one side does something beyond that (echo, say) both have to agree: it says WILL or WONT,
 the other DO or DONT. Each question is answered, and nothing is said about what is so already; to keep to that
-while answers are on their way is less simple than it looks. `AGREE` is the table of RFC 1143, the "Q method": a
-state for each option and side, and what comes of each word. What nobody here has asked for, and is not
+while answers are on their way is less simple than it looks. `AGREE` is the table of RFC 1143, the "Q method":
+a state for each option and side, and what comes of each word. What nobody here has asked for, and is not
 harmless, is refused.
 
 Nothing is sent before it is needed, so that who comes with ``nc``, which knows none of this, sees clean text.
@@ -43,10 +43,10 @@ LF, CR, BACKSPACE, DELETE, KILL = 10, 13, 8, 127, 21
 LEAVE: Final = (3, 4)  # Ctrl-C and Ctrl-D, from clients that send each key
 YES_I_AM: Final = b"\r\n[yes]\r\n"
 
-# The states of an option: "no", "yes"; and what was asked for, with no answer yet: "want yes", "want no". Then
-# one may have thought better of it: "..., no", "..., yes". For each state and word: the next state, and what
-# to say (True: WILL or DO, False: WONT or DONT, None: nothing). The words of the peer are "on", when it says
-# WILL or DO and we agree, "refused", when it does and we do not, and "off"; our own are "want" and "unwant".
+# The states of an option: "no", "yes"; and what was asked for, with no answer yet: "want yes", "want no".
+# Then one may have thought better of it: "..., no", "..., yes". For each state and word: the next state, and
+# what to say (True: WILL or DO, False: WONT or DONT, None: nothing). The words of the peer are "on", when it
+# says WILL or DO and we agree, "refused", when we do not, and "off"; ours are "want" and "unwant".
 AGREE: Final[dict[tuple[str, str], tuple[str, bool | None]]] = {
     ("no", "on"): ("yes", True),
     ("no", "refused"): ("no", False),
@@ -188,7 +188,7 @@ class Terminal:
 
     def _take(self, byte: int) -> None:
         after_cr, self._after_cr = self._after_cr, False
-        if byte == LF or byte == CR:
+        if byte in (LF, CR):
             if byte == CR or not after_cr:
                 self._end_line()
             self._after_cr = byte == CR
@@ -265,16 +265,11 @@ class Terminal:
     def _negotiate(self, option: int) -> None:
         command = self._command
         whose = "ours" if command in (DO, DONT) else "theirs"
-        if command in (DONT, WONT):
-            word = "off"
-        elif (
-            option == SGA
-            or (whose == "theirs" and option == NAWS)
-            or (whose == "ours" and option == ECHO and self._hidden)
-        ):
-            word = "on"
+        if (whose, option) == ("ours", ECHO):
+            wanted = self._hidden
         else:
-            word = "refused"
+            wanted = option == SGA or (whose, option) == ("theirs", NAWS)
+        word = "off" if command in (DONT, WONT) else "on" if wanted else "refused"
         if said := self._agree(whose, option, word):
             self._events.append(Send(said))
 
