@@ -1,4 +1,4 @@
-"""Conversations over TCP: with nc and a telnet client by hand, several at a time, and in a simulated network."""
+"""Conversations over TCP: with nc, a telnet client by hand, and several people in a simulated network."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ async def typist(inbox: Any, outbox: Any, name: str, second: float) -> None:
     for line in (name, "secret", "who"):
         await outbox.send(line)
         await sleep(1)
-    await sleep(10 - second)
+    await sleep(5)
     await outbox.send("who")
     await sleep(1)
 
