@@ -167,6 +167,7 @@ class JSONRPC(Component):
         self._news: Inbox[None] = self.add_box("_news", Inbox("that something has happened"))
         self.link(self._happened, self._news)
         self._told = False  # there is such a message, not yet read
+        self._waits = False  # `main`, for a message
         self._awaits_room: set[Outbox[Any]] = set()
         self._jobs: set[_Job] = set()  # all that are not done, also those that wait for their turn
         self._backlog: deque[_Job] = deque()  # those
@@ -224,11 +225,14 @@ class JSONRPC(Component):
                 boxes.append(self.inbox)
             if not self._calls_ended and self._may_call():
                 boxes.insert(len(boxes) if peer_is_next else 0, self.calls)
+            self._waits = True
             try:
                 box, message = await select(self._news, *self._services, *boxes, until=boxes or None)
             except EndOfMessages:
                 self._see_what_has_ended(boxes)
                 continue
+            finally:
+                self._waits = False
             if box is self.inbox:
                 peer_is_next = False
                 self._take(message)
@@ -264,7 +268,8 @@ class JSONRPC(Component):
         self._wake()
 
     def _wake(self) -> None:
-        if not self._told and not self._happened.closed:
+        """Have `main` look again, if it does not anyway."""
+        if self._waits and not self._told:
             self._told = True
             self._happened.send(None)
 
@@ -428,7 +433,8 @@ class JSONRPC(Component):
         if job.works != yes:
             job.works = yes
             self._working += 1 if yes else -1
-            self._wake()
+            if not yes:
+                self._wake()
 
     def _done(self, job: _Job) -> None:
         self._count_work(job, False)

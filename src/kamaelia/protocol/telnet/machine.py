@@ -24,6 +24,7 @@ Everything is bounded: a line beyond ``longest`` is cut, a subnegotiation beyond
 from __future__ import annotations
 
 import codecs
+import re
 from typing import Final, NamedTuple
 
 from kamaelia.axon.errors import LocalProtocolError, shorten
@@ -41,6 +42,7 @@ SUBNEGOTIATION: Final = 100  # bytes
 
 LF, CR, BACKSPACE, DELETE, KILL = 10, 13, 8, 127, 21
 LEAVE: Final = (3, 4)  # Ctrl-C and Ctrl-D, from clients that send each key
+PLAIN: Final = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f\xff]+")  # what is just text
 YES_I_AM: Final = b"\r\n[yes]\r\n"
 
 # The states of an option: "no", "yes"; and what was asked for, with no answer yet: "want yes", "want no".
@@ -150,34 +152,43 @@ class Terminal:
 
     def feed(self, data: bytes) -> list[Event]:
         """Take what has come, and return what it means."""
-        for byte in data:
-            if self._state == "text":
-                if byte == IAC:
-                    self._state = "iac"
-                else:
-                    self._take(byte)
-            elif self._state == "iac":
-                self._take_command(byte)
-            elif self._state == "option":
-                self._state = "text"
-                self._negotiate(byte)
-            elif self._state == "sub":
-                if byte == IAC:
-                    self._state = "sub iac"
-                else:
-                    self._take_sub(byte)
-            elif byte == IAC:
-                self._state = "sub"
-                self._take_sub(byte)
-            elif byte == SE:
-                self._state = "text"
-                self._end_sub()
-            else:  # it was broken off
-                self._state = "iac"
-                self._sub.clear()
-                self._take_command(byte)
+        data = bytes(data)
+        at = 0
+        while at < len(data):
+            if self._state == "text" and (plain := PLAIN.match(data, at)):
+                self._take_text(plain[0])
+                at = plain.end()
+            else:
+                self._take_byte(data[at])
+                at += 1
         events, self._events = self._events, []
         return events
+
+    def _take_byte(self, byte: int) -> None:
+        if self._state == "text":
+            if byte == IAC:
+                self._state = "iac"
+            else:
+                self._take(byte)
+        elif self._state == "iac":
+            self._take_command(byte)
+        elif self._state == "option":
+            self._state = "text"
+            self._negotiate(byte)
+        elif self._state == "sub":
+            if byte == IAC:
+                self._state = "sub iac"
+            else:
+                self._take_sub(byte)
+        elif byte == IAC:
+            self._state = "sub"
+            self._take_sub(byte)
+        elif byte == SE:
+            self._state = "text"
+            self._end_sub()
+        else:  # it was broken off
+            self._sub.clear()
+            self._take_command(byte)
 
     def end(self) -> list[Event]:
         """Say that no more will come: what is left is the last line."""
@@ -200,10 +211,14 @@ class Terminal:
             self._events.append(Leave())
         elif (byte == 0 and after_cr) or (byte < 32 and byte != 9):
             pass
-        elif len(self._line) < self.longest:
-            self._line.append(byte)
         else:
-            self._too_long = True
+            self._take_text(bytes((byte,)))
+
+    def _take_text(self, text: bytes) -> None:
+        self._after_cr = False
+        room = self.longest - len(self._line)
+        self._line += text[:room]
+        self._too_long = self._too_long or len(text) > room
 
     def _end_line(self) -> None:
         text = self._line.decode(self.encoding, "replace")
