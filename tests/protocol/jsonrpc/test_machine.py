@@ -390,6 +390,7 @@ def test_depth_is_found_in_a_time_that_grows_with_the_text_and_no_faster() -> No
         lambda: Call("m", "text"),
         lambda: Call("m", 7),  # type: ignore[arg-type]
         lambda: Notification("m", b"bytes"),
+        lambda: Call("m", timeout="soon"),  # type: ignore[arg-type]
         lambda: RPCError("1"),  # type: ignore[arg-type]
         lambda: RPCError(True),
     ],
@@ -397,6 +398,9 @@ def test_depth_is_found_in_a_time_that_grows_with_the_text_and_no_faster() -> No
 def test_what_cannot_be_meant_is_refused_when_it_is_made(make: Any) -> None:
     with pytest.raises(TypeError, match="give "):
         make()
+    for seconds in (0, -1, float("inf"), float("nan")):
+        with pytest.raises(ValueError, match="give seconds, more than 0"):
+            Call("m", timeout=seconds)
 
 
 def test_errors_say_what_they_are() -> None:

@@ -325,10 +325,23 @@ def test_calls_are_not_answered_when_the_peer_has_ended() -> None:
         assert rpc.outcome == "ended" and not rpc.is_read("calls")
 
 
+def test_all_who_have_asked_are_told_however_many_and_however_slow_they_are() -> None:
+    with drive(JSONRPC(limit=3000), sizes={"results": 1, "outbox": 5000}) as rpc:
+        for n in range(30):
+            rpc.send(*(Call("f", [n, m]) for m in range(100)), box="calls")
+        assert rpc.component.statistics().asked == 3000
+        rpc.close("inbox")
+        rpc.send(Call("g"), box="calls")
+        replies = rpc.take_all("results")
+        assert len(replies) == 3001 and {type(reply.error) for reply in replies} == {NoAnswer}
+        assert rpc.outcome == "ended"
+
+
 def test_who_has_asked_is_told_when_it_is_over_before_its_time() -> None:
     with drive(JSONRPC(), sizes={"outbox": 1}) as rpc:
         rpc.send(Call("f"), Call("g"), box="calls")
-        rpc.cancel()
+        rpc.component.cancel()
+        rpc.advance(0)
         assert [reply.question.method for reply in rpc.take_all("results")] == ["f", "g"]
 
 

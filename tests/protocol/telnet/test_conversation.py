@@ -198,6 +198,14 @@ def test_talk_may_end_it_with_a_word() -> None:
         assert (shown(visitor), visitor.outcome) == ("\nWe are closed.\n", "ended")
 
 
+def test_only_text_is_said() -> None:
+    async def wrong(visitor: Conversation) -> None:
+        await visitor.say(7)  # type: ignore[arg-type]
+
+    with drive(Conversation(wrong)) as visitor:
+        assert str(visitor.error).startswith("Conversation: say(7): give text")
+
+
 def test_lines_are_cut_and_counted() -> None:
     with drive(Conversation(talk, longest=4)) as visitor:
         visitor.send(b"abcdefgh\n")

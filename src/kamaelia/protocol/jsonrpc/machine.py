@@ -109,6 +109,17 @@ class Call(Notification):
 
     timeout: float | None = None
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        seconds: Any = self.timeout
+        if seconds is None:
+            return
+        where = f"Call({self.method!r}, timeout={shorten(seconds)}): give seconds, more than 0"
+        if not isinstance(seconds, (int, float)):
+            raise TypeError(where)
+        if not (math.isfinite(seconds) and seconds > 0):
+            raise ValueError(where)
+
 
 class Called(NamedTuple):
     """The peer calls: answer with `Endpoint.answer` or `Endpoint.refuse`."""

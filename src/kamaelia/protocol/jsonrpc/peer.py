@@ -174,6 +174,7 @@ class JSONRPC(Component):
         self._held = 0  # characters of the texts in which they came, about, and of answers that wait
         self._working = 0  # jobs that count as being at work
         self._asked: dict[int, _Asked] = {}  # calls of ours, by their numbers
+        self._unsent: deque[Reply] = deque()  # for which there is no room yet
         self._group: asyncio.TaskGroup | None = None
         self._peer_ended = self._calls_ended = self._serves_only = self._counts_outside = False
         self._counts = dict.fromkeys(
@@ -205,15 +206,21 @@ class JSONRPC(Component):
         try:
             async with asyncio.TaskGroup() as self._group:
                 await self._converse()
+            self._give_up_all()
+            while self._unsent:
+                await self.results.send(self._unsent.popleft())
+                self._give_up_all()
         finally:
             self._count_outside(False)
             self._give_up_all()
+            self._send_replies()
             for child in self.children:  # an Ask, which may wait for a service that is not there yet
                 child.cancel()
 
     async def _converse(self) -> None:
         peer_is_next = True  # so that neither side can keep the other from being heard
         while True:
+            self._send_replies()
             self._begin_those_that_wait()
             calls_done = self._calls_ended and not self._serves_only and not self._asked
             if (self._peer_ended or calls_done) and not self._jobs:
@@ -490,11 +497,18 @@ class JSONRPC(Component):
         self._wake()
 
     def _reply(self, call: Call, answer: Any, error: Exception | None) -> None:
-        try:
-            self.results.send(Reply(call, answer, error))
-        except (BrokenLink, ClosedBox):  # nobody wants to know any more
-            self.calls.close()
-            self._calls_ended = self._serves_only = True
+        self._unsent.append(Reply(call, answer, error))
+
+    def _send_replies(self) -> None:
+        """Send the replies that there are, as far as there is room."""
+        while self._unsent and not self._is_full(self.results):
+            reply = self._unsent.popleft()
+            try:
+                self.results.send(reply)
+            except (BrokenLink, ClosedBox):  # nobody wants to know any more
+                self._unsent.clear()
+                self.calls.close()
+                self._calls_ended = self._serves_only = True
 
     def _give_up_all(self) -> None:
         """It is over: tell all who have asked."""

@@ -112,6 +112,8 @@ class Conversation(Component):
 
     async def say(self, text: str = "", end: str = "\n") -> None:
         """Show a text, with the end of a line after it."""
+        if not isinstance(text, str):
+            raise TypeError(f"{self.path}: say({shorten(text)}): give text, such as str(...) makes of it")
         await self._send(self._terminal.encode(text + end))
 
     async def ask(
