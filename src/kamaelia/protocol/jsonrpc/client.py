@@ -15,7 +15,7 @@ from .peer import _Caller
 
 
 class JSONRPCClient(Graphline):
-    """Calls the methods of a JSON-RPC 2.0 server over TCP, each text on a line of its own.
+    """Call the methods of a JSON-RPC 2.0 server over TCP, each text on a line of its own.
 
     Inbox: ``inbox``, each `Call` and `Notification`. Outbox: ``outbox``, a `Reply` for each call, in the
     order in which they are answered; see `JSONRPC`, which has all the rest, and `TCPClient`. (With another

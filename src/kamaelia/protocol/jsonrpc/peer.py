@@ -85,7 +85,7 @@ class JSONRPCStatistics:
 
 
 class JSONRPC(Component):
-    """Speaks JSON-RPC 2.0 with one peer, in both directions: the peer calls methods of ours, and we call its.
+    """Speak JSON-RPC 2.0 with one peer, in both directions: the peer calls methods of ours, and we call its.
 
     Inbox: ``inbox``, str or bytes, one JSON text in each message. Outbox: ``outbox``, str, the texts for the
     peer. For a stream, give each text a line of its own: ``Lines() | JSONRPC(...) | Encode(end="\\n")``; with
@@ -299,14 +299,11 @@ class JSONRPC(Component):
         if not isinstance(text, (str, bytes, bytearray, memoryview)):
             raise TypeError(f"{self.path}: JSONRPC takes str or bytes, but got {shorten(text)}")
         counts = self._counts
-        for event in self._endpoint.receive(text):  # type: ignore[arg-type]
-            kind = type(event)
-            if kind is machine.Called:
-                counts["called"] += 1
-                self._begin_in_turn(_Job(self, event, len(text)))
-            elif kind is machine.Notified:
-                counts["notified"] += 1
-                self._begin_in_turn(_Job(self, event, len(text)))
+        events = self._endpoint.receive(text)  # type: ignore[arg-type]
+        for event in events:
+            if isinstance(event, (machine.Called, machine.Notified)):
+                counts["called" if isinstance(event, machine.Called) else "notified"] += 1
+                self._begin_in_turn(_Job(self, event, len(text) // len(events)))
             elif isinstance(event, machine.Answered):
                 self._end(event.number, answer=event.result)
             elif isinstance(event, machine.Refused):
