@@ -12,6 +12,10 @@ from .chargen import chargen_line
 from .jsonrpc import Call, Notification
 
 
+async def _wait(seconds: float) -> None:
+    await sleep(seconds)
+
+
 async def _greet(visitor: Conversation) -> str:
     name = await visitor.ask("Your name? ")
     colour = await visitor.choose("Which?", ["red", "blue"])
@@ -95,7 +99,7 @@ SPECIMENS = {
             forgives="who calls is told in a reply that the peer has gone",
         ),
         Specimen(
-            lambda: JSONRPC({"wait": sleep}),
+            lambda: JSONRPC({"wait": _wait}),
             {
                 "inbox": (
                     '{"jsonrpc":"2.0","method":"wait","params":[2],"id":1}',

@@ -387,6 +387,55 @@ def test_without_anybody_who_wants_replies_others_may_still_call() -> None:
         assert not rpc.is_read("calls") and rpc.outcome == "running"
 
 
+def test_neither_side_keeps_the_other_from_being_heard() -> None:
+    texts = [request("add", [n], n + 1) for n in range(400)]
+    calls = [Call("f", [n]) for n in range(400)]
+    rpc, collect = JSONRPC({"add": add}), Collect()
+    run(
+        Graphline(
+            Source(texts, then="stay").outbox >> rpc.inbox,
+            Source(calls).outbox >> rpc.calls,
+            rpc.outbox >> collect.inbox,
+        ),
+        loop_factory=VirtualLoop,
+    )
+    kinds = ["method" in text for text in collect.messages]
+    assert len(kinds) == 800 and 40 <= sum(kinds[200:300]) <= 60
+
+
+def test_answers_are_heard_also_while_methods_wait_for_their_turn() -> None:
+    async def for_ever() -> None:
+        await asyncio.sleep(1000)
+
+    with drive(JSONRPC({"f": for_ever}, concurrency=1)) as rpc:
+        rpc.send(Call("g"), box="calls")
+        rpc.send(*(request("f", [], n) for n in range(5)), answer(1, "heard"))
+        assert [reply.answer for reply in rpc.take_all("results")] == ["heard"]
+        # And with nothing to hear any more, they hold the peer back.
+        rpc.send(request("f", [], 6), answer(2, "strange"))
+        seen = rpc.component.statistics()
+        assert (seen.working, seen.waiting, seen.strange) == (1, 4, 0)
+
+
+def test_a_peer_in_the_same_system_that_never_answers_is_no_deadlock() -> None:
+    rpc, collect = JSONRPC(timeout=3), Collect()
+
+    class Silent(Component):
+        async def main(self) -> None:
+            async for _ in self.inbox:
+                pass
+
+    silent = Silent()
+    parts = Graphline(
+        Source([Call("f")]).outbox >> rpc.calls,
+        rpc.outbox >> silent.inbox,
+        silent.outbox >> rpc.inbox,
+        rpc.results >> collect.inbox,
+    )
+    run(parts, loop_factory=VirtualLoop)
+    assert [type(reply.error) for reply in collect.messages] == [TimeoutError]
+
+
 # -- calling back -------------------------------------------------------------------------------------
 
 

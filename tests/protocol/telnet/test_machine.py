@@ -33,6 +33,7 @@ TABLE: list[tuple[bytes, list[Event]]] = [
     # ends of lines
     (b"one\r\ntwo\r\0three\nfour\rfive\n", [Line(word) for word in ("one", "two", "three", "four", "five")]),
     (b"\r\n\r\n\n\r\r\0", [Line("")] * 5),
+    (b"a\rb\nc\n", [Line("a"), Line("b"), Line("c")]),
     (b"a\r\n\nb", [Line("a"), Line(""), Line("b")]),
     (b"a\r\0\nb\n", [Line("a"), Line(""), Line("b")]),
     (b"the last", [Line("the last")]),

@@ -49,9 +49,9 @@ DEEPEST: Final = 100  # lists and objects within each other
 BATCH: Final = 100  # members of a batch
 LIMIT: Final = 1000  # calls that are open, each way
 
-# A string, also one that is never closed, or a bracket. What has been matched is not tried again in another
-# way (``*+``), so that the time it takes grows with the text and no faster.
-TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
+# A string or a bracket. A string that is never closed goes on to the end, so nothing is ever tried in another
+# way, and the time it takes grows with the text and no faster.
+TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', re.DOTALL)
 
 Params = Sequence[Any] | Mapping[str, Any]
 

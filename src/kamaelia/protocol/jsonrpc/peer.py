@@ -225,8 +225,8 @@ class JSONRPC(Component):
             calls_done = self._calls_ended and not self._serves_only and not self._asked
             if (self._peer_ended or calls_done) and not self._jobs:
                 return
-            # While a method is at work, or an answer awaited, it is from outside that something will happen.
-            self._count_outside(bool(self._jobs or self._asked))
+            # While an answer is awaited, something will happen by itself: the time will be over.
+            self._count_outside(bool(self._asked))
             boxes: list[Inbox[Any]] = []
             if not self._peer_ended and not calls_done and self._may_read():
                 boxes.append(self.inbox)

@@ -187,7 +187,6 @@ class Terminal:
             self._state = "text"
             self._end_sub()
         else:  # it was broken off
-            self._sub.clear()
             self._take_command(byte)
 
     def end(self) -> list[Event]:
