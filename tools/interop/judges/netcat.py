@@ -14,7 +14,7 @@ from ..workshop import HOST, Workshop, contains, equal, film
 judge = Judge("netcat", programs=["nc"])
 
 
-@judge.case("HTTPServer", "three requests at once by `nc -N`", "three answers, in their order", quick=True)
+@judge.quick("HTTPServer", "three requests at once by `nc -N`", "three answers, in their order")
 def pipelined(shop: Workshop) -> None:
     port = shop.site().rpartition(":")[2]
     asked = b"".join(
@@ -30,16 +30,14 @@ def pipelined(shop: Workshop) -> None:
     )
 
 
-@judge.case("HTTPServer", "no HTTP, by `nc`", "400, and the end of the connection", quick=True)
+@judge.quick("HTTPServer", "no HTTP, by `nc`", "400, and the end of the connection")
 def nonsense(shop: Workshop) -> None:
     port = shop.site().rpartition(":")[2]
     said = shop.run("nc", HOST, port, given=b"EHLO tea.example\r\n\r\n").text
     contains(said, "HTTP/1.1 400 Bad Request", "Connection: close")
 
 
-@judge.case(
-    "TCPServer", "`nc -N` sends 1 MB, and ends its half", "all of it comes back in capitals", quick=True
-)
+@judge.quick("TCPServer", "`nc -N` sends 1 MB, and ends its half", "all of it comes back in capitals")
 def half_closed(shop: Workshop) -> None:
     host, port = shop.serve(TCPServer(Map(bytes.upper), port=0, quiet=True))
     given = film().lower()
