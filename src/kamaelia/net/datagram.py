@@ -10,8 +10,8 @@ datagram can only do by being dropped: asyncio's datagram transports cannot stop
 into a box of the component's own, from within the loop's callback; the component passes it on at its
 reader's pace. So a burst of datagrams costs one step of the component. When as much waits as the component
 was told to keep (``size``), the newest is dropped, counted, and logged the first time. Before that there is
-the kernel's own buffer (``SO_RCVBUF``), which the loop empties whenever it has its turn; what the kernel drops
-because nobody came in time is in the statistics too where it tells (Linux).
+the kernel's own buffer (``SO_RCVBUF``), which the loop empties whenever it has its turn; what the kernel
+drops because nobody came in time is in the statistics too where it tells (Linux).
 
 **Out**: `Port.send` gives a message to the transport, at once. UDP is seldom full; where it is, the transport
 keeps what the kernel did not take and says "pause", and the component waits, so that its inbox fills.
@@ -169,7 +169,7 @@ class Port(asyncio.DatagramProtocol):
         self,
         component: Component,
         once: Once,
-        receive: Callable[[bytes, Any], object] | None = None,
+        receive: Callable[[bytes, Any], None] | None = None,
         *,
         on_error: Callable[[OSError], object] | None = None,
     ) -> None:
@@ -216,7 +216,7 @@ class Port(asyncio.DatagramProtocol):
         return self._missed
 
     def send(self, data: Any, address: Any = None) -> None:
-        """Send a datagram; then, if `full`, `flush` before the next. Raises `TypeError` unless it is bytes."""
+        """Send a datagram; then, if `full`, `flush` before the next. Raises `TypeError` for what is no bytes."""
         if type(data) is not bytes:
             check_bytes(self.component, data)
             data = bytes(data)
@@ -234,8 +234,8 @@ class Port(asyncio.DatagramProtocol):
         if data:
             self._once.warn(
                 "too long",
-                f"cannot send {len(data)} bytes in one datagram: at most {LONGEST} fit, and about 1400 arrive "
-                "in one piece; put Chunk(1316) before it",
+                f"cannot send {len(data)} bytes in one datagram: at most {LONGEST} fit, and about 1400 "
+                "arrive in one piece; put Chunk(1316) before it",
             )
         else:
             self._once.warn("empty", "does not send empty datagrams: not every loop can")

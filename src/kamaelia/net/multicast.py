@@ -2,8 +2,8 @@
 
 Theory
 ------
-A group is an address (224.0.0.0 to 239.255.255.255, or ff00::/8) that nobody has: hosts *join* it, and routers
-bring what is sent there to all who have. Joined for *any source* a host gets what anybody sends; with
+A group is an address (224.0.0.0 to 239.255.255.255, or ff00::/8) that nobody has: hosts *join* it, and
+routers bring what is sent there to all who have. Joined for *any source* a host gets what anybody sends; with
 *source-specific* multicast only what certain senders do.
 
 Linux gives what comes for a group to every socket that is bound to its port, whether that one has joined or
@@ -28,8 +28,6 @@ from kamaelia.axon.errors import shorten
 
 from . import options
 from .datagram import Datagram, Port
-
-IN_ONE_LINK = (1, 2)  # scopes of IPv6 groups whose addresses mean nothing without an interface
 
 
 class GroupDatagram(Datagram):
@@ -99,10 +97,12 @@ class Membership:
         """Make the socket, which hears nothing yet. Raises `OSError`."""
         family = options.family_of(self.group)
         is_ipv6 = family is socket.AF_INET6
-        host = ("::" if is_ipv6 else "0.0.0.0") if not options.BIND_TO_GROUP else self.group
-        if is_ipv6 and options.BIND_TO_GROUP and self._interface is not None:
-            if ipaddress.ip_address(self.group).packed[1] & 15 in IN_ONE_LINK:
-                host = f"{self.group}%{self._interface}"
+        if not options.BIND_TO_GROUP:
+            host = "::" if is_ipv6 else "0.0.0.0"
+        elif is_ipv6 and self._interface is not None and _is_of_one_link(self.group):
+            host = f"{self.group}%{self._interface}"
+        else:
+            host = self.group
         shared = hasattr(socket, "SO_REUSEPORT") or None
         await self.port.open(local_addr=(host, port), reuse_port=shared, buffer=buffer)
         if options.LINUX:
@@ -136,6 +136,11 @@ class Membership:
             self.port.set(options.membership(self.group, source, self._interface, leave=True))
             del self.sources[source]
         return source is None or not self.sources
+
+
+def _is_of_one_link(group: str) -> bool:
+    """Say whether the address of an IPv6 group means nothing without an interface, by its scope."""
+    return ipaddress.ip_address(group).packed[1] & 15 in (1, 2)
 
 
 async def address_of(source: str, group: str) -> str:

@@ -82,7 +82,7 @@ class MulticastTransceiver(MulticastReceiver):
             quiet=quiet,
         )
         self._to = (group, port)
-        self._ttl, self._loop = ttl, loop
+        self._way_out = (ttl, loop, interface)
         self._sender: Port | None = None
         self._outgoing: Outgoing | None = None
         self._failure: Exception | None = None
@@ -99,7 +99,7 @@ class MulticastTransceiver(MulticastReceiver):
                     local_addr=("0.0.0.0" if family == socket.AF_INET else "::", 0), family=family
                 )
                 self._sender = port
-                for option in options.sending(family, self._ttl, self._loop, self._interface):
+                for option in options.sending(family, *self._way_out):
                     port.set(option)
             except OSError as error:
                 why = why_not_connected(error, address_text(self._to))

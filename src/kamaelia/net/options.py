@@ -5,14 +5,16 @@ too. Python's `socket` names only some of the numbers; these are Linux's:
 
 | option | number | since | elsewhere |
 | --- | --- | --- | --- |
-| `IP_MULTICAST_IF`, `_TTL`, `_LOOP`, `IP_ADD_MEMBERSHIP`, `IP_DROP_MEMBERSHIP` | 32-36 | ever | other numbers |
-| `IP_ADD_SOURCE_MEMBERSHIP`, `IP_DROP_SOURCE_MEMBERSHIP` | 39, 40 | ever | other numbers and structures |
-| `MCAST_JOIN_SOURCE_GROUP`, `MCAST_LEAVE_SOURCE_GROUP` (IPv6; IPv4 by interface) | 46, 47 | ever | other numbers |
+| `IP_MULTICAST_IF`, `IP_MULTICAST_TTL`, `IP_MULTICAST_LOOP` | 32, 33, 34 | ever | other numbers |
+| `IP_ADD_MEMBERSHIP`, `IP_DROP_MEMBERSHIP` | 35, 36 | ever | other numbers |
+| `IP_ADD_SOURCE_MEMBERSHIP`, `IP_DROP_SOURCE_MEMBERSHIP` | 39, 40 | ever | other numbers, another structure |
+| `MCAST_JOIN_SOURCE_GROUP`, `MCAST_LEAVE_SOURCE_GROUP` | 46, 47 | ever | other numbers |
 | `IP_MULTICAST_ALL` | 49 | 2.6.31 | does not exist; there 0 is what is meant |
 | `IPV6_MULTICAST_ALL` | 29 | 4.20 | does not exist; there 0 is what is meant |
 | `SO_MEMINFO` | 55 | 4.12 | does not exist: nobody tells what was dropped |
 
-On other systems any-source multicast goes by the numbers that Python knows. Source-specific multicast is for
+Source memberships 39 and 40 take the address of an interface, 46 and 47 its number, also for IPv6. On
+other systems any-source multicast goes by the numbers that Python knows. Source-specific multicast is for
 Linux so far, and says so.
 """
 

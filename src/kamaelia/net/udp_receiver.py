@@ -40,7 +40,8 @@ class UDPReceiver(Component):
 
     Arguments:
         port: to receive on; 0 for any that is free, see `address`
-        host: name or address to receive at; None for every IPv4 address of the machine, ``"::"`` for every one
+        host: name or address to receive at; None for every IPv4 address of the machine, ``"::"`` for
+            every one of both kinds
         size: bytes that may wait for the reader; each datagram counts 64 more than its data
         buffer: bytes that the operating system may keep (``SO_RCVBUF``; it may allow less); None for what is
             usual

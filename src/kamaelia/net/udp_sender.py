@@ -32,9 +32,9 @@ KNOWN = 1000  # addresses whose names are remembered
 class UDPSender(Component):
     """Sends each message as a datagram.
 
-    Inboxes: ``inbox``, bytes for the address that was given; ``datagrams``, each a `Datagram` of bytes and the
-    address that they are for; ``target``, a new address ``(host, port)`` for what comes to ``inbox`` from then
-    on. There is no outbox.
+    Inboxes: ``inbox``, bytes for the address that was given; ``datagrams``, each a `Datagram` of bytes and
+    the address that they are for; ``target``, a new address ``(host, port)`` for what comes to ``inbox`` from
+    then on. There is no outbox.
 
     It ends when all its inboxes have ended and everything has been sent; a failure of what feeds it, or a
     stop, is no different. Where the operating system takes nothing more it waits, and so do those who send.
@@ -90,7 +90,7 @@ class UDPSender(Component):
             check_port(port, f"{name}(port=...)", free=False)
         check_local(local, f"{name}(local=...)")
         check_buffer(buffer, f"{name}(buffer=...)")
-        self._to = None if host is None else (host, port)
+        self._to: Any = None if host is None else (host, port)
         self._local = local
         self._broadcast = broadcast
         self._buffer = buffer

@@ -102,7 +102,8 @@ class UDPServer(Server):
     Arguments:
         protocol: the component for an address: a class, a component (made again from its recipe), a factory
         port: to receive on; 0 for any that is free, see `address`
-        host: name or address to receive at; None for every IPv4 address of the machine, ``"::"`` for every one
+        host: name or address to receive at; None for every IPv4 address of the machine, ``"::"`` for
+            every one of both kinds
         limit: components at a time
         new_per_second: components that may be made in a second; None for any number
         idle_timeout: seconds without a datagram in either direction after which a component's inbox ends;
