@@ -183,7 +183,7 @@ class Port(asyncio.DatagramProtocol):
         self.changed = Signal("hear from its socket")
         """Set when `full` or `closed` has changed."""
         if receive is not None:
-            self.datagram_received = receive  # type: ignore[method-assign]
+            self.datagram_received = receive  # type: ignore[method-assign,assignment]
         self._once = once
         self.on_change: Callable[[], object] | None = None
         """Called when `full` or `closed` has changed."""
@@ -216,7 +216,7 @@ class Port(asyncio.DatagramProtocol):
         return self._missed
 
     def send(self, data: Any, address: Any = None) -> None:
-        """Send a datagram; then, if `full`, `flush` before the next. Raises `TypeError` for what is no bytes."""
+        """Send a datagram; if then `full`, `flush` before the next. Raises `TypeError` for what is no bytes."""
         if type(data) is not bytes:
             check_bytes(self.component, data)
             data = bytes(data)
