@@ -1,4 +1,4 @@
-"""Datagrams received and forwarded on one core, load from a compiled client on another: datagrams a second."""
+"""Datagrams received and forwarded on one core, load from a compiled client on another: how many a second."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""asyncio: a bare datagram protocol that forwards what it receives to a port; with the word "uvloop", on that loop.
+"""asyncio: a bare protocol that forwards datagrams to a port; with the word "uvloop", on that loop.
 
 It says its own port and goes on until it is ended from outside.
 """

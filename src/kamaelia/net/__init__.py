@@ -5,7 +5,7 @@
 | `tcp_server` | `TCPServer`: a component of its own for each who connects |
 | `tcp_client` | `TCPClient`: one connection to a server, made again if need be |
 | `datagram` | what the parts for datagrams have in common; start there for UDP |
-| `udp_receiver`, `udp_sender` | `UDPReceiver`: what comes to a port; `UDPSender`: to one address, or to many |
+| `udp_receiver`, `udp_sender` | `UDPReceiver`: what comes to a port; `UDPSender`: to one address, or many |
 | `udp_peer` | `UDPPeer`: both ways with one address |
 | `udp_server` | `UDPServer`: a component of its own for each address that datagrams come from |
 | `multicast` | groups, `Join` and `Leave`; `options`: what the kernel has to be told for that |

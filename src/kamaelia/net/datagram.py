@@ -193,7 +193,12 @@ class Port(asyncio.DatagramProtocol):
 
     async def open(self, *, buffer: int | str | None = None, **where: Any) -> Port:
         """Make the socket, as ``loop.create_datagram_endpoint`` does. Raises `OSError`."""
-        await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, **where)
+        try:
+            await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, **where)
+        except OSError as error:
+            if error.errno is None and isinstance(error.__cause__, OSError):
+                raise error.__cause__ from None  # uvloop puts why behind an error that says nothing
+            raise
         if buffer is not None:
             self.set(options.Option(SOL_SOCKET, SO_RCVBUF, units.size(buffer, "buffer")))
         return self
@@ -216,7 +221,7 @@ class Port(asyncio.DatagramProtocol):
         return self._missed
 
     def send(self, data: Any, address: Any = None) -> None:
-        """Send a datagram; if then `full`, `flush` before the next. Raises `TypeError` for what is no bytes."""
+        """Send a datagram; if then `full`, `flush` before the next. Raises `TypeError` for no bytes."""
         if type(data) is not bytes:
             check_bytes(self.component, data)
             data = bytes(data)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from kamaelia.axon import Component, Inbox, Outbox, select
+from kamaelia.axon import Component, Inbox, Outbox, SourceFailed, select
 from kamaelia.axon.errors import shorten
 
 from .arguments import check_size, check_whole
@@ -149,10 +149,14 @@ class MulticastReceiver(Component):
             for join in self._first:
                 await self._join_first(join)
             await self._begin()
-            if self.groups.incoming:
-                await self._receive_and_change()
-            else:
-                await pass_on(self, self._arrivals, self._arrived)
+            try:
+                if self.groups.incoming:
+                    await self._receive_and_change()
+                else:
+                    await pass_on(self, self._arrivals, self._arrived)
+            except SourceFailed:
+                await self._finish()
+                raise
             await self._finish()
         finally:
             await self._close()
@@ -180,7 +184,7 @@ class MulticastReceiver(Component):
                 await send_datagram(self.outbox, self.datagrams, message)
 
     async def _finish(self) -> None:
-        """Nothing more will come."""
+        """Nothing more will come, but something may still be on its way out."""
 
     async def _close(self) -> None:
         for membership in list(self._joined.values()):

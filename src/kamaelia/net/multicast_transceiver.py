@@ -108,7 +108,6 @@ class MulticastTransceiver(MulticastReceiver):
         await super()._begin()
 
     async def _finish(self) -> None:
-        # A stop has ended what comes, but not yet what goes.
         while self._outgoing is not None and not self._outgoing.over:
             assert self._sender is not None
             await self._sender.changed

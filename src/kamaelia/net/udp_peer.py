@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 from typing import Any, Literal
 
-from kamaelia.axon import Component, Inbox, Outbox
+from kamaelia.axon import Component, Inbox, Outbox, SourceFailed
 
 from .arguments import check_client_host, check_number, check_size
 from .connection import address_text
@@ -94,6 +94,7 @@ class UDPPeer(Component):
         self._once = Once(self)
         self._arrivals = Arrivals(self, self._arrived, size, self._once)
         self._ports: list[Port] = []
+        self._outgoing: Outgoing | None = None
         self._failure: Exception | None = None
         self._heard = 0  # how many had come when that was last looked at
         self.address: tuple[str, int] | None = None
@@ -114,13 +115,17 @@ class UDPPeer(Component):
         self._ports.append(port)
         self.address = port.address[:2]
         outgoing = Outgoing(self.inbox, port, None, self._sent) if self.inbox.incoming else None
+        self._outgoing = outgoing
         try:
-            send, passed = self.outbox.send, self._arrivals.passed
-            async for data in self._arrived:
-                passed(len(data))
-                await send(data)
-            # A stop has ended what comes, but not yet what goes.
-            while outgoing is not None and not outgoing.over and self._failure is None:
+            try:
+                send, passed = self.outbox.send, self._arrivals.passed
+                async for data in self._arrived:
+                    passed(len(data))
+                    await send(data)
+            except SourceFailed as error:
+                self._failure = self._failure or error
+            # A stop, or a failure, has ended what comes, but not yet what goes.
+            while outgoing is not None and not outgoing.over:
                 await port.changed
             if self._failure is not None:
                 raise self._failure
@@ -168,5 +173,7 @@ class UDPPeer(Component):
 
     def _fail(self, error: Exception) -> None:
         self._failure = error
+        if self._outgoing is not None:
+            self._outgoing.close()
         self._arrivals.hold.release()
         self._ports[0].changed.set()
