@@ -77,8 +77,8 @@ def missing(need: str) -> str | None:
 def may_make_namespaces() -> bool:
     """Say whether tests may make network namespaces, and the devices between them."""
     name = f"kamaelia-{os.getpid()}"
-    made = "ip netns add {0} && ip -n {0} link add a type veth peer name b; code=$?; ip netns del {0}; exit $code"
-    done = subprocess.run(["sh", "-c", made.format(name)], capture_output=True)
+    add = f"ip netns add {name} && ip -n {name} link add va type veth peer name vb"
+    done = subprocess.run(["sh", "-c", f"{add}; code=$?; ip netns del {name}; exit $code"], capture_output=True)
     return done.returncode == 0
 
 

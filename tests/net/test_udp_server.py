@@ -402,7 +402,7 @@ def test_a_protocol_that_does_not_speak_bytes_is_refused_at_once():
         ({"port": 70000}, "UDPServer(port=70000): give a port from 0 (any that is free) to 65535"),
         ({"host": []}, "UDPServer(host=[]): give one name or address, or None for all of IPv4"),
         ({"limit": 0}, "UDPServer(limit=0): give how many components there may be, 1 or more"),
-        ({"new_per_second": 0}, "UDPServer(new_per_second=0): give seconds"),
+        ({"new_per_second": 0}, "UDPServer(new_per_second=0): give how many, more than 0"),
         ({"idle_timeout": 0}, "UDPServer(idle_timeout=0): give seconds, more than 0, or None for never"),
         ({"size": "x"}, "UDPServer(size='x'): give bytes"),
         ({"on_failure": "x"}, "UDPServer(on_failure='x'): it is 'isolate' or 'stop'"),

@@ -12,6 +12,12 @@ each group has a socket of its own here, which is bound to the address of the gr
 Then the kernel keeps groups apart by their addresses, any number may be joined, each datagram comes once, and
 the socket says which group it was for: the address of the receiver is nothing that asyncio tells. All share
 the port (``reuse_port``), so there may be several receivers on a machine, and each gets everything.
+
+There is one thing that Linux does wrong, with IPv4 and sockets that share a port: what only one of those that
+are bound to a group is to have (since the others hear other sources of the same group), any of them may get
+(unless ``net.ipv4.udp_early_demux`` is 0). So what is not from a source that was joined is thrown away here
+once more. But who was to have it does not get it: give receivers of different sources different groups, which
+is what source-specific groups are meant for, or different ports.
 """
 
 from __future__ import annotations
@@ -123,6 +129,10 @@ class Membership:
         elif source not in self.sources:
             self.port.set(options.membership(self.group, source, self._interface))
             self.sources[source] = None
+
+    def hears(self, address: Any) -> bool:
+        """Say whether what comes from an address is from a source that was joined."""
+        return self.sources is None or address[0].partition("%")[0] in self.sources
 
     def leave(self, source: str | None) -> bool:
         """Hear the group, or one source of it, no more; return whether nothing is left of it.

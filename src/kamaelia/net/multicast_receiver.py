@@ -143,11 +143,10 @@ class MulticastReceiver(Component):
 
     async def main(self) -> None:
         """Receive, until a stop."""
-        if self._arrivals.hold.released:
-            return  # the system was stopped before it had begun
         try:
-            for join in self._first:
-                await self._join_first(join)
+            if not self._arrivals.hold.released:  # by a stop, or a failure, before it had begun
+                for join in self._first:
+                    await self._join_first(join)
             await self._begin()
             try:
                 if self.groups.incoming:
@@ -190,13 +189,13 @@ class MulticastReceiver(Component):
         for membership in list(self._joined.values()):
             await self._drop(membership)
 
-    def _receive(self, group: str, data: bytes, address: Any) -> None:
+    def _receive(self, membership: Membership, data: bytes, address: Any) -> None:
         """See asyncio's ``datagram_received``."""
-        wanted = self.datagrams.routes
-        self._arrivals.take(
-            GroupDatagram.to_group(data, address, group) if wanted else data,
-            len(data),
-        )
+        if membership.hears(address):
+            message = data
+            if self.datagrams.routes:
+                message = GroupDatagram.to_group(data, address, membership.group)
+            self._arrivals.take(message, len(data))
 
     # -- groups -----------------------------------------------------------------------------------
 
@@ -228,8 +227,9 @@ class MulticastReceiver(Component):
             return
         if len(self._joined) >= self._most:
             raise ValueError(f"there are {self._most} groups, which is its limit=")
-        port = Port(self, self._once, functools.partial(self._receive, join.group))
+        port = Port(self, self._once)
         membership = Membership(join.group, self._interface, port)
+        port.datagram_received = functools.partial(self._receive, membership)  # type: ignore[method-assign]
         try:
             await membership.open(self._port, buffer=self._buffer)
             membership.join(source)

@@ -29,7 +29,7 @@ class MulticastSender(UDPSender):
         group: address of the group, IPv4 or IPv6
         port: to send to
         ttl: over how many links it may go: 1 stays in this network, each router on the way needs 1 more; 0
-            stays on this machine
+            stays on this machine (on Linux only if somebody here has joined the group)
         loop: receivers on this machine hear it too
         interface: where to send: its name, number or IPv4 address; None leaves it to the system's routes
         local: our own address ``(host, port)``; None for any

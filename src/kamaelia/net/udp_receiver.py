@@ -96,8 +96,9 @@ class UDPReceiver(Component):
 
     async def main(self) -> None:
         """Receive, until a stop."""
-        if self._arrivals.hold.released:
-            return  # the system was stopped before it had begun
+        if self._arrivals.hold.released:  # a stop, or a failure, has come before it had begun
+            await pass_on(self, self._arrivals, self._arrived)
+            return
         port = Port(self, self._once, self._receive)
         try:
             await port.open(local_addr=self._where, reuse_port=self._reuse_port or None, buffer=self._buffer)

@@ -191,7 +191,10 @@ class UDPSender(Component):
         if port is None:
             local = self._local or ("0.0.0.0" if family == socket.AF_INET else "::", 0)
             port = await self._open(family, to, local_addr=local, family=family)
-            self._prepare(port, family)
+            try:
+                self._prepare(port, family)
+            except OSError as error:
+                raise self._cannot_send(to, error) from error
         return port, to
 
     async def _open(self, key: Any, to: Any, **where: Any) -> Port:

@@ -36,7 +36,7 @@ from kamaelia.axon import (
 )
 from kamaelia.axon.outlet import lead_outside
 
-from .arguments import check_limit, check_protocol_is_one, check_size, check_whole
+from .arguments import check_limit, check_number, check_protocol_is_one, check_size, check_whole
 from .connection import Peer, Server, address_text, check_protocol, count_in_bytes
 from .datagram import Once, Port, announce, check_buffer, check_listening_host, check_port
 from .errors import CannotListen, why_not_listening
@@ -153,7 +153,8 @@ class UDPServer(Server):
         check_listening_host(host, "UDPServer(host=...)")
         check_whole(limit, "UDPServer(limit=...)", 1, math.inf, "how many components there may be, 1 or more")
         if new_per_second is not None:
-            check_limit(new_per_second, "UDPServer(new_per_second=...)", ", or None for any number")
+            give = "how many, more than 0, or None for any number"
+            check_number(new_per_second, "UDPServer(new_per_second=...)", lambda number: number > 0, give)
         if idle_timeout is not None:
             check_limit(idle_timeout, "UDPServer(idle_timeout=...)", ", or None for never")
         check_size(size, "UDPServer(size=...)")
