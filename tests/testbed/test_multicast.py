@@ -363,4 +363,4 @@ def test_a_peer_that_is_not_there_is_told_of():
     network.host("phone").run(Source([b"?"]) | peer | Collect())
     network.link("phone", "nobody", delay="1 ms")
     (error,) = network.simulate(seconds=5, errors="collect").errors.values()
-    assert "nobody has the port that it was sent to" in str(error)
+    assert "nobody has the port that it was sent to" in str(error.exceptions[0])

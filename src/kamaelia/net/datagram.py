@@ -162,7 +162,7 @@ class Port(asyncio.DatagramProtocol):
         component: whose socket it is
         once: what logs
         receive: called with data and address for each datagram; without it they are thrown away
-        on_error: called with each error that the operating system reports
+        on_error: called with each error that the operating system reports; without it they are logged
     """
 
     def __init__(
@@ -171,7 +171,7 @@ class Port(asyncio.DatagramProtocol):
         once: Once,
         receive: Callable[[bytes, Any], None] | None = None,
         *,
-        on_error: Callable[[OSError], object] | None = None,
+        on_error: Callable[[Exception], object] | None = None,
     ) -> None:
         self.component = component
         self.sent = self.unsent = self.errors = self.bytes_out = 0
@@ -281,10 +281,11 @@ class Port(asyncio.DatagramProtocol):
     def error_received(self, exc: Exception) -> None:
         """See asyncio."""
         self.errors += 1
-        number = getattr(exc, "errno", None)
-        self._once.warn(f"error {number}", f"goes on after an error with a datagram: {why_not_sent(exc)}")
-        if self._on_error is not None and isinstance(exc, OSError):
+        if self._on_error is not None:
             self._on_error(exc)
+        else:
+            number = getattr(exc, "errno", None)
+            self._once.warn(f"error {number}", f"goes on after an error with a datagram: {why_not_sent(exc)}")
 
     def pause_writing(self) -> None:
         """See asyncio."""

@@ -192,7 +192,7 @@ class MulticastReceiver(Component):
     def _receive(self, membership: Membership, data: bytes, address: Any) -> None:
         """See asyncio's ``datagram_received``."""
         if membership.hears(address):
-            message = data
+            message: Any = data
             if self.datagrams.routes:
                 message = GroupDatagram.to_group(data, address, membership.group)
             self._arrivals.take(message, len(data))

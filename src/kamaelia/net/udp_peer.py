@@ -106,7 +106,7 @@ class UDPPeer(Component):
 
     async def main(self) -> None:
         """Send and receive."""
-        port = Port(self, self._once, self._receive, on_error=self._on_error)
+        port = Port(self, self._once, self._receive, on_error=self._on_error if self._fails else None)
         try:
             await port.open(local_addr=self._local, remote_addr=self._remote, buffer=self._buffer)
         except (OSError, UnicodeError) as error:
@@ -164,8 +164,8 @@ class UDPPeer(Component):
         else:
             self._wait_for_more()
 
-    def _on_error(self, error: OSError) -> None:
-        if self._fails and self._failure is None:
+    def _on_error(self, error: Exception) -> None:
+        if self._failure is None:
             text = f"{self.path}: {address_text(self._remote)}: {why_not_sent(error)}"
             lost = ConnectionLost(text)
             lost.__cause__ = error
