@@ -47,6 +47,7 @@ log = logging.getLogger("kamaelia")
 LONGEST = 65507  # bytes of data in a datagram: 65535 less the headers of IP and UDP
 OVERHEAD = 64  # bytes: what a datagram that waits takes besides its data, about
 SIZE = "256 KiB"  # that may wait for a reader
+HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # where on this machine one reaches who receives at any address
 
 
 class Datagram(NamedTuple):
@@ -413,6 +414,16 @@ def why_not_sent(error: Exception) -> str:
     if number in (errno.ENETUNREACH, errno.EHOSTUNREACH):
         return f"there is no way to where it was sent ({error})"
     return str(error)
+
+
+def how_to_try(address: tuple[str, int]) -> str:
+    """Return the command by which a person may send something to an address.
+
+    >>> how_to_try(("0.0.0.0", 1500))
+    'Try: nc -u 127.0.0.1 1500. '
+    """
+    host, port = address
+    return f"Try: nc -u {HERE.get(host, host)} {port}. "
 
 
 def announce(component: Component, doing: str, hint: str, *, quiet: bool) -> None:

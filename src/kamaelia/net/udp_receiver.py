@@ -21,6 +21,7 @@ from .datagram import (
     check_buffer,
     check_listening_host,
     check_port,
+    how_to_try,
     pass_on,
 )
 from .errors import CannotListen, why_not_listening
@@ -109,8 +110,7 @@ class UDPReceiver(Component):
         try:
             address = self.address = port.address[:2]
             text = address_text(address)
-            hint = f"Try: nc -u {address[0].replace('0.0.0.0', '127.0.0.1')} {address[1]}. "
-            announce(self, f"receives datagrams on {text}", hint, quiet=self._quiet)
+            announce(self, f"receives datagrams on {text}", how_to_try(address), quiet=self._quiet)
             await self.listening.send(address)
             self.listening.close()
             await pass_on(self, self._arrivals, self._arrived)

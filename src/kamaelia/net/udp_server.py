@@ -38,7 +38,7 @@ from kamaelia.axon.outlet import lead_outside
 
 from .arguments import check_limit, check_number, check_protocol_is_one, check_size, check_whole
 from .connection import Peer, Server, address_text, check_protocol, count_in_bytes
-from .datagram import Once, Port, announce, check_buffer, check_listening_host, check_port
+from .datagram import Once, Port, announce, check_buffer, check_listening_host, check_port, how_to_try
 from .errors import CannotListen, why_not_listening
 from .watch import Watch
 
@@ -220,8 +220,8 @@ class UDPServer(Server):
         address = self.address = port.address[:2]
         failure = None
         try:
-            hint = f"Try: nc -u {address[0].replace('0.0.0.0', '127.0.0.1')} {address[1]}. "
-            announce(self, f"receives datagrams on {address_text(address)}", hint, quiet=self._quiet)
+            text = f"receives datagrams on {address_text(address)}"
+            announce(self, text, how_to_try(address), quiet=self._quiet)
             await self.listening.send(address)
             self.listening.close()
             try:
