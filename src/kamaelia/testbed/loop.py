@@ -267,21 +267,27 @@ class HostLoop(VirtualLoop):
     ) -> tuple[Any, Any]:
         """See asyncio."""
         from .datagram import DatagramTransport
+        from .multicast import is_group
 
         if sock is not None:
             raise _no_real_socket("create_datagram_endpoint(sock=...)")
         if local_addr is None and remote_addr is None and family == 0:
             raise ValueError("a datagram endpoint without addresses needs family=socket.AF_INET")
-        local = await self._local_address(local_addr, family, flags) or ("0.0.0.0", 0)
+        if local_addr is not None and is_group(local_addr[0]):
+            local = (local_addr[0], _port(local_addr[1]))
+        else:
+            local = await self._local_address(local_addr, family, flags) or ("0.0.0.0", 0)
         remote: Address | None = None
         if remote_addr is not None:
             infos = await self.getaddrinfo(
                 *remote_addr[:2], family=family, type=socket.SOCK_DGRAM, flags=flags
             )
-            stack, remote = self.stack.resolve(*infos[0][4])
-            self.stack.path_to(stack)
+            remote = infos[0][4]
+            if not is_group(remote[0]):
+                stack, remote = self.stack.resolve(*remote)
+                self.stack.path_to(stack)
             local = (self.stack.source_address(remote), local[1])
-        port = self.stack.datagram_port(local[1], reuse_port=bool(reuse_port))
+        port = self.stack.datagram_port(local, reuse_port=bool(reuse_port))
         simulated = SimulatedSocket(socket.SOCK_DGRAM, (local[0], port), remote)
         protocol = protocol_factory()
         transport = DatagramTransport(self.stack, protocol, simulated, remote, reuse_port=bool(reuse_port))

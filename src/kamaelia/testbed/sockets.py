@@ -9,14 +9,16 @@ from typing import Any
 
 SO_NWRITE = 0x1024
 
+LOOPBACK, ANY = "127.0.0.1", "0.0.0.0"
+
 Address = tuple[str, int]
 
 
 class SimulatedSocket:
     """A socket that is none: it knows its addresses and remembers its options.
 
-    The one option with an effect is ``SO_LINGER`` with a time of 0: closing is then a reset, as on real
-    hosts. ``SO_NWRITE`` says how many bytes have not arrived yet, as on macOS.
+    Options with an effect are ``SO_LINGER`` with a time of 0, so that closing is a reset, as on real hosts,
+    and those of multicast (`multicast`). ``SO_NWRITE`` says how many bytes have not arrived yet, as on macOS.
     """
 
     family = socket.AF_INET
@@ -28,6 +30,7 @@ class SimulatedSocket:
         self.remote = remote
         self.options: dict[tuple[int, int], Any] = {}
         self.not_arrived: Callable[[], int] = lambda: 0
+        self.on_option: Callable[[int, int, Any], None] | None = None
 
     def getsockname(self) -> Address:
         """Return the own address."""
@@ -40,7 +43,9 @@ class SimulatedSocket:
         return self.remote
 
     def setsockopt(self, level: int, option: int, value: Any, length: int | None = None) -> None:
-        """Remember an option."""
+        """Set an option. Raises `OSError` for some that mean nothing here."""
+        if self.on_option is not None:
+            self.on_option(level, option, value)
         self.options[level, option] = value
 
     def getsockopt(self, level: int, option: int, length: int = 0) -> Any:
