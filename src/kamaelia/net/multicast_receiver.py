@@ -50,7 +50,8 @@ class MulticastReceiver(Component):
     Outboxes: ``outbox`` sends the bytes of each datagram; ``datagrams`` a `GroupDatagram` of the bytes, the
     sender's address and the group; what is not linked costs nothing. ``listening`` sends the first group and
     the port once it hears it. Inbox: ``groups``, a `JoinGroup` or `LeaveGroup` for each group to hear from
-    then on, or no more; what had come before is still passed on. One that cannot be obeyed is logged and counted.
+    then on, or no more; what had come before is still passed on. One that cannot be obeyed is logged and
+    counted.
 
     Nothing ends it but a stop of the system, which lets it pass on what had come, and that nobody listens any
     more; not the end of ``groups`` either. While its reader is slow, ``size`` bytes wait, and what comes then

@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..axon import VirtualLoop
-from .sockets import Address, SimulatedSocket
+from .sockets import LOOPBACK, Address, SimulatedSocket
 
 if TYPE_CHECKING:
     import ssl as ssl_module
@@ -29,7 +29,7 @@ ProtocolFactory = Callable[[], asyncio.BaseProtocol]
 class HostLoop(VirtualLoop):
     """An asyncio loop whose network is simulated. Made for each host by `Network.simulate`.
 
-    It has TCP, UDP and TLS (with asyncio's own code), IPv4 only; no Unix sockets, pipes, signals or
+    It has TCP, UDP and TLS (with asyncio's own code), IPv4 only, and Unix sockets; no pipes, signals or
     programs. Of real sockets it knows only those that were given to ``sock_connect`` before, as some
     libraries do: they stand for a simulated connection and are never used.
     """
@@ -71,6 +71,7 @@ class HostLoop(VirtualLoop):
                     }
                 )
         await self.shutdown_asyncgens()
+        await self.shutdown_default_executor()
 
     # -- names ------------------------------------------------------------------------------------
 
@@ -250,6 +251,70 @@ class HostLoop(VirtualLoop):
         StreamTransport(self, end, tls, None, server)
         return tls._app_transport
 
+    # -- Unix sockets -------------------------------------------------------------------------------
+
+    async def create_unix_connection(
+        self,
+        protocol_factory: ProtocolFactory,
+        path: str | None = None,
+        *,
+        ssl: ssl_module.SSLContext | bool | None = None,
+        sock: Any = None,
+        server_hostname: str | None = None,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+    ) -> tuple[Any, Any]:
+        """See asyncio. A path is known on its own host only; it is no file."""
+        if sock is not None:
+            raise _no_real_socket("create_unix_connection(sock=...)")
+        if path is None:
+            raise ValueError("create_unix_connection: give the path of the socket")
+        end = await self.stack.connect("127.0.0.1", self.stack.unix_port(path))
+        end.socket.be_unix("", path)
+        waiter = self.create_future()
+        transport = self._make_transport(
+            end,
+            (protocol := protocol_factory()),
+            waiter,
+            ssl=ssl,
+            server_hostname=server_hostname,
+            ssl_handshake_timeout=ssl_handshake_timeout,
+            ssl_shutdown_timeout=ssl_shutdown_timeout,
+        )
+        try:
+            await waiter
+        except BaseException:
+            transport.close()
+            raise
+        return transport, protocol
+
+    async def create_unix_server(  # type: ignore[override]
+        self,
+        protocol_factory: ProtocolFactory,
+        path: str | None = None,
+        *,
+        sock: Any = None,
+        backlog: int = 100,
+        ssl: ssl_module.SSLContext | None = None,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+        start_serving: bool = True,
+    ) -> Server:
+        """See asyncio. A path is known on its own host only; it is no file."""
+        if sock is not None:
+            raise _no_real_socket("create_unix_server(sock=...)")
+        if path is None:
+            raise ValueError("create_unix_server: give the path of the socket")
+        local = (LOOPBACK, self.stack.take_unix_path(path))
+        timeouts = {
+            "ssl_handshake_timeout": ssl_handshake_timeout,
+            "ssl_shutdown_timeout": ssl_shutdown_timeout,
+        }
+        listener = Listener(self, local, protocol_factory, False, {"ssl": ssl, **timeouts}, path)
+        if start_serving:
+            await listener.server.start_serving()
+        return listener.server
+
     # -- UDP --------------------------------------------------------------------------------------
 
     async def create_datagram_endpoint(  # type: ignore[override]
@@ -320,10 +385,15 @@ class Listener:
         protocol_factory: ProtocolFactory,
         reuse_port: bool,
         options: dict[str, Any],
+        path: str | None = None,
     ) -> None:
         self.port = local[1]
+        self.path = path
+        """Of a Unix socket."""
         self.reuse_port = reuse_port
         self.socket = SimulatedSocket(socket.SOCK_STREAM, local)
+        if path is not None:
+            self.socket.be_unix(path, None)
         self.server = Server(loop, self)
         self.is_open = False
         self._loop = loop
@@ -339,6 +409,8 @@ class Listener:
 
     def close(self) -> None:
         """Accept no more."""
+        if self.path is not None:
+            self._loop.stack.leave_unix_path(self.path, self.port)
         if self.is_open:
             self.is_open = False
             self._loop.stack.stop_listening(self)
@@ -348,6 +420,8 @@ class Listener:
         self._loop.call_soon(self._accept, end, context=self._context)
 
     def _accept(self, end: StreamEnd) -> None:
+        if self.path is not None:
+            end.socket.be_unix(self.path, "")
         try:
             protocol = self._protocol_factory()
             self._loop._make_transport(end, protocol, None, server=self.server, **self._options)

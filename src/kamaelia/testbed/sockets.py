@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 SO_NWRITE = 0x1024
+SO_PEERCRED = 17
 
 LOOPBACK, ANY = "127.0.0.1", "0.0.0.0"
 
@@ -21,7 +22,7 @@ class SimulatedSocket:
     and those of multicast (`multicast`). ``SO_NWRITE`` says how many bytes have not arrived yet, as on macOS.
     """
 
-    family = socket.AF_INET
+    family: socket.AddressFamily = socket.AF_INET
     proto = 0
 
     def __init__(self, kind: socket.SocketKind, local: Address, remote: Address | None = None) -> None:
@@ -31,6 +32,12 @@ class SimulatedSocket:
         self.options: dict[tuple[int, int], Any] = {}
         self.not_arrived: Callable[[], int] = lambda: 0
         self.on_option: Callable[[int, int, Any], None] | None = None
+
+    def be_unix(self, local: str, remote: str | None) -> None:
+        """Be a Unix socket, which has paths for addresses, knows the peer's process, and never resets."""
+        self.family = socket.AF_UNIX
+        self.options[socket.SOL_SOCKET, SO_PEERCRED] = struct.pack("3i", 1, 0, 0)
+        self.local, self.remote = local, remote  # type: ignore[assignment]
 
     def getsockname(self) -> Address:
         """Return the own address."""
@@ -58,7 +65,7 @@ class SimulatedSocket:
     def resets(self) -> bool:
         """Closing it is a reset."""
         value = self.options.get((socket.SOL_SOCKET, socket.SO_LINGER))
-        if not isinstance(value, (bytes, bytearray)) or len(value) < 8:
+        if self.family == socket.AF_UNIX or not isinstance(value, (bytes, bytearray)) or len(value) < 8:
             return False
         on, seconds = struct.unpack_from("ii", value)
         return bool(on) and seconds == 0

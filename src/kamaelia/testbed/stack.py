@@ -55,6 +55,7 @@ class Stack:
         self._trees_version = 0
         self._ends: dict[StreamEnd, None] = {}
         self._client_ports: dict[int, StreamEnd] = {}
+        self._unix_paths: dict[str, int] = {}  # the port that stands for a path
         self._next_ports = {socket.SOCK_STREAM: FIRST_EPHEMERAL, socket.SOCK_DGRAM: FIRST_EPHEMERAL}
 
     def count_sent(self, size: int) -> None:
@@ -172,11 +173,29 @@ class Stack:
             raise in_use(self.name, port)
         return port
 
+    def take_unix_path(self, path: str) -> int:
+        """Return the port that stands for a path from now on. Raises `OSError` if it is taken."""
+        if path in self._unix_paths:
+            raise OSError(errno.EADDRINUSE, f"address already in use: {path} of {self.name}")
+        port = self._unix_paths[path] = self._free_port(socket.SOCK_STREAM)
+        return port
+
+    def unix_port(self, path: str) -> int:
+        """Return the port that stands for a path. Raises `FileNotFoundError`."""
+        if path not in self._unix_paths:
+            raise FileNotFoundError(errno.ENOENT, f"no such file or directory: {path} of {self.name}")
+        return self._unix_paths[path]
+
+    def leave_unix_path(self, path: str, port: int) -> None:
+        """A server does not listen there any more."""
+        if self._unix_paths.get(path) == port:
+            del self._unix_paths[path]
+
     def forget_end(self, end: StreamEnd) -> None:
         """An end of a connection has been closed."""
         self._ends.pop(end, None)
-        if self._client_ports.get(end.socket.local[1]) is end:
-            del self._client_ports[end.socket.local[1]]
+        if self._client_ports.get(end.port) is end:
+            del self._client_ports[end.port]
 
     # -- UDP --------------------------------------------------------------------------------------
 
