@@ -131,4 +131,10 @@ def attempt(case: Case) -> Outcome:
         except Missing as error:
             return Outcome(case, not_run=str(error))
         except Exception as error:  # a case that breaks is no reason not to try the next
-            return Outcome(case, failed=f"{type(error).__name__}: {error}")
+            return Outcome(case, failed="; ".join(_leaves(error)))
+
+
+def _leaves(error: BaseException) -> list[str]:
+    if isinstance(error, BaseExceptionGroup):
+        return [text for one in error.exceptions for text in _leaves(one)]
+    return [f"{type(error).__name__}: {error}"]
