@@ -1,0 +1,4 @@
+from .protocol import WebSocketProtocol, handshake
+from .server import WebSocketServer
+
+__all__ = ["WebSocketProtocol", "WebSocketServer", "handshake"]

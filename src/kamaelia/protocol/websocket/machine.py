@@ -78,6 +78,15 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server answers to the request."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """There is no connection: the server has answered with something else. Nothing comes after this."""
 
@@ -176,6 +185,8 @@ class Machine:
         """Why there is no connection, if there is none."""
         self.closed: Closed | None = None
         """How the peer's side has ended, once it has."""
+        self.answer: Answer | None = None
+        """Of a server: how it has answered the request, for who writes that in another way."""
         self.finished = False
         """Our side of the stream is to end when everything has been sent."""
 
@@ -243,9 +254,9 @@ class Machine:
 
     def to_send(self) -> bytes:
         """Return what the machine itself has to say to the peer, such as a pong; then look at `finished`."""
-        writes = self._protocol.data_to_send()
-        if not writes:
+        if not self._protocol.writes:
             return b""
+        writes = self._protocol.data_to_send()
         if b"" in writes:  # how websockets says that the stream ends
             self.finished = True
         return writes[0] if len(writes) == 1 else b"".join(writes)
@@ -437,6 +448,11 @@ class Machine:
         return self.to_send()
 
     @property
+    def has_closed(self) -> bool:
+        """Whether our close has been sent, or is among what is to be sent."""
+        return self._protocol.close_sent is not None
+
+    @property
     def closing(self) -> bool:
         """Whether one of the two has said that it has finished, so that no message can be sent any more."""
         return self._protocol.state is not self._state.OPEN
@@ -567,6 +583,8 @@ class ServerMachine(Machine):
     def _respond(self, response: Any) -> None:
         del response.headers["Date"]  # who has no clock gives none (RFC 9110, 6.6.1)
         self._protocol.send_response(response)
+        headers = tuple(response.headers.raw_items())
+        self.answer = Answer(response.status_code, headers, bytes(response.body))
 
 
 class ClientMachine(Machine):

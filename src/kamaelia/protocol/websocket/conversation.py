@@ -1,0 +1,367 @@
+"""One connection that speaks WebSocket, whichever side it is: bytes of the wire here, messages there.
+
+Theory
+------
+::
+
+    wire --> Conversation.inbox --(machine)--> messages --> whoever they are for
+    wire <-- Conversation.outbox <--(machine)-- Writer <-- whoever sends them
+
+`Conversation` itself reads the wire, and a child of it, `Writer`, what is to be sent: so each has one thing
+to wait for, and holds back who feeds it. A slow taker of messages stops the reading of the wire, a slow peer
+the taking of messages. What the machine answers by itself (the handshake, a pong, the answer to a close) goes
+out beside the writer, before the messages of the same chunk are given on.
+
+**The end.** When what is to be sent has ended, the writer says "close", and the reader goes on until the
+peer's close has come, for a time at most. A peer that closes in a good way ends the messages; with a code
+that tells of an error, or with no close at all, it breaks them (rule 3): who reads them is not to take a half
+for the whole. At a stop of the system the messages end, what is sent in answer still goes out, and then
+"going away".
+
+**Time.** One deadline stands around the reader: for the handshake, for the peer's close, and for the answer
+to a ping. A ping is sent when the peer has been silent for a while. Whether we were too slow to read is
+known: then something waits in our inbox, and that is a sign of life.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from kamaelia.axon import (
+    BrokenLink,
+    Component,
+    Inbox,
+    LocalProtocolError,
+    Outbox,
+    RemoteProtocolError,
+    SourceFailed,
+    postman,
+    random,
+)
+from kamaelia.axon.errors import shorten
+from kamaelia.axon.queue import parse_size
+from kamaelia.net.arguments import check_limit, check_size
+from kamaelia.net.errors import ConnectionLost
+
+from .machine import (
+    ENTROPY,
+    FAILED,
+    GOING_AWAY,
+    GOOD_ENDS,
+    NO_CLOSE,
+    NORMAL,
+    UNSUPPORTED,
+    Closed,
+    Event,
+    Machine,
+    Opened,
+    Pong,
+    Refused,
+)
+
+log = logging.getLogger("kamaelia")
+
+
+@dataclass(frozen=True)
+class WebSocketStatistics:
+    """What a connection has done; see `WebSocketProtocol.statistics`."""
+
+    open: bool
+    """The handshake is done, and neither side has closed."""
+    messages_in: int
+    """Messages that have come from the peer."""
+    messages_out: int
+    """Messages that were sent to it."""
+    pings: int
+    """How often it was asked whether it is there."""
+    latency: float | None
+    """Seconds that the last answer to that took; None before there was one."""
+    close_code: int | None
+    """How the peer has closed, see `Closed`; None while it has not."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What server and client have in common; they say what each means."""
+
+    compression: bool = True
+    message_limit: int | str = "1 MiB"
+    ping_interval: float | None = 20.0
+    ping_timeout: float = 20.0
+    open_timeout: float = 10.0
+    close_timeout: float = 10.0
+    text: bool = False
+
+    def check(self, where: str) -> int:
+        """Raise `TypeError` or `ValueError` for what cannot be meant; return the limit in bytes."""
+        check_size(self.message_limit, f"{where}(message_limit=...)")
+        if self.ping_interval is not None:
+            check_limit(self.ping_interval, f"{where}(ping_interval=...)", ", or None for no pings")
+        check_limit(self.ping_timeout, f"{where}(ping_timeout=...)")
+        check_limit(self.open_timeout, f"{where}(open_timeout=...)")
+        check_limit(self.close_timeout, f"{where}(close_timeout=...)")
+        return parse_size(self.message_limit, "message_limit")[0]
+
+
+class Conversation(Component):
+    """One connection: see the theory above, and `WebSocketProtocol` and `WebSocketClient`.
+
+    Arguments:
+        settings: see there
+        takes_text: whoever the messages are for takes text
+        takes_bytes: and bytes
+    """
+
+    inbox = Inbox[bytes]("bytes from the wire")
+    outbox = Outbox[bytes]("bytes for the wire")
+    # Optional, for the taker may end before the peer has closed.
+    _messages = Outbox[Any]("messages that have come", optional=True)
+    _answers = Outbox[bytes]("what the connection itself has to say")
+
+    def __init__(self, settings: Settings, *, takes_text: bool = True, takes_bytes: bool = True) -> None:
+        self._settings = settings
+        self._takes_text, self._takes_bytes = takes_text, takes_bytes
+        self._machine: Machine | None = None
+        self._deadline = asyncio.Timeout(None)
+        self._reading = False  # and so it is in force
+        self._trouble: Exception | None = None  # why the deadline has come, if it is not just the time
+        self._writer: Writer | None = None
+        self._keepalive: asyncio.TimerHandle | None = None
+        self._heard = 0.0  # when something came last
+        self._pinged: float | None = None  # when, and it has not been answered
+        self._pings = 0
+        self._latency: float | None = None
+        self._messages_in = self._messages_out = 0
+        self.link(self._answers, self.outbox)
+
+    def statistics(self) -> WebSocketStatistics:
+        """Return what the connection has done so far."""
+        machine = self._machine
+        closed = None if machine is None else machine.closed
+        return WebSocketStatistics(
+            open=machine is not None and not machine.closing,
+            messages_in=self._messages_in,
+            messages_out=self._messages_out,
+            pings=self._pings,
+            latency=self._latency,
+            close_code=None if closed is None else closed.code,
+        )
+
+    # -- what server and client do in their own ways ------------------------------------------------
+
+    def make_machine(self) -> Machine:
+        """Make the machine."""
+        raise NotImplementedError
+
+    def opened(self, opened: Opened, writer: Writer) -> None:
+        """The handshake is done: link who takes the messages, and who sends some to the writer."""
+        raise NotImplementedError
+
+    def refused(self, refused: Refused) -> None:
+        """There will be no connection; raises an error where that is a failure."""
+        raise NotImplementedError
+
+    def not_opened(self, machine: Machine) -> None:
+        """The handshake takes too long; raises an error where that is a failure."""
+        raise NotImplementedError
+
+    def lost(self, error: Exception) -> None:
+        """The peer has not ended well; raises an error where that is a failure."""
+
+    def unsendable(self, error: Exception) -> None:
+        """Somebody wants to have something sent that cannot be; raises the error where that is a failure."""
+
+    # -- reading ------------------------------------------------------------------------------------
+
+    async def main(self) -> None:
+        """Read the wire until both sides have closed."""
+        machine = self._machine = self._machine or self.make_machine()
+        self._deadline = asyncio.timeout(self._settings.open_timeout)
+        try:
+            async with self._deadline:
+                self._reading = True
+                await self._read(machine)
+        except TimeoutError:
+            if not self._deadline.expired():
+                raise
+            if self._trouble is not None:
+                self._break(self._trouble)
+            elif machine.opened is None:
+                self.not_opened(machine)
+                if answer := machine.to_send():
+                    await self._answers.send(answer)
+        except SourceFailed:
+            raise
+        except BrokenLink:
+            self._messages.close(ConnectionLost(f"{self.path}: the connection was lost"))
+            raise
+        finally:
+            self._reading = False
+            if self._keepalive is not None:
+                self._keepalive.cancel()
+
+    async def _read(self, machine: Machine) -> None:
+        if machine.opened is not None:  # by another, which had the request
+            self._begin(machine.opened)
+        elif first := machine.to_send():
+            await self._answers.send(first)
+        send, now = self._messages.send, self.system.loop.time
+        async for data in self.inbox:
+            self._heard = now()
+            events = machine.receive(data)
+            if answer := machine.to_send():
+                await self._answers.send(answer)
+            for event in events:
+                if type(event) is str or (type(event) is bytes and self._takes_bytes):
+                    self._messages_in += 1
+                    await send(event)
+                elif type(event) is bytes:
+                    return await self._refuse_bytes(machine)
+                else:
+                    self._happened(event)
+            if machine.finished:
+                return
+        if machine.closed is None and machine.refused is None and not self.system.stopping:
+            for event in machine.receive_end():
+                self._happened(event)
+
+    async def _refuse_bytes(self, machine: Machine) -> None:
+        why = "bytes have come, where text is wanted"
+        await self._answers.send(machine.close(UNSUPPORTED, why))
+        self._ended(Closed(UNSUPPORTED, why, RemoteProtocolError(why)))
+
+    def _happened(self, event: Event) -> None:
+        if isinstance(event, Opened):
+            self._begin(event)
+        elif isinstance(event, Pong):
+            if self._pinged is not None and event.payload == self._ping_payload():
+                self._latency, self._pinged = self._heard - self._pinged, None
+        elif isinstance(event, Closed):
+            self._ended(event)
+        elif isinstance(event, Refused):
+            self.refused(event)
+
+    def _begin(self, opened: Opened) -> None:
+        self._deadline.reschedule(None)
+        self._writer = Writer(self)
+        self.add(self._writer, name="writer")
+        self.link(self._writer.outbox, self.outbox)
+        self.opened(opened, self._writer)
+        self._heard = self.system.loop.time()
+        if self._settings.ping_interval is not None:
+            self._look_after(self._settings.ping_interval)
+
+    def _ended(self, closed: Closed) -> None:
+        """The peer will send nothing more, and takes nothing more."""
+        assert self._machine is not None
+        if self._writer is not None:
+            self._writer.cancel()  # who sends there learns that nobody takes it
+        if closed.code in GOOD_ENDS or (closed.code == NO_CLOSE and self._machine.has_closed):
+            self._messages.close()
+        elif closed.error is not None:
+            log.warning("%s: %s", self.path, closed.error)
+            self._break(closed.error)
+        elif closed.code == NO_CLOSE:
+            self._break(ConnectionLost(f"{self.path}: the peer has ended the stream without a close"))
+        else:
+            said = f" ({closed.reason})" if closed.reason else ""
+            self._break(ConnectionLost(f"{self.path}: the peer has closed with code {closed.code}{said}"))
+        self._expect_end()
+
+    def _break(self, error: Exception) -> None:
+        self._messages.close(error)
+        self.lost(error)
+
+    def _expect_end(self) -> None:
+        """Our close has been sent, or both: what is still to come from the peer has to come soon."""
+        if self._deadline.when() is None:
+            self._set_deadline(self._settings.close_timeout)
+
+    def _set_deadline(self, seconds: float) -> None:
+        if self._reading:
+            self._deadline.reschedule(self.system.loop.time() + seconds)
+
+    # -- keeping it alive ---------------------------------------------------------------------------
+
+    def _look_after(self, delay: float) -> None:
+        self._keepalive = self.system.loop.call_later(delay, self._look, context=contextvars.Context())
+
+    def _look(self) -> None:
+        """Send a ping if the peer has been silent for long; give it up if it has not answered one."""
+        interval, machine = self._settings.ping_interval, self._machine
+        assert interval is not None and machine is not None
+        if machine.closing:
+            return
+        now = self.system.loop.time()
+        if self.inbox.statistics().waiting:
+            self._heard = now  # it is we who are slow
+        if self._pinged is not None and self._heard < self._pinged:
+            limit = self._settings.ping_timeout
+            self._trouble = TimeoutError(f"{self.path}: the peer has not answered a ping within {limit:g} s")
+            self._set_deadline(0)
+            return
+        silent = now - self._heard
+        if silent >= interval and not self._answers.full:
+            self._pings += 1
+            self._pinged = now
+            self._answers.send(machine.ping(self._ping_payload()))
+            self._look_after(self._settings.ping_timeout)
+        else:
+            self._look_after(max(interval - silent, interval / 10))
+
+    def _ping_payload(self) -> bytes:
+        return str(self._pings).encode()
+
+
+class Writer(Component):
+    """Sends what somebody wants to have sent to the peer."""
+
+    inbox = Inbox[Any]("messages for the peer", size="192 KiB")
+    outbox = Outbox[bytes]("frames for the wire")
+
+    def __init__(self, conversation: Conversation) -> None:
+        self._conversation = conversation
+
+    async def main(self) -> None:
+        """Send each message, and at the end a close."""
+        conversation = self._conversation
+        machine = conversation._machine
+        assert machine is not None
+        text = machine.text
+        data = machine.utf8 if conversation._settings.text else machine.data
+        send = self.outbox.send
+        code = FAILED
+        try:
+            async for message in self.inbox:
+                if type(message) is bytes:
+                    frame = data(message)
+                elif isinstance(message, str):
+                    frame = text(message)
+                elif isinstance(message, (bytes, bytearray, memoryview)):
+                    frame = data(bytes(message))
+                else:
+                    raise TypeError(
+                        f"{conversation.path} sends text and bytes, and was given {shorten(message)} "
+                        f"({type(message).__name__})"
+                    )
+                conversation._messages_out += 1
+                await send(frame)
+            code = GOING_AWAY if self.system.stopping else NORMAL
+        except SourceFailed:
+            pass  # the peer is told by the code
+        except (LocalProtocolError, TypeError) as error:
+            if not machine.closing:  # else the peer has closed in this moment
+                conversation.unsendable(error)
+        finally:
+            if (frame := machine.close(code)) and postman.has_reader(self.outbox):
+                conversation._expect_end()
+                send(frame)
+
+
+def chance() -> bytes:
+    """Return bytes for the masks of a client, from the random stream of the component that asks."""
+    return random.randbytes(ENTROPY)
