@@ -186,6 +186,12 @@ class Listener:
     def getsockname(self) -> tuple[str, int]:
         return self.address
 
+    def setsockopt(self, *option: Any) -> None:
+        """Take any: nothing here has buffers of an operating system."""
+
+    async def start_serving(self) -> None:
+        """It does already."""
+
     def close(self) -> None:
         self.loop.listeners.pop(self.address, None)
 
@@ -207,6 +213,9 @@ class Wire(VirtualLoop):
             raise OSError(errno.EADDRINUSE, "address in use")
         listener = self.listeners[host, port] = Listener(self, factory, (host, port))
         return listener
+
+    async def getaddrinfo(self, host: Any, port: Any, **options: Any) -> Any:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port))]
 
     async def create_connection(
         self, factory: Any, host: Any = None, port: Any = None, **options: Any

@@ -15,23 +15,34 @@ All of it uses the interface of asyncio's event loops and nothing else: so it ru
 uvloop, and unchanged on the simulated hosts of `kamaelia.testbed`.
 """
 
+from .client import ClientStatistics, Reconnect
 from .connection import Connection, Peer, peer
 from .errors import CannotConnect, CannotListen, ConnectionLost
+from .instructions import SendFile, StartTLS
+from .proxy import ProxyHeader
+from .server import ServerStatistics
 from .stream import Stream
-from .tcp_client import ClientStatistics, Reconnect, TCPClient
-from .tcp_server import ServerStatistics, TCPServer
+from .tcp_client import TCPClient
+from .tcp_server import TCPServer
+from .tls import ClientTLS, ServerTLS, TLSInfo
 
 __all__ = [
     "CannotConnect",
     "CannotListen",
     "ClientStatistics",
+    "ClientTLS",
     "Connection",
     "ConnectionLost",
     "Peer",
+    "ProxyHeader",
     "Reconnect",
+    "SendFile",
     "ServerStatistics",
+    "ServerTLS",
+    "StartTLS",
     "Stream",
     "TCPClient",
     "TCPServer",
+    "TLSInfo",
     "peer",
 ]

@@ -12,17 +12,21 @@ what each takes of memory and time is what the server takes. How the two halves 
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
-from dataclasses import dataclass
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from kamaelia.axon import Component, Hold, LinkError, System, UsageError, current_component, postman
+from kamaelia.axon import Component, Hold, Inbox, LinkError, System, UsageError, current_component, postman
 from kamaelia.axon.box import Box
 from kamaelia.axon.inbox import DEFAULT_SIZE
 from kamaelia.axon.outlet import lead_outside
 from kamaelia.axon.typecheck import advice, fits, name_of
 
+from .instructions import Instruction, Wire
+from .kernel import peer_process
+from .proxy import ProxyHeader
 from .stream import CHUNK, Stream
+from .tls.machine import TLSInfo
 from .watch import Watch
 
 SIZE = "256 KiB"  # what may wait in a connection, in each direction
@@ -33,9 +37,18 @@ class Peer:
     """The two ends of the connection that a component serves; had from `peer`."""
 
     address: Any
-    """The peer's address: for TCP its host and port."""
+    """The peer's address: for TCP and UDP host and port, for a Unix socket its path, which is mostly empty.
+    Behind a proxy that says so, the address that it says."""
     local: Any
-    """Our own address on this connection."""
+    """Our own address on this connection, or what the proxy says it is."""
+    tls: TLSInfo | None = None
+    """What was agreed on for protection; None if the connection has none."""
+    process: tuple[int, int, int] | None = None
+    """For a Unix socket, the numbers of the peer's process, user and group, where the system tells."""
+    proxy: Any = None
+    """Of a connection that a proxy has passed on: the proxy's address."""
+    extras: Mapping[int, bytes] = field(default_factory=dict)
+    """What else the proxy has said; see `kamaelia.net.proxy.ProxyHeader`."""
 
     def __str__(self) -> str:
         return address_text(self.address)
@@ -125,7 +138,11 @@ class Connection(Stream):
     sent before and then a reset; a connection that breaks is a failed source for the protocol.
     """
 
-    __slots__ = ("_failed", "_hold", "_local", "_peer", "owner", "protocol", "protocol_over")
+    __slots__ = (
+        "_failed", "_hold", "_local", "_peer", "admitted", "owner", "protocol", "protocol_over", "proxied",
+    )  # fmt: skip
+
+    server = True
 
     def __init__(self, owner: Owner, watch: Watch) -> None:
         super().__init__(watch)
@@ -133,6 +150,10 @@ class Connection(Stream):
         self.protocol: Component | None = None
         """The component that serves the peer, once there is one."""
         self.protocol_over = False
+        self.admitted = False
+        """The server has let it in already, at the gate."""
+        self.proxied: ProxyHeader | None = None
+        """What a proxy has said of the connection."""
         self._failed = False  # the component
         self._peer: Any = None
         self._local: Any = None
@@ -141,7 +162,11 @@ class Connection(Stream):
     @property
     def peer(self) -> Peer:
         """Both ends of the connection."""
-        return Peer(self._peer, self._local)
+        get, said = self.transport.get_extra_info, self.proxied
+        tls, process = get("tls"), peer_process(self.transport)
+        if said is None or said.source is None:
+            return Peer(self._peer, self._local, tls, process)
+        return Peer(said.source, said.destination, tls, process, self._peer, said.extras)
 
     def on_made(self) -> None:
         """See `Stream`."""
@@ -198,10 +223,32 @@ class Connection(Stream):
 
     def outlet_failed(self, message: Any, error: Exception) -> None:
         """See `kamaelia.axon.outlet.Listener`."""
+        assert self._outlet is not None
+        if isinstance(message, Instruction):
+            self.owner.finish_later(self._carry_out(message, self._outlet.inbox))
+        else:
+            self._cannot_write(self._outlet.inbox, error)
+
+    async def _carry_out(self, instruction: Instruction, outgoing: Inbox[bytes]) -> None:
+        """Carry out an instruction of the protocol's, and write on."""
+        try:
+            await self.follow(instruction)
+        except Exception as error:  # whatever is wrong with it costs this connection only
+            self._cannot_write(outgoing, error)
+            return
+        if self.lost:
+            outgoing.close()
+        else:
+            self.lead_out(outgoing)
+
+    def _cannot_write(self, outgoing: Inbox[bytes], error: Exception) -> None:
         self.owner.unwritable(self, error)
-        if self._outlet is not None:
-            self._outlet.close()
+        outgoing.close()
         self.owner.finish_later(self.break_after_delivery())
+
+    def unread_bytes(self) -> int:
+        """See `Stream`."""
+        return _waiting(self.protocol) if self.protocol is not None else 0
 
     def cut_off(self, *, broken: bool) -> None:
         """End it now, whatever was not written yet; with a reset if it is broken off."""
@@ -238,7 +285,7 @@ def check_protocol(protocol: Component, where: str) -> None:
         kind = boxes["inbox"].type
         ends = f"a peer's bytes do not fit into {boxes['inbox']} ({name_of(kind)})"
         raise LinkError(f"{where}: {ends}: {advice(bytes, kind)}")
-    if "outbox" in boxes and not fits(boxes["outbox"].type, bytes):
+    if "outbox" in boxes and not fits(boxes["outbox"].type, Wire):
         kind = boxes["outbox"].type
         ends = f"{boxes['outbox']} sends {name_of(kind)}, and a peer gets bytes"
         raise LinkError(f"{where}: {ends}: {advice(kind, bytes)}")
@@ -254,3 +301,9 @@ def count_in_bytes(box: Box[Any], limit: int) -> None:
         usual = inbox.size == DEFAULT_SIZE and not inbox.in_bytes
         if usual and not inbox.keeps_queue and not inbox.queue.feeders:
             postman.count_anew(inbox, f"{limit} B")
+
+
+def _waiting(component: Component) -> int:
+    """Return how many messages wait in the inboxes of a component, and of all within it."""
+    own = sum(box.statistics().waiting for box in component.boxes.values() if isinstance(box, Inbox))
+    return own + sum(_waiting(child) for child in component.children)

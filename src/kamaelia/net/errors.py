@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 
-from kamaelia.axon import KamaeliaError
+from kamaelia.axon import KamaeliaError, ProtocolError
 
 
 class CannotListen(KamaeliaError, OSError):
@@ -43,7 +43,7 @@ def why_not_listening(error: OSError | UnicodeError, address: str) -> str:
     return f"it cannot listen on {address}: {error}"
 
 
-def why_not_connected(error: OSError | UnicodeError, address: str) -> str:
+def why_not_connected(error: Exception, address: str) -> str:
     """Say why a server was not reached, and what to do.
 
     >>> why_not_connected(ConnectionRefusedError(errno.ECONNREFUSED, "refused"), "example.org:1500")
@@ -51,6 +51,10 @@ def why_not_connected(error: OSError | UnicodeError, address: str) -> str:
     """
     if isinstance(error, UnicodeError):
         return f"the name in {address} is none that could be looked up: check how it is spelt ({error})"
+    if isinstance(error, ProtocolError):
+        text = str(error).removeprefix("TLS: ")
+        advice = "; ClientTLS(authorities=...) says who else is believed" if "certificate" in text else ""
+        return f"{address} and this client do not agree on TLS: {text}{advice}"
     if isinstance(error, socket.gaierror):
         return f"the name in {address} is not known: check how it is spelt ({error.strerror})"
     if isinstance(error, TimeoutError):

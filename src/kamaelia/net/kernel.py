@@ -1,17 +1,19 @@
-"""What transports cannot say or do, and the socket below them can: to reset a connection, and to say
-what has arrived.
+"""What transports cannot say or do, and the socket below them can: to reset a connection, to say what has
+arrived, to copy from a file, to bound what the operating system keeps.
 
-Both go through ``transport.get_extra_info("socket")``, of which every loop has something: asyncio a socket
-that can only be asked, uvloop one that looks like it, a simulated host one that is none.
+All of it goes through ``transport.get_extra_info("socket")``, of which every loop has something: asyncio a
+socket that can only be asked, uvloop one that looks like it, a simulated host one that is none.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import struct
 import sys
+from typing import Any
 
 try:
     import fcntl
@@ -49,4 +51,40 @@ def not_arrived(transport: asyncio.BaseTransport) -> int | None:
             (count,) = struct.unpack("i", fcntl.ioctl(sock.fileno(), SIOCOUTQ, bytes(4)))
             return int(count)
         return int(sock.getsockopt(socket.SOL_SOCKET, SO_NWRITE))
+    return None
+
+
+def bound_buffers(socket_: Any, size: int) -> None:
+    """Have the operating system keep about so many bytes each way, for a socket or for all that it accepts.
+
+    Left alone, Linux keeps up to some 6 MB for each connection whose peer does not read.
+    """
+    with contextlib.suppress(OSError):  # it is closed already, or cannot do this
+        socket_.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
+        socket_.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+
+
+def duplicate(transport: asyncio.BaseTransport) -> int | None:
+    """Return a number of our own for a connection's socket, to be closed; None where there is no socket.
+
+    Event loops do not let others wait for a socket that a transport has: for this number, they do.
+    """
+    sock = transport.get_extra_info("socket")
+    if sock is None or not hasattr(os, "sendfile"):
+        return None
+    with contextlib.suppress(OSError):
+        if sock.fileno() >= 0:
+            return os.dup(sock.fileno())
+    return None
+
+
+def peer_process(transport: asyncio.BaseTransport) -> tuple[int, int, int] | None:
+    """Return the numbers of the process, user and group at the other end of a Unix socket, on Linux."""
+    sock = transport.get_extra_info("socket")
+    option = getattr(socket, "SO_PEERCRED", None)
+    if sock is None or option is None or getattr(sock, "family", None) != socket.AF_UNIX:
+        return None
+    with contextlib.suppress(OSError):
+        process, user, group = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, option, 12))
+        return process, user, group
     return None

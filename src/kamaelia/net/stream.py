@@ -33,7 +33,13 @@ one that is still about to connect, or meets the reset while it writes: for thos
 **Time.** Two limits, both in seconds of the loop, real or virtual: *idle*, no bytes in either direction, and
 *stall*, the peer takes nothing of what we have for it. The timers are lazy: a byte notes the time, and only a
 timer that fires looks whether it was needed. So they cost nothing per packet; and for idling all streams of
-one server share a timer (`watch`), so that it costs next to nothing per connection.
+one server share a timer (`watch`), so that it costs next to nothing per connection. Besides there are
+*total*, for the whole of a connection, and the *receive rate*: a peer that sends faster is not read from for
+a while, which it notices as it would notice a slow network.
+
+**Instructions.** Among the bytes that go out may be messages that tell the connection to do something
+(`instructions`): the outlet stops at one, `Stream.follow` has it carried out when everything before it has
+been written, and goes on with a new outlet.
 
 What does not belong here: who makes connections, how many, and what becomes of failures (`tcp_server`,
 `tcp_client`).
@@ -47,10 +53,22 @@ import os
 from collections.abc import Callable
 from typing import Any, cast
 
-from kamaelia.axon import Hold, Inbox, Outbox, Signal, core, select
+from kamaelia.axon import (
+    Hold,
+    Inbox,
+    LocalProtocolError,
+    Outbox,
+    RemoteProtocolError,
+    Signal,
+    core,
+    select,
+)
 from kamaelia.axon.outlet import check_bytes
 
-from .kernel import not_arrived, reset_at_close
+from .instructions import Instruction, StartTLS
+from .kernel import duplicate, not_arrived, reset_at_close
+from .tls.settings import ClientTLS, client_context, server_context
+from .tls.transport import TLSTransport
 from .watch import Watch
 
 STALL_CHECKS = 4  # looks per stall time-out whether the peer has taken anything
@@ -58,6 +76,8 @@ CHUNK = 64 * 1024  # bytes: what one message of a stream is expected to be at mo
 PATIENCE = 1.0  # seconds that a peer may let pass without taking anything of a stream that is to be broken
 BLIND_PATIENCE = 0.2  # seconds, where it cannot be known what the peer has taken
 LONGEST_LOOK = 0.05  # seconds between two looks
+SENDFILE = 64 * 1024  # bytes of a file for which it pays not to read them
+FILE_PIECE = 256 * 1024  # bytes of a file that are read at a time
 MOMENT = 0.05  # seconds that a peer's program has to read what has arrived, before there is a reset as well
 
 
@@ -76,10 +96,12 @@ class Stream(asyncio.Protocol):
         "__weakref__",
         "_changed",
         "_early",
+        "_expiry",
         "_inlet",
         "_left_over",
         "_left_seen",
         "_outlet",
+        "_paced_until",
         "_reading",
         "_sink",
         "_stall",
@@ -100,6 +122,11 @@ class Stream(asyncio.Protocol):
         "watch",
     )
 
+    server = False
+    """This is the side that has listened."""
+    server_name: str | None = None
+    """Of the server, for a client: for certificates."""
+
     def __init__(self, watch: Watch, *, half_close: bool = True) -> None:
         self.watch = watch
         self.half_close = half_close
@@ -114,7 +141,7 @@ class Stream(asyncio.Protocol):
         self.failure: Exception | None = None
         """Why it is lost, if that was not agreed."""
         self.trouble: str | None = None
-        """What kind of failure that was: ``"idle"``, ``"stalled"`` or ``"broken"``."""
+        """What kind of failure that was: ``"idle"``, ``"stalled"``, ``"expired"`` or ``"broken"``."""
         self.deadline = 0.0
         """When the watch is to look at it again."""
         self._inlet = core.Inlet(self, watch.clock)
@@ -132,6 +159,8 @@ class Stream(asyncio.Protocol):
         self._left_seen = 0  # how much the transport had when that was last looked at
         self._writable = True  # the transport has room
         self._stall: _Stall | None = None  # once the transport had no room
+        self._expiry: asyncio.TimerHandle | None = None
+        self._paced_until = 0.0  # if it is paced: when the peer may be read from again
 
     def on_made(self) -> None:
         """There is a connection; the stream reads nothing until `start`."""
@@ -243,10 +272,122 @@ class Stream(asyncio.Protocol):
                     await self.changed
                 return message if box is outgoing else None
             if box is outgoing:
+                if isinstance(message, Instruction):
+                    await self.follow(message)
+                    continue
                 self.write(message)
                 if not self._writable:
                     await self.flush()
         return None
+
+    async def follow(self, instruction: Instruction) -> None:
+        """Carry out an instruction, when everything before it has been written.
+
+        What goes wrong with the connection breaks it; what is wrong with the instruction is raised.
+        """
+        self._count_outlet()
+        await self.flush()
+        if self.connected and not self.transport.is_closing():
+            await instruction.carry_out(self)
+
+    def unread_bytes(self) -> int:
+        """Return how much of what the peer has sent has not been read by anybody; see `StartTLS`."""
+        return 0
+
+    async def start_tls(self, tls: Any) -> None:
+        """Protect the connection from here on; see `StartTLS`."""
+        StartTLS(tls).check(server=self.server)
+        if self.transport.get_extra_info("tls") is not None:
+            raise LocalProtocolError("StartTLS: the connection is protected already")
+        self._read_no_more()
+        if self.unread_bytes():
+            self.break_off(
+                RemoteProtocolError("the peer has sent something behind its last words before StartTLS"),
+                "broken",
+            )
+            return
+        name = None
+        if self.server:
+            context = server_context(tls, self.watch.clock())
+        else:
+            context = client_context(tls)
+            name = (tls.server_name if isinstance(tls, ClientTLS) else None) or self.server_name
+        secured: list[bool] = []
+
+        def opened() -> None:
+            secured.append(True)
+            self.tell()
+
+        def failed(error: Exception) -> None:
+            self.failure, self.trouble = error, "broken"
+
+        below = self.transport
+        over = TLSTransport(
+            context, self, server=self.server, server_name=name, on_open=opened, on_failure=failed, live=True
+        )
+        limit = self.watch.handshake_timeout
+        late = TimeoutError(f"no handshake within {limit:g} s")
+        timer = self.watch.call_later(limit, lambda: self.break_off(late, "broken"))
+        self._transport = over
+        try:
+            over.take_over(below)
+            while not secured and not self.lost:
+                await self.changed
+        finally:
+            timer.cancel()
+        if not self.lost:
+            self._read_on_unless_full()
+
+    async def send_file(self, file: int, offset: int, count: int) -> None:
+        """Send a part of a file, by its number; see `SendFile`. Raises `OSError` when it cannot be read."""
+        if count >= SENDFILE and self.transport.get_extra_info("tls") is None:
+            out = duplicate(self.transport)
+            if out is not None:
+                try:
+                    await self._copy_file(out, file, offset, count)
+                finally:
+                    os.close(out)
+                return
+        loop = asyncio.get_running_loop()
+        while count and self.connected and not self.transport.is_closing():
+            # In a thread, since disks are slow at times.
+            data = await loop.run_in_executor(None, os.pread, file, min(count, FILE_PIECE), offset)
+            if not data:
+                raise _shrunk(count)
+            self.write(data)
+            offset, count = offset + len(data), count - len(data)
+            await self.flush()
+
+    async def _copy_file(self, out: int, file: int, offset: int, count: int) -> None:
+        """Have the operating system copy from a file to the connection, as fast as the peer takes it."""
+        loop = asyncio.get_running_loop()
+        limit = self.watch.stall_timeout
+        while count and self.connected and not self.transport.is_closing():
+            try:
+                sent = os.sendfile(out, file, offset, min(count, FILE_PIECE))
+            except BlockingIOError:
+                loop.add_writer(out, self.tell)
+                timer = None
+                if limit is not None:
+                    timer = self.watch.call_later(limit, self._give_up_stalled)
+                try:
+                    await self.changed
+                finally:
+                    loop.remove_writer(out)
+                    if timer is not None:
+                        timer.cancel()
+                continue
+            except (ConnectionError, BrokenPipeError) as error:
+                self.break_off(error, "broken")
+                return
+            if not sent:
+                raise _shrunk(count)
+            offset, count = offset + sent, count - sent
+            self._written += sent
+            self._written_at = self.watch.clock()
+            if not count:
+                return
+            await asyncio.sleep(0)  # the others have their turn
 
     async def finish(
         self,
@@ -351,12 +492,14 @@ class Stream(asyncio.Protocol):
         transport.set_write_buffer_limits(high=0)
         transport.pause_reading()  # until somebody is there to read; uvloop begins to read all the same
         self.watch.add(self)
+        if self.watch.total_timeout is not None:
+            self._expiry = self.watch.call_later(self.watch.total_timeout, self._expire)
         self.on_made()
 
     @property
     def data_received(self) -> Callable[[bytes], None]:
         """See asyncio: what takes received bytes."""
-        return self._inlet.data_received
+        return self._inlet.data_received if self.watch.receive_rate is None else self._receive_paced
 
     def eof_received(self) -> bool:
         """See asyncio; True keeps our half open."""
@@ -391,6 +534,8 @@ class Stream(asyncio.Protocol):
         if self.failure is None and exc is not None:
             self.failure, self.trouble = _as_reset(exc), "broken"
         self.watch.remove(self)
+        if self._expiry is not None:
+            self._expiry.cancel()
         if self._stall is not None and self._stall.timer is not None:
             self._stall.timer.cancel()
         self._become_deaf(self.failure)  # first: who reads is to hear why, before that nobody reads it
@@ -439,6 +584,33 @@ class Stream(asyncio.Protocol):
         if sink.full:
             self.sink_full()
 
+    def _count_outlet(self) -> None:
+        """Keep what an outlet that has stopped has written."""
+        if self._outlet is not None:
+            self._written += self._outlet.amount
+            self._written_at = max(self._written_at, self._outlet.active)
+            self._outlet = None
+
+    def _receive_paced(self, data: bytes) -> None:
+        """Take what has come, and read nothing more until it may have come at the rate that is allowed."""
+        rate = self.watch.receive_rate
+        assert rate is not None
+        self._inlet.data_received(data)
+        now = self.watch.clock()
+        self._paced_until = max(now, self._paced_until) + len(data) / rate
+        if self._reading and self._paced_until > now:
+            self._read_no_more()
+            self.watch.call_later(self._paced_until - now, self._read_on_unless_full)
+
+    def _read_on_unless_full(self) -> None:
+        if not (self.deaf or (self._sink is not None and self._sink.full)):
+            self._read_on()
+
+    def _expire(self) -> None:
+        """The time for the whole of the connection is over."""
+        limit = self.watch.total_timeout
+        self.break_off(TimeoutError(f"the connection has lasted {limit:g} s, and may not longer"), "expired")
+
     def _throw_away(self) -> None:
         """Have the transport close without what it still has to send."""
         self._left_over = self._left_over or self.transport.get_write_buffer_size()
@@ -451,6 +623,8 @@ class Stream(asyncio.Protocol):
                 self.on_deaf(failure)
 
     def _read_on(self) -> None:
+        if self._paced_until and self._paced_until > self.watch.clock():
+            return  # a timer is under way
         if not self._reading and self.connected and not self.transport.is_closing():
             self._reading = True
             self._inlet.active = self.watch.clock()  # the time in which we did not read was not the peer's
@@ -486,6 +660,11 @@ class Stream(asyncio.Protocol):
     def _watch_stall(self, stall: _Stall, limit: float) -> None:
         stall.timer = self.watch.call_later(limit / STALL_CHECKS, lambda: self._check_stall(stall, limit))
 
+    def _give_up_stalled(self) -> None:
+        limit = self.watch.stall_timeout
+        error = TimeoutError(f"the peer has taken nothing of what was written for {limit:g} s")
+        self.break_off(error, "stalled")
+
     def _check_stall(self, stall: _Stall, limit: float) -> None:
         stall.timer = None
         if self._writable or self.lost:
@@ -495,8 +674,7 @@ class Stream(asyncio.Protocol):
         if seen != stall.seen:
             stall.seen, stall.since = seen, now
         if now - stall.since >= limit:
-            error = TimeoutError(f"the peer has taken nothing of what was written for {limit:g} s")
-            self.break_off(error, "stalled")
+            self._give_up_stalled()
         else:
             self._watch_stall(stall, limit)
 
@@ -511,6 +689,10 @@ class _Stall:
         self.seen = (0, 0)  # in which pause, and how much was in the transport
         self.since = 0.0  # when that was first seen
         self.timer: asyncio.TimerHandle | None = None
+
+
+def _shrunk(missing: int) -> OSError:
+    return OSError(errno.EIO, f"the file has become shorter: {missing} bytes are missing")
 
 
 def _as_reset(error: Exception) -> Exception:

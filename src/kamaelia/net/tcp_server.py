@@ -1,71 +1,22 @@
-"""TCP servers: a component of its own for each who connects.
-
-The server itself only accepts. The loop makes a `Connection` of each who connects, which `TCPServer.arrived`
-puts into the inbox ``accepted``; ``main`` takes it from there and adds a child, the protocol component, that
-the connection then serves. What takes time when a connection ends is a task of ``main``'s, which goes on
-until the last connection is over.
-"""
+"""TCP servers."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import math
-import sys
-from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
+import ssl
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-from kamaelia.axon import (
-    Component,
-    ComponentFunction,
-    Failure,
-    Inbox,
-    Outbox,
-    Signal,
-    SourceFailed,
-    as_part,
-    lifecycle,
-    make,
-)
-from kamaelia.axon.queue import parse_size
-from kamaelia.axon.system import describe_core
+from kamaelia.axon import Outbox
 
-from .arguments import check_protocol_is_one, check_server_host, check_size, check_time_outs, check_whole
-from .connection import SIZE, Connection, Server, address_text, check_protocol
+from .arguments import check_server_host, check_whole
+from .connection import SIZE, address_text
 from .errors import CannotListen, why_not_listening
-from .watch import Watch
-
-log = logging.getLogger("kamaelia")
-
-
-@dataclass(frozen=True)
-class ServerStatistics:
-    """What a server has done; see `TCPServer.statistics`."""
-
-    open: int
-    """Connections that there are now."""
-    accepted: int
-    """Connections that were given to a protocol component."""
-    refused: int
-    """Connections closed at once: beyond ``limit``, or during a stop."""
-    failed: int
-    """Connections whose protocol component failed."""
-    broken: int
-    """Connections that the peer, or the network, broke off."""
-    idle: int
-    """Connections ended by ``idle_timeout``."""
-    stalled: int
-    """Connections ended by ``stall_timeout``."""
-    bytes_in: int
-    """Bytes received."""
-    bytes_out: int
-    """Bytes that the operating system has taken to send."""
-    unread: int
-    """Bytes received that came when nobody was there to read them any more."""
+from .server import BUFFERS, StreamServer
+from .tls.settings import ServerTLS
 
 
-class TCPServer(Server):
+class TCPServer(StreamServer):
     """Listens on a TCP port, and makes a protocol component for each who connects.
 
     What the peer sends arrives in the component's inbox, what it sends goes to the peer, both in bytes. The
@@ -80,19 +31,34 @@ class TCPServer(Server):
     ``idle_timeout``.
 
     A stalled peer is noticed at the latest a quarter later. A component whose inbox declares a ``size`` of
-    its own keeps that one.
+    its own keeps that one. Besides bytes the component may send `SendFile` and `StartTLS`.
+
+    With ``tls`` each connection is protected, and an end that was not said in the protected stream is a
+    break: somebody between may have cut it. With ``proxies``, connections from these begin with the header of
+    the PROXY protocol, version 1 or 2, and `peer` says who is behind.
 
     Arguments:
         protocol: the component for a connection: a class, a component (made again from its recipe), a factory
         port: to listen on; 0 for any that is free, see `address`
         host: name or address to listen on, several in a list, or None for every address of the machine
         limit: connections at a time; those beyond are closed at once, and counted
+        limit_per_address: connections at a time from one address; None for any number
+        accept_rate: connections a second, those beyond are closed at once; None for any number
         idle_timeout: seconds without a byte in either direction after which a connection is ended; None for
             never
         stall_timeout: seconds for which a peer may take nothing of what is sent; None for ever
+        total_timeout: seconds that a connection may last; None for ever
+        handshake_timeout: seconds for the handshake of TLS and the header of a proxy
         linger: seconds to wait for the peer's end of stream once nobody reads what it sends
         size: bytes that may wait for the component, and for the peer, and one message more
+        receive_rate: what is read of each connection a second, such as ``"1 MB/s"``; None for all that comes
+        buffers: bytes that the operating system keeps each way for a connection, beside those of ``size``;
+            None for what it wants, which is some MB for peers that do not read. With a long way to the peer
+            more is faster: rate times round trip
         backlog: connections that may wait in the operating system to be accepted
+        reuse_port: other processes, or servers, may listen on the port too, and share who connects
+        tls: protect connections: a `ServerTLS`, or an `ssl.SSLContext`
+        proxies: addresses or networks of the proxies that say for whom they speak; ``"*"`` for all
         on_failure: ``"isolate"`` ends only the connection whose component failed; ``"stop"`` the server too
         quiet: do not say on standard error where the server listens
 
@@ -110,11 +76,7 @@ class TCPServer(Server):
         [b'HELLO']
     """
 
-    inbox = None
-    outbox = None
-    accepted = Inbox[Connection]("connections that have been made, from the loop", size=1000)
     listening = Outbox[tuple[str, int]]("the address, once, when the server listens", optional=True)
-    failures = Outbox[Failure]("components that failed", optional=True)
 
     def __init__(
         self,
@@ -123,228 +85,71 @@ class TCPServer(Server):
         port: int,
         host: str | Sequence[str] | None = "127.0.0.1",
         limit: int = 1000,
+        limit_per_address: int | None = None,
+        accept_rate: float | None = None,
         idle_timeout: float | None = 300.0,
         stall_timeout: float | None = 60.0,
+        total_timeout: float | None = None,
+        handshake_timeout: float = 10.0,
         linger: float = 1.0,
         size: int | str = SIZE,
+        receive_rate: float | str | None = None,
+        buffers: int | str | None = BUFFERS,
         backlog: int = 100,
+        reuse_port: bool = False,
+        tls: ServerTLS | ssl.SSLContext | None = None,
+        proxies: Sequence[str] = (),
         on_failure: Literal["isolate", "stop"] = "isolate",
         quiet: bool = False,
     ) -> None:
-        check_protocol_is_one(protocol, "TCPServer")
+        super().__init__(
+            protocol,
+            limit=limit,
+            limit_per_address=limit_per_address,
+            accept_rate=accept_rate,
+            idle_timeout=idle_timeout,
+            stall_timeout=stall_timeout,
+            total_timeout=total_timeout,
+            handshake_timeout=handshake_timeout,
+            linger=linger,
+            size=size,
+            receive_rate=receive_rate,
+            buffers=buffers,
+            backlog=backlog,
+            tls=tls,
+            proxies=proxies,
+            on_failure=on_failure,
+            quiet=quiet,
+        )
         check_whole(port, "TCPServer(port=...)", 0, 65535, "a port from 0 (any that is free) to 65535")
         check_server_host(host, "TCPServer(host=...)")
-        check_whole(limit, "TCPServer(limit=...)", 1, math.inf, "how many may be connected, 1 or more")
-        check_time_outs("TCPServer", idle_timeout, stall_timeout, linger)
-        check_size(size, "TCPServer(size=...)")
-        check_whole(backlog, "TCPServer(backlog=...)", 1, math.inf, "how many may wait, 1 or more")
-        if on_failure not in ("isolate", "stop"):
-            raise ValueError(f"TCPServer(on_failure={on_failure!r}): it is 'isolate' or 'stop'")
-        if isinstance(protocol, (Component, ComponentFunction, type)):
-            protocol = as_part(protocol)
-            check_protocol(protocol, "TCPServer")
-        self._protocol = protocol
         self._host, self._port = host, port
-        self._most = limit
-        self._idle_timeout, self._stall_timeout = idle_timeout, stall_timeout
-        self.linger = linger
-        """Seconds to wait for a peer's end when nobody reads any more what it sends."""
-        self.bytes_waiting, _ = parse_size(size, f"size={size!r}")
-        """Bytes that may wait in each direction of a connection."""
-        self._backlog = backlog
-        self._isolated = on_failure == "isolate"
-        self._quiet = quiet
-        self.address: tuple[str, int] | None = None
-        """Host and port that the server listens on (the first in order, of several); None until it does."""
-        self.addresses: list[tuple[str, int]] = []
-        """All of them."""
-        self.accepted.resize(limit + 1)  # `limit` bounds it: more than that are refused at once
-        self._arrivals = self.accepted.hold(outside=True)
-        self.connections = {}
-        self._own_addresses: dict[Any, Any] = {}
-        self._waiting: set[Connection] = set()  # that are not served yet
-        self._changed = Signal("see its last connection end")
-        self._farewells: asyncio.TaskGroup | None = None  # while there is time for farewells
-        self._refusing = False  # and it has been logged
-        self._counts = dict.fromkeys(("accepted", "refused", "failed", "broken", "idle", "stalled"), 0)
-        self._bytes = [0, 0, 0]  # in, out, unread of connections that are over
+        self._reuse_port = reuse_port
 
-    def statistics(self) -> ServerStatistics:
-        """Return what the server has done so far; may be called from any thread."""
-        # Copies, for they may change while another thread looks through them.
-        open_ = [*list(self._waiting), *list(self.connections.values())]
-        live = [(one.bytes_in, one.bytes_out, one.unread) for one in open_]
-        bytes_in, bytes_out, unread = (sum(column) for column in zip(self._bytes, *live, strict=True))
-        return ServerStatistics(
-            open=len(open_), bytes_in=bytes_in, bytes_out=bytes_out, unread=unread, **self._counts
-        )
-
-    async def main(self) -> None:
-        """Listen, and make a connection of each transport that arrives."""
-        if self._arrivals.released:
-            return  # the system was stopped before it had begun
-        watch = Watch(idle_timeout=self._idle_timeout, stall_timeout=self._stall_timeout)
-        failure = None
-        server = await self._listen(watch)
-        self.addresses = sorted(socket.getsockname()[:2] for socket in server.sockets)
-        address = self.address = self.addresses[0]
-        try:
-            async with asyncio.TaskGroup() as self._farewells:
-                try:
-                    # A stop releases the hold: at that instant, nothing more is accepted.
-                    self._arrivals.on_release = server.close
-                    self._announce()
-                    await self.listening.send(address)
-                    self.listening.close()
-                    async for connection in self.accepted:
-                        self._serve(connection)
-                        del connection  # or it would be kept until the next one comes
-                except SourceFailed as error:  # something has failed, but connections may still end well
-                    failure = error
-                finally:
-                    server.close()
-                    for connection in list(self._waiting):
-                        self._refuse(connection)
-                    if failure is None and sys.exc_info()[1] is not None:
-                        self._cut_off()
-                try:
-                    while self.connections:
-                        await self._changed
-                finally:
-                    self._cut_off()
-        finally:
-            for connection in list(self.connections.values()):
-                while not connection.lost:  # the loop is about to say so
-                    await connection.changed
-        if failure is not None:
-            raise failure
-
-    def _cut_off(self) -> None:
-        """There is no time for farewells any more."""
-        self._farewells = None
-        for connection in list(self.connections.values()):
-            connection.cut_off(broken=self._axon.cause is not None)
-
-    # -- listening --------------------------------------------------------------------------------
-
-    async def _listen(self, watch: Watch) -> asyncio.Server:
+    async def _listen(self, make: Callable[[], asyncio.BaseProtocol]) -> asyncio.Server:
         loop = asyncio.get_running_loop()
         try:
-            return await loop.create_server(
-                lambda: Connection(self, watch), self._host, self._port, backlog=self._backlog
+            server = await loop.create_server(
+                make,
+                self._host,
+                self._port,
+                backlog=self._backlog,
+                reuse_port=self._reuse_port or None,
+                start_serving=False,
             )
+            self._bound_buffers(server)  # before the first is accepted
+            await server.start_serving()
         except (OSError, UnicodeError) as error:  # the latter comes of names that cannot be looked up
             hosts = self._host if isinstance(self._host, (list, tuple)) else [self._host or "*"]
             address = " or ".join(address_text((host, self._port)) for host in hosts)
             why = why_not_listening(error, address)
             raise CannotListen(f"{self.path}: {why}") from error
+        return server
 
-    def _announce(self) -> None:
-        text = f"{self.path} listens on {' and '.join(map(address_text, self.addresses))}"
-        log.info("%s", text)
-        if not self._quiet:
-            core = describe_core(asyncio.get_running_loop())
-            version = ".".join(sys.modules["kamaelia"].__version__.split(".")[:2])
-            host, port = self.addresses[0]
-            host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-            hint = f"Try: nc {host} {port}. Ctrl-C ends."
-            self.system.announce(f"kamaelia {version} ({core}): {text}. {hint}")
+    def _addresses_of(self, server: asyncio.Server) -> list[tuple[str, int]]:
+        return sorted(socket.getsockname()[:2] for socket in server.sockets)
 
-    # -- connections ------------------------------------------------------------------------------
-
-    def arrived(self, connection: Connection) -> None:
-        """The loop has made a connection."""
-        count = len(self._waiting) + len(self.connections)
-        if count >= self._most or self._arrivals.released:
-            if not self._refusing and not self._arrivals.released:
-                self._refusing = True
-                log.warning(
-                    "%s refuses connections: it has %d open, which is its limit=%d",
-                    self.path, count, self._most,
-                )  # fmt: skip
-            self._refuse(connection)
-        else:
-            self._refusing = False
-            self._waiting.add(connection)
-            self._arrivals.send(connection)
-
-    def _refuse(self, connection: Connection) -> None:
-        self._counts["refused"] += 1
-        self._waiting.discard(connection)
-        connection.transport.abort()
-
-    def _serve(self, connection: Connection) -> None:
-        if self._arrivals.released:
-            self._refuse(connection)  # it came, but the system is stopping
-            return
-        self._waiting.discard(connection)
-        self._counts["accepted"] += 1
-        number = self._counts["accepted"]
-        try:
-            protocol = make(self._protocol)
-            if not isinstance(self._protocol, Component):  # else that has been done
-                check_protocol(protocol, f"{self.path}/client-{number}")
-                lifecycle.refuse_used(protocol._axon)
-            connection.attach(protocol)
-            self.connections[protocol] = connection
-            # Ten thousand names would take half a megabyte: so it is "client", and a number. But the number 1
-            # is never shown, and the first has it in its name.
-            process = protocol.named("client" if number > 1 else "client-1")._axon
-            counted = number if number > 1 else 0
-            lifecycle.add_child(self._axon, process, isolated=self._isolated, number=counted)
-            connection.begin()
-        except Exception as error:  # the factory of somebody's protocol may raise anything
-            if connection.protocol is not None:
-                self.connections.pop(connection.protocol, None)
-            connection.reset()
-            self._count(connection)
-            if not self._isolated:
-                raise
-            self._counts["failed"] += 1
-            path = f"{self.path}/client-{number}"
-            log.error("%s could not be made: %s: %s", path, type(error).__name__, error, exc_info=error)
-            lifecycle.send_failure(self._axon, Failure(path, error, self._protocol))
-
-    def shared(self, address: Any) -> Any:
-        """Return the same object for each connection to one of our addresses; see `Owner`."""
-        return self._own_addresses.setdefault(address, address)
-
-    def unwritable(self, connection: Connection, error: Exception) -> None:
-        """A protocol has sent what can't be written; see `Owner`."""
-        protocol = connection.protocol
-        assert protocol is not None
-        self._counts["failed"] += 1
-        error.add_note(f"in {protocol.path}")
-        if self._isolated:
-            lifecycle.report_isolated(self._axon, Failure(protocol.path, error, protocol))
-        else:
-            lifecycle.fail(self._axon, error, [error])
-
-    def finish_later(self, farewell: Coroutine[Any, Any, None]) -> None:
-        """The end of a connection takes time; see `Owner`."""
-        context = self.get_context()
-        if self._farewells is None or context is None:
-            farewell.close()
-        else:
-            self._farewells.create_task(farewell, context=context.copy())
-
-    def _child_over(self, child: Component, failure: Failure | None) -> None:
-        super()._child_over(child, failure)
-        if child._axon.failures:
-            self._counts["failed"] += 1
-        connection = self.connections.get(child)
-        if connection is not None:
-            connection.protocol_ended(failed=child._axon.cause is not None)
-
-    def over(self, connection: Connection) -> None:
-        """A connection has ended; see `Owner`."""
-        assert connection.protocol is not None
-        del self.connections[connection.protocol]
-        self._count(connection)
-        self._changed.set()
-
-    def _count(self, connection: Connection) -> None:
-        if connection.trouble is not None:
-            self._counts[connection.trouble] += 1
-        for index, count in enumerate((connection.bytes_in, connection.bytes_out, connection.unread)):
-            self._bytes[index] += count
+    def _hint(self) -> str:
+        host, port = self.addresses[0]
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+        return f"nc {host} {port}" if self.tls is None else f"openssl s_client -connect {host}:{port}"

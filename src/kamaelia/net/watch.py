@@ -36,11 +36,25 @@ class Watch:
             never
         stall_timeout: seconds for which the peer may take nothing of what is written, then the connection is
             broken (at the latest a quarter later); None for ever
+        total_timeout: seconds that a connection may last; None for ever
+        handshake_timeout: seconds for the handshake of TLS on a live connection
+        receive_rate: bytes per second that are read of each; None for all that come
     """
 
-    def __init__(self, *, idle_timeout: float | None = None, stall_timeout: float | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        idle_timeout: float | None = None,
+        stall_timeout: float | None = None,
+        total_timeout: float | None = None,
+        handshake_timeout: float = 10.0,
+        receive_rate: float | None = None,
+    ) -> None:
         self.idle_timeout = idle_timeout
         self.stall_timeout = stall_timeout
+        self.total_timeout = total_timeout
+        self.handshake_timeout = handshake_timeout
+        self.receive_rate = receive_rate
         self._loop = asyncio.get_running_loop()
         self.clock = self._loop.time
         """What time it is, in seconds."""

@@ -1,0 +1,531 @@
+"""Servers of streams: a component of its own for each who connects, whatever it is that one connects to.
+
+The server itself only accepts. The loop makes a `Connection` of each who connects, which goes through a
+`Gate` first where a proxy or TLS has to speak before the peer does. `StreamServer.arrived` puts it into the
+inbox ``accepted``; ``main`` takes it from there and adds a child, the protocol component, that the connection
+then serves. What takes time when a connection ends is a task of ``main``'s, which goes on until the last
+connection is over.
+
+Where a server listens is its subclass's business: `TCPServer`, `UnixServer`, `MemoryServer`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import math
+import ssl
+import sys
+from collections import Counter
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypedDict
+
+from kamaelia.axon import (
+    Component,
+    ComponentFunction,
+    Failure,
+    Inbox,
+    Outbox,
+    Signal,
+    SourceFailed,
+    as_part,
+    lifecycle,
+    make,
+)
+from kamaelia.axon.arguments import check_positive
+from kamaelia.axon.queue import parse_size
+from kamaelia.axon.system import describe_core
+from kamaelia.axon.units import bytes_per_second
+
+from .arguments import check_limit, check_protocol_is_one, check_size, check_time_outs, check_whole
+from .connection import SIZE, Connection, Server, address_text, check_protocol
+from .errors import CannotListen
+from .gate import Gate
+from .kernel import bound_buffers
+from .tls.settings import BadCertificate, ServerTLS, check_server_tls, server_context
+from .watch import Watch
+
+log = logging.getLogger("kamaelia")
+
+BUFFERS = "64 KiB"  # what the operating system keeps for a connection, each way
+ROUNDING = 1e-9  # of a connection that is allowed
+ANYBODY = ("*",)  # as `proxies`: every connection has the header
+
+
+@dataclass(frozen=True)
+class ServerStatistics:
+    """What a server has done; see `StreamServer.statistics`."""
+
+    open: int
+    """Connections that there are now."""
+    accepted: int
+    """Connections that were given to a protocol component."""
+    refused: int
+    """Connections closed at once; ``reasons`` says why."""
+    rejected: int
+    """Connections closed before they were served, for they had no proper header of a proxy or handshake of
+    TLS, or not in time."""
+    failed: int
+    """Connections whose protocol component failed."""
+    broken: int
+    """Connections that the peer, or the network, broke off."""
+    idle: int
+    """Connections ended by ``idle_timeout``."""
+    stalled: int
+    """Connections ended by ``stall_timeout``."""
+    expired: int
+    """Connections ended by ``total_timeout``."""
+    bytes_in: int
+    """Bytes received."""
+    bytes_out: int
+    """Bytes that the operating system has taken to send."""
+    unread: int
+    """Bytes received that came when nobody was there to read them any more."""
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    """Of those refused, how many for what: ``"limit"`` (connections of the server), ``"address"``
+    (connections of one address), ``"rate"`` (connections a second), ``"stop"``."""
+
+
+class ServerOptions(TypedDict, total=False):
+    """What may be said to every server of streams; see the arguments of `TCPServer`."""
+
+    limit: int
+    accept_rate: float | None
+    idle_timeout: float | None
+    stall_timeout: float | None
+    total_timeout: float | None
+    handshake_timeout: float
+    linger: float
+    size: int | str
+    receive_rate: float | str | None
+    buffers: int | str | None
+    backlog: int
+    tls: ServerTLS | ssl.SSLContext | None
+    on_failure: Literal["isolate", "stop"]
+    quiet: bool
+
+
+class StreamServer(Server):
+    """What servers of streams have in common; see `TCPServer` for the arguments."""
+
+    inbox = None
+    outbox = None
+    accepted = Inbox[Connection]("connections that have been made, from the loop", size=1000)
+    listening = Outbox[Any]("the address, once, when the server listens", optional=True)
+    failures = Outbox[Failure]("components that failed", optional=True)
+
+    def __init__(
+        self,
+        protocol: Any,
+        *,
+        limit: int = 1000,
+        limit_per_address: int | None = None,
+        accept_rate: float | None = None,
+        idle_timeout: float | None = 300.0,
+        stall_timeout: float | None = 60.0,
+        total_timeout: float | None = None,
+        handshake_timeout: float = 10.0,
+        linger: float = 1.0,
+        size: int | str = SIZE,
+        receive_rate: float | str | None = None,
+        buffers: int | str | None = BUFFERS,
+        backlog: int = 100,
+        tls: ServerTLS | ssl.SSLContext | None = None,
+        proxies: Sequence[str] = (),
+        on_failure: Literal["isolate", "stop"] = "isolate",
+        quiet: bool = False,
+    ) -> None:
+        kind = type(self).__name__
+        check_protocol_is_one(protocol, kind)
+        check_whole(limit, f"{kind}(limit=...)", 1, math.inf, "how many may be connected, 1 or more")
+        if limit_per_address is not None:
+            give = "how many may be connected from one address, 1 or more, or None for any number"
+            check_whole(limit_per_address, f"{kind}(limit_per_address=...)", 1, math.inf, give)
+        if accept_rate is not None:
+            check_positive(f"{kind}(accept_rate={accept_rate!r})", accept_rate, "connections a second")
+        check_time_outs(kind, idle_timeout, stall_timeout, linger)
+        if total_timeout is not None:
+            check_limit(total_timeout, f"{kind}(total_timeout=...)", ", or None for ever")
+        check_limit(handshake_timeout, f"{kind}(handshake_timeout=...)")
+        check_size(size, f"{kind}(size=...)")
+        check_whole(backlog, f"{kind}(backlog=...)", 1, math.inf, "how many may wait, 1 or more")
+        check_server_tls(tls, kind)
+        if on_failure not in ("isolate", "stop"):
+            raise ValueError(f"{kind}(on_failure={on_failure!r}): it is 'isolate' or 'stop'")
+        if isinstance(protocol, (Component, ComponentFunction, type)):
+            protocol = as_part(protocol)
+            check_protocol(protocol, kind)
+        self._protocol = protocol
+        self._most = limit
+        self._most_of_one = limit_per_address
+        self._accept_rate = accept_rate
+        self._accepts_left = max(1.0, accept_rate or 0.0)
+        self._accepts_counted = 0.0  # when that was
+        self._idle_timeout, self._stall_timeout = idle_timeout, stall_timeout
+        self._total_timeout = total_timeout
+        self.handshake_timeout = handshake_timeout
+        """Seconds for what has to be said before a peer is served."""
+        self._receive_rate = checked_receive_rate(receive_rate, kind)
+        self.linger = linger
+        """Seconds to wait for a peer's end when nobody reads any more what it sends."""
+        self.bytes_waiting, _ = parse_size(size, f"size={size!r}")
+        """Bytes that may wait in each direction of a connection."""
+        self._buffers = checked_buffers(buffers, kind)
+        self._backlog = backlog
+        self.tls = tls
+        """How connections are protected; None if they are not."""
+        self._proxies = _networks(proxies, kind)
+        self._isolated = on_failure == "isolate"
+        self._quiet = quiet
+        self.address: Any = None
+        """Where the server listens (the first in order, of several); None until it does."""
+        self.addresses: list[Any] = []
+        """All of them."""
+        self.accepted.resize(limit + 1)  # `limit` bounds it: more than that are refused at once
+        self._arrivals = self.accepted.hold(outside=True)
+        self.connections = {}
+        self._own_addresses: dict[Any, Any] = {}
+        self._gates: dict[Gate, str] = {}  # those at them, with the host that is counted for each
+        self._waiting: set[Connection] = set()  # that are not served yet
+        self._of_one: Counter[str] = Counter()  # connections by the host that they come from, if it matters
+        self._changed = Signal("see its last connection end")
+        self._farewells: asyncio.TaskGroup | None = None  # while there is time for farewells
+        self._refusing: set[str] = set()  # for which reasons, and it has been logged
+        self._counts = dict.fromkeys(
+            ("accepted", "rejected", "failed", "broken", "idle", "stalled", "expired"), 0
+        )
+        self._reasons: Counter[str] = Counter()
+        self._bytes = [0, 0, 0]  # in, out, unread of connections that are over
+
+    def statistics(self) -> ServerStatistics:
+        """Return what the server has done so far; may be called from any thread."""
+        # Copies, for they may change while another thread looks through them.
+        gates, open_ = len(self._gates), [*list(self._waiting), *list(self.connections.values())]
+        live = [(one.bytes_in, one.bytes_out, one.unread) for one in open_]
+        bytes_in, bytes_out, unread = (sum(column) for column in zip(self._bytes, *live, strict=True))
+        reasons = dict(self._reasons)
+        return ServerStatistics(
+            open=gates + len(open_),
+            bytes_in=bytes_in,
+            bytes_out=bytes_out,
+            unread=unread,
+            refused=sum(reasons.values()),
+            reasons=reasons,
+            **self._counts,
+        )
+
+    async def main(self) -> None:
+        """Listen, and make a connection of each transport that arrives."""
+        if self._arrivals.released:
+            return  # the system was stopped before it had begun
+        watch = Watch(
+            idle_timeout=self._idle_timeout,
+            stall_timeout=self._stall_timeout,
+            total_timeout=self._total_timeout,
+            handshake_timeout=self.handshake_timeout,
+            receive_rate=self._receive_rate,
+        )
+        if self.tls is not None:
+            try:
+                server_context(self.tls, watch.clock())
+            except BadCertificate as error:
+                raise CannotListen(f"{self.path}: {error}") from error
+        failure = None
+        server = await self._listen(lambda: self._make_connection(watch))
+        self.addresses = self._addresses_of(server)
+        address = self.address = self.addresses[0]
+        try:
+            async with asyncio.TaskGroup() as self._farewells:
+                try:
+                    # A stop releases the hold: at that instant, nothing more is accepted.
+                    self._arrivals.on_release = server.close
+                    self._announce()
+                    await self.listening.send(address)
+                    self.listening.close()
+                    async for connection in self.accepted:
+                        self._serve(connection)
+                        del connection  # or it would be kept until the next one comes
+                except SourceFailed as error:  # something has failed, but connections may still end well
+                    failure = error
+                finally:
+                    server.close()
+                    for gate in list(self._gates):
+                        self._refuse("stop")
+                        gate.refuse(_Stopping())
+                    for connection in list(self._waiting):
+                        self._turn_away(connection)
+                    if failure is None and sys.exc_info()[1] is not None:
+                        self._cut_off()
+                try:
+                    while self.connections:
+                        await self._changed
+                finally:
+                    self._cut_off()
+        finally:
+            for connection in list(self.connections.values()):
+                while not connection.lost:  # the loop is about to say so
+                    await connection.changed
+        if failure is not None:
+            raise failure
+
+    def _cut_off(self) -> None:
+        """There is no time for farewells any more."""
+        self._farewells = None
+        for connection in list(self.connections.values()):
+            connection.cut_off(broken=self._axon.cause is not None)
+
+    # -- listening --------------------------------------------------------------------------------
+
+    async def _listen(self, make: Callable[[], asyncio.BaseProtocol]) -> Any:
+        """Begin to listen; return the loop's server, which accepts already. Raises `CannotListen`."""
+        raise NotImplementedError
+
+    def _addresses_of(self, server: Any) -> list[Any]:
+        """Return where the loop's server listens."""
+        raise NotImplementedError
+
+    def _hint(self) -> str:
+        """Return what a person may type to try the server."""
+        return ""
+
+    def _bound_buffers(self, server: Any) -> None:
+        """Have what the server accepts keep no more in the operating system than it should."""
+        if self._buffers is not None:
+            for socket in server.sockets:
+                bound_buffers(socket, self._buffers)
+
+    def _announce(self) -> None:
+        text = f"{self.path} listens on {' and '.join(map(address_text, self.addresses))}"
+        log.info("%s", text)
+        if not self._quiet:
+            core = describe_core(asyncio.get_running_loop())
+            version = ".".join(sys.modules["kamaelia"].__version__.split(".")[:2])
+            hint = self._hint()
+            tries = f" Try: {hint}." if hint else ""
+            self.system.announce(f"kamaelia {version} ({core}): {text}.{tries} Ctrl-C ends.")
+
+    # -- connections ------------------------------------------------------------------------------
+
+    def _make_connection(self, watch: Watch) -> asyncio.BaseProtocol:
+        """Make the protocol for who has connected."""
+        connection = Connection(self, watch)
+        return connection if self.tls is None and not self._proxies else Gate(self, connection, watch)
+
+    def may_enter(self, gate: Gate, address: Any) -> bool:
+        """Say whether somebody may come in; see `GateKeeper`."""
+        host = "" if self.speaks_for_others(address) else self._host_of(address)
+        reason = self._why_not(host)
+        if reason is not None:
+            self._refuse(reason)
+            return False
+        self._gates[gate] = host
+        self._count_host(host, 1)
+        return True
+
+    def speaks_for_others(self, address: Any) -> bool:
+        """Say whether this is a proxy; see `GateKeeper`."""
+        if self._proxies is ANYBODY:
+            return True
+        if not self._proxies or not isinstance(address, tuple):
+            return False
+        host = ipaddress.ip_address(address[0].partition("%")[0])
+        if isinstance(host, ipaddress.IPv6Address) and host.ipv4_mapped is not None:
+            host = host.ipv4_mapped
+        return any(host in network for network in self._proxies)
+
+    def left(self, gate: Gate, error: Exception | None) -> None:
+        """Somebody has left the gate; see `GateKeeper`."""
+        self._count_host(self._gates.pop(gate), -1)
+        if error is not None and not isinstance(error, _Stopping):
+            self._counts["rejected"] += 1
+            log.info("%s: a connection from %s was not served: %s", self.path, gate.peer, error)
+
+    def arrived(self, connection: Connection) -> None:
+        """The loop has made a connection, and it has gone through the gate if there is one."""
+        host = self._host_of_connection(connection)
+        if not connection.admitted:
+            reason = self._why_not(host)
+        elif self._arrivals.released:
+            reason = "stop"
+        else:
+            reason = "address" if self._too_many_of(host) else None
+        if reason is not None:
+            self._refuse(reason)
+            connection.transport.abort()
+        else:
+            self._count_host(host, 1)
+            self._waiting.add(connection)
+            self._arrivals.send(connection)
+
+    def _host_of(self, address: Any) -> str:
+        """Return what is counted as one address, if that matters."""
+        counts = self._most_of_one is not None and isinstance(address, tuple) and len(address) >= 2
+        return str(address[0]) if counts else ""
+
+    def _host_of_connection(self, connection: Connection) -> str:
+        return "" if self._most_of_one is None else self._host_of(connection.peer.address)
+
+    def _count_host(self, host: str, change: int) -> None:
+        """There is a connection more from this host, or less."""
+        if host:
+            self._of_one[host] += change
+            if not self._of_one[host]:
+                del self._of_one[host]
+
+    def _too_many_of(self, host: str) -> bool:
+        return self._most_of_one is not None and bool(host) and self._of_one[host] >= self._most_of_one
+
+    def _why_not(self, host: str) -> str | None:
+        """Return why nobody may connect now, or not from this host."""
+        if self._arrivals.released:
+            return "stop"
+        if len(self._gates) + len(self._waiting) + len(self.connections) >= self._most:
+            return "limit"
+        if self._too_many_of(host):
+            return "address"
+        if self._accept_rate is not None:
+            now = asyncio.get_running_loop().time()
+            more = (now - self._accepts_counted) * self._accept_rate
+            self._accepts_left = min(max(1.0, self._accept_rate), self._accepts_left + more)
+            self._accepts_counted = now
+            if self._accepts_left < 1 - ROUNDING:
+                return "rate"
+            self._accepts_left -= 1
+        self._refusing.clear()  # what is refused after this is logged again
+        return None
+
+    def _refuse(self, reason: str) -> None:
+        """Count somebody who is refused, and log the first for each reason."""
+        self._reasons[reason] += 1
+        if reason not in self._refusing and reason != "stop":
+            self._refusing.add(reason)
+            why = {
+                "limit": f"it has {self._most} open, which is its limit={self._most}",
+                "address": f"one address has {self._most_of_one}, which is its limit_per_address",
+                "rate": f"more than accept_rate={self._accept_rate} came within a second",
+            }[reason]
+            log.warning("%s refuses connections: %s", self.path, why)
+
+    def _turn_away(self, connection: Connection) -> None:
+        """The server is stopping, and the connection is not served yet."""
+        self._refuse("stop")
+        self._waiting.discard(connection)
+        self._count_host(self._host_of_connection(connection), -1)
+        connection.transport.abort()
+
+    def _serve(self, connection: Connection) -> None:
+        if self._arrivals.released:
+            self._turn_away(connection)  # it came, but the system is stopping
+            return
+        self._waiting.discard(connection)
+        self._counts["accepted"] += 1
+        number = self._counts["accepted"]
+        try:
+            protocol = make(self._protocol)
+            if not isinstance(self._protocol, Component):  # else that has been done
+                check_protocol(protocol, f"{self.path}/client-{number}")
+                lifecycle.refuse_used(protocol._axon)
+            connection.attach(protocol)
+            self.connections[protocol] = connection
+            # Ten thousand names would take half a megabyte: so it is "client", and a number. But the number 1
+            # is never shown, and the first has it in its name.
+            process = protocol.named("client" if number > 1 else "client-1")._axon
+            counted = number if number > 1 else 0
+            lifecycle.add_child(self._axon, process, isolated=self._isolated, number=counted)
+            connection.begin()
+        except Exception as error:  # the factory of somebody's protocol may raise anything
+            if connection.protocol is not None:
+                self.connections.pop(connection.protocol, None)
+            connection.reset()
+            self._count(connection)
+            if not self._isolated:
+                raise
+            self._counts["failed"] += 1
+            path = f"{self.path}/client-{number}"
+            log.error("%s could not be made: %s: %s", path, type(error).__name__, error, exc_info=error)
+            lifecycle.send_failure(self._axon, Failure(path, error, self._protocol))
+
+    def shared(self, address: Any) -> Any:
+        """Return the same object for each connection to one of our addresses; see `Owner`."""
+        return self._own_addresses.setdefault(address, address)
+
+    def unwritable(self, connection: Connection, error: Exception) -> None:
+        """A protocol has sent what can't be written; see `Owner`."""
+        protocol = connection.protocol
+        assert protocol is not None
+        self._counts["failed"] += 1
+        error.add_note(f"in {protocol.path}")
+        if self._isolated:
+            lifecycle.report_isolated(self._axon, Failure(protocol.path, error, protocol))
+        else:
+            lifecycle.fail(self._axon, error, [error])
+
+    def finish_later(self, farewell: Coroutine[Any, Any, None]) -> None:
+        """The end of a connection takes time; see `Owner`."""
+        context = self.get_context()
+        if self._farewells is None or context is None:
+            farewell.close()
+        else:
+            self._farewells.create_task(farewell, context=context.copy())
+
+    def _child_over(self, child: Component, failure: Failure | None) -> None:
+        super()._child_over(child, failure)
+        if child._axon.failures:
+            self._counts["failed"] += 1
+        connection = self.connections.get(child)
+        if connection is not None:
+            connection.protocol_ended(failed=child._axon.cause is not None)
+
+    def over(self, connection: Connection) -> None:
+        """A connection has ended; see `Owner`."""
+        assert connection.protocol is not None
+        del self.connections[connection.protocol]
+        self._count(connection)
+        self._changed.set()
+
+    def _count(self, connection: Connection) -> None:
+        self._count_host(self._host_of_connection(connection), -1)
+        if connection.trouble is not None:
+            self._counts[connection.trouble] += 1
+        for index, count in enumerate((connection.bytes_in, connection.bytes_out, connection.unread)):
+            self._bytes[index] += count
+
+
+class _Stopping(Exception):
+    """Why somebody at the gate is sent away, and counted as refused."""
+
+
+def checked_receive_rate(rate: Any, where: str) -> float | None:
+    """Return a rate in bytes per second."""
+    if rate is None:
+        return None
+    number = bytes_per_second(rate, f"{where}(receive_rate=...)")
+    if not number:
+        raise ValueError(f"{where}(receive_rate={rate!r}): give more than 0, or None for all that comes")
+    return number
+
+
+def checked_buffers(buffers: Any, where: str) -> int | None:
+    """Return a number of bytes, or None for what the operating system takes."""
+    if buffers is None:
+        return None
+    check_size(buffers, f"{where}(buffers=...)")
+    number, _ = parse_size(buffers, f"buffers={buffers!r}")
+    return number
+
+
+def _networks(proxies: Any, kind: str) -> Any:
+    """Return the networks in which proxies are."""
+    if isinstance(proxies, str):
+        proxies = (proxies,)
+    if tuple(proxies) == ANYBODY:
+        return ANYBODY
+    try:
+        return tuple(ipaddress.ip_network(one) for one in proxies)
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f'{kind}(proxies={proxies!r}): give addresses or networks of proxies, like ["10.0.0.0/8"], or '
+            f'"*" if every connection comes by one: {error}'
+        ) from None
