@@ -84,11 +84,16 @@ class Request:
     @cached_property
     def path(self) -> str:
         """The path, unescaped: ``/a b`` for ``/a%20b?c``. It is no path of a file: see `static`."""
-        target = self.target
-        if not target.startswith("/"):
-            target = urlsplit(target).path if "://" in target else target
-        path = target.partition("?")[0].partition("#")[0]
+        path = self.raw_path
         return unquote(path) if "%" in path else path
+
+    @property
+    def raw_path(self) -> str:
+        """The path as it was escaped."""
+        target = self.target
+        if not target.startswith("/") and "://" in target:
+            target = urlsplit(target).path or "/"
+        return target.partition("?")[0].partition("#")[0]
 
     @cached_property
     def query_string(self) -> str:
