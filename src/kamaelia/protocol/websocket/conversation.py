@@ -112,42 +112,38 @@ class Conversation(Component):
 
     Arguments:
         settings: see there
-        takes_text: whoever the messages are for takes text
-        takes_bytes: and bytes
     """
 
     inbox = Inbox[bytes]("bytes from the wire")
     outbox = Outbox[bytes]("bytes for the wire")
-    # Optional, for the taker may end before the peer has closed.
-    _messages = Outbox[Any]("messages that have come", optional=True)
-    _answers = Outbox[bytes]("what the connection itself has to say")
 
-    def __init__(self, settings: Settings, *, takes_text: bool = True, takes_bytes: bool = True) -> None:
-        self._settings = settings
-        self._takes_text, self._takes_bytes = takes_text, takes_bytes
-        self._machine: Machine | None = None
-        self._deadline = asyncio.Timeout(None)
-        self._reading = False  # and so it is in force
-        self._trouble: Exception | None = None  # why the deadline has come, if it is not just the time
-        self._writer: Writer | None = None
-        self._keepalive: asyncio.TimerHandle | None = None
-        self._heard = 0.0  # when something came last
-        self._pinged: float | None = None  # when, and it has not been answered
-        self._pings = 0
-        self._latency: float | None = None
-        self._messages_in = self._messages_out = 0
-        self.link(self._answers, self.outbox)
+    takes_text = True
+    """Whoever the messages are for takes text."""
+    takes_bytes = True
+    """And bytes."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.machine: Machine | None = None
+        """Once there is one."""
+        self.messages_in = self.messages_out = self.pings = 0
+        self.latency: float | None = None
+        self.reader = Reader(self)
+        """What reads the wire."""
+        self.add(self.reader, name="reader")
+        self.link(self.inbox, self.reader.inbox)
+        self.link(self.reader.outbox, self.outbox)
 
     def statistics(self) -> WebSocketStatistics:
-        """Return what the connection has done so far."""
-        machine = self._machine
+        """Return what the connection has done so far; may be called from any thread."""
+        machine = self.machine
         closed = None if machine is None else machine.closed
         return WebSocketStatistics(
             open=machine is not None and not machine.closing,
-            messages_in=self._messages_in,
-            messages_out=self._messages_out,
-            pings=self._pings,
-            latency=self._latency,
+            messages_in=self.messages_in,
+            messages_out=self.messages_out,
+            pings=self.pings,
+            latency=self.latency,
             close_code=None if closed is None else closed.code,
         )
 
@@ -165,7 +161,7 @@ class Conversation(Component):
         """There will be no connection; raises an error where that is a failure."""
         raise NotImplementedError
 
-    def not_opened(self, machine: Machine) -> None:
+    def too_slow(self, machine: Machine) -> None:
         """The handshake takes too long; raises an error where that is a failure."""
         raise NotImplementedError
 
@@ -173,51 +169,71 @@ class Conversation(Component):
         """The peer has not ended well; raises an error where that is a failure."""
 
     def unsendable(self, error: Exception) -> None:
-        """Somebody wants to have something sent that cannot be; raises the error where that is a failure."""
+        """Something was to be sent that cannot be; raises the error where that is a failure."""
+        raise NotImplementedError
 
-    # -- reading ------------------------------------------------------------------------------------
+
+class Reader(Component):
+    """Reads the wire, and answers what the machine answers by itself."""
+
+    inbox = Inbox[bytes]("bytes from the wire")
+    outbox = Outbox[bytes]("what the connection itself has to say")
+    # Optional, for the taker may end before the peer has closed.
+    messages = Outbox[Any]("messages that have come", optional=True)
+
+    def __init__(self, conversation: Conversation) -> None:
+        self._conversation = conversation
+        self._settings = conversation.settings
+        self._deadline: asyncio.Timeout | None = None  # while it reads
+        self._trouble: Exception | None = None  # why the deadline has come, if it is not just the time
+        self._writer: Writer | None = None
+        self._keepalive: asyncio.TimerHandle | None = None
+        self._heard = 0.0  # when something came last
+        self._pinged: float | None = None  # when, and it has not been answered
 
     async def main(self) -> None:
-        """Read the wire until both sides have closed."""
-        machine = self._machine = self._machine or self.make_machine()
-        self._deadline = asyncio.timeout(self._settings.open_timeout)
+        """Read until both sides have closed."""
+        conversation = self._conversation
+        machine = conversation.machine = conversation.machine or conversation.make_machine()
+        self._machine = machine
+        self._deadline = deadline = asyncio.timeout(self._settings.open_timeout)
         try:
-            async with self._deadline:
-                self._reading = True
+            async with deadline:
                 await self._read(machine)
         except TimeoutError:
-            if not self._deadline.expired():
+            if not deadline.expired():
                 raise
             if self._trouble is not None:
                 self._break(self._trouble)
             elif machine.opened is None:
-                self.not_opened(machine)
+                conversation.too_slow(machine)
                 if answer := machine.to_send():
-                    await self._answers.send(answer)
+                    await self.outbox.send(answer)
         except SourceFailed:
             raise
         except BrokenLink:
-            self._messages.close(ConnectionLost(f"{self.path}: the connection was lost"))
+            self.messages.close(ConnectionLost(f"{conversation.path}: the connection was lost"))
             raise
         finally:
-            self._reading = False
+            self._deadline = None
             if self._keepalive is not None:
                 self._keepalive.cancel()
 
     async def _read(self, machine: Machine) -> None:
+        conversation = self._conversation
         if machine.opened is not None:  # by another, which had the request
             self._begin(machine.opened)
         elif first := machine.to_send():
-            await self._answers.send(first)
-        send, now = self._messages.send, self.system.loop.time
+            await self.outbox.send(first)
+        send, now = self.messages.send, self.system.loop.time
         async for data in self.inbox:
             self._heard = now()
             events = machine.receive(data)
             if answer := machine.to_send():
-                await self._answers.send(answer)
+                await self.outbox.send(answer)
             for event in events:
-                if type(event) is str or (type(event) is bytes and self._takes_bytes):
-                    self._messages_in += 1
+                if type(event) is str or (type(event) is bytes and conversation.takes_bytes):
+                    conversation.messages_in += 1
                     await send(event)
                 elif type(event) is bytes:
                     return await self._refuse_bytes(machine)
@@ -231,7 +247,7 @@ class Conversation(Component):
 
     async def _refuse_bytes(self, machine: Machine) -> None:
         why = "bytes have come, where text is wanted"
-        await self._answers.send(machine.close(UNSUPPORTED, why))
+        await self.outbox.send(machine.close(UNSUPPORTED, why))
         self._ended(Closed(UNSUPPORTED, why, RemoteProtocolError(why)))
 
     def _happened(self, event: Event) -> None:
@@ -239,50 +255,51 @@ class Conversation(Component):
             self._begin(event)
         elif isinstance(event, Pong):
             if self._pinged is not None and event.payload == self._ping_payload():
-                self._latency, self._pinged = self._heard - self._pinged, None
+                self._conversation.latency, self._pinged = self._heard - self._pinged, None
         elif isinstance(event, Closed):
             self._ended(event)
         elif isinstance(event, Refused):
-            self.refused(event)
+            self._conversation.refused(event)
 
     def _begin(self, opened: Opened) -> None:
+        assert self._deadline is not None
         self._deadline.reschedule(None)
-        self._writer = Writer(self)
-        self.add(self._writer, name="writer")
-        self.link(self._writer.outbox, self.outbox)
-        self.opened(opened, self._writer)
+        self._writer = Writer(self._conversation)
+        self._conversation.add(self._writer, name="writer")
+        self.link(self._writer.outbox, self._conversation.outbox)
+        self._conversation.opened(opened, self._writer)
         self._heard = self.system.loop.time()
         if self._settings.ping_interval is not None:
             self._look_after(self._settings.ping_interval)
 
     def _ended(self, closed: Closed) -> None:
         """The peer will send nothing more, and takes nothing more."""
-        assert self._machine is not None
+        path = self._conversation.path
         if self._writer is not None:
             self._writer.cancel()  # who sends there learns that nobody takes it
+        self.expect_end()
         if closed.code in GOOD_ENDS or (closed.code == NO_CLOSE and self._machine.has_closed):
-            self._messages.close()
+            self.messages.close()
         elif closed.error is not None:
-            log.warning("%s: %s", self.path, closed.error)
+            log.warning("%s: %s", path, closed.error)
             self._break(closed.error)
         elif closed.code == NO_CLOSE:
-            self._break(ConnectionLost(f"{self.path}: the peer has ended the stream without a close"))
+            self._break(ConnectionLost(f"{path}: the peer has ended the stream without a close"))
         else:
             said = f" ({closed.reason})" if closed.reason else ""
-            self._break(ConnectionLost(f"{self.path}: the peer has closed with code {closed.code}{said}"))
-        self._expect_end()
+            self._break(ConnectionLost(f"{path}: the peer has closed with code {closed.code}{said}"))
 
     def _break(self, error: Exception) -> None:
-        self._messages.close(error)
-        self.lost(error)
+        self.messages.close(error)
+        self._conversation.lost(error)
 
-    def _expect_end(self) -> None:
+    def expect_end(self) -> None:
         """Our close has been sent, or both: what is still to come from the peer has to come soon."""
-        if self._deadline.when() is None:
+        if self._deadline is not None and self._deadline.when() is None:
             self._set_deadline(self._settings.close_timeout)
 
     def _set_deadline(self, seconds: float) -> None:
-        if self._reading:
+        if self._deadline is not None:
             self._deadline.reschedule(self.system.loop.time() + seconds)
 
     # -- keeping it alive ---------------------------------------------------------------------------
@@ -293,28 +310,27 @@ class Conversation(Component):
     def _look(self) -> None:
         """Send a ping if the peer has been silent for long; give it up if it has not answered one."""
         interval, machine = self._settings.ping_interval, self._machine
-        assert interval is not None and machine is not None
-        if machine.closing:
+        if interval is None or machine.closing:
             return
         now = self.system.loop.time()
         if self.inbox.statistics().waiting:
             self._heard = now  # it is we who are slow
         if self._pinged is not None and self._heard < self._pinged:
-            limit = self._settings.ping_timeout
-            self._trouble = TimeoutError(f"{self.path}: the peer has not answered a ping within {limit:g} s")
+            limit, path = self._settings.ping_timeout, self._conversation.path
+            self._trouble = TimeoutError(f"{path}: the peer has not answered a ping within {limit:g} s")
             self._set_deadline(0)
             return
         silent = now - self._heard
-        if silent >= interval and not self._answers.full:
-            self._pings += 1
+        if silent >= interval and not self.outbox.full:
+            self._conversation.pings += 1
             self._pinged = now
-            self._answers.send(machine.ping(self._ping_payload()))
+            self.outbox.send(machine.ping(self._ping_payload()))
             self._look_after(self._settings.ping_timeout)
         else:
             self._look_after(max(interval - silent, interval / 10))
 
     def _ping_payload(self) -> bytes:
-        return str(self._pings).encode()
+        return str(self._conversation.pings).encode()
 
 
 class Writer(Component):
@@ -329,10 +345,10 @@ class Writer(Component):
     async def main(self) -> None:
         """Send each message, and at the end a close."""
         conversation = self._conversation
-        machine = conversation._machine
+        machine = conversation.machine
         assert machine is not None
         text = machine.text
-        data = machine.utf8 if conversation._settings.text else machine.data
+        data = machine.utf8 if conversation.settings.text else machine.data
         send = self.outbox.send
         code = FAILED
         try:
@@ -348,7 +364,7 @@ class Writer(Component):
                         f"{conversation.path} sends text and bytes, and was given {shorten(message)} "
                         f"({type(message).__name__})"
                     )
-                conversation._messages_out += 1
+                conversation.messages_out += 1
                 await send(frame)
             code = GOING_AWAY if self.system.stopping else NORMAL
         except SourceFailed:
@@ -358,7 +374,7 @@ class Writer(Component):
                 conversation.unsendable(error)
         finally:
             if (frame := machine.close(code)) and postman.has_reader(self.outbox):
-                conversation._expect_end()
+                conversation.reader.expect_end()
                 send(frame)
 
 

@@ -176,8 +176,8 @@ class WebSocketProtocol(Conversation):
             )
         if "inbox" in boxes:
             kind = boxes["inbox"].type
-            self._takes_text, self._takes_bytes = fits(str, kind), fits(bytes, kind)
-            if not (self._takes_text or self._takes_bytes):
+            self.takes_text, self.takes_bytes = fits(str, kind), fits(bytes, kind)
+            if not (self.takes_text or self.takes_bytes):
                 raise LinkError(
                     f"{where}: messages are str or bytes, which do not fit into {boxes['inbox']} "
                     f"({name_of(kind)})"
@@ -190,7 +190,7 @@ class WebSocketProtocol(Conversation):
 
     def _upgrade(self, machine: ServerMachine, request: Request) -> None:
         """Go on with a machine that has done the handshake already, upon this request."""
-        self._machine = machine
+        self.machine = machine
         self._request = request
 
     # -- see `Conversation` ---------------------------------------------------------------------------
@@ -203,9 +203,9 @@ class WebSocketProtocol(Conversation):
         return ServerMachine(
             subprotocols=self._subprotocols,
             origins=self._origins,
-            compression=self._settings.compression,
+            compression=self.settings.compression,
             message_limit=self._limit,
-            as_bytes=not self._takes_text,
+            as_bytes=not self.takes_text,
         )
 
     def opened(self, opened: Opened, writer: Writer) -> None:
@@ -222,7 +222,7 @@ class WebSocketProtocol(Conversation):
         boxes = handler.boxes
         if "inbox" in boxes:
             count_in_bytes(boxes["inbox"], WAITING)
-            self.link(self._messages, boxes["inbox"])
+            self.link(self.reader.messages, boxes["inbox"])
         if "outbox" in boxes:
             self.link(boxes["outbox"], writer.inbox)
         else:
@@ -232,10 +232,10 @@ class WebSocketProtocol(Conversation):
         """See `Conversation`."""
         log.info("%s: no WebSocket: %s", self.path, refused.reason)
 
-    def not_opened(self, machine: Machine) -> None:
+    def too_slow(self, machine: Machine) -> None:
         """See `Conversation`."""
         assert isinstance(machine, ServerMachine)
-        limit = self._settings.open_timeout
+        limit = self.settings.open_timeout
         for event in machine.refuse(408, f"the request has not come within {limit:g} s"):
             assert isinstance(event, Refused)
             self.refused(event)
