@@ -28,6 +28,8 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,20 +70,54 @@ log = logging.getLogger("kamaelia")
 
 @dataclass(frozen=True)
 class WebSocketStatistics:
-    """What a connection has done; see `WebSocketProtocol.statistics`."""
+    """What a connection has done, or several have; see `WebSocketProtocol.statistics`."""
 
-    open: bool
-    """The handshake is done, and neither side has closed."""
+    open: int
+    """Connections whose handshake is done, and that are not over."""
+    opened: int
+    """Connections whose handshake was done."""
     messages_in: int
-    """Messages that have come from the peer."""
+    """Messages that have come."""
     messages_out: int
-    """Messages that were sent to it."""
+    """Messages that were sent."""
     pings: int
-    """How often it was asked whether it is there."""
+    """How often a peer was asked whether it is there."""
     latency: float | None
     """Seconds that the last answer to that took; None before there was one."""
-    close_code: int | None
-    """How the peer has closed, see `Closed`; None while it has not."""
+    refused: int
+    """Handshakes that were refused, or not done in time."""
+    failed: int
+    """Handlers that have failed."""
+    closed: Mapping[int, int]
+    """Connections that are over, by the code with which the peer has closed, or we because it broke a rule;
+    1006 for those without a close."""
+
+
+class Counts:
+    """What is counted; see `WebSocketStatistics`."""
+
+    __slots__ = ("closed", "failed", "latency", "messages_in", "messages_out", "opened", "pings", "refused")
+
+    def __init__(self) -> None:
+        self.messages_in = self.messages_out = self.pings = 0
+        self.opened = self.refused = self.failed = 0
+        self.latency: float | None = None
+        self.closed: Counter[int] = Counter()
+
+    def statistics(self) -> WebSocketStatistics:
+        """Return all of it as it is now."""
+        closed = dict(self.closed.copy())
+        return WebSocketStatistics(
+            open=self.opened - sum(closed.values()),
+            opened=self.opened,
+            messages_in=self.messages_in,
+            messages_out=self.messages_out,
+            pings=self.pings,
+            latency=self.latency,
+            refused=self.refused,
+            failed=self.failed,
+            closed=closed,
+        )
 
 
 @dataclass(frozen=True)
@@ -112,6 +148,7 @@ class Conversation(Component):
 
     Arguments:
         settings: see there
+        counts: where to count, if that is not for this connection alone
     """
 
     inbox = Inbox[bytes]("bytes from the wire")
@@ -122,13 +159,12 @@ class Conversation(Component):
     takes_bytes = True
     """And bytes."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, counts: Counts | None = None) -> None:
         self.settings = settings
         self.machine: Machine | None = None
         """Once there is one."""
-        self.messages_in = self.messages_out = self.pings = 0
-        self.latency: float | None = None
-        self.reader = Reader(self)
+        self.counts = Counts() if counts is None else counts
+        self.reader = self.make_reader()
         """What reads the wire."""
         self.add(self.reader, name="reader")
         self.link(self.inbox, self.reader.inbox)
@@ -136,22 +172,17 @@ class Conversation(Component):
 
     def statistics(self) -> WebSocketStatistics:
         """Return what the connection has done so far; may be called from any thread."""
-        machine = self.machine
-        closed = None if machine is None else machine.closed
-        return WebSocketStatistics(
-            open=machine is not None and not machine.closing,
-            messages_in=self.messages_in,
-            messages_out=self.messages_out,
-            pings=self.pings,
-            latency=self.latency,
-            close_code=None if closed is None else closed.code,
-        )
+        return self.counts.statistics()
 
     # -- what server and client do in their own ways ------------------------------------------------
 
     def make_machine(self) -> Machine:
         """Make the machine."""
         raise NotImplementedError
+
+    def make_reader(self) -> Reader:
+        """Make what reads the wire."""
+        return Reader(self)
 
     def opened(self, opened: Opened, writer: Writer) -> None:
         """The handshake is done: link who takes the messages, and who sends some to the writer."""
@@ -165,8 +196,17 @@ class Conversation(Component):
         """The handshake takes too long; raises an error where that is a failure."""
         raise NotImplementedError
 
-    def lost(self, error: Exception) -> None:
-        """The peer has not ended well; raises an error where that is a failure."""
+    def may_answer(self) -> bool:
+        """Say whether whoever sends messages may have some more now that the peer has finished."""
+        return True
+
+    def ended(self) -> Exception | None:
+        """The peer has ended well; returns an error where that is a failure."""
+        return None
+
+    def lost(self, error: Exception) -> Exception | None:
+        """The peer has not ended well; returns the error where that is a failure."""
+        return None
 
     def unsendable(self, error: Exception) -> None:
         """Something was to be sent that cannot be; raises the error where that is a failure."""
@@ -184,8 +224,11 @@ class Reader(Component):
     def __init__(self, conversation: Conversation) -> None:
         self._conversation = conversation
         self._settings = conversation.settings
+        self._machine: Machine  # from its first step on
         self._deadline: asyncio.Timeout | None = None  # while it reads
         self._trouble: Exception | None = None  # why the deadline has come, if it is not just the time
+        self._code = NO_CLOSE  # how the peer has closed
+        self._failure: Exception | None = None  # with which to end, when the rest has been done
         self._writer: Writer | None = None
         self._keepalive: asyncio.TimerHandle | None = None
         self._heard = 0.0  # when something came last
@@ -194,8 +237,7 @@ class Reader(Component):
     async def main(self) -> None:
         """Read until both sides have closed."""
         conversation = self._conversation
-        machine = conversation.machine = conversation.machine or conversation.make_machine()
-        self._machine = machine
+        machine = self._machine = conversation.machine = conversation.machine or conversation.make_machine()
         self._deadline = deadline = asyncio.timeout(self._settings.open_timeout)
         try:
             async with deadline:
@@ -203,24 +245,33 @@ class Reader(Component):
         except TimeoutError:
             if not deadline.expired():
                 raise
+            self._dismiss_writer()
             if self._trouble is not None:
                 self._break(self._trouble)
             elif machine.opened is None:
+                conversation.counts.refused += 1
                 conversation.too_slow(machine)
-                if answer := machine.to_send():
-                    await self.outbox.send(answer)
+            if answer := self._last_words(machine):
+                await self.outbox.send(answer)
         except SourceFailed:
-            raise
+            self._dismiss_writer()
+            if machine.opened is None or machine.closed is None:
+                raise
         except BrokenLink:
+            self._dismiss_writer()
             self.messages.close(ConnectionLost(f"{conversation.path}: the connection was lost"))
             raise
         finally:
             self._deadline = None
             if self._keepalive is not None:
                 self._keepalive.cancel()
+            if machine.opened is not None:
+                conversation.counts.closed[self._code] += 1
+        if self._failure is not None:
+            raise self._failure
 
     async def _read(self, machine: Machine) -> None:
-        conversation = self._conversation
+        conversation, counts = self._conversation, self._conversation.counts
         if machine.opened is not None:  # by another, which had the request
             self._begin(machine.opened)
         elif first := machine.to_send():
@@ -233,7 +284,7 @@ class Reader(Component):
                 await self.outbox.send(answer)
             for event in events:
                 if type(event) is str or (type(event) is bytes and conversation.takes_bytes):
-                    conversation.messages_in += 1
+                    counts.messages_in += 1
                     await send(event)
                 elif type(event) is bytes:
                     return await self._refuse_bytes(machine)
@@ -241,9 +292,17 @@ class Reader(Component):
                     self._happened(event)
             if machine.finished:
                 return
-        if machine.closed is None and machine.refused is None and not self.system.stopping:
+        if machine.closed is not None:
+            self._dismiss_writer()  # the peer has not waited for what it has to say
+        elif machine.refused is None and not self.system.stopping:
             for event in machine.receive_end():
                 self._happened(event)
+
+    def _last_words(self, machine: Machine) -> bytes:
+        """Return what is to be sent when there is no more time."""
+        if machine.opened is None:
+            return machine.to_send()
+        return machine.close(FAILED if self._trouble is not None else NORMAL)
 
     async def _refuse_bytes(self, machine: Machine) -> None:
         why = "bytes have come, where text is wanted"
@@ -255,15 +314,17 @@ class Reader(Component):
             self._begin(event)
         elif isinstance(event, Pong):
             if self._pinged is not None and event.payload == self._ping_payload():
-                self._conversation.latency, self._pinged = self._heard - self._pinged, None
+                self._conversation.counts.latency, self._pinged = self._heard - self._pinged, None
         elif isinstance(event, Closed):
             self._ended(event)
         elif isinstance(event, Refused):
+            self._conversation.counts.refused += 1
             self._conversation.refused(event)
 
     def _begin(self, opened: Opened) -> None:
         assert self._deadline is not None
         self._deadline.reschedule(None)
+        self._conversation.counts.opened += 1
         self._writer = Writer(self._conversation)
         self._conversation.add(self._writer, name="writer")
         self.link(self._writer.outbox, self._conversation.outbox)
@@ -273,13 +334,18 @@ class Reader(Component):
             self._look_after(self._settings.ping_interval)
 
     def _ended(self, closed: Closed) -> None:
-        """The peer will send nothing more, and takes nothing more."""
-        path = self._conversation.path
-        if self._writer is not None:
-            self._writer.cancel()  # who sends there learns that nobody takes it
+        """The peer will send nothing more."""
+        path, machine = self._conversation.path, self._machine
+        good = closed.code in GOOD_ENDS or (closed.code == NO_CLOSE and machine.has_closed)
+        if not good or machine.closing or not self._conversation.may_answer():
+            self._dismiss_writer()
+            if answer := machine.close():
+                self.outbox.send(answer)
+        self._code = closed.code
         self.expect_end()
-        if closed.code in GOOD_ENDS or (closed.code == NO_CLOSE and self._machine.has_closed):
+        if good:
             self.messages.close()
+            self._failure = self._conversation.ended()
         elif closed.error is not None:
             log.warning("%s: %s", path, closed.error)
             self._break(closed.error)
@@ -291,15 +357,22 @@ class Reader(Component):
 
     def _break(self, error: Exception) -> None:
         self.messages.close(error)
-        self._conversation.lost(error)
+        self._failure = self._conversation.lost(error)
+
+    def _dismiss_writer(self) -> None:
+        """The peer takes nothing more: who sends to the writer learns that nobody listens."""
+        if self._writer is not None:
+            self._writer.cancel()
 
     def expect_end(self) -> None:
-        """Our close has been sent, or both: what is still to come from the peer has to come soon."""
-        if self._deadline is not None and self._deadline.when() is None:
+        """Our close has been sent, or the peer's has come: the other has to follow soon."""
+        if self._machine.finished:
+            self._set_deadline(0)
+        elif self._deadline is not None and self._deadline.when() is None:
             self._set_deadline(self._settings.close_timeout)
 
     def _set_deadline(self, seconds: float) -> None:
-        if self._deadline is not None:
+        if self._deadline is not None and not self._deadline.expired():
             self._deadline.reschedule(self.system.loop.time() + seconds)
 
     # -- keeping it alive ---------------------------------------------------------------------------
@@ -322,7 +395,7 @@ class Reader(Component):
             return
         silent = now - self._heard
         if silent >= interval and not self.outbox.full:
-            self._conversation.pings += 1
+            self._conversation.counts.pings += 1
             self._pinged = now
             self.outbox.send(machine.ping(self._ping_payload()))
             self._look_after(self._settings.ping_timeout)
@@ -330,7 +403,7 @@ class Reader(Component):
             self._look_after(max(interval - silent, interval / 10))
 
     def _ping_payload(self) -> bytes:
-        return str(self._conversation.pings).encode()
+        return str(self._conversation.counts.pings).encode()
 
 
 class Writer(Component):
@@ -350,7 +423,7 @@ class Writer(Component):
         text = machine.text
         data = machine.utf8 if conversation.settings.text else machine.data
         send = self.outbox.send
-        code = FAILED
+        counts, code = conversation.counts, FAILED
         try:
             async for message in self.inbox:
                 if type(message) is bytes:
@@ -364,7 +437,7 @@ class Writer(Component):
                         f"{conversation.path} sends text and bytes, and was given {shorten(message)} "
                         f"({type(message).__name__})"
                     )
-                conversation.messages_out += 1
+                counts.messages_out += 1
                 await send(frame)
             code = GOING_AWAY if self.system.stopping else NORMAL
         except SourceFailed:
@@ -374,8 +447,8 @@ class Writer(Component):
                 conversation.unsendable(error)
         finally:
             if (frame := machine.close(code)) and postman.has_reader(self.outbox):
-                conversation.reader.expect_end()
                 send(frame)
+                conversation.reader.expect_end()
 
 
 def chance() -> bytes:

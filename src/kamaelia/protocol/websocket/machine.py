@@ -4,13 +4,14 @@ Theory
 ------
 A connection begins as a request of HTTP and its answer, and then is a stream of *frames* each way. A frame
 has a kind (text, bytes, "the message goes on", close, ping, pong), a length and a payload; those of a client
-are masked. A message is one frame, or several. Either side closes by a close frame, which the other answers;
-then the server ends the stream.
+are masked. A message is one frame, or several. Either side closes by a close frame, which the other answers
+when it has sent what it still has to say; then the server ends the stream.
 
 `ServerMachine` and `ClientMachine` are given what comes from the peer, by `Machine.receive`, and say what it
 means: a list of events, each message in full. What is to be sent they return as bytes: `Machine.text`,
 `Machine.data`, `Machine.ping`, `Machine.close`. What a machine answers by itself (the handshake, a pong, a
-close frame) waits in it for `Machine.to_send`, which is asked after each `receive`.
+close because the peer has broken a rule) waits in it for `Machine.to_send`, which is asked after each
+`receive`.
 
 The rules of the protocol are those of the package ``websockets``, whose machines stand behind these. In front
 of them is a short way, for most frames are messages in full, and there in full when a chunk has come:
@@ -120,7 +121,7 @@ class Pong:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """Nothing more will come."""
+    """Nothing more will come. If it is the peer that has closed, `Machine.close` answers."""
 
     code: int
     """Of the peer's close frame, 1005 if it had none; or ours, where the peer broke the rules; 1006 when the
@@ -149,7 +150,7 @@ class Machine:
     def __init__(
         self, protocol: Any, *, message_limit: int, streaming: bool, as_bytes: bool, chance: bytes | None
     ) -> None:
-        from websockets.frames import Opcode
+        from websockets.frames import Close, Opcode
         from websockets.protocol import State
 
         try:
@@ -160,6 +161,7 @@ class Machine:
         self._protocol = protocol
         self._opcode, self._state = Opcode, State
         self._open_state = State.OPEN
+        self._close_type = Close
         self._apply_mask = apply_mask
         self._limit = message_limit
         self._streaming = streaming
@@ -178,6 +180,7 @@ class Machine:
         self._decoder: Any = None  # of a text in fragments
         self._handshake = 0  # bytes of it that have come
         self._has_head = False  # and these have an empty line at their end
+        self._unanswered: Any = None  # a close frame of the peer's
         self._sends_text: bool | None = None  # of a message that is sent in fragments, while it is
         self.opened: Opened | None = None
         """The handshake, once it is done."""
@@ -340,6 +343,15 @@ class Machine:
         """A frame has come in full. Called by websockets, which closes with 1007 at UnicodeDecodeError."""
         if self.opened is None:
             self._open()
+        if (
+            frame.opcode is self._opcode.CLOSE
+            and self._protocol.state is self._state.OPEN
+            and not self._in_fragments
+        ):
+            close = self._close_type.parse(frame.data)
+            self._unanswered = frame
+            self._close(Closed(int(close.code), close.reason))
+            return
         type(self._protocol).recv_frame(self._protocol, frame)
         self._protocol.events.clear()
         opcode, data = frame.opcode, frame.data
@@ -430,8 +442,9 @@ class Machine:
     def close(self, code: int = NORMAL, reason: str = "") -> bytes:
         """Return what says that we have finished. The peer's `Closed` follows; before that, what it had sent.
 
-        Nothing is returned when that has been said before. Raises `LocalProtocolError` for a code that is not
-        to be sent, or a reason of more than 123 bytes.
+        Where the peer has closed already, this is the answer: with its own code, unless ours tells of an
+        error. Nothing is returned when that has been said before. Raises `LocalProtocolError` for a code that
+        is not to be sent, or a reason of more than 123 bytes.
         """
         if self._protocol.state is self._state.CONNECTING:
             raise LocalProtocolError("the handshake has not been done, so there is nothing to close yet")
@@ -442,10 +455,19 @@ class Machine:
         if len(reason.encode()) > 123:
             raise LocalProtocolError(f"the reason for a close has at most 123 bytes: {shorten(reason)}")
         try:
-            self._protocol.send_close(code, reason)
+            if self._unanswered is None or code not in GOOD_ENDS:
+                self._protocol.send_close(code, reason)
+            if self._unanswered is not None:
+                type(self._protocol).recv_frame(self._protocol, self._unanswered)
+                self._protocol.events.clear()
         except ProtocolError:
             raise LocalProtocolError(f"{code} is no code to close with: 1000 is, or 3000 to 4999") from None
         return self.to_send()
+
+    @property
+    def peer_was_first(self) -> bool:
+        """Whether the peer has closed before we did."""
+        return self._unanswered is not None
 
     @property
     def has_closed(self) -> bool:
@@ -609,7 +631,7 @@ class ClientMachine(Machine):
     Example:
         >>> from kamaelia.protocol.websocket.machine import ClientMachine
         >>> client = ClientMachine("example.org", "/chat", chance=bytes(32))
-        >>> client.to_send()[:40]
+        >>> client.to_send()[:39]
         b'GET /chat HTTP/1.1\\r\\nHost: example.org\\r\\n'
     """
 

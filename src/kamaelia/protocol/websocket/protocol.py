@@ -19,15 +19,16 @@ from kamaelia.axon import (
     current_component,
     lifecycle,
     make,
+    postman,
 )
-from kamaelia.axon.errors import shorten
 from kamaelia.axon.typecheck import fits, name_of
 from kamaelia.net import peer
 from kamaelia.net.arguments import check_protocol_is_one
 from kamaelia.net.connection import count_in_bytes
-from kamaelia.protocol.http import Headers, Request
+from kamaelia.protocol.http import Headers, Request, Response
 
-from .conversation import Conversation, Settings, Writer
+from .arguments import check_texts
+from .conversation import Conversation, Counts, Settings, Writer
 from .machine import Machine, Opened, Refused, ServerMachine, need_websockets
 
 log = logging.getLogger("kamaelia")
@@ -111,6 +112,7 @@ class WebSocketProtocol(Conversation):
         open_timeout: seconds that the handshake may take
         close_timeout: seconds to wait for the client's close, after ours
         text: what the handler sends as bytes is text too, which is UTF-8
+        counts: where to count, for a server that has many of these
 
     Raises `LinkError` for a handler that takes or sends neither text nor bytes; `TypeError` and `ValueError`
     for arguments that cannot be meant; `UsageError` without the package ``websockets``
@@ -144,12 +146,13 @@ class WebSocketProtocol(Conversation):
         open_timeout: float = 10.0,
         close_timeout: float = 10.0,
         text: bool = False,
+        counts: Counts | None = None,
     ) -> None:
         need_websockets()
         check_protocol_is_one(handler, "WebSocketProtocol")
-        _check_texts(subprotocols, "WebSocketProtocol(subprotocols=...)", "names")
+        check_texts(subprotocols, "WebSocketProtocol(subprotocols=...)", "names")
         if origins is not None:
-            _check_texts(origins, "WebSocketProtocol(origins=...)", "origins", (str, re.Pattern, type(None)))
+            check_texts(origins, "WebSocketProtocol(origins=...)", "origins", (str, re.Pattern, type(None)))
         settings = Settings(
             compression, message_limit, ping_interval, ping_timeout, open_timeout, close_timeout, text
         )
@@ -158,11 +161,9 @@ class WebSocketProtocol(Conversation):
         self._handler = handler
         self._request: Request | None = None
         self._hold: Hold[Any] | None = None  # keeps the connection open for a handler that sends nothing
-        self.failed = False
-        """Whether the handler has."""
         self.handshake: Handshake | None = None
         """What was agreed on, once it was; see `handshake`."""
-        super().__init__(settings)
+        super().__init__(settings, counts)
         if isinstance(handler, (Component, ComponentFunction, type)):
             self._handler = as_part(handler)
             self._see(self._handler, "WebSocketProtocol")
@@ -188,10 +189,26 @@ class WebSocketProtocol(Conversation):
                 "bytes"
             )
 
-    def _upgrade(self, machine: ServerMachine, request: Request) -> None:
-        """Go on with a machine that has done the handshake already, upon this request."""
-        self.machine = machine
-        self._request = request
+    def shake_hands(self, request: Request) -> Response:
+        """Answer a request that somebody else has read; after 101 the wire is ours.
+
+        To be called before the component is started.
+        """
+        machine = self.make_machine()
+        lines = [f"{request.method} {request.target} HTTP/{request.version}"]
+        lines += [f"{name}: {value}" for name, value in request.headers.pairs]
+        machine.receive("\r\n".join([*lines, "", ""]).encode("latin-1"))
+        machine.to_send()  # somebody else writes this, in his own way
+        answer = machine.answer
+        assert answer is not None, "a whole request has an answer"
+        if machine.opened is not None:
+            self.machine, self._request = machine, request
+        else:
+            self.counts.refused += 1
+        headers = Headers(answer.headers)
+        if answer.status != 101:  # who writes it goes on with the connection
+            headers = headers.without("Connection", "Content-Length")
+        return Response(answer.body, answer.status, headers)
 
     # -- see `Conversation` ---------------------------------------------------------------------------
 
@@ -228,6 +245,11 @@ class WebSocketProtocol(Conversation):
         else:
             self._hold = writer.inbox.hold()
 
+    def may_answer(self) -> bool:
+        """See `Conversation`: what has never asked for a message does not notice their end either."""
+        box = self._handler.boxes.get("inbox")
+        return box is not None and any(inbox.asked for inbox in postman.inboxes_behind(box))
+
     def refused(self, refused: Refused) -> None:
         """See `Conversation`."""
         log.info("%s: no WebSocket: %s", self.path, refused.reason)
@@ -248,7 +270,7 @@ class WebSocketProtocol(Conversation):
 
     def _tell(self, failure: Failure) -> None:
         """The handler has failed, which is told by the server around; see `Component._tell`."""
-        self.failed = True
+        self.counts.failed += 1
         around: Component | None = self
         while around is not None and around._axon.box_named("failures") is None:
             around = around.chassis
@@ -257,16 +279,6 @@ class WebSocketProtocol(Conversation):
     def _child_over(self, child: Component, failure: Failure | None) -> None:
         if child is self._handler and self._hold is not None:
             self._hold.release(None if failure is None else failure.error)
-
-
-def _check_texts(given: Any, where: str, what: str, kinds: tuple[type, ...] = (str,)) -> None:
-    if isinstance(given, (str, bytes)) or not isinstance(given, Sequence):
-        raise TypeError(f"{where.replace('...', shorten(given))}: give {what} in a list")
-    for one in given:
-        if not isinstance(one, kinds):
-            raise TypeError(
-                f"{where.replace('...', shorten(given))}: {shorten(one)} cannot be one of the {what}"
-            )
 
 
 __all__ = ["Handshake", "WebSocketProtocol", "handshake"]
