@@ -43,6 +43,7 @@ from kamaelia.axon import (
     SourceFailed,
     postman,
     random,
+    sleep,
 )
 from kamaelia.axon.errors import shorten
 from kamaelia.axon.queue import parse_size
@@ -66,6 +67,8 @@ from .machine import (
 )
 
 log = logging.getLogger("kamaelia")
+
+TURNS = 10  # steps that others get before a connection is closed because of an error of the peer's
 
 
 @dataclass(frozen=True)
@@ -289,14 +292,14 @@ class Reader(Component):
                 elif type(event) is bytes:
                     return await self._refuse_bytes(machine)
                 else:
-                    self._happened(event)
+                    await self._happened(event)
             if machine.finished:
                 return
         if machine.closed is not None:
             self._dismiss_writer()  # the peer has not waited for what it has to say
         elif machine.refused is None and not self.system.stopping:
             for event in machine.receive_end():
-                self._happened(event)
+                await self._happened(event)
 
     def _last_words(self, machine: Machine) -> bytes:
         """Return what is to be sent when there is no more time."""
@@ -307,16 +310,16 @@ class Reader(Component):
     async def _refuse_bytes(self, machine: Machine) -> None:
         why = "bytes have come, where text is wanted"
         await self.outbox.send(machine.close(UNSUPPORTED, why))
-        self._ended(Closed(UNSUPPORTED, why, RemoteProtocolError(why)))
+        await self._ended(Closed(UNSUPPORTED, why, RemoteProtocolError(why)))
 
-    def _happened(self, event: Event) -> None:
+    async def _happened(self, event: Event) -> None:
         if isinstance(event, Opened):
             self._begin(event)
         elif isinstance(event, Pong):
             if self._pinged is not None and event.payload == self._ping_payload():
                 self._conversation.counts.latency, self._pinged = self._heard - self._pinged, None
         elif isinstance(event, Closed):
-            self._ended(event)
+            await self._ended(event)
         elif isinstance(event, Refused):
             self._conversation.counts.refused += 1
             self._conversation.refused(event)
@@ -333,9 +336,12 @@ class Reader(Component):
         if self._settings.ping_interval is not None:
             self._look_after(self._settings.ping_interval)
 
-    def _ended(self, closed: Closed) -> None:
+    async def _ended(self, closed: Closed) -> None:
         """The peer will send nothing more."""
         path, machine = self._conversation.path, self._machine
+        if closed.error is not None:
+            for _ in range(TURNS):  # what came before the error may be answered, if that is done at once
+                await sleep(0)
         good = closed.code in GOOD_ENDS or (closed.code == NO_CLOSE and machine.has_closed)
         if not good or machine.closing or not self._conversation.may_answer():
             self._dismiss_writer()

@@ -5,12 +5,13 @@ Theory
 A connection begins as a request of HTTP and its answer, and then is a stream of *frames* each way. A frame
 has a kind (text, bytes, "the message goes on", close, ping, pong), a length and a payload; those of a client
 are masked. A message is one frame, or several. Either side closes by a close frame, which the other answers
-when it has sent what it still has to say; then the server ends the stream.
+when it has sent what it still has to say; then the server ends the stream. A peer that breaks a rule is told
+so in a close frame as well, which comes, like any, when we have sent what we still have to say.
 
 `ServerMachine` and `ClientMachine` are given what comes from the peer, by `Machine.receive`, and say what it
 means: a list of events, each message in full. What is to be sent they return as bytes: `Machine.text`,
-`Machine.data`, `Machine.ping`, `Machine.close`. What a machine answers by itself (the handshake, a pong, a
-close because the peer has broken a rule) waits in it for `Machine.to_send`, which is asked after each
+`Machine.data`, `Machine.ping`, `Machine.close`. What a machine answers by itself (the handshake, a pong)
+waits in it for `Machine.to_send`, which is asked after each
 `receive`.
 
 The rules of the protocol are those of the package ``websockets``, whose machines stand behind these. In front
@@ -34,7 +35,7 @@ import functools
 import hashlib
 import logging
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -121,7 +122,7 @@ class Pong:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """Nothing more will come. If it is the peer that has closed, `Machine.close` answers."""
+    """Nothing more will come. `Machine.close` answers, unless we had closed before."""
 
     code: int
     """Of the peer's close frame, 1005 if it had none; or ours, where the peer broke the rules; 1006 when the
@@ -169,9 +170,10 @@ class Machine:
         self._masks = None if chance is None else _Masks(chance)
         self._mask_bit = 0 if chance is None else _MASKED  # of what is sent
         self._peers_mask_bit = _MASKED - self._mask_bit
-        # websockets calls these two, so what is checked and written here is part of its own course.
+        # websockets calls these three, so what is done here is part of its own course.
         protocol.recv_frame = self._recv_frame
         protocol.send_frame = self._send_frame
+        protocol.fail = self._fail
         self._events: list[Event] = []
         self._rest = b""  # the beginning of what a frame, or a line of the handshake, begins with
         self._left = 0  # bytes of a frame that websockets has got a part of
@@ -180,7 +182,8 @@ class Machine:
         self._decoder: Any = None  # of a text in fragments
         self._handshake = 0  # bytes of it that have come
         self._has_head = False  # and these have an empty line at their end
-        self._unanswered: Any = None  # a close frame of the peer's
+        self._peer_was_first = False
+        self._unanswered: Callable[[], object] | None = None  # of the peer's end: answers it
         self._sends_text: bool | None = None  # of a message that is sent in fragments, while it is
         self.opened: Opened | None = None
         """The handshake, once it is done."""
@@ -251,6 +254,8 @@ class Machine:
         rest, self._rest = self._rest, b""
         if rest:
             self._feed(rest)
+        if self._unanswered is not None:
+            self._answer()
         self._protocol.receive_eof()
         self._look()
         return self._told()
@@ -343,13 +348,10 @@ class Machine:
         """A frame has come in full. Called by websockets, which closes with 1007 at UnicodeDecodeError."""
         if self.opened is None:
             self._open()
-        if (
-            frame.opcode is self._opcode.CLOSE
-            and self._protocol.state is self._state.OPEN
-            and not self._in_fragments
-        ):
+        if frame.opcode is self._opcode.CLOSE and self._protocol.state is self._state.OPEN:
             close = self._close_type.parse(frame.data)
-            self._unanswered = frame
+            self._peer_was_first = True
+            self._unanswered = lambda: type(self._protocol).recv_frame(self._protocol, frame)
             self._close(Closed(int(close.code), close.reason))
             return
         type(self._protocol).recv_frame(self._protocol, frame)
@@ -368,6 +370,14 @@ class Machine:
             self._events.append(payload if text is None or self._as_bytes else text)
         else:
             self._take_fragment(frame)
+
+    def _fail(self, code: int, reason: str = "") -> None:
+        """The peer has broken a rule, or off: called by websockets."""
+        fail = functools.partial(type(self._protocol).fail, self._protocol, code, reason)
+        if self._protocol.state is self._state.OPEN and code != NO_CLOSE:
+            self._unanswered = fail
+        else:
+            fail()
 
     def _take_fragment(self, frame: Any) -> None:
         self._in_fragments = not frame.fin
@@ -442,9 +452,10 @@ class Machine:
     def close(self, code: int = NORMAL, reason: str = "") -> bytes:
         """Return what says that we have finished. The peer's `Closed` follows; before that, what it had sent.
 
-        Where the peer has closed already, this is the answer: with its own code, unless ours tells of an
-        error. Nothing is returned when that has been said before. Raises `LocalProtocolError` for a code that
-        is not to be sent, or a reason of more than 123 bytes.
+        Where the peer has ended already, this is the answer: to its close frame one with its own code, unless
+        ours tells of an error; and if it has broken a rule, one that tells which. Nothing is returned when
+        that has been said before. Raises `LocalProtocolError` for a code that is not to be sent, or a reason
+        of more than 123 bytes.
         """
         if self._protocol.state is self._state.CONNECTING:
             raise LocalProtocolError("the handshake has not been done, so there is nothing to close yet")
@@ -454,20 +465,29 @@ class Machine:
 
         if len(reason.encode()) > 123:
             raise LocalProtocolError(f"the reason for a close has at most 123 bytes: {shorten(reason)}")
-        try:
-            if self._unanswered is None or code not in GOOD_ENDS:
+        broken = self.closed is not None and self.closed.error is not None
+        if self._unanswered is None or (code not in GOOD_ENDS and not broken):
+            try:
                 self._protocol.send_close(code, reason)
-            if self._unanswered is not None:
-                type(self._protocol).recv_frame(self._protocol, self._unanswered)
-                self._protocol.events.clear()
-        except ProtocolError:
-            raise LocalProtocolError(f"{code} is no code to close with: 1000 is, or 3000 to 4999") from None
+            except ProtocolError:
+                text = f"{code} is no code to close with: 1000 is, or 3000 to 4999"
+                raise LocalProtocolError(text) from None
+        if self._unanswered is not None:
+            self._answer()
         return self.to_send()
+
+    def _answer(self) -> None:
+        """Answer how the peer has ended."""
+        assert self._unanswered is not None
+        self._protocol.current_size = None  # a message that it has begun will not be finished
+        self._unanswered()
+        self._unanswered = None
+        self._protocol.events.clear()
 
     @property
     def peer_was_first(self) -> bool:
         """Whether the peer has closed before we did."""
-        return self._unanswered is not None
+        return self._peer_was_first
 
     @property
     def has_closed(self) -> bool:
