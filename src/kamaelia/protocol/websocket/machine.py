@@ -200,6 +200,8 @@ class Machine:
 
     def receive(self, data: bytes) -> list[Event]:
         """Take what has come from the peer, and return what it means."""
+        if self.closed is not None:
+            return []
         if self.opened is None:
             data = self._shake_hands(data)
         elif self._rest:
@@ -589,18 +591,21 @@ class ServerMachine(Machine):
         super().__init__(
             protocol, message_limit=message_limit, streaming=streaming, as_bytes=as_bytes, chance=None
         )
+        protocol.reject = self._reject  # type: ignore[method-assign]
 
     def refuse(self, status: int, why: str) -> list[Event]:
         """Answer a request that has not come in full with an error of HTTP."""
-        protocol = self._protocol
-        if protocol.state is self._state.CONNECTING and not protocol.eof_sent:
-            response = protocol.reject(status, f"Failed to open a WebSocket connection: {why}.\n")
-            self._respond(response)
-            self._refuse(status, why)
+        self._turn_away(status, why)
         return self._told()
 
+    def _turn_away(self, status: int, why: str) -> None:
+        protocol = self._protocol
+        if protocol.state is self._state.CONNECTING and not protocol.eof_sent:
+            self._respond(protocol.reject(status, f"Failed to open a WebSocket connection: {why}.\n"))
+            self._refuse(status, why)
+
     def _handshake_too_long(self) -> None:
-        self._events += self.refuse(431, f"a request of more than {HANDSHAKE_LIMIT} bytes")
+        self._turn_away(431, f"a request of more than {HANDSHAKE_LIMIT} bytes")
 
     def _open(self) -> None:
         protocol = self._protocol
@@ -617,13 +622,20 @@ class ServerMachine(Machine):
             if protocol.reader.eof:
                 self._refuse(None, "the stream has ended before the request had")
             elif len(protocol.writes) > 1:
-                self._refuse(431, _why(protocol.handshake_exc))
+                self._refuse(int(protocol.writes[-2].split(b" ", 2)[1]), _why(protocol.handshake_exc))
             else:  # websockets would just end the stream
                 protocol.writes.insert(0, protocol.reject(400, "This is no request of HTTP.\n").serialize())
                 self._refuse(400, _why(protocol.handshake_exc))
 
-    def _respond(self, response: Any) -> None:
+    def _reject(self, status: Any, text: str) -> Any:
+        """Make an error of HTTP: called by websockets, too."""
+        response = type(self._protocol).reject(self._protocol, status, text)
         del response.headers["Date"]  # who has no clock gives none (RFC 9110, 6.6.1)
+        return response
+
+    def _respond(self, response: Any) -> None:
+        if response.status_code == 101:
+            del response.headers["Date"]
         self._protocol.send_response(response)
         headers = tuple(response.headers.raw_items())
         self.answer = Answer(response.status_code, headers, bytes(response.body))
