@@ -68,7 +68,7 @@ from .machine import (
 
 log = logging.getLogger("kamaelia")
 
-TURNS = 10  # steps that others get before a connection is closed because of an error of the peer's
+TURNS = 10  # steps that others get to answer what came before the end
 
 
 @dataclass(frozen=True)
@@ -290,7 +290,7 @@ class Reader(Component):
                     counts.messages_in += 1
                     await send(event)
                 elif type(event) is bytes:
-                    return await self._refuse_bytes(machine)
+                    return await self._refuse_bytes()
                 else:
                     await self._happened(event)
             if machine.finished:
@@ -307,10 +307,9 @@ class Reader(Component):
             return machine.to_send()
         return machine.close(FAILED if self._trouble is not None else NORMAL)
 
-    async def _refuse_bytes(self, machine: Machine) -> None:
+    async def _refuse_bytes(self) -> None:
         why = "bytes have come, where text is wanted"
-        await self.outbox.send(machine.close(UNSUPPORTED, why))
-        await self._ended(Closed(UNSUPPORTED, why, RemoteProtocolError(why)))
+        await self._ended(Closed(UNSUPPORTED, why, RemoteProtocolError(why)), UNSUPPORTED, why)
 
     async def _happened(self, event: Event) -> None:
         if isinstance(event, Opened):
@@ -336,16 +335,15 @@ class Reader(Component):
         if self._settings.ping_interval is not None:
             self._look_after(self._settings.ping_interval)
 
-    async def _ended(self, closed: Closed) -> None:
-        """The peer will send nothing more."""
+    async def _ended(self, closed: Closed, code: int = NORMAL, reason: str = "") -> None:
+        """The peer will send nothing more; close with this code, unless it has said already how it ends."""
         path, machine = self._conversation.path, self._machine
-        if closed.error is not None:
-            for _ in range(TURNS):  # what came before the error may be answered, if that is done at once
-                await sleep(0)
+        for _ in range(TURNS):  # what came before this may be answered, if that is done at once
+            await sleep(0)
         good = closed.code in GOOD_ENDS or (closed.code == NO_CLOSE and machine.has_closed)
         if not good or machine.closing or not self._conversation.may_answer():
             self._dismiss_writer()
-            if answer := machine.close():
+            if answer := machine.close(code, reason):
                 self.outbox.send(answer)
         self._code = closed.code
         self.expect_end()
@@ -368,6 +366,7 @@ class Reader(Component):
     def _dismiss_writer(self) -> None:
         """The peer takes nothing more: who sends to the writer learns that nobody listens."""
         if self._writer is not None:
+            self._writer.dismissed = True
             self._writer.cancel()
 
     def expect_end(self) -> None:
@@ -420,6 +419,8 @@ class Writer(Component):
 
     def __init__(self, conversation: Conversation) -> None:
         self._conversation = conversation
+        self.dismissed = False
+        """The reader has seen to the end."""
 
     async def main(self) -> None:
         """Send each message, and at the end a close."""
@@ -452,7 +453,7 @@ class Writer(Component):
             if not machine.closing:  # else the peer has closed in this moment
                 conversation.unsendable(error)
         finally:
-            if (frame := machine.close(code)) and postman.has_reader(self.outbox):
+            if not self.dismissed and (frame := machine.close(code)) and postman.has_reader(self.outbox):
                 send(frame)
                 conversation.reader.expect_end()
 

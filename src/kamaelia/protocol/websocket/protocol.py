@@ -246,9 +246,11 @@ class WebSocketProtocol(Conversation):
             self._hold = writer.inbox.hold()
 
     def may_answer(self) -> bool:
-        """See `Conversation`: what has never asked for a message does not notice their end either."""
+        """See `Conversation`: what never asks for a message does not notice their end either."""
         box = self._handler.boxes.get("inbox")
-        return box is not None and any(inbox.asked for inbox in postman.inboxes_behind(box))
+        return box is not None and any(
+            inbox.asked or len(inbox.queue) for inbox in postman.inboxes_behind(box)
+        )
 
     def refused(self, refused: Refused) -> None:
         """See `Conversation`."""
