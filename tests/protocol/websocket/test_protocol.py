@@ -278,13 +278,38 @@ def test_a_client_that_never_closes_is_not_waited_for():
 
 
 @pytest.mark.parametrize("act, why, error, said", [
-    (lambda server: server.send(frame(CLOSE, close(1011, "oh"))), "the peer has closed with code 1011 (oh)", "ConnectionLost", answer(CLOSE, close(1011, "oh"))),
-    (lambda server: server.send(frame(CLOSE, close(4000))), "the peer has closed with code 4000", "ConnectionLost", answer(CLOSE, close(4000))),
+    (
+        lambda server: server.send(frame(CLOSE, close(1011, "oh"))),
+        "the peer has closed with code 1011 (oh)",
+        "ConnectionLost",
+        answer(CLOSE, close(1011, "oh")),
+    ),
+    (
+        lambda server: server.send(frame(CLOSE, close(4000))),
+        "the peer has closed with code 4000",
+        "ConnectionLost",
+        answer(CLOSE, close(4000)),
+    ),
     (lambda server: server.close(), "the peer has ended the stream without a close", "ConnectionLost", b""),
     (lambda server: server.fail(ConnectionResetError("gone")), "gone", "ConnectionResetError", b""),
-    (lambda server: server.send(frame(3)), "invalid opcode", "RemoteProtocolError", answer(CLOSE, close(1002, "invalid opcode"))),
-    (lambda server: server.send(frame(TEXT, b"\xff")), "no UTF-8", "RemoteProtocolError", answer(CLOSE, close(1007, "invalid start byte at position 0"))),
-    (lambda server: server.send(b"\x82\xfe\x10\x00mask"), "more than 1000 bytes", "RemoteProtocolError", answer(CLOSE, close(1009, "frame with 4096 bytes exceeds limit of 1000 bytes"))),
+    (
+        lambda server: server.send(frame(3)),
+        "invalid opcode",
+        "RemoteProtocolError",
+        answer(CLOSE, close(1002, "invalid opcode")),
+    ),
+    (
+        lambda server: server.send(frame(TEXT, b"\xff")),
+        "no UTF-8",
+        "RemoteProtocolError",
+        answer(CLOSE, close(1007, "invalid start byte at position 0")),
+    ),
+    (
+        lambda server: server.send(b"\x82\xfe\x10\x00mask"),
+        "more than 1000 bytes",
+        "RemoteProtocolError",
+        answer(CLOSE, close(1009, "frame with 4096 bytes exceeds limit of 1000 bytes")),
+    ),
 ])  # fmt: skip
 def test_a_client_that_does_not_end_well_is_a_failed_source(act, why, error, said):
     told: list[Any] = []
@@ -570,9 +595,18 @@ def test_a_factory_makes_a_handler_for_each_connection():
 
 @pytest.mark.parametrize(("handler", "why"), [
     (Collect(), None),
-    (type("Numbers", (Component,), {"inbox": Inbox[int]("numbers")}), "messages are str or bytes, which do not fit into Numbers.inbox (int)"),
-    (type("Numbers", (Component,), {"outbox": Outbox[int]("numbers")}), "Numbers.outbox sends int, and messages are str or bytes"),
-    (type("Nothing", (Component,), {"inbox": None, "outbox": None}), "has neither inbox nor outbox, so it cannot talk to a client"),
+    (
+        type("Numbers", (Component,), {"inbox": Inbox[int]("numbers")}),
+        "messages are str or bytes, which do not fit into Numbers.inbox (int)",
+    ),
+    (
+        type("Numbers", (Component,), {"outbox": Outbox[int]("numbers")}),
+        "Numbers.outbox sends int, and messages are str or bytes",
+    ),
+    (
+        type("Nothing", (Component,), {"inbox": None, "outbox": None}),
+        "has neither inbox nor outbox, so it cannot talk to a client",
+    ),
 ])  # fmt: skip
 def test_a_handler_has_to_take_and_send_messages(handler, why):
     if why is None:
@@ -589,7 +623,11 @@ def test_a_handler_has_to_take_and_send_messages(handler, why):
     ({"origins": "https://x"}, TypeError, "WebSocketProtocol(origins='https://x'): give origins in a list"),
     ({"message_limit": 0}, ValueError, "WebSocketProtocol(message_limit=0): give bytes"),
     ({"message_limit": "much"}, ValueError, "WebSocketProtocol(message_limit='much'): give bytes"),
-    ({"ping_interval": 0}, ValueError, "WebSocketProtocol(ping_interval=0): give seconds, more than 0, or None for no pings"),
+    (
+        {"ping_interval": 0},
+        ValueError,
+        "WebSocketProtocol(ping_interval=0): give seconds, more than 0, or None for no pings",
+    ),
     ({"ping_timeout": None}, TypeError, "WebSocketProtocol(ping_timeout=None): give seconds, more than 0"),
     ({"open_timeout": -1}, ValueError, "WebSocketProtocol(open_timeout=-1): give seconds"),
     ({"close_timeout": "1"}, TypeError, "WebSocketProtocol(close_timeout='1'): give seconds"),
