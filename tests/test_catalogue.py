@@ -273,7 +273,7 @@ def test_a_part_is_found_by_its_name(name: str) -> None:
     ("name", "says"),
     [
         ("Lins", "there is no part called 'Lins'; did you mean 'Lines'?"),
-        ("supervisr", "there is no part called 'supervisr'; did you mean 'Supervisor'?"),
+        ("suprvisor", "there is no part called 'suprvisor'; did you mean 'Supervisor'?"),
         ("LINES", "there is no part called 'LINES'; did you mean 'Lines'?"),
         ("chassis.Lines", "there is no part called 'chassis.Lines'; did you mean 'Lines'?"),
         ("LineDecoder", "there is no part called 'LineDecoder'; "),  # it is there, but no part

@@ -36,8 +36,8 @@ from kamaelia.axon import BrokenLink, Inbox, LocalProtocolError, Outbox, Signal,
 from kamaelia.axon.errors import shorten
 
 from .headers import Headers
-from .machine import BODY, END, NO_HEADERS, Data, EndOfRequest, Refused
-from .messages import BYTES, TEXT, Request, Response
+from .machine import BODY, END, Data, EndOfRequest, Refused
+from .messages import BYTES, NO_HEADERS, TEXT, Request, Response
 from .private import private_inbox, private_outbox
 
 if TYPE_CHECKING:
@@ -201,8 +201,7 @@ class Exchange:
         Returns the bytes that came behind the request already. Whatever else comes is in `inbox`, and what
         is to go out is sent to `outbox`, both plain bytes. The connection ends when the handler returns.
         """
-        while await self.read():
-            pass
+        await self.read_all()
         sent = self._protocol.machine.switch(response)
         self.begun = self.over = self.switched = True
         self._protocol.count(self.request, sent[9:12])
@@ -225,7 +224,7 @@ class Exchange:
         Its ``inbox`` gets ``first`` and then what comes; what its ``outbox`` sends goes to the peer; both
         are bytes. One that fails breaks the connection.
         """
-        part = _Part(self._protocol, self.request, pattern, with_body=True)
+        part = Part(self._protocol, self.request, pattern, with_body=True)
 
         async def feed() -> None:
             try:
@@ -255,7 +254,7 @@ class Exchange:
     async def run(self, pattern: Any, response: Response | None = None) -> None:
         """Let a component answer; with a response, only for its body."""
         machine = self._protocol.machine
-        part = _Part(self._protocol, self.request, pattern, with_body=machine.reading is BODY)
+        part = Part(self._protocol, self.request, pattern, with_body=machine.reading is BODY)
         try:
             if response is not None:
                 await self.begin(response)
@@ -271,7 +270,7 @@ class Exchange:
         finally:
             part.leave()
 
-    async def _feed(self, part: _Part) -> None:
+    async def _feed(self, part: Part) -> None:
         """Give a component the body of the request as it comes, as long as it takes it."""
         try:
             while piece := await self.read():
@@ -285,7 +284,7 @@ class Exchange:
         else:
             part.end_body()
 
-    async def _pass_on(self, part: _Part) -> None:
+    async def _pass_on(self, part: Part) -> None:
         """Make the messages of a component the answer."""
         trailers = NO_HEADERS
         try:
@@ -329,7 +328,7 @@ class PartFailed(Exception):
     """A component that answers has failed, which has been logged."""
 
 
-class _Part:
+class Part:
     """A component that answers one request, with the boxes between it and who speaks HTTP."""
 
     def __init__(self, protocol: HTTPProtocol, request: Request, pattern: Any, *, with_body: bool) -> None:
@@ -379,4 +378,4 @@ class _Part:
             self.answers.close()
 
 
-__all__ = ["Exchange", "Handler", "PartFailed", "Trailers"]
+__all__ = ["Exchange", "Handler", "Part", "PartFailed", "Trailers"]

@@ -14,8 +14,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from kamaelia.axon import LocalProtocolError
-from kamaelia.axon.errors import shorten
+from kamaelia.axon.errors import LocalProtocolError, shorten
 
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 # RFC 9110, 5.5: visible characters, spaces and tabs between them, and what Latin-1 has beyond ASCII.
@@ -141,6 +140,9 @@ def _made(pairs: list[tuple[str, str]]) -> Headers:
 
 def _spread(given: Given) -> Iterator[tuple[str, Any]]:
     """Give each occurrence by itself."""
+    if isinstance(given, Headers):
+        yield from given.pairs
+        return
     for name, value in given.items() if isinstance(given, Mapping) else given:
         if isinstance(value, (list, tuple)):
             for one in value:

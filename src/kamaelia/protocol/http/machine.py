@@ -33,12 +33,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from kamaelia.axon import LocalProtocolError, RemoteProtocolError
-from kamaelia.axon.errors import shorten
+from kamaelia.axon.errors import LocalProtocolError, RemoteProtocolError, shorten
 
 from .headers import Headers
 from .limits import Limits
-from .messages import Request, Response, reason
+from .messages import NO_HEADERS, Request, Response, reason
 from .parsers import NotParsed, choose_parser
 
 IDLE, BODY, END, DONE, ANSWER = "IDLE", "BODY", "END", "DONE", "ANSWER"
@@ -148,7 +147,6 @@ LONGEST_LENGTH = 18  # digits of a Content-Length
 LONGEST_CHUNK_LINE = 1024  # bytes
 LONGEST_EXTENSIONS = 16 * 1024  # bytes, of all chunks of a body together
 NOT_IN_TRAILERS = re.compile(rb"(?:^|\n)(?:host|content-length|transfer-encoding|trailer):", re.IGNORECASE)
-NO_HEADERS = Headers()
 END_OF_REQUEST = EndOfRequest(NO_HEADERS)
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 BODILESS = (204, 304)  # statuses of answers without a body
@@ -268,6 +266,8 @@ class ServerMachine:
         state = self.reading
         if state is IDLE:
             buffer, at = self._buffer, self._at
+            if at >= len(buffer) and not self._peer_ended:
+                return NEED_DATA
             if type(buffer) is bytes:
                 match = HEAD.match(buffer, at)
                 if match is not None and (end := match.end()) - at <= self._most_head:
@@ -287,7 +287,8 @@ class ServerMachine:
         assert self._error is not None
         raise self._error
 
-    def _refuse(self, text: str, status: int = 400) -> Refused:
+    def refuse(self, text: str, status: int = 400) -> Refused:
+        """Read nothing more of this client, and return why, to be raised; also for what took it too long."""
         self.reading = READING[self.reading, "error"]
         if self.writing is IDLE:
             self.writing = WRITING[IDLE, "refuse"]
@@ -314,7 +315,7 @@ class ServerMachine:
         self._check_beginning(at, end)
         if not buffer.endswith(b"\r\n\r\n", at, end):
             if self._peer_ended:
-                raise self._refuse("the request ends in the middle of its head")
+                raise self.refuse("the request ends in the middle of its head")
             self._scanned = end - at
             if type(buffer) is bytes:
                 self._buffer, self._at = bytearray(memoryview(buffer)[at:]), 0
@@ -323,7 +324,7 @@ class ServerMachine:
         self._at, self._scanned = end, 0
         match = HEAD.fullmatch(head)
         if match is None:
-            raise self._refuse(_why_wrong(head))
+            raise self.refuse(_why_wrong(head))
         return self._begin(match, head)
 
     def _check_beginning(self, at: int, end: int) -> None:
@@ -334,13 +335,13 @@ class ServerMachine:
         most = min(most, self._most_head)
         never = NEVER.search(buffer, at + max(0, self._scanned - 1), min(end, at + most + 1))
         if never is not None:
-            raise self._refuse(_never_text(buffer, never.start(), at))
+            raise self.refuse(_never_text(buffer, never.start(), at))
         if end - at > most:
             raise self._too_long(414 if most < self._most_head else 431)
 
     def _too_long(self, status: int) -> Refused:
         what, most = ("target", self._most_target) if status == 414 else ("head", self._most_head)
-        return self._refuse(f"the {what} is larger than {most} bytes", status)
+        return self.refuse(f"the {what} is larger than {most} bytes", status)
 
     def _begin(self, match: re.Match[bytes], head: bytes) -> Request:
         """Understand the head of a request."""
@@ -350,30 +351,28 @@ class ServerMachine:
         if len(target) > self._most_target or match.end(3) - match.start() > self._most_line:
             raise self._too_long(414)
         if version is None:
-            raise self._refuse(f"HTTP/{match[3].decode()} is not spoken here: HTTP/1.1 and 1.0 are", 505)
+            raise self.refuse(f"HTTP/{match[3].decode()} is not spoken here: HTTP/1.1 and 1.0 are", 505)
         if method is None:
-            raise self._refuse(f"there is no method {shorten(match[1].decode('latin-1'))} here", 501)
+            raise self.refuse(f"there is no method {shorten(match[1].decode('latin-1'))} here", 501)
         authority = None
         if target[0] != 0x2F or b"#" in target:
             found = TARGET.fullmatch(target)
             if found is not None:
                 authority = found[1]
             elif target != b"*" or method != "OPTIONS":
-                raise self._refuse(
-                    f"{shorten(target.decode())} is no target: it begins with '/' or 'http://'"
-                )
+                raise self.refuse(f"{shorten(target.decode())} is no target: it begins with '/' or 'http://'")
         host = length = coding = expect = None
         tokens: list[bytes] = []
         for name, value in FRAMING.findall(head):
             first = name[0] | 0x20
-            value = value.rstrip(b" \t")
+            value = value.rstrip(b" ")  # and no tabs, which some take for part of a length or coding
             if first == 0x68:  # host
                 if host is not None:
-                    raise self._refuse("there are several Host")
+                    raise self.refuse("there are several Host")
                 host = value
             elif first == 0x74:  # transfer-encoding
                 if coding is not None:
-                    raise self._refuse("there are several Transfer-Encoding")
+                    raise self.refuse("there are several Transfer-Encoding")
                 coding = value
             elif first == 0x65:  # expect
                 expect = value if expect is None else b"several"
@@ -381,29 +380,32 @@ class ServerMachine:
                 tokens += [one.strip().lower() for one in value.split(b",")]
             else:
                 if length is not None:
-                    raise self._refuse("there are several Content-Length")
+                    raise self.refuse("there are several Content-Length")
                 length = value
         if host is None:
             if version == "1.1":
-                raise self._refuse("there is no Host, which HTTP/1.1 has to have")
+                raise self.refuse("there is no Host, which HTTP/1.1 has to have")
         elif not HOST.fullmatch(host):
-            raise self._refuse(f"{shorten(host.decode('latin-1'))} is no Host")
+            raise self.refuse(f"{shorten(host.decode('latin-1'))} is no Host")
         if authority is not None and not HOST.fullmatch(authority):
-            raise self._refuse(f"{shorten(target.decode())} names no host")
+            raise self.refuse(f"{shorten(target.decode())} names no host")
         bare = self._find_framing(version, length, coding)
         try:
             raw = self._parse(head)
         except NotParsed as error:
-            raise self._refuse(f"the parser says: {error}") from error
+            raise self.refuse(f"the parser says: {error}") from error
         if len(raw) > self._limits.headers:
-            raise self._refuse(f"there are more than {self._limits.headers} headers", 431)
+            raise self.refuse(f"there are more than {self._limits.headers} headers", 431)
         if authority is not None and authority != host:
             # What the target says of the host is what counts (RFC 9112, 3.2.2).
             raw = [pair for pair in raw if pair[0].lower() != b"host"]
             raw.insert(0, (b"Host", authority))
+        if coding is not None and coding != b"chunked":  # h11 has it in small letters
+            raw = [(name, b"chunked") if name.lower() == b"transfer-encoding" else (name, value)
+                   for name, value in raw]  # fmt: skip
         if expect is not None and version == "1.1":
             if expect.lower() != b"100-continue":
-                raise self._refuse(f"nobody here meets Expect: {shorten(expect.decode('latin-1'))}", 417)
+                raise self.refuse(f"nobody here meets Expect: {shorten(expect.decode('latin-1'))}", 417)
             self.expects_continue = not bare
         self._requests += 1
         self.keep_alive = (
@@ -425,22 +427,22 @@ class ServerMachine:
         self._end = END_OF_REQUEST
         if coding is not None:
             if length is not None:
-                raise self._refuse("there are Content-Length and Transfer-Encoding: it has one end")
+                raise self.refuse("there are Content-Length and Transfer-Encoding: it has one end")
             if version == "1.0":
-                raise self._refuse("HTTP/1.0 has no Transfer-Encoding")
+                raise self.refuse("HTTP/1.0 has no Transfer-Encoding")
             if coding.lower() != b"chunked":
                 told = f"Transfer-Encoding: {shorten(coding.decode('latin-1'))}"
                 known = b"chunked" in coding.lower()
-                raise self._refuse(f"{told}: it is 'chunked', and only that", 400 if known else 501)
+                raise self.refuse(f"{told}: it is 'chunked', and only that", 400 if known else 501)
             self._chunked, self._chunk, self._left, self._extensions = True, "size", 0, 0
             return False
         self._chunked = False
         if length is None:
             return True
         if not LENGTH.fullmatch(length):
-            raise self._refuse(f"Content-Length: {shorten(length.decode('latin-1'))} is no number")
+            raise self.refuse(f"Content-Length: {shorten(length.decode('latin-1'))} is no number")
         if len(length) > LONGEST_LENGTH:
-            raise self._refuse(f"a body of {shorten(length.decode())} bytes is more than there are", 413)
+            raise self.refuse(f"a body of {shorten(length.decode())} bytes is more than there are", 413)
         self._left = int(length)
         return self._left == 0
 
@@ -461,7 +463,7 @@ class ServerMachine:
 
     def _nothing_yet(self, what: str) -> Event:
         if self._peer_ended:
-            raise self._refuse(f"the request ends in the middle of its {what}")
+            raise self.refuse(f"the request ends in the middle of its {what}")
         return NEED_DATA
 
     def _read_counted(self) -> Event:
@@ -489,7 +491,7 @@ class ServerMachine:
                 return Data(data)
             if self._chunk == "break":
                 if not b"\r\n".startswith(self._buffer[self._at : self._at + 2]):
-                    raise self._refuse("a chunk is longer than its line says")
+                    raise self.refuse("a chunk is longer than its line says")
                 if self.waiting < 2:
                     return self._nothing_yet("body")
                 self._take(2)
@@ -501,10 +503,10 @@ class ServerMachine:
                 line = self._take(end)
                 match = CHUNK.fullmatch(line)
                 if match is None:
-                    raise self._refuse(f"a chunk begins with its size, and not with {shorten(line)}")
+                    raise self.refuse(f"a chunk begins with its size, and not with {shorten(line)}")
                 self._extensions += len(match[2] or b"")
                 if self._extensions > LONGEST_EXTENSIONS:
-                    raise self._refuse("the chunks have more extensions than content")
+                    raise self.refuse("the chunks have more extensions than content")
                 self._left = int(match[1], 16)
                 self._chunk = "data" if self._left else "trailers"
             else:
@@ -524,17 +526,17 @@ class ServerMachine:
         end = len(self._buffer) if found < 0 else found + len(mark)
         never = NEVER.search(self._buffer, self._at, min(end, self._at + most + 1))
         if never is not None:
-            raise self._refuse(_never_text(self._buffer, never.start(), self._at))
+            raise self.refuse(_never_text(self._buffer, never.start(), self._at))
         if end - self._at > most:
-            raise self._refuse(f"the {what} is longer than {most} bytes", status)
+            raise self.refuse(f"the {what} is longer than {most} bytes", status)
         return -1 if found < 0 else end - self._at
 
     def _read_trailers(self, lines: bytes) -> None:
         if not FIELDS.fullmatch(lines) or NOT_IN_TRAILERS.search(lines):
-            raise self._refuse("the trailers are no headers, or some that may not be trailers")
+            raise self.refuse("the trailers are no headers, or some that may not be trailers")
         raw = [(name, value.rstrip(b" \t")) for name, value in FIELD.findall(lines[:-2])]
         if len(raw) > self._limits.headers:
-            raise self._refuse(f"there are more than {self._limits.headers} trailers", 431)
+            raise self.refuse(f"there are more than {self._limits.headers} trailers", 431)
         if raw:
             self._end = EndOfRequest(Headers.from_wire(raw))
 

@@ -10,12 +10,11 @@ from __future__ import annotations
 import http
 import json
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from kamaelia.axon import LocalProtocolError, RemoteProtocolError
-from kamaelia.axon.errors import shorten
+from kamaelia.axon.errors import LocalProtocolError, RemoteProtocolError, shorten
 
 from .headers import TOKEN, Given, Headers
 
@@ -23,6 +22,14 @@ TEXT = "text/plain; charset=utf-8"
 HTML = "text/html; charset=utf-8"
 JSON = "application/json"
 BYTES = "application/octet-stream"
+NO_HEADERS = Headers()
+# As RFC 9110 has them, which Python's own follow only from 3.13 on.
+WORDS = {
+    413: "Content Too Large",
+    414: "URI Too Long",
+    416: "Range Not Satisfiable",
+    422: "Unprocessable Content",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +160,7 @@ class Response:
 
     body: Any = b""
     status: int = 200
-    headers: Headers = field(default_factory=Headers)
+    headers: Headers = field(default_factory=lambda: NO_HEADERS)
     type: str | None = None
 
     def __post_init__(self) -> None:
@@ -165,9 +172,14 @@ class Response:
         kind, body = self.type, self.body
         if isinstance(body, str):
             body, kind = body.encode(), kind or HTML
-        if kind is not None and "content-type" not in headers:
+        if headers is NO_HEADERS:
+            if kind is not None:
+                headers = _only_type(kind)
+        elif kind is not None and "content-type" not in headers:
             headers = headers.with_({"Content-Type": kind})
-        vars(self).update(headers=headers, body=body, type=headers.get("content-type"))
+        else:
+            kind = headers.get("content-type")
+        vars(self).update(headers=headers, body=body, type=kind)
 
     @classmethod
     def json(cls, value: Any, status: int = 200, headers: Given = ()) -> Response:
@@ -207,6 +219,12 @@ class Response:
         return from_json(self.body)
 
 
+@lru_cache(maxsize=100)
+def _only_type(kind: str) -> Headers:
+    """Return the headers of very many responses."""
+    return Headers({"Content-Type": kind})
+
+
 def reason(status: int) -> str:
     """Return the words for a status.
 
@@ -214,7 +232,7 @@ def reason(status: int) -> str:
     ('Not Found', '')
     """
     try:
-        return http.HTTPStatus(status).phrase
+        return WORDS.get(status) or http.HTTPStatus(status).phrase
     except ValueError:
         return ""
 

@@ -58,9 +58,9 @@ from kamaelia.axon.errors import shorten
 from kamaelia.net import peer
 from kamaelia.net.connection import address_text
 
-from .exchange import Exchange, PartFailed, _Part
+from .exchange import Exchange, Part, PartFailed
 from .limits import DEFAULT, Limits
-from .machine import ANSWER, BODY, END, IDLE, NEED_DATA, PreparedHead, Refused, ServerMachine
+from .machine import ANSWER, BODY, END, NEED_DATA, PreparedHead, Refused, ServerMachine
 from .messages import BYTES, HTML, Request, Response
 from .parsers import choose_parser
 from .routes import ANY, Answer, Routes, as_answer, as_response
@@ -113,10 +113,11 @@ class Site:
 
 
 class HTTPProtocol(Component):
-    """Speaks HTTP/1.1 with one client, and answers its requests by routes. For a server, or any transport.
+    """Speaks HTTP/1.1 with one client, and answers its requests by routes.
 
     Inbox: ``inbox``, bytes from the client. Outbox: ``outbox``, bytes for it. ``failures`` sends a `Failure`
-    for each component, function or handler that has failed.
+    for each component, function or handler that has failed. `HTTPServer` makes one for each connection; it
+    works behind any other transport as well.
 
     `routes` says what may answer: values, functions, components and handlers. A *function* is called with the
     `Request` when its body has been read. A *component* is made for each request. Its ``inbox`` gets the body
@@ -169,7 +170,7 @@ class HTTPProtocol(Component):
             _set_recipe(self, ((routes,), {}))
         self.site = routes
         """What it shares with other connections."""
-        self.serving: dict[Component, _Part] = {}
+        self.serving: dict[Component, Part] = {}
         """The components that answer."""
         self.part_over: Signal | None = None
         """For who waits until one of them has ended."""
@@ -217,9 +218,6 @@ class HTTPProtocol(Component):
                     elif answer.is_plain:
                         try:
                             value = answer.function(request)  # type: ignore[misc]  # it has one
-                        except Exception as error:
-                            await self._failed(request, error)
-                        else:
                             kind = type(value)
                             if kind is str:
                                 sent = machine.send_plain(HTML_HEAD, value.encode())
@@ -227,7 +225,10 @@ class HTTPProtocol(Component):
                                 sent = machine.send_plain(BYTES_HEAD, value)
                             elif kind is Response and type(value.body) is bytes:
                                 sent = machine.send_whole(value)
-                            else:
+                        except Exception as error:
+                            await self._failed(request, error)
+                        else:
+                            if not sent:
                                 await self._answer(request, None, value)
                     else:
                         await self._answer(request, answer)
@@ -242,7 +243,7 @@ class HTTPProtocol(Component):
                     break
                 now = time()
                 in_head = machine.waiting > 0
-                if in_head or self._timer is None:
+                if in_head or self._timer is None or self._timer_due > now + keep:
                     self._wait_until(now + (site.limits.header_timeout or NEVER if in_head else keep))
                 else:
                     self._deadline = now + keep
@@ -251,7 +252,7 @@ class HTTPProtocol(Component):
                 machine.next_event()
         except ClosedBox:
             if self._late == "head":
-                await self._refuse(Refused("the head of the request has not come in time", 408))
+                await self._refuse(machine.refuse("the head of the request has not come in time", 408))
             elif not self._late:
                 raise
         except Refused as error:
@@ -450,8 +451,6 @@ class HTTPProtocol(Component):
         log.warning("%s refused a request (%d): %s", self.path, error.status, error)
         machine = self.machine
         machine.closing = True
-        if machine.writing is IDLE and error.status == 408:
-            machine.writing = ANSWER
         if machine.writing is ANSWER:
             self._prepare_head()
             sent = machine.send_whole(Response.error(error.status, str(error)))

@@ -271,9 +271,7 @@ def _spread(mapping: Mapping[Any, Any], prefix: str) -> Iterator[tuple[str, str,
         method, path = _parts_of(key)
         if isinstance(value, Mapping) and _is_routes(value):
             if method:
-                raise ValueError(
-                    f"the route {key!r}: a mapping of routes is mounted at a path, without method"
-                )
+                raise ValueError(f"the route {key!r}: routes are mounted at a path, without a method")
             yield from _spread(value, prefix + path.rstrip("/"))
         else:
             yield method, prefix + path, value

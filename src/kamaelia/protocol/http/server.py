@@ -86,8 +86,17 @@ class HTTPServer(TCPServer):
     def requests(self) -> HTTPStatistics:
         """Return what the server has been asked so far; may be called from any thread."""
         counts = self._site.counts
-        refused = counts.refused.copy()
-        return HTTPStatistics(counts.requests, *counts.by_class[1:6], counts.failed, refused)  # type: ignore[arg-type]
+        _, informed, succeeded, redirected, blamed, failed, *_ = counts.by_class
+        return HTTPStatistics(
+            answered=counts.requests,
+            informed=informed,
+            succeeded=succeeded,
+            redirected=redirected,
+            blamed=blamed,
+            failed=failed,
+            failures=counts.failed,
+            refused=counts.refused.copy(),
+        )
 
 
 __all__ = ["HTTPServer", "HTTPStatistics"]

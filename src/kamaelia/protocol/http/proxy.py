@@ -1,0 +1,347 @@
+"""A reverse proxy: requests go on to other servers, and their answers back (RFC 9110, 3.7 and 7.6).
+
+Theory
+------
+`ReverseProxy` is a handler. For each request it chooses an *upstream*, a server behind it, and lets a
+component answer, `_Forward`, which is a client of that server. The body of the request goes there as it
+comes, and the answer comes back as it comes; who is slow, on either side, makes the other wait. Connections
+to upstreams are kept in one pool for the whole system.
+
+What is for this connection only stays behind, in both directions: what ``Connection`` names, and the headers
+that are always so. What clients say about who has passed a request on is believed only if ``trust`` says so,
+since anybody may say anything.
+
+An upstream that does not answer is *left out* for a while, unless all are. A request that it has not
+answered goes to another one if that does no harm: if it can be repeated (GET, PUT, ...) and has no body.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import unquote
+from weakref import WeakKeyDictionary
+
+from kamaelia.axon import Component, Inbox, Outbox, System, clock, current_component
+from kamaelia.axon.arguments import check_positive, check_whole
+from kamaelia.axon.errors import shorten
+
+from .caller import IDEMPOTENT, Caller, RequestFailed, TimedOut, TimeLimits
+from .exchange import Exchange, Trailers
+from .headers import TOKEN, Headers
+from .messages import Request, Response
+from .pool import ConnectionPool, PoolFull
+from .url import URL
+
+log = logging.getLogger("kamaelia")
+
+LEFT_OUT = 10.0  # seconds for which an upstream is left out that has not answered
+OF_THE_CONNECTION = (
+    "connection", "keep-alive", "proxy-authenticate", "proxy-authentication-info", "proxy-authorization",
+    "proxy-connection", "te", "transfer-encoding", "upgrade",
+)  # fmt: skip
+"""Headers that are for one connection, always (RFC 9110, 7.6.1)."""
+FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
+"""Headers that say whom a request comes from."""
+
+
+@dataclass(frozen=True)
+class UpstreamStatistics:
+    """What one server behind a proxy has done so far."""
+
+    address: str
+    open: int
+    """Requests that it answers now."""
+    answered: int
+    """Requests that it has begun to answer."""
+    failed: int
+    """Requests that it has not answered, or not to the end."""
+    is_left_out: bool
+    """It has failed just now, and gets no requests if there is another."""
+
+
+class Upstream:
+    """A server behind a proxy."""
+
+    def __init__(self, url: URL) -> None:
+        self.url = url
+        self.address = f"{url.scheme}://{url.authority}"
+        self.open = self.answered = self.failed = 0
+        self.out_until = float("-inf")
+
+    def fail(self, now: float, pause: float) -> None:
+        """It has not answered: leave it out for some seconds."""
+        self.failed += 1
+        self.out_until = now + pause
+
+
+Choose = Callable[[list[Upstream], Request], list[Upstream]]
+
+
+class ReverseProxy:
+    """Has other servers answer: a route, as in ``{"/*": ReverseProxy(["10.0.0.1:9001", "10.0.0.2:9001"])}``.
+
+    Host and path are passed on as they came. Added are ``Via``, ``X-Forwarded-For``, ``X-Forwarded-Host``,
+    ``X-Forwarded-Proto`` and ``Forwarded`` (RFC 7239). An upstream that cannot be reached, or breaks the
+    rules, is answered 502; one that is too slow, 504; when too many requests wait for connections, 503. When
+    an answer breaks off, so does the connection to the client. Another protocol instead of HTTP is not
+    passed on: ``Upgrade`` is for this connection only.
+
+    At a stop, answers that upstreams have not completed are broken off.
+
+    Arguments:
+        upstreams: addresses, ``"host:port"``, or ``"https://host:port"``
+        balance: ``"round-robin"``, one after the other; ``"least-open"``, whoever has least to do;
+            ``"by-client"``, always the same for the same client's address
+        strip: pass on only what is behind the route's path: for ``"/api/*"``, ``/users`` of ``/api/users``
+        trust: believe what clients say of whom they pass on; for a proxy behind a proxy
+        left_out: seconds for which an upstream gets no requests after it has not answered one
+        timeout: how long upstreams may take, seconds or `TimeLimits`
+        per_upstream: connections to each at a time
+        via: how ``Via`` names this proxy
+
+    Raises `ValueError` and `TypeError` for addresses that are none.
+
+    Example:
+        >>> import urllib.request
+        >>> from kamaelia import background
+        >>> from kamaelia.protocol.http import HTTPServer
+        >>> with background(HTTPServer({"/": "tea"}, port=0, quiet=True)) as behind:
+        ...     proxy = ReverseProxy(["{}:{}".format(*behind.receive("listening"))])
+        ...     with background(HTTPServer({"/*": proxy}, port=0, quiet=True)) as server:
+        ...         host, port = server.receive("listening")
+        ...         urllib.request.urlopen(f"http://{host}:{port}/").read()
+        b'tea'
+    """
+
+    def __init__(
+        self,
+        upstreams: Sequence[str],
+        *,
+        balance: Literal["round-robin", "least-open", "by-client"] = "round-robin",
+        strip: bool = False,
+        trust: bool = False,
+        left_out: float = LEFT_OUT,
+        timeout: float | TimeLimits | None = None,
+        per_upstream: int = 100,
+        via: str = "kamaelia",
+    ) -> None:
+        if isinstance(upstreams, str) or not upstreams:
+            raise TypeError(f"ReverseProxy({shorten(upstreams)}): give a list of addresses, 'host:port'")
+        if balance not in _CHOICES:
+            known = ", ".join(map(repr, _CHOICES))
+            raise ValueError(f"ReverseProxy(balance={balance!r}): it is one of {known}")
+        check_positive(
+            f"ReverseProxy(left_out={shorten(left_out)})", left_out, "the seconds to leave one out"
+        )
+        what = f"ReverseProxy(per_upstream={shorten(per_upstream)})"
+        check_whole(what, per_upstream, "how many connections to each", 1)
+        if not TOKEN.fullmatch(via):
+            raise ValueError(f"ReverseProxy(via={via!r}): give a name of letters and digits")
+        self.upstreams = [Upstream(_parsed(address)) for address in upstreams]
+        """Those behind it, in the order in which they were given."""
+        self.strip = strip
+        self.trust = trust
+        self.left_out = left_out
+        self.limits = timeout if isinstance(timeout, TimeLimits) else TimeLimits(total=timeout)
+        self.via = via
+        self._order: Choose = _CHOICES[balance]()
+        self._per_upstream = per_upstream
+        self._pools: WeakKeyDictionary[System, ConnectionPool] = WeakKeyDictionary()
+
+    def statistics(self) -> list[UpstreamStatistics]:
+        """Return what each upstream has done so far. To be called in a component, as it asks for the time."""
+        now = clock()
+        return [
+            UpstreamStatistics(one.address, one.open, one.answered, one.failed, one.out_until > now)
+            for one in self.upstreams
+        ]
+
+    async def answer(self, exchange: Exchange) -> None:
+        """See `Handler`."""
+        request = exchange.request
+        system = current_component().system
+        pool = self._pools.get(system)
+        if pool is None:
+            count = self._per_upstream
+            pool = ConnectionPool(per_host=count, limit=count * len(self.upstreams))
+            self._pools[system] = pool
+            system.start(pool)
+        shared = pool
+        await exchange.run(lambda: _Forward(self, shared, request))
+
+    def candidates(self, request: Request) -> Iterator[Upstream]:
+        """Give the upstreams to try, the best first; those that are left out only if there is no other."""
+        now = clock()
+        there = [one for one in self.upstreams if one.out_until <= now]
+        if there:
+            yield from self._order(there, request)
+        else:
+            yield min(self.upstreams, key=lambda one: one.out_until)
+
+
+class _RoundRobin:
+    """One after the other."""
+
+    def __init__(self) -> None:
+        self._last: Upstream | None = None
+        self._serial: dict[Upstream, int] = {}
+        self._count = 0
+
+    def __call__(self, there: list[Upstream], request: Request) -> list[Upstream]:
+        ordered = sorted(there, key=lambda one: self._serial.get(one, 0))  # the longest not asked first
+        self._count += 1
+        self._serial[ordered[0]] = self._count
+        return ordered
+
+
+class _LeastOpen(_RoundRobin):
+    """Whoever has least to do; of several, one after the other."""
+
+    def __call__(self, there: list[Upstream], request: Request) -> list[Upstream]:
+        least = min(one.open for one in there)
+        first, *others = super().__call__([one for one in there if one.open == least], request)
+        rest = sorted((one for one in there if one.open > least), key=lambda one: one.open)
+        return [first, *others, *rest]
+
+
+class _ByClient:
+    """Always the same for a client; when one is left out, only its clients go elsewhere."""
+
+    def __call__(self, there: list[Upstream], request: Request) -> list[Upstream]:
+        import hashlib  # here, as others do without
+
+        client = _host_of(request.peer)
+        return sorted(there, key=lambda one: hashlib.sha256(f"{client} {one.address}".encode()).digest())
+
+
+_CHOICES: dict[str, Callable[[], Choose]] = {
+    "round-robin": _RoundRobin,
+    "least-open": _LeastOpen,
+    "by-client": _ByClient,
+}
+
+
+class _Forward(Component):
+    """Passes one request on, and the answer back."""
+
+    inbox = Inbox[bytes]("the body of the request", size="64 KiB")
+    outbox = Outbox[Any]("the response, its body, and trailers")
+
+    def __init__(self, proxy: ReverseProxy, pool: ConnectionPool, request: Request) -> None:
+        self._proxy = proxy
+        self._request = request
+        self._caller = Caller(self)
+        self._caller.use(pool)
+
+    async def main(self) -> None:
+        try:
+            await self._pass_on()
+        finally:
+            self._caller.close()
+
+    async def _pass_on(self) -> None:
+        proxy, request = self._proxy, self._request
+        has_body, length = _body_of(request.headers)
+        onward = Request(request.method, _target(request, strip=proxy.strip), onward_headers(request, proxy))
+        self._caller.begin(proxy.limits)
+        failure: RequestFailed | None = None
+        for upstream in proxy.candidates(request):
+            upstream.open += 1
+            try:
+                if has_body:
+                    head = await self._caller.ask(onward, upstream.url, None, self.inbox, b"", length)
+                else:
+                    head = await self._caller.ask(onward, upstream.url)
+                upstream.answered += 1
+                await self._pass_back(head)
+                return
+            except RequestFailed as error:
+                if isinstance(error.__cause__, PoolFull):
+                    await self.outbox.send(Response.error(503))
+                    return
+                upstream.fail(clock(), proxy.left_out)
+                log.warning("%s", error)
+                if self._begun:
+                    raise
+                failure = error
+                if has_body or request.method not in IDEMPOTENT:
+                    break
+            finally:
+                upstream.open -= 1
+        await self.outbox.send(Response.error(504 if isinstance(failure, TimedOut) else 502))
+
+    _begun = False  # some of the answer has gone back
+
+    async def _pass_back(self, head: Response) -> None:
+        headers = without_connection(head.headers)
+        via = ", ".join([*headers.all("via"), f"1.1 {self._proxy.via}"])
+        self._begun = True
+        await self.outbox.send(Response(b"", head.status, headers.with_({"Via": via})))
+        while (part := await self._caller.read()) is not None:
+            await self.outbox.send(part)
+        if self._caller.trailers:
+            await self.outbox.send(Trailers(self._caller.trailers))
+
+
+def onward_headers(request: Request, proxy: ReverseProxy) -> Headers:
+    """Return the headers with which a request goes on."""
+    headers = without_connection(request.headers).without("content-length", "expect")
+    if not proxy.trust:
+        headers = headers.without(*FORWARDED)
+    client = _host_of(request.peer)
+    added = {
+        "X-Forwarded-For": [*headers.all("x-forwarded-for"), *([client] if client else [])],
+        "X-Forwarded-Host": headers.all("x-forwarded-host") or [request.host],
+        "X-Forwarded-Proto": headers.all("x-forwarded-proto") or [request.scheme],
+        "Forwarded": [*headers.all("forwarded"), _forwarded(client, request)],
+        "Via": [*headers.all("via"), f"{request.version} {proxy.via}"],
+    }
+    return headers.with_({name: ", ".join(values) for name, values in added.items() if any(values)})
+
+
+def without_connection(headers: Headers) -> Headers:
+    """Return headers without those that are for one connection only (RFC 9110, 7.6.1)."""
+    return headers.without(*OF_THE_CONNECTION, *headers.tokens("connection"))
+
+
+def _forwarded(client: str, request: Request) -> str:
+    """Return an element of ``Forwarded`` (RFC 7239)."""
+    source = f'"[{client}]"' if ":" in client else client or "unknown"
+    host = f';host="{request.host}"' if request.host and '"' not in request.host else ""
+    return f"for={source};proto={request.scheme}{host}"
+
+
+def _host_of(peer: Any) -> str:
+    return str(peer[0]) if isinstance(peer, (tuple, list)) and peer else ""
+
+
+def _body_of(headers: Headers) -> tuple[bool, int | None]:
+    """Return whether a request has a body, and how long it is if that is known."""
+    if "transfer-encoding" in headers:
+        return True, None
+    said = headers.get("content-length", "0")
+    return said.strip("0") != "", int(said)
+
+
+def _target(request: Request, *, strip: bool) -> str:
+    """Return what is asked of an upstream."""
+    path = request.raw_path
+    rest = request.arguments.get("rest")
+    if strip and rest is not None:
+        starts = [at for at, letter in enumerate(path) if letter == "/"]
+        path = next((path[at:] for at in starts if unquote(path[at + 1 :]) == rest), path)
+    return f"{path}?{request.query_string}" if request.query_string else path
+
+
+def _parsed(address: Any) -> URL:
+    given = address if not isinstance(address, str) or "://" in address else f"http://{address}"
+    url = URL.parse(given, "ReverseProxy: the address")
+    if url.target != "/" or url.userinfo is not None:
+        raise ValueError(f"ReverseProxy: {shorten(address)} is more than 'host:port' or 'https://host:port'")
+    return url
+
+
+__all__ = ["ReverseProxy", "Upstream", "UpstreamStatistics"]

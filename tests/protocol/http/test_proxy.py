@@ -1,0 +1,382 @@
+"""A reverse proxy in front of real servers, on the loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from kamaelia import Inbox, Outbox, background, component
+from kamaelia.net import TCPServer
+from kamaelia.protocol.http import Headers, HTTPServer, Response, TimeLimits, Trailers
+from kamaelia.protocol.http.messages import Request
+from kamaelia.protocol.http.proxy import (
+    ReverseProxy,
+    Upstream,
+    _ByClient,
+    _LeastOpen,
+    _parsed,
+    _RoundRobin,
+    _target,
+    onward_headers,
+    without_connection,
+)
+
+pure = pytest.mark.one_core
+
+# --- what is passed on: RFC 9110, 7.6 -----------------------------------------------------------------
+
+
+@pure
+@pytest.mark.parametrize(
+    ("given", "left"),
+    [
+        ({"Accept": "a", "Connection": "close"}, {"Accept": "a"}),
+        ({"Connection": "X-One, keep-alive", "X-One": "1", "X-Two": "2", "Keep-Alive": "5"}, {"X-Two": "2"}),
+        ({"TE": "trailers", "Transfer-Encoding": "chunked", "Trailer": "X"}, {"Trailer": "X"}),
+        ({"Upgrade": "websocket", "Connection": "upgrade"}, {}),
+        ({"Proxy-Authorization": "x", "Proxy-Connection": "y", "Authorization": "z"}, {"Authorization": "z"}),
+    ],
+)
+def test_what_is_for_one_connection_stays_behind(given: dict[str, str], left: dict[str, str]) -> None:
+    assert without_connection(Headers(given)) == Headers(left)
+
+
+@pure
+def test_who_has_passed_it_on() -> None:
+    said = {
+        "Host": "shop.example", "X-Forwarded-For": "6.6.6.6", "Forwarded": "for=6.6.6.6", "Via": "1.0 other",
+        "X-Forwarded-Proto": "https", "X-Real-IP": "6.6.6.6", "Content-Length": "4", "Expect": "100-continue",
+    }  # fmt: skip
+    asked = Request("PUT", "/", Headers(said), peer=("10.0.0.1", 99))
+    assert onward_headers(asked, ReverseProxy(["a:1"])).pairs == [
+        ("Host", "shop.example"),
+        ("X-Forwarded-For", "10.0.0.1"),
+        ("X-Forwarded-Host", "shop.example"),
+        ("X-Forwarded-Proto", "http"),
+        ("Forwarded", 'for=10.0.0.1;proto=http;host="shop.example"'),
+        ("Via", "1.0 other, 1.1 kamaelia"),
+    ]
+    trusting = onward_headers(asked, ReverseProxy(["a:1"], trust=True, via="edge"))
+    assert (trusting["X-Forwarded-For"], trusting["X-Forwarded-Proto"]) == ("6.6.6.6, 10.0.0.1", "https")
+    assert trusting["Forwarded"] == 'for=6.6.6.6, for=10.0.0.1;proto=http;host="shop.example"'
+    assert (trusting["Via"], trusting["X-Real-IP"]) == ("1.0 other, 1.1 edge", "6.6.6.6")
+
+
+@pure
+def test_who_is_not_known() -> None:
+    nobody = onward_headers(Request("GET", "/"), ReverseProxy(["a:1"]))
+    assert nobody.pairs == [
+        ("X-Forwarded-Proto", "http"), ("Forwarded", "for=unknown;proto=http"), ("Via", "1.1 kamaelia"),
+    ]  # fmt: skip
+    six = onward_headers(Request("GET", "/", peer=("::1", 9, 0, 0)), ReverseProxy(["a:1"]))
+    assert six["Forwarded"] == 'for="[::1]";proto=http'
+
+
+@pure
+@pytest.mark.parametrize(
+    ("target", "rest", "strip", "expected"),
+    [
+        ("/api/users?x=y", "users", True, "/users?x=y"),
+        ("/api/users?x=y", "users", False, "/api/users?x=y"),
+        ("/api/", "", True, "/"),
+        ("/api/a%20b/c%2Fd", "a b/c/d", True, "/a%20b/c%2Fd"),
+        ("/a/a/a", "a/a", True, "/a/a"),
+        ("/exact", None, True, "/exact"),
+        ("http://shop.example/api/users?x", "users", True, "/users?x"),
+    ],
+)
+def test_what_is_asked_of_an_upstream(target: str, rest: str | None, strip: bool, expected: str) -> None:
+    asked = Request("GET", target, arguments={} if rest is None else {"rest": rest})
+    assert _target(asked, strip=strip) == expected
+
+
+# --- who is asked ------------------------------------------------------------------------------------
+
+
+def three() -> list[Upstream]:
+    return [Upstream(_parsed(f"10.0.0.{n}:80")) for n in range(3)]
+
+
+GET = Request("GET", "/")
+
+
+@pure
+def test_one_after_the_other() -> None:
+    a, b, c = three()
+    order = _RoundRobin()
+    assert [order([a, b, c], GET)[0] for _ in range(5)] == [a, b, c, a, b]
+    assert order([a, c], GET) == [c, a]
+    assert order([a, b, c], GET)[0] is a
+
+
+@pure
+def test_who_has_least_to_do() -> None:
+    a, b, c = three()
+    a.open, b.open, c.open = 2, 1, 1
+    order = _LeastOpen()
+    assert [order([a, b, c], GET) for _ in range(3)] == [[b, c, a], [c, b, a], [b, c, a]]
+
+
+@pure
+def test_the_same_for_a_client() -> None:
+    upstreams = three()
+    order = _ByClient()
+    chosen = {}
+    for n in range(300):
+        asked = Request("GET", "/", peer=(f"10.1.{n}.1", n))
+        first, second, _ = order(upstreams, asked)
+        assert order(upstreams, Request("GET", "/x", peer=(f"10.1.{n}.1", n + 1)))[0] is first
+        assert order([one for one in upstreams if one is not first], asked)[0] is second
+        chosen[n] = first
+    assert all(60 < list(chosen.values()).count(one) < 140 for one in upstreams)
+
+
+# --- real servers ------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def serving(*upstreams: Any, **options: Any) -> Iterator[Any]:
+    """Run servers, and a proxy before them; gives a client, the proxy and the addresses."""
+    with contextlib.ExitStack() as stack:
+        addresses = []
+        for one in upstreams:
+            if isinstance(one, str):
+                addresses.append(one)
+                continue
+            server = one if isinstance(one, TCPServer) else HTTPServer(one, port=0, quiet=True, linger=0.01)
+            handle = stack.enter_context(background(server))
+            addresses.append("{}:{}".format(*handle.receive("listening")))
+        proxy = ReverseProxy(addresses, **options)
+        front = HTTPServer({"/*": proxy}, port=0, quiet=True, linger=0.01)
+        handle = stack.enter_context(background(front))
+        host, port = handle.receive("listening")
+        client = stack.enter_context(httpx.Client(base_url=f"http://{host}:{port}", timeout=20))
+        yield client, proxy, (host, port)
+
+
+def tell(asked: Request) -> Response:
+    return Response.json(
+        {
+            "method": asked.method,
+            "target": asked.target,
+            "headers": dict(asked.headers),
+            "body": len(asked.body),
+        }
+    )
+
+
+@component
+async def shout(inbox: Inbox[bytes], outbox: Outbox[Any]) -> None:
+    async for data in inbox:
+        await outbox.send(data.upper())
+    await outbox.send(Trailers({"X-Digest": "1"}))
+
+
+def test_requests_go_on_and_answers_come_back() -> None:
+    routes = {
+        "/tell": tell,
+        "/shout": shout,
+        "/made": Response(
+            b"", 201, Headers([("Set-Cookie", "a=1"), ("Set-Cookie", "b=2"), ("Via", "1.1 x")])
+        ),
+        "/nothing": Response(b"", 204),
+        "/page": "<h1>tea",
+    }
+    with serving(routes) as (client, proxy, (host, port)):
+        told = client.post("/tell?x=y", content=b"tea", headers={"Connection": "x-one", "X-One": "1"}).json()
+        assert (told["method"], told["target"], told["body"]) == ("POST", "/tell?x=y", 3)
+        assert told["headers"]["host"] == f"{host}:{port}"
+        assert told["headers"]["x-forwarded-for"] == "127.0.0.1"
+        assert "x-one" not in told["headers"]
+        page = client.get("/page")
+        assert (page.text, page.headers["content-length"], page.headers["via"]) == (
+            "<h1>tea",
+            "7",
+            "1.1 kamaelia",
+        )
+        assert len(page.headers.get_list("date")) == 1
+        head = client.head("/page")
+        assert (head.content, head.headers["content-length"]) == (b"", "7")
+        assert client.get("/nothing").status_code == 204
+        made = client.get("/made")
+        assert (made.status_code, made.headers.get_list("set-cookie")) == (201, ["a=1", "b=2"])
+        assert made.headers["via"] == "1.1 x, 1.1 kamaelia"
+        assert client.get("/none").status_code == 404
+        assert client.post("/shout", content=b"tea" * 100_000).content == b"TEA" * 100_000
+        assert client.post("/shout", content=iter([b"tea", b" and ", b"milk"])).content == b"TEA AND MILK"
+        assert (proxy.upstreams[0].open, proxy.upstreams[0].answered, proxy.upstreams[0].failed) == (0, 8, 0)
+
+
+def test_trailers_come_back_too() -> None:
+    with serving({"/": shout}) as (_, _, address):
+        with socket.create_connection(address, timeout=20) as peer:
+            peer.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 3\r\n\r\ntea")
+            received = b""
+            while data := peer.recv(10_000):
+                received += data
+    assert received.lower().endswith(b"3\r\ntea\r\n0\r\nx-digest: 1\r\n\r\n")
+
+
+def test_an_answer_comes_back_as_it_comes() -> None:
+    go_on = threading.Event()
+
+    @component
+    def slowly(inbox: Any, outbox: Any) -> None:
+        outbox.send(b"first")
+        go_on.wait(20)
+        outbox.send(b"second")
+
+    with serving({"/": slowly}) as (client, _, _):
+        with client.stream("GET", "/") as response:
+            pieces = response.iter_raw()
+            assert next(pieces) == b"first"
+            go_on.set()
+            assert b"".join(pieces) == b"second"
+
+
+def test_upstreams_take_turns() -> None:
+    with serving({"/": "a"}, {"/": "b"}, {"/": "c"}) as (client, _, _):
+        assert "".join(client.get("/").text for _ in range(6)) == "abcabc"
+
+
+def free_address() -> str:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{one.getsockname()[1]}"
+
+
+def test_one_that_is_not_there_is_left_out_for_a_while(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "kamaelia"):
+        with serving(free_address(), {"/": lambda asked: "b"}) as (client, proxy, _):
+            assert [client.get("/").text for _ in range(4)] == ["b"] * 4
+            assert [(one.answered, one.failed) for one in proxy.upstreams] == [(0, 1), (4, 0)]
+            proxy.upstreams[0].out_until = 0.0
+            # What may not be done twice is not tried twice, even if it was not done.
+            codes = [client.post("/", content=b"x").status_code for _ in range(3)]
+            assert sorted(codes) == [200, 200, 502]
+    assert len([one for one in caplog.records if "_Forward" in one.message]) == 2
+
+
+def test_none_is_there() -> None:
+    with serving(free_address(), free_address()) as (client, proxy, _):
+        assert (client.get("/").status_code, client.get("/").status_code) == (502, 502)
+        assert sum(one.failed for one in proxy.upstreams) == 3  # when all are left out, one is tried
+
+
+@component
+async def speaks(inbox: Inbox[bytes], outbox: Outbox[bytes], said: bytes) -> None:
+    async for _ in inbox:
+        await outbox.send(said)
+        return
+
+
+def raw(said: bytes) -> TCPServer:
+    return TCPServer(speaks(said), port=0, quiet=True, linger=0.01)
+
+
+def test_an_upstream_that_breaks_the_rules() -> None:
+    for said in (
+        b"hello\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nCon",
+    ):
+        with serving(raw(said)) as (client, _, _):
+            assert client.get("/").status_code == 502
+
+
+def test_an_answer_that_breaks_off_breaks_off() -> None:
+    for said in (
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nte",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nte",
+    ):
+        with serving(raw(said)) as (client, proxy, _):
+            with pytest.raises(httpx.TransportError):
+                client.get("/")
+            assert [(one.answered, one.failed) for one in proxy.upstreams] == [(1, 1)]
+
+
+def test_an_upstream_that_is_too_slow() -> None:
+    @component
+    async def silent(inbox: Inbox[bytes], outbox: Outbox[bytes]) -> None:
+        async for _ in inbox:
+            pass
+
+    server = TCPServer(silent, port=0, quiet=True, linger=0.01)
+    with serving(server, timeout=TimeLimits(total=0.2)) as (client, _, _):
+        assert client.get("/").status_code == 504
+
+
+def test_when_a_client_leaves_its_upstream_hears_of_it() -> None:
+    left = threading.Event()
+
+    @component
+    async def endless(inbox: Inbox[bytes], outbox: Outbox[bytes]) -> None:
+        try:
+            while True:
+                await outbox.send(b"x" * 1000)
+        finally:
+            left.set()
+
+    with serving({"/": endless}) as (client, proxy, _):
+        with client.stream("GET", "/") as response:
+            assert next(response.iter_raw())
+        assert left.wait(20)
+    assert proxy.upstreams[0].open == 0
+
+
+def test_a_slow_client_holds_an_upstream_back() -> None:
+    sent = [0]
+
+    @component
+    async def endless(inbox: Inbox[bytes], outbox: Outbox[bytes]) -> None:
+        while True:
+            await outbox.send(b"x" * 100_000)
+            sent[0] += 1
+
+    with serving({"/": endless}) as (_, _, address):
+        with socket.create_connection(address, timeout=20) as peer:
+            peer.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            peer.recv(100)
+            before = -1
+            while before != sent[0]:  # until nothing moves any more
+                before = sent[0]
+                threading.Event().wait(0.2)
+            assert before < 400  # 40 MB: what sockets and boxes on the way hold
+
+
+def test_what_is_behind_the_route_may_be_all_that_is_passed_on() -> None:
+    with background(HTTPServer({"/users": lambda asked: asked.target}, port=0, quiet=True)) as behind:
+        address = "{}:{}".format(*behind.receive("listening"))
+        routes = {"/api/*": ReverseProxy([address], strip=True)}
+        with background(HTTPServer(routes, port=0, quiet=True)) as front:
+            host, port = front.receive("listening")
+            assert httpx.get(f"http://{host}:{port}/api/users?x=y").text == "/users?x=y"
+
+
+@pure
+@pytest.mark.parametrize(
+    ("make", "error", "text"),
+    [
+        (lambda: ReverseProxy("a:1"), TypeError, r"ReverseProxy\('a:1'\): give a list of addresses"),
+        (lambda: ReverseProxy([]), TypeError, r"ReverseProxy\(\[\]\): give a list"),
+        (lambda: ReverseProxy([7]), TypeError, "ReverseProxy: the address 7: give text"),  # type: ignore[list-item]
+        (lambda: ReverseProxy(["a:1/x"]), ValueError, "'a:1/x' is more than 'host:port'"),
+        (lambda: ReverseProxy(["http://u:p@a"]), ValueError, "is more than 'host:port'"),
+        (lambda: ReverseProxy(["ftp://a"]), ValueError, "only http and https"),
+        (lambda: ReverseProxy(["a:99999"]), ValueError, "Port out of range"),
+        (lambda: ReverseProxy(["a"], balance="x"), ValueError, "balance='x'.: it is one of 'round-robin'"),  # type: ignore[arg-type]
+        (lambda: ReverseProxy(["a"], left_out=0), ValueError, "give the seconds to leave one out"),
+        (lambda: ReverseProxy(["a"], per_upstream=0), ValueError, "give how many connections to each"),
+        (lambda: ReverseProxy(["a"], via="a b"), ValueError, "via='a b'.: give a name of letters"),
+    ],
+)
+def test_arguments(make: Callable[[], Any], error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
+        make()
