@@ -561,7 +561,7 @@ def test_files_that_were_not_sent_are_closed(folder: Path, monkeypatch: pytest.M
         async def main(self) -> None:
             exchange = Breaking(request("GET", "/large.bin", {"Range": "bytes=0-0,1000-1000"}))
             with pytest.raises(ConnectionError):
-                await StaticFiles(folder).answer(exchange)
+                await answered(StaticFiles(folder), exchange)
 
     run(Ask(), loop_factory=VirtualLoop)
     assert len(opened) == 2 and all(file.closed for file in opened)
