@@ -15,6 +15,7 @@ from kamaelia.axon import (
     Outbox,
     UsageError,
     VirtualLoop,
+    clock,
     component,
     run,
     sleep,
@@ -291,6 +292,28 @@ def test_who_does_not_finish_in_its_grace_is_cancelled() -> None:
         assert carousel.component.filled == 1
         carousel.advance(0.1)
         assert carousel.component.filled == 2
+
+
+def test_who_does_not_end_when_cancelled_is_cancelled_for_good_and_left_behind() -> None:
+    cancelled: list[float] = []
+
+    class Deaf(Component):
+        async def main(self) -> None:
+            while True:
+                try:
+                    await sleep(1000)
+                except Cancelled:
+                    cancelled.append(clock())
+
+    with drive(Carousel(lambda n: Deaf() if n else Take(1), grace=3)) as carousel:
+        carousel.send(1, box="next")
+        carousel.send(0, box="next")
+        carousel.advance(17)
+        # when its grace is over, and 5 s later
+        assert (cancelled, carousel.component.filled) == ([3, 8], 1)
+        carousel.advance(2)
+        assert (cancelled, carousel.component.filled) == ([3, 8], 2)
+        assert "was left behind" in str(carousel.error)
 
 
 def test_a_part_that_fails_is_told_of_and_another_is_asked_for(caplog: pytest.LogCaptureFixture) -> None:

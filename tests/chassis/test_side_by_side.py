@@ -56,6 +56,17 @@ async def stubborn(inbox: Inbox[Any], outbox: Outbox[Any]) -> None:
 # --- Parallel -------------------------------------------------------------------------------------
 
 
+def test_a_box_has_the_type_that_those_of_its_parts_have_in_common() -> None:
+    class Speaks(Component):
+        outbox = Outbox[str]("text")
+
+    class Counts(Component):
+        outbox = Outbox[int]("numbers")
+
+    assert Parallel(Speaks, Speaks).outbox.type is str
+    assert Parallel(Speaks, Counts).outbox.type is Any
+
+
 def test_each_part_gets_each_message() -> None:
     system = Source("ab") | Parallel(Map(str.upper), Map(ord), Collect()) | Collect()
     assert virtually(system) == ["A", 97, "B", 98]
@@ -223,7 +234,9 @@ def test_a_part_that_does_not_end_when_cancelled_is_cancelled_for_good() -> None
         assert (timeout.outcome, timeout.take_all()) == ("running", ["not yet"])
         timeout.advance(5)
         assert timeout.take_all() == ["not yet"]
-        timeout.advance(10)
+        timeout.advance(9.5)
+        assert timeout.outcome == "running"  # its time begins when it is cancelled for good
+        timeout.advance(0.5)
         assert timeout.outcome == "ended"
         assert "was left behind" in str(timeout.error)
 

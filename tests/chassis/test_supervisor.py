@@ -895,6 +895,40 @@ def test_rule_28_a_member_that_will_not_go_is_cancelled_for_good():
     assert ends[1].result() == list(range(20))
 
 
+def test_rule_28_a_restart_that_another_takes_over_has_its_patience_from_the_beginning():
+    class Stubborn(Component):
+        async def main(self):
+            while clock() < 8:
+                try:
+                    await sleep(20)
+                except Cancelled:
+                    cancelled.append(clock())
+
+    cancelled: list[float] = []
+    first, second = worker(bad=("bad",)), worker(bad=("bad",))
+    supervisor = Supervisor(
+        first,
+        second,
+        Stubborn(),
+        "self.inbox" >> first.inbox,
+        "self.other" >> second.inbox,
+        first.outbox >> "self.outbox",
+        second.outbox >> "self.more",
+        strategy="rest_for_one",
+        backoff=AT_ONCE,
+    )
+    feed, other = at_times([3]), at_times([0])
+    virtually(
+        Graphline(
+            feed.outbox >> supervisor.inbox,
+            other.outbox >> supervisor.other,
+            supervisor.outbox >> collect().inbox,
+            supervisor.more >> collect().inbox,
+        )
+    )
+    assert cancelled == [0, 3, 8]
+
+
 # -- trees ------------------------------------------------------------------------------------------
 
 

@@ -45,13 +45,11 @@ def kitchen(monkeypatch):
 
 
 def test_a_group_is_a_heading_and_a_line_for_each_part(capsys):
-    assert run(capsys, "list", "protocol") == (
-        "protocol: Protocols. Each component speaks one with one peer, in bytes: give it to a server, or "
-        "drive it in a test.\n"
-        "  Chargen  Send lines of characters without end, as fast as the peer takes them.\n"
-        "  Daytime  Send the date and the time once, in words, and end.\n"
-        "  Echo     Send back whatever arrives, and end when the peer does.\n"
-        "  Fortune  Send one of some sentences, which one is left to chance, and end.\n",
+    assert run(capsys, "list", "axon") == (
+        "axon: Axon: components, boxes, links, the postman and the scheduler.\n"
+        "  Graphline  Components wired in any way.\n"
+        "  Pipeline   Components in a row: each one's outbox goes to the next one's inbox.\n"
+        "  Seat       A place that one component after another takes.\n",
         "",
         0,
     )
@@ -108,9 +106,9 @@ def test_others_parts_are_listed_and_what_is_broken_is_named(capsys, kitchen):
 
 def test_lines_are_cut_to_the_terminal_and_to_nothing_else(capsys, monkeypatch):
     monkeypatch.setattr(listing, "terminal_columns", lambda: 40)
-    lines = run(capsys, "list", "protocol")[0].splitlines()
-    assert [len(line) for line in lines] == [40] * 5
-    assert lines[-1] == "  Fortune  Send one of some sentences..."
+    lines = run(capsys, "list", "axon")[0].splitlines()
+    assert [len(line) for line in lines] == [40, 40, 40, 40]
+    assert lines[-1] == "  Seat       A place that one compone..."
     lines = run(capsys, "list", "ui")[0].splitlines()
     assert lines[1] == "  ConsoleEchoer  Print what arrives."
 

@@ -78,3 +78,11 @@ def read_to_reset(sock: socket.socket) -> bytes:
         while more := sock.recv(65536):
             data += more
     return bytes(data)
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Certificates by an authority of the tests' own."""
+    from .certificates import Certificates
+
+    return Certificates(tmp_path_factory.mktemp("certificates"))

@@ -28,6 +28,7 @@ sleep_for_real = time.sleep
 
 
 EPOCH = 946_684_800.0  # 2000-01-01 00:00:00 UTC in Unix time: the calendar when virtual time is 0
+ROUNDING = 1e-9  # seconds: a time that was computed may be this much beside the one that was meant
 
 
 def calendar(loop: events.AbstractEventLoop) -> float:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from . import lifecycle, postman
 from .box import Box
-from .component import Component, as_part
+from .component import Component, as_part, offered
 from .errors import LinkError, UsageError, shorten, suggestion
 from .inbox import Inbox
 from .link import Link
@@ -42,6 +43,26 @@ class Chassis(Component):
             optional = like.optional  # type: ignore[attr-defined]
             made = self.add_box(name, Outbox(like.doc, type=type, optional=optional))
         return made
+
+    def _boundaries(
+        self, parts: Iterable[Component], *, without: str = ""
+    ) -> Iterator[tuple[Box[Any], list[Box[Any]]]]:
+        """Make a boundary for all boxes of one name that parts have, and yield it with these."""
+        like: dict[tuple[str, bool], list[Box[Any]]] = {}
+        for part in parts:
+            for name, box in offered(part._axon).items():
+                if name != without:
+                    like.setdefault((name, box.is_inbox), []).append(box)
+        for (name, is_inbox), boxes in like.items():
+            same = all(box.type == boxes[0].type for box in boxes)
+            kind = boxes[0].type if same else Any
+            yield self.boundary(name, boxes[0], inward=is_inbox, type=kind), boxes
+
+    def _mirror(self, *parts: Component) -> None:
+        """Pass on what the boxes of parts take and send, through boxes of the same names."""
+        for own, boxes in self._boundaries(parts):
+            for box in boxes:
+                postman.link(own, box) if box.is_inbox else postman.link(box, own)
 
 
 class Pipeline(Chassis):

@@ -26,7 +26,7 @@ from __future__ import annotations
 import contextvars
 import logging
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +54,7 @@ process_module.lifecycle = sys.modules[__name__]
 log = logging.getLogger("kamaelia")
 
 FAILURE_GRACE = 1.0  # seconds that siblings of a failed component have to finish what they were sent
+PATIENCE = 5.0  # seconds that a component has to end after `Cancelled`, before it is cancelled for good
 LAST_PATIENCE = 10.0  # seconds that a component has to end after it was cancelled for good
 
 
@@ -405,14 +406,28 @@ def stop(root: Process) -> None:
         cancel(process, "stop", None)
 
 
-def cancel_all(root: Process, reason: str, cause: BaseException | None, *, finally_: bool = True) -> None:
+def insist_later(root: Process, reason: str | None = None, still: Callable[[], bool] = lambda: True) -> None:
+    """A component was cancelled: after `PATIENCE` cancel what is left for good, if it is ``still`` to end."""
+    assert root.scheduler is not None
+    root.scheduler.loop.call_later(PATIENCE, _insist, root, reason, still, context=contextvars.Context())
+
+
+def _insist(root: Process, reason: str | None, still: Callable[[], bool]) -> None:
+    if still():
+        cancel_all(root, reason, None)
+
+
+def cancel_all(
+    root: Process, reason: str | None, cause: BaseException | None, *, finally_: bool = True
+) -> None:
     """Cancel everything that is left."""
     for process in list(family(root)):
         if process.has_body:
             if not process.body_done and process.state != "new":
                 cancel(process, reason, cause, finally_=finally_)
-        elif process.state != "ended":
-            # Only bodies can be cancelled. But a seat is not to be taken again by whom nobody would cancel.
+        elif process.state != "ended" and reason is not None:
+            # Only bodies can be cancelled. But a seat that Axon means is not to be taken again by whom nobody
+            # would cancel.
             process.reason = reason
             if process.cause is None:
                 process.cause = cause

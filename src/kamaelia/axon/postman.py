@@ -294,6 +294,13 @@ def inboxes_behind(box: Box[Any]) -> Iterator[Inbox[Any]]:
         yield box  # type: ignore[misc]
 
 
+def size_behind(box: Inbox[Any]) -> int | str:
+    """Return the mark of the inbox behind an inbox, where there is just one, or else its own, as a size."""
+    behind = list(inboxes_behind(box))
+    marked = behind[0] if len(behind) == 1 else box
+    return f"{marked.size} B" if marked.in_bytes else marked.size
+
+
 def hears(component: Component, outbox: Outbox[Any]) -> bool:
     """Say whether something of what is sent through an outbox may come to a component, also by way of
     others that pass it on."""

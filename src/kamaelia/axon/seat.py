@@ -16,7 +16,7 @@ from typing import Any
 
 from . import lifecycle, postman
 from .box import Box
-from .component import Component, as_part, make, offered
+from .component import Component, as_part, make
 from .errors import UsageError
 from .graph import Chassis
 from .inbox import Inbox
@@ -70,21 +70,9 @@ class Seat(Chassis):
 
     def _furnish_like(self, components: list[Component]) -> None:
         """Get all the boxes that these components have."""
-        like: dict[tuple[str, bool], list[Box[Any]]] = {}
-        for component in components:
-            for name, box in offered(component._axon).items():
-                if name != "failures":
-                    like.setdefault((name, box.is_inbox), []).append(box)
-        for (name, is_inbox), boxes in like.items():
-            box = boxes[0]
-            types = [one.type for one in boxes]
-            same = all(one == types[0] for one in types)
-            own = self.boundary(name, box, inward=is_inbox, type=types[0] if same else Any)
+        for own, (box, *_) in self._boundaries(components, without="failures"):
             if isinstance(own, Inbox) and isinstance(box, Inbox):
-                # The mark is that of the inbox that will read from the seat's queue, where there is just one.
-                behind = list(postman.inboxes_behind(box))
-                inner = behind[0] if len(behind) == 1 else box
-                own.resize(f"{inner.size} B" if inner.in_bytes else inner.size)
+                own.resize(postman.size_behind(box))  # as that will read from the seat's queue
                 own.keeps_queue = True
             else:
                 own.own = False

@@ -31,11 +31,11 @@ from kamaelia.axon import (
     select,
 )
 from kamaelia.axon.arguments import check_name, check_positive, check_whole
+from kamaelia.axon.clock import ROUNDING
 from kamaelia.axon.errors import shorten
 
 log = logging.getLogger("kamaelia")
 
-ROUNDING = 1e-9  # seconds: a wait may end this much beside the time that was meant
 OPEN = 100  # questions of one `Ask` that may be open at a time
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kamaelia.axon import UsageError, as_part, lifecycle, postman
-from kamaelia.axon.box import Box
-from kamaelia.axon.component import offered
+from kamaelia.axon import UsageError, as_part, lifecycle
 from kamaelia.axon.graph import Chassis
 
 
@@ -36,16 +34,9 @@ class Parallel(Chassis):
         if not parts:
             raise UsageError("Parallel() needs at least one part")
         components = [as_part(part) for part in parts]
-        like: dict[tuple[str, bool], list[Box[Any]]] = {}
         for component in components:
             lifecycle.add_child(self._axon, component._axon)
-            for name, box in offered(component._axon).items():
-                like.setdefault((name, box.is_inbox), []).append(box)
-        for (name, is_inbox), boxes in like.items():
-            same = all(box.type == boxes[0].type for box in boxes)
-            own = self.boundary(name, boxes[0], inward=is_inbox, type=boxes[0].type if same else Any)
-            for box in boxes:
-                postman.link(own, box) if is_inbox else postman.link(box, own)
+        self._mirror(*components)
 
 
 __all__ = ["Parallel"]

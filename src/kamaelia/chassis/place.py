@@ -18,8 +18,6 @@ from typing import Any
 
 from kamaelia.axon import Component, Failure, Inbox, Link, Outbox, Seat, lifecycle, postman
 
-PATIENCE = 5.0  # seconds that an occupant has to end after `Cancelled`, before it is cancelled for good
-
 
 class Place(Seat):
     """A seat that is filled again by its chassis, which is told of each end through an outbox.
@@ -136,16 +134,10 @@ class Place(Seat):
 
     def _cancel(self, occupant: Component) -> None:
         """An occupant was to finish and has not: cancel it, and then for good."""
-        if self.occupant is not occupant:
-            return
-        for process in list(lifecycle.bodies(occupant._axon)):
-            process.cancel()
-        self.system.loop.call_later(PATIENCE, self._insist, occupant, context=contextvars.Context())
-
-    def _insist(self, occupant: Component) -> None:
         if self.occupant is occupant:
             for process in list(lifecycle.bodies(occupant._axon)):
-                lifecycle.cancel(process, None, None, finally_=True)
+                process.cancel()
+            lifecycle.insist_later(occupant._axon)
 
 
 __all__ = ["Place"]

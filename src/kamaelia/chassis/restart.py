@@ -24,12 +24,12 @@ is a failure like any other; so a supervisor outside starts the inner one again 
 
 from __future__ import annotations
 
-import contextvars
 import logging
 import math
 from collections import deque
 from collections.abc import Awaitable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kamaelia.axon import (
@@ -54,7 +54,6 @@ from kamaelia.axon import (
 )
 from kamaelia.axon.box import Box
 from kamaelia.axon.clock import calendar
-from kamaelia.axon.component import offered
 from kamaelia.axon.errors import shorten, text_of
 from kamaelia.axon.here import stream_of
 
@@ -62,8 +61,6 @@ if TYPE_CHECKING:
     from random import Random
 
 log = logging.getLogger("kamaelia")
-
-PATIENCE = 5.0  # seconds that a member has to end after `Cancelled`, before it is cancelled for good
 
 
 class RestartsExceeded(KamaeliaError):
@@ -203,6 +200,7 @@ class Restarting(Graphline):
         if not self._members:
             raise UsageError(f"{self._kind}() needs at least one part to start again when it fails")
         if len(self._members) == 1 and not links:
+            self._axon.result_from = self._members[0]._axon
             self._mirror(self._members[0])
 
     @property
@@ -237,12 +235,6 @@ class Restarting(Graphline):
                 f"{self._kind} itself"
             )
         return boxes[end.name]
-
-    def _mirror(self, member: _Member) -> None:
-        """Have the boxes of the only member be our own, and its result ours."""
-        self._axon.result_from = member._axon
-        for name, box in offered(member._axon).items():
-            self._make(Link(f"self.{name}", box) if box.is_inbox else Link(box, f"self.{name}"))
 
     def statistics(self) -> RestartStatistics:
         """Return what has been done so far; may be called from any thread."""
@@ -498,7 +490,7 @@ class _Restart(Component):
         for member in reversed(self.group):
             for occupant in list(member._axon.children):
                 occupant.cancel()
-                self.system.loop.call_later(PATIENCE, self._insist, member, context=contextvars.Context())
+                lifecycle.insist_later(occupant, still=partial(self._is_restarting, member))
             while member._axon.children:
                 await self._pause(self.changed)
         now = self.system.loop.time
@@ -550,16 +542,13 @@ class _Restart(Component):
         chassis = self._restarting
         chassis._drop_between(self.group)
         for member in self.group:
-            if chassis._under_way.get(member) is self:  # else one before it has failed to start
+            if self._is_restarting(member):  # else one before it has failed to start
                 chassis._restarted(member)
                 if member._axon.vacant:
                     member._begin_again()
 
-    def _insist(self, member: _Member) -> None:
-        """A member was cancelled and has not ended: cancel it for good."""
-        if self._restarting._under_way.get(member) is self:
-            for process in list(lifecycle.bodies(member._axon)):
-                lifecycle.cancel(process, None, None, finally_=True)
+    def _is_restarting(self, member: _Member) -> bool:
+        return self._restarting._under_way.get(member) is self
 
 
 class _Origins:

@@ -11,13 +11,13 @@ from numbers import Integral
 from typing import Any, Literal, get_args
 
 from kamaelia.axon import Component, Failure
+from kamaelia.axon.clock import ROUNDING
 from kamaelia.axon.errors import shorten, suggestion
 
 from .restart import BACKOFF, Backoff, Restarting, _End, _Member, check_number
 
 Strategy = Literal["one_for_one", "rest_for_one", "one_for_all"]
 Policy = Literal["transient", "permanent", "temporary"]
-ROUNDING = 1e-9  # seconds: the time between two failures may be this much beside what it is
 
 
 class Supervisor(Restarting):

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import contextvars
 import math
 from typing import Any, Literal
 
 from kamaelia.axon import Cancelled, Component, Signal, as_part, clock, lifecycle, postman
 from kamaelia.axon.arguments import check_positive
-from kamaelia.axon.component import offered
+from kamaelia.axon.clock import ROUNDING
 from kamaelia.axon.errors import shorten
 from kamaelia.axon.graph import Chassis
-
-PATIENCE = 5.0  # seconds that a part has to end after `Cancelled`, before it is cancelled for good
-ROUNDING = 1e-9  # seconds: a wait may end this much beside the time that was meant
 
 
 class Timeout(Chassis):
@@ -66,9 +62,7 @@ class Timeout(Chassis):
         """What is to be given up."""
         lifecycle.add_child(self._axon, self.part._axon)
         self._axon.result_from = self.part._axon
-        for name, box in offered(self.part._axon).items():
-            own = self.boundary(name, box, inward=box.is_inbox)
-            postman.link(own, box) if box.is_inbox else postman.link(box, own)
+        self._mirror(self.part)
 
     async def main(self) -> None:
         loop = self.system.loop
@@ -97,19 +91,14 @@ class Timeout(Chassis):
 
     def _give_up(self, seconds: float | None, is_total: bool) -> None:
         if self._then == "end":
-            lifecycle.cancel_all(self.part._axon, "stop", None)
-            self.system.loop.call_later(PATIENCE, self._insist, context=contextvars.Context())
+            lifecycle.cancel_all(self.part._axon, "stop", None, finally_=False)
+            lifecycle.insist_later(self.part._axon, "stop")
             return
         if is_total:
             raise TimeoutError(
                 f"{self.path} was given up: {self.part.path} had not ended after {seconds:g} s"
             )
         raise TimeoutError(f"{self.path} was given up: nothing had passed {self.part.path} for {seconds:g} s")
-
-    def _insist(self) -> None:
-        """The part was cancelled and has not ended: cancel it for good."""
-        if not self.part.done():
-            lifecycle.cancel_all(self.part._axon, "stop", None, finally_=True)
 
     def _child_over(self, child: Component, failure: Any) -> None:
         self._over.set()

@@ -8,6 +8,7 @@ from numbers import Integral
 from typing import Any, ParamSpec, TypeVar
 
 from kamaelia.axon import Component, Inbox, Outbox, clock, sleep
+from kamaelia.axon.clock import ROUNDING
 from kamaelia.axon.errors import shorten
 
 from .arguments import checked_path, checked_rate, checked_size
@@ -22,7 +23,6 @@ BLOCK = 64 * 1024  # bytes
 AHEAD = 256 * 1024  # bytes that one call of a thread reads at most, unless a single block is larger
 SMOOTH = 50  # messages a second that a constant rate is divided into, where nobody says otherwise
 LAG = 0.1  # seconds that a constant rate makes up for when it is late, by machine or reader
-ROUNDING = 1e-9  # seconds: a wait may end this much beside the time that was meant
 
 
 class FileReader(Component):

@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from kamaelia.axon import Cancelled, Component, Inbox, Outbox, clock, sleep
 from kamaelia.axon.arguments import check_positive
+from kamaelia.axon.clock import ROUNDING
 from kamaelia.axon.errors import shorten
 
-ROUNDING = 1e-9  # seconds: a wait may end this much beside the time that was meant
 LAG = 0.1  # seconds that are made up for when messages wait, and it is the machine or a reader who is late
 
 

@@ -2,10 +2,18 @@
 
 | module | what is in it |
 | --- | --- |
-| `tcp_server` | `TCPServer`: a component of its own for each who connects |
-| `tcp_client` | `TCPClient`: one connection to a server, made again if need be |
-| `connection` | what a server makes for each peer; `peer` says who that is |
+| `tcp_server`, `unix_server` | `TCPServer`, `UnixServer`: a component of its own for each who connects |
+| `tcp_client`, `unix_client` | `TCPClient`, `UnixClient`: one connection to a server, made again if need be |
+| `memory` | `MemoryServer`, `MemoryClient`: the same within one system |
 | `stream` | the adapter between an asyncio transport and boxes: start reading here |
+| `server` | what all servers of streams have in common: who is let in, and what is counted |
+| `client` | what all clients have in common |
+| `connection` | what a server makes for each peer; `peer` says who that is |
+| `gate` | what a connection goes through before: the header of a proxy, the handshake of TLS |
+| `instructions` | messages among the bytes: `SendFile`, `StartTLS` |
+| `tls/` | certificates and names: `ServerTLS`, `ClientTLS`; TLS as a machine without a socket |
+| `proxy/` | the PROXY protocol: for whom a proxy speaks |
+| `dial` | how a client gets through to a server with several addresses |
 | `watch` | the time limits of many streams, with one timer |
 | `kernel` | what is asked of the operating system below a transport |
 | `arguments` | what may be given to servers and clients |
@@ -19,12 +27,15 @@ from .client import ClientStatistics, Reconnect
 from .connection import Connection, Peer, peer
 from .errors import CannotConnect, CannotListen, ConnectionLost
 from .instructions import SendFile, StartTLS
+from .memory import MemoryClient, MemoryServer
 from .proxy import ProxyHeader
 from .server import ServerStatistics
 from .stream import Stream
 from .tcp_client import TCPClient
 from .tcp_server import TCPServer
 from .tls import ClientTLS, ServerTLS, TLSInfo
+from .unix_client import UnixClient
+from .unix_server import UnixServer
 
 __all__ = [
     "CannotConnect",
@@ -33,6 +44,8 @@ __all__ = [
     "ClientTLS",
     "Connection",
     "ConnectionLost",
+    "MemoryClient",
+    "MemoryServer",
     "Peer",
     "ProxyHeader",
     "Reconnect",
@@ -44,5 +57,7 @@ __all__ = [
     "TCPClient",
     "TCPServer",
     "TLSInfo",
+    "UnixClient",
+    "UnixServer",
     "peer",
 ]

@@ -7,6 +7,7 @@ wrote it sees the line. ``where`` is the name of the argument, such as ``"TCPSer
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -97,6 +98,20 @@ def check_client_host(host: Any, where: str) -> None:
         raise TypeError(_refusal(host, where, give))
     if not host or "\0" in host:
         raise ValueError(_refusal(host, where, give))
+
+
+def check_unix_path(path: Any, where: str) -> str:
+    """Refuse what is no path of a Unix socket."""
+    give = "the path of the socket"
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(_refusal(path, where, give))
+    path = os.fspath(path)
+    if not isinstance(path, str):
+        raise TypeError(_refusal(path, where, f"{give} as text"))
+    # What sockaddr_un takes on Linux; some systems have a few bytes less.
+    if path in ("", "\0") or "\0" in path[1:] or len(os.fsencode(path)) > 107:
+        raise ValueError(_refusal(path, where, f"{give}, 107 bytes at most"))
+    return path
 
 
 def _refusal(value: Any, where: str, give: str) -> str:

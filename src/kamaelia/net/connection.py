@@ -225,6 +225,7 @@ class Connection(Stream):
         """See `kamaelia.axon.outlet.Listener`."""
         assert self._outlet is not None
         if isinstance(message, Instruction):
+            message.prepare(self)
             self.owner.finish_later(self._carry_out(message, self._outlet.inbox))
         else:
             self._cannot_write(self._outlet.inbox, error)
@@ -239,7 +240,7 @@ class Connection(Stream):
         if self.lost:
             outgoing.close()
         else:
-            self.lead_out(outgoing)
+            self.lead_on(outgoing)
 
     def _cannot_write(self, outgoing: Inbox[bytes], error: Exception) -> None:
         self.owner.unwritable(self, error)

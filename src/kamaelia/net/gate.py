@@ -29,7 +29,7 @@ class GateKeeper(Protocol):
     tls: ServerTLS | ssl.SSLContext | None
     handshake_timeout: float
 
-    def may_enter(self, gate: Gate, address: Any, /) -> bool:
+    def may_enter(self, gate: Gate, address: Any, transport: asyncio.BaseTransport, /) -> bool:
         """Say whether somebody may come in at all; otherwise the server has counted him."""
 
     def speaks_for_others(self, address: Any, /) -> bool:
@@ -70,7 +70,7 @@ class Gate(asyncio.Protocol):
         """See asyncio."""
         self._transport = cast(asyncio.Transport, transport)
         address = self.peer = transport.get_extra_info("peername")
-        if not self._keeper.may_enter(self, address):
+        if not self._keeper.may_enter(self, address, transport):
             self._done = True
             self._transport.abort()
             return

@@ -10,8 +10,10 @@ import os
 import ssl
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from kamaelia.axon import Signal, SourceFailed, current_component
 from kamaelia.axon.errors import shorten
 
+from .tls.machine import TLSInfo
 from .tls.settings import ClientTLS, ServerTLS, check_server_tls, checked_client_tls
 
 if TYPE_CHECKING:
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 
 class Instruction:
     """What a connection is told to do; made by nobody outside this module."""
+
+    def prepare(self, stream: Stream) -> None:
+        """Its turn has come, although what was sent before may not have been written."""
 
     async def carry_out(self, stream: Stream) -> None:
         """Do it. What was sent before has been written; nothing else is, until this returns."""
@@ -45,7 +50,7 @@ class SendFile(Instruction):
     Example:
         >>> import tempfile
         >>> file = tempfile.TemporaryFile()
-        >>> _ = file.write(b"0123456789")
+        >>> _ = file.write(b"0123456789"), file.flush()
         >>> SendFile(file, offset=4)
         SendFile(6 bytes from 4)
     """
@@ -94,32 +99,66 @@ class SendFile(Instruction):
 class StartTLS(Instruction):
     """Protect a connection from here on (the STARTTLS of mail, and others).
 
-    What was sent before goes unprotected. A peer that has sent something behind its last unprotected words
-    is refused: somebody between could have put that there, to have it taken for protected.
+    What was sent before goes unprotected. Whoever sends it waits for `done` before he reads again, and knows
+    then that what comes was protected. A peer that has sent something behind its last unprotected words is
+    refused: somebody between could have put that there, to have it taken for protected. A handshake that
+    fails breaks the connection.
 
     Arguments:
         tls: a server gives its `ServerTLS`, a client `ClientTLS` or True; or an `ssl.SSLContext`
 
-    After it has been sent, what arrives was protected; `peer` says what was agreed. A handshake that fails
-    breaks the connection.
-
     Example:
         >>> StartTLS(ClientTLS(authorities="ours.pem"))
         StartTLS(ClientTLS(authorities='ours.pem'))
+
+    In a component that serves mail, or asks for it::
+
+        await self.outbox.send(b"220 go ahead\r\n")
+        protection = StartTLS(ServerTLS("server.pem"))
+        await self.outbox.send(protection)
+        info = await protection.done()
     """
 
-    __slots__ = ("tls",)
+    __slots__ = ("_changed", "_failure", "_info", "_over", "tls")
 
     def __init__(self, tls: ServerTLS | ClientTLS | ssl.SSLContext | bool) -> None:
         self.tls: Any = tls
+        self._changed = Signal("hear that its connection is protected")
+        self._info: TLSInfo | None = None
+        self._failure: Exception | None = None
+        self._over = False
         if not isinstance(tls, ServerTLS):
             self.tls = checked_client_tls(tls, "StartTLS")
             if self.tls is None:
                 raise TypeError(f"StartTLS({shorten(tls)}): give ServerTLS(...), ClientTLS(...) or True")
 
+    def prepare(self, stream: Stream) -> None:
+        """See `Instruction`. What the peer says from now on is for TLS, and no plain words."""
+        stream.read_no_more()
+
     async def carry_out(self, stream: Stream) -> None:
         """See `Instruction`."""
-        await stream.start_tls(self.tls)
+        try:
+            await stream.start_tls(self.tls)
+            if stream.connected:
+                self._info = stream.transport.get_extra_info("tls")
+            self._failure = stream.failure
+        finally:
+            self._over = True
+            self._changed.set()
+
+    async def done(self) -> TLSInfo:
+        """Wait until the connection is protected; return what was agreed on.
+
+        Raises `SourceFailed` if it never will be: there is nobody any more to talk to.
+        """
+        while not self._over:
+            await self._changed
+        if self._info is None:
+            lost = SourceFailed("the connection broke before it was protected")
+            lost.owner = current_component()._axon  # for whom this is an end, and no failure of his
+            raise lost from self._failure
+        return self._info
 
     def check(self, *, server: bool) -> None:
         """Raise `TypeError` if this is the other side's."""

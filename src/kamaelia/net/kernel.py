@@ -59,6 +59,8 @@ def bound_buffers(socket_: Any, size: int) -> None:
 
     Left alone, Linux keeps up to some 6 MB for each connection whose peer does not read.
     """
+    if socket_ is None:
+        return  # there is no operating system in this
     with contextlib.suppress(OSError):  # it is closed already, or cannot do this
         socket_.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
         socket_.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
@@ -76,6 +78,21 @@ def duplicate(transport: asyncio.BaseTransport) -> int | None:
         if sock.fileno() >= 0:
             return os.dup(sock.fileno())
     return None
+
+
+def nearly_out_of_files(transport: asyncio.BaseTransport, keep: int) -> bool:
+    """Say whether the process may open fewer files than are to be kept, or half of all if that is less.
+
+    Numbers of files are given out from the lowest: so those above that of a new connection may be free, and
+    those below are not.
+    """
+    sock = transport.get_extra_info("socket")
+    if sock is None or sys.platform == "win32":
+        return False
+    import resource
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return limit != resource.RLIM_INFINITY and bool(limit - sock.fileno() <= min(keep, limit // 2))
 
 
 def peer_process(transport: asyncio.BaseTransport) -> tuple[int, int, int] | None:

@@ -43,13 +43,14 @@ from .arguments import check_limit, check_protocol_is_one, check_size, check_tim
 from .connection import SIZE, Connection, Server, address_text, check_protocol
 from .errors import CannotListen
 from .gate import Gate
-from .kernel import bound_buffers
+from .kernel import bound_buffers, nearly_out_of_files
 from .tls.settings import BadCertificate, ServerTLS, check_server_tls, server_context
 from .watch import Watch
 
 log = logging.getLogger("kamaelia")
 
 BUFFERS = "64 KiB"  # what the operating system keeps for a connection, each way
+FILES_KEPT = 16  # that the process may still open, for all else, when who comes is refused
 ROUNDING = 1e-9  # of a connection that is allowed
 ANYBODY = ("*",)  # as `proxies`: every connection has the header
 
@@ -85,7 +86,8 @@ class ServerStatistics:
     """Bytes received that came when nobody was there to read them any more."""
     reasons: Mapping[str, int] = field(default_factory=dict)
     """Of those refused, how many for what: ``"limit"`` (connections of the server), ``"address"``
-    (connections of one address), ``"rate"`` (connections a second), ``"stop"``."""
+    (connections of one address), ``"rate"`` (connections a second), ``"files"`` (that the process may have
+    open), ``"stop"``."""
 
 
 class ServerOptions(TypedDict, total=False):
@@ -313,10 +315,10 @@ class StreamServer(Server):
         connection = Connection(self, watch)
         return connection if self.tls is None and not self._proxies else Gate(self, connection, watch)
 
-    def may_enter(self, gate: Gate, address: Any) -> bool:
+    def may_enter(self, gate: Gate, address: Any, transport: asyncio.BaseTransport) -> bool:
         """Say whether somebody may come in; see `GateKeeper`."""
         host = "" if self.speaks_for_others(address) else self._host_of(address)
-        reason = self._why_not(host)
+        reason = self._why_not(host, transport)
         if reason is not None:
             self._refuse(reason)
             return False
@@ -346,7 +348,7 @@ class StreamServer(Server):
         """The loop has made a connection, and it has gone through the gate if there is one."""
         host = self._host_of_connection(connection)
         if not connection.admitted:
-            reason = self._why_not(host)
+            reason = self._why_not(host, connection.transport)
         elif self._arrivals.released:
             reason = "stop"
         else:
@@ -377,7 +379,7 @@ class StreamServer(Server):
     def _too_many_of(self, host: str) -> bool:
         return self._most_of_one is not None and bool(host) and self._of_one[host] >= self._most_of_one
 
-    def _why_not(self, host: str) -> str | None:
+    def _why_not(self, host: str, transport: asyncio.BaseTransport) -> str | None:
         """Return why nobody may connect now, or not from this host."""
         if self._arrivals.released:
             return "stop"
@@ -385,6 +387,9 @@ class StreamServer(Server):
             return "limit"
         if self._too_many_of(host):
             return "address"
+        # Loops accept as many at once as may wait, and complain at length about those that they cannot.
+        if nearly_out_of_files(transport, self._backlog + FILES_KEPT):
+            return "files"
         if self._accept_rate is not None:
             now = asyncio.get_running_loop().time()
             more = (now - self._accepts_counted) * self._accept_rate
@@ -404,6 +409,7 @@ class StreamServer(Server):
             why = {
                 "limit": f"it has {self._most} open, which is its limit={self._most}",
                 "address": f"one address has {self._most_of_one}, which is its limit_per_address",
+                "files": "the process may hardly open more files (`ulimit -n`)",
                 "rate": f"more than accept_rate={self._accept_rate} came within a second",
             }[reason]
             log.warning("%s refuses connections: %s", self.path, why)

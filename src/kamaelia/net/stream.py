@@ -220,6 +220,14 @@ class Stream(asyncio.Protocol):
         if not self._writable:
             self._outlet.pause()
 
+    def lead_on(self, inbox: Inbox[bytes]) -> None:
+        """Do so again after an instruction: there may be something already, if only the end."""
+        self.lead_out(inbox)
+        assert self._outlet is not None
+        if self._writable:
+            self._outlet.pause()
+            self._outlet.resume()
+
     def write(self, data: bytes) -> None:
         """Hand bytes to the transport; then, unless `writable`, `flush` before the next."""
         check_bytes(data)
@@ -285,6 +293,7 @@ class Stream(asyncio.Protocol):
 
         What goes wrong with the connection breaks it; what is wrong with the instruction is raised.
         """
+        instruction.prepare(self)
         self._count_outlet()
         await self.flush()
         if self.connected and not self.transport.is_closing():
@@ -294,12 +303,17 @@ class Stream(asyncio.Protocol):
         """Return how much of what the peer has sent has not been read by anybody; see `StartTLS`."""
         return 0
 
+    def read_no_more(self) -> None:
+        """Have the transport wait with what comes."""
+        if self._reading and self.connected and not self.transport.is_closing():
+            self._reading = False
+            self.transport.pause_reading()
+
     async def start_tls(self, tls: Any) -> None:
         """Protect the connection from here on; see `StartTLS`."""
         StartTLS(tls).check(server=self.server)
         if self.transport.get_extra_info("tls") is not None:
             raise LocalProtocolError("StartTLS: the connection is protected already")
-        self._read_no_more()
         if self.unread_bytes():
             self.break_off(
                 RemoteProtocolError("the peer has sent something behind its last words before StartTLS"),
@@ -474,7 +488,7 @@ class Stream(asyncio.Protocol):
             self._unwanted = True
             self._inlet.box = None
             self._become_deaf(None)
-            self._read_no_more()
+            self.read_no_more()
 
     def break_off(self, error: Exception, trouble: str) -> None:
         """Give the connection up because of a failure."""
@@ -560,7 +574,7 @@ class Stream(asyncio.Protocol):
     def sink_full(self) -> None:
         """See `kamaelia.axon.outlet.Listener`."""
         assert self._sink is not None
-        self._read_no_more()
+        self.read_no_more()
         self._sink.when_ready(self._read_on)
 
     def outlet_ended(self, failure: BaseException | None) -> None:
@@ -599,7 +613,7 @@ class Stream(asyncio.Protocol):
         now = self.watch.clock()
         self._paced_until = max(now, self._paced_until) + len(data) / rate
         if self._reading and self._paced_until > now:
-            self._read_no_more()
+            self.read_no_more()
             self.watch.call_later(self._paced_until - now, self._read_on_unless_full)
 
     def _read_on_unless_full(self) -> None:
@@ -629,11 +643,6 @@ class Stream(asyncio.Protocol):
             self._reading = True
             self._inlet.active = self.watch.clock()  # the time in which we did not read was not the peer's
             self.transport.resume_reading()
-
-    def _read_no_more(self) -> None:
-        if self._reading and self.connected and not self.transport.is_closing():
-            self._reading = False
-            self.transport.pause_reading()
 
     def __lt__(self, other: Stream) -> bool:
         """Which of the two its watch has to look at first."""

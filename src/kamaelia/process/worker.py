@@ -173,10 +173,7 @@ class Worker(Component):
 
     def _add_like(self, name: str, like: Box[Any]) -> None:
         if isinstance(like, Inbox):
-            behind = list(postman.inboxes_behind(like))
-            marked = behind[0] if len(behind) == 1 else like
-            size: int | str = f"{marked.size} B" if marked.in_bytes else marked.size
-            self.add_box(name, Inbox(like.doc, type=like.type, size=size))
+            self.add_box(name, Inbox(like.doc, type=like.type, size=postman.size_behind(like)))
         else:
             assert isinstance(like, Outbox)
             self.add_box(name, Outbox(like.doc, type=like.type, optional=like.optional))

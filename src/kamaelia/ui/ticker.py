@@ -8,12 +8,12 @@ from typing import Any, Final, TextIO
 
 from kamaelia.axon import Cancelled, Component, Inbox, Outbox, clock, sleep
 from kamaelia.axon.arguments import check_positive, check_whole
+from kamaelia.axon.clock import ROUNDING
 from kamaelia.axon.errors import shorten
 
 from .screen import Screen, printable
 
 READING_SPEED: Final = 240.0  # words per minute: what adults read silently, in most studies
-ROUNDING = 1e-9  # seconds: a wait may end this much beside the time that was meant
 LOOK_UP = 1.0  # seconds after which even the slowest ticker sees that the system is being stopped
 
 

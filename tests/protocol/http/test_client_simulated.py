@@ -8,10 +8,8 @@ import pytest
 
 from kamaelia import component, sleep
 from kamaelia.flow import Collect, Source
-from kamaelia.protocol.http import Fetch, HTTPClient
+from kamaelia.protocol.http import Fetch, HTTPClient, HTTPServer, Request
 from kamaelia.testbed import Network
-
-pytestmark = [pytest.mark.needs("module:aiohttp")]
 
 BODY = bytes(range(256)) * 400
 
@@ -46,6 +44,7 @@ def network(loss: float) -> Network:
     return network
 
 
+@pytest.mark.needs("module:aiohttp")
 @pytest.mark.parametrize("loss", [0, 0.05])
 def test_requests_over_a_simulated_network(loss):
     trace = network(loss).simulate(seconds=60, seed=7)
@@ -55,7 +54,23 @@ def test_requests_over_a_simulated_network(loss):
     assert b"".join(trace.results["reader"]) == b"/x " + BODY
 
 
+@pytest.mark.needs("module:aiohttp")
 def test_the_same_seed_gives_the_same_run():
     one, two = (network(0.05).simulate(seconds=60, seed=3) for _ in range(2))
     assert [str(event) for event in one.events] == [str(event) for event in two.events]
     assert len(one.events) > 10
+
+
+def test_our_own_server():
+    def echo(request: Request) -> bytes:
+        return request.body[::-1]
+
+    network = Network()
+    server = network.host("server").run(HTTPServer({"/": "Hello", "POST /echo": echo}, port=80, quiet=True))
+    asked = ["http://server/", Request("POST", "http://server/echo", body=BODY), "http://server/nowhere"]
+    phone = network.host("phone").run(Source(asked) | HTTPClient(concurrency=1) | Collect())
+    network.link(server, phone, delay="30 ms", loss=0.05)
+    hello, echoed, nowhere = network.simulate(seconds=60, seed=7).results["phone"]
+    assert (hello.status, hello.text()) == (200, "Hello")
+    assert (echoed.status, echoed.body) == (200, BODY[::-1])
+    assert nowhere.status == 404

@@ -34,6 +34,7 @@ from kamaelia.protocol.http.machine import (
 from tests.fuzz.fuzz_http_server import one_input
 
 from .feeding import PARSERS, tell
+from .test_smuggling import CASES
 
 pytestmark = pytest.mark.one_core()
 
@@ -70,6 +71,10 @@ ACCEPTED: dict[str, tuple[bytes, list[Any]]] = {
             [("Digest", "abc"), ("X", "")],
             "ended",
         ],
+    ),
+    "chunked in capitals": (
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: Chunked \r\n\r\n1\r\nx\r\n0\r\n\r\n",
+        [("POST", "/", "1.1", [*HOST, ("Transfer-Encoding", "chunked")]), b"x", "end", "ended"],
     ),
     "pipelined requests": (
         b"GET /a HTTP/1.1\r\nHost: x\r\n\r\nPOST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi"
@@ -480,6 +485,23 @@ BYTES = st.one_of(st.lists(PIECES, max_size=25).map(b"".join), st.binary(max_siz
 @settings(max_examples=400, deadline=None)
 @given(BYTES)
 def test_whatever_comes_all_parsers_and_pieces_give_the_same(data: bytes) -> None:
+    one_input(data)
+
+
+SEEDS = [data for data, _ in ACCEPTED.values()] + [data for _, data, _ in CASES if len(data) < 600]
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.sampled_from(SEEDS),
+    st.lists(st.tuples(st.integers(0, 600), st.integers(0, 3), PIECES | st.binary(max_size=2)), max_size=3),
+)
+def test_nor_do_they_differ_about_known_attacks_changed_a_little(
+    data: bytes, changes: list[tuple[int, int, bytes]]
+) -> None:
+    for at, less, more in changes:
+        at %= len(data) + 1
+        data = data[:at] + more + data[at + less :]
     one_input(data)
 
 

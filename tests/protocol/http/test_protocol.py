@@ -399,6 +399,21 @@ def test_a_function_that_fails(caplog: pytest.LogCaptureFixture) -> None:
     assert "answers nothing: give text, bytes" in logged[2]
 
 
+def test_answers_that_cannot_be_sent() -> None:
+    routes = {
+        "/long": lambda request: Response(b"x", headers={"Content-Length": 2}),
+        "/coded": lambda request: Response(b"x", headers={"Transfer-Encoding": "chunked"}),
+        "/text": lambda request: "\ud800",
+        "/": "well",
+    }
+    with http_with(routes) as http:
+        for path in ("/long", "/coded", "/text"):
+            http.send(get(path))
+            assert whole(http) == plain("", "500 Internal Server Error", b"")
+        http.send(get())
+        assert whole(http) == page(b"well")
+
+
 def test_a_component_that_fails_before_it_answers_and_after(caplog: pytest.LogCaptureFixture) -> None:
     @component
     async def fail(inbox: Any, outbox: Any) -> None:

@@ -66,6 +66,9 @@ CASES: list[tuple[str, bytes, int]] = [
     ("TE chunked after another", get(b"Transfer-Encoding: gzip, chunked", body=b"0\r\n\r\n"), 400),
     ("TE of one unknown", get(b"Transfer-Encoding: gzip", body=b"hi"), 501),
     ("TE of a misspelt one", get(b"Transfer-Encoding: xchunked", body=b"0\r\n\r\n"), 400),
+    ("TE with a tab behind", get(b"Transfer-Encoding: chunked\t", body=b"0\r\n\r\n"), 400),
+    ("CL with a tab behind", get(b"Content-Length: 2\t", body=b"hi"), 400),
+    ("Host with a tab behind", b"GET / HTTP/1.1\r\nHost: x\t\r\n\r\n", 400),
     ("TE in quotes", get(b'Transfer-Encoding: "chunked"', body=b"0\r\n\r\n"), 400),
     ("TE with a parameter", get(b"Transfer-Encoding: chunked;q=1", body=b"0\r\n\r\n"), 400),
     ("TE with a comma behind", get(b"Transfer-Encoding: chunked,", body=b"0\r\n\r\n"), 400),
@@ -113,6 +116,7 @@ CASES: list[tuple[str, bytes, int]] = [
     ("a size with an LF only", get(CHUNKED, body=b"5\nhello\r\n0\r\n\r\n"), 400),
     ("a chunk longer than it says", get(CHUNKED, body=b"5\r\nhelloo\r\n0\r\n\r\n"), 400),
     ("a chunk without its line break", get(CHUNKED, body=b"5\r\nhello0\r\n\r\n"), 400),
+    ("a chunk with two other bytes behind", get(CHUNKED, body=b"5\r\nhelloXX0\r\n\r\n"), 400),
     ("a chunk with LF behind", get(CHUNKED, body=b"5\r\nhello\n0\r\n\r\n"), 400),
     ("an LF in an extension: TERM.EXT", get(CHUNKED, body=b"5;\nhello\r\n0\r\n\r\n"), 400),
     ("a CR in an extension", get(CHUNKED, body=b"5;a\rb\r\nhello\r\n0\r\n\r\n"), 400),
@@ -194,6 +198,23 @@ def test_refused_behind_a_good_request_too(name: str, data: bytes, status: int) 
     told = tell(good + data)[2:]
     # An empty line before a request is no part of it.
     assert told[-1] == ("refused", status)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x16",
+        b"GET / HTTP/1.1\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nA: \0",
+        get(CHUNKED, body=b"5\n"),
+        get(CHUNKED, body=b"5;a\0"),
+        get(CHUNKED, body=b"0\r\nA: b\n"),
+    ],
+)
+def test_refused_before_anything_else_comes(data: bytes) -> None:
+    assert tell(data, ends=False)[-1] == ("refused", 400)
+    assert tell(data, ends=False, piece=1)[-1] == ("refused", 400)
+    assert tell(data[:-1], ends=False)[-1:] != [("refused", 400)]
 
 
 def test_every_case_stands_for_itself() -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from kamaelia.axon import LocalProtocolError, RemoteProtocolError
+from kamaelia.axon.errors import LocalProtocolError, RemoteProtocolError
 
 SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
 LONGEST_LINE = 107  # bytes of a header of version 1, its end included (2.1)

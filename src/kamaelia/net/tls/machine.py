@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from kamaelia.axon import LocalProtocolError, RemoteProtocolError
+from kamaelia.axon.errors import LocalProtocolError, RemoteProtocolError
 
 PIECE = 64 * 1024  # bytes: what is given out at a time is not much more than this
 RECORD = 16 * 1024  # bytes: the most that a record carries (RFC 8446, 5.1)

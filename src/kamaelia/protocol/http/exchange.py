@@ -224,7 +224,7 @@ class Exchange:
         Its ``inbox`` gets ``first`` and then what comes; what its ``outbox`` sends goes to the peer; both
         are bytes. One that fails breaks the connection.
         """
-        part = _Part(self._protocol, self.request, pattern, with_body=True)
+        part = Part(self._protocol, self.request, pattern, with_body=True)
 
         async def feed() -> None:
             try:
@@ -254,7 +254,7 @@ class Exchange:
     async def run(self, pattern: Any, response: Response | None = None) -> None:
         """Let a component answer; with a response, only for its body."""
         machine = self._protocol.machine
-        part = _Part(self._protocol, self.request, pattern, with_body=machine.reading is BODY)
+        part = Part(self._protocol, self.request, pattern, with_body=machine.reading is BODY)
         try:
             if response is not None:
                 await self.begin(response)
@@ -270,7 +270,7 @@ class Exchange:
         finally:
             part.leave()
 
-    async def _feed(self, part: _Part) -> None:
+    async def _feed(self, part: Part) -> None:
         """Give a component the body of the request as it comes, as long as it takes it."""
         try:
             while piece := await self.read():
@@ -284,7 +284,7 @@ class Exchange:
         else:
             part.end_body()
 
-    async def _pass_on(self, part: _Part) -> None:
+    async def _pass_on(self, part: Part) -> None:
         """Make the messages of a component the answer."""
         trailers = NO_HEADERS
         try:
@@ -328,7 +328,7 @@ class PartFailed(Exception):
     """A component that answers has failed, which has been logged."""
 
 
-class _Part:
+class Part:
     """A component that answers one request, with the boxes between it and who speaks HTTP."""
 
     def __init__(self, protocol: HTTPProtocol, request: Request, pattern: Any, *, with_body: bool) -> None:
@@ -378,4 +378,4 @@ class _Part:
             self.answers.close()
 
 
-__all__ = ["Exchange", "Handler", "PartFailed", "Trailers"]
+__all__ = ["Exchange", "Handler", "Part", "PartFailed", "Trailers"]

@@ -14,8 +14,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from kamaelia.axon import LocalProtocolError
-from kamaelia.axon.errors import shorten
+from kamaelia.axon.errors import LocalProtocolError, shorten
 
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 # RFC 9110, 5.5: visible characters, spaces and tabs between them, and what Latin-1 has beyond ASCII.

@@ -33,8 +33,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from kamaelia.axon import LocalProtocolError, RemoteProtocolError
-from kamaelia.axon.errors import shorten
+from kamaelia.axon.errors import LocalProtocolError, RemoteProtocolError, shorten
 
 from .headers import Headers
 from .limits import Limits
@@ -366,7 +365,7 @@ class ServerMachine:
         tokens: list[bytes] = []
         for name, value in FRAMING.findall(head):
             first = name[0] | 0x20
-            value = value.rstrip(b" \t")
+            value = value.rstrip(b" ")  # and no tabs, which some take for part of a length or coding
             if first == 0x68:  # host
                 if host is not None:
                     raise self.refuse("there are several Host")
@@ -401,6 +400,9 @@ class ServerMachine:
             # What the target says of the host is what counts (RFC 9112, 3.2.2).
             raw = [pair for pair in raw if pair[0].lower() != b"host"]
             raw.insert(0, (b"Host", authority))
+        if coding is not None and coding != b"chunked":  # h11 has it in small letters
+            raw = [(name, b"chunked") if name.lower() == b"transfer-encoding" else (name, value)
+                   for name, value in raw]  # fmt: skip
         if expect is not None and version == "1.1":
             if expect.lower() != b"100-continue":
                 raise self.refuse(f"nobody here meets Expect: {shorten(expect.decode('latin-1'))}", 417)

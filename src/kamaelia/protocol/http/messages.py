@@ -14,8 +14,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from kamaelia.axon import LocalProtocolError, RemoteProtocolError
-from kamaelia.axon.errors import shorten
+from kamaelia.axon.errors import LocalProtocolError, RemoteProtocolError, shorten
 
 from .headers import TOKEN, Given, Headers
 

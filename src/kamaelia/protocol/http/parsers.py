@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from kamaelia.axon import UsageError
+from kamaelia.axon.errors import UsageError
 
 Raw = list[tuple[bytes, bytes]]
 Parse = Callable[[bytes], Raw]

@@ -58,7 +58,7 @@ from kamaelia.axon.errors import shorten
 from kamaelia.net import peer
 from kamaelia.net.connection import address_text
 
-from .exchange import Exchange, PartFailed, _Part
+from .exchange import Exchange, Part, PartFailed
 from .limits import DEFAULT, Limits
 from .machine import ANSWER, BODY, END, NEED_DATA, PreparedHead, Refused, ServerMachine
 from .messages import BYTES, HTML, Request, Response
@@ -170,7 +170,7 @@ class HTTPProtocol(Component):
             _set_recipe(self, ((routes,), {}))
         self.site = routes
         """What it shares with other connections."""
-        self.serving: dict[Component, _Part] = {}
+        self.serving: dict[Component, Part] = {}
         """The components that answer."""
         self.part_over: Signal | None = None
         """For who waits until one of them has ended."""
@@ -218,9 +218,6 @@ class HTTPProtocol(Component):
                     elif answer.is_plain:
                         try:
                             value = answer.function(request)  # type: ignore[misc]  # it has one
-                        except Exception as error:
-                            await self._failed(request, error)
-                        else:
                             kind = type(value)
                             if kind is str:
                                 sent = machine.send_plain(HTML_HEAD, value.encode())
@@ -228,7 +225,10 @@ class HTTPProtocol(Component):
                                 sent = machine.send_plain(BYTES_HEAD, value)
                             elif kind is Response and type(value.body) is bytes:
                                 sent = machine.send_whole(value)
-                            else:
+                        except Exception as error:
+                            await self._failed(request, error)
+                        else:
+                            if not sent:
                                 await self._answer(request, None, value)
                     else:
                         await self._answer(request, answer)
