@@ -170,6 +170,14 @@ def test_hidden_files_are_there_if_they_are_asked_for(folder: Path) -> None:
     assert get(files, "/.git/../../secret.txt").status == 404
 
 
+def test_names_that_nobody_means_well_are_not_there_even_if_they_are(folder: Path) -> None:
+    for name in ("a\n.txt", "a\x01", "a\x7f", "a\\b"):
+        (folder / name).write_bytes(b"x")
+    files = StaticFiles(folder, hidden=True)
+    for target in ("/a%0a.txt", "/a%01", "/a%7f", "/a%5cb", "/docs/../a.txt", "/docs/./b%20c.txt"):
+        assert get(files, target).status == 404
+
+
 def test_links_stay_in_the_folder_unless_they_may_leave_it(folder: Path) -> None:
     (folder / "inside").symlink_to("docs")
     (folder / "outside").symlink_to("..")
@@ -497,6 +505,17 @@ def test_what_is_kept_is_not_read_again(folder: Path, monkeypatch: pytest.Monkey
     )
     assert changing(files, "/a.txt", "/a.txt", 5.0, "/a.txt", "/a.txt") == [b"0123456789"] * 4
     assert read == [str(folder / "a.txt")]
+
+
+def test_when_a_second_has_passed_it_is_looked_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = StaticFiles(folder)
+    looks: list[str] = []
+    original = StaticFiles._look
+    monkeypatch.setattr(
+        StaticFiles, "_look", lambda self, *args: looks.append(args[0]) or original(self, *args)
+    )
+    changing(files, "/a.txt", 0.5, "/a.txt", 1.0, "/a.txt", 0.9, "/a.txt", 0.1, "/a.txt")
+    assert looks == ["a.txt"] * 3
 
 
 def test_a_compressed_file_that_comes_later_is_seen(folder: Path) -> None:
