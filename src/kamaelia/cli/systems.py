@@ -341,7 +341,7 @@ def look_up(name: str, used_as_module: bool, alone: bool) -> Any:
 
 def names_of(room: str) -> Iterable[str]:
     """Return the public names of a room, without importing it: they are read in its source."""
-    source = Path(kamaelia.__file__).with_name(room) / "__init__.py"
+    source = Path(kamaelia.__file__).parent.joinpath(*room.split("."), "__init__.py")
     try:
         tree = ast.parse(source.read_text(encoding="utf-8"))
     except OSError:  # this room is not there, or it is in a zip file

@@ -6,6 +6,8 @@ from kamaelia.axon.specimen import Specimen
 from kamaelia.flow import Map
 
 from . import (
+    MemoryClient,
+    MemoryServer,
     MulticastReceiver,
     MulticastSender,
     MulticastTransceiver,
@@ -15,11 +17,29 @@ from . import (
     UDPReceiver,
     UDPSender,
     UDPServer,
+    UnixClient,
+    UnixServer,
 )
 
 GROUP = ("239.255.7.7", 50047)
 
 SPECIMENS = {
+    "MemoryClient": (
+        Specimen(
+            lambda: MemoryClient("service"),
+            {"inbox": (b"one", b"two")},
+            gives=None,
+            outside="it connects to a server",
+        ),
+    ),
+    "MemoryServer": (
+        Specimen(
+            lambda: MemoryServer(Map(bytes.upper), "service", quiet=True),
+            gives=None,
+            endless=True,
+            outside="it waits for clients",
+        ),
+    ),
     "MulticastReceiver": (
         Specimen(
             lambda: MulticastReceiver(*GROUP, interface="127.0.0.1", quiet=True),
@@ -91,6 +111,22 @@ SPECIMENS = {
             gives=None,
             endless=True,
             outside="it listens on the network",
+        ),
+    ),
+    "UnixClient": (
+        Specimen(
+            lambda: UnixClient("nobody-listens"),
+            {"inbox": (b"one", b"two")},
+            gives=None,
+            outside="it connects to a server",
+        ),
+    ),
+    "UnixServer": (
+        Specimen(
+            lambda: UnixServer(Map(bytes.upper), "\0kamaelia-specimen", quiet=True),
+            gives=None,
+            endless=True,
+            outside="it listens for programs of this machine",
         ),
     ),
 }

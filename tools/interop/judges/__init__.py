@@ -1,6 +1,8 @@
 """The judges, in the order of the page."""
 
 from ..judge import Judge
-from . import curl, netcat, nginx
+from . import aiohttp, curl, httpx, netcat, nginx, standard, starlette, uvicorn, wrk
 
-JUDGES: list[Judge] = [module.judge for module in (curl, netcat, nginx)]
+MODULES = (curl, netcat, wrk, nginx, aiohttp, httpx, standard, starlette, uvicorn)
+
+JUDGES: list[Judge] = [module.judge for module in MODULES]

@@ -101,7 +101,7 @@ def log(shop: Workshop, name: str = "nginx") -> list[tuple[int, int, str]]:
 # --- behind our client ----------------------------------------------------------------------------------
 
 
-@judge.quick("HTTPClient", "files, a folder, what is not there", "the files, the page of the folder, 404")
+@judge.case("HTTPClient", "files, a folder, what is not there", "the files, the page of the folder, 404")
 def files(shop: Workshop) -> None:
     url, _ = files_server(shop)
     answers = ask(f"{url}/tea.txt", f"{url}/film.bin", f"{url}/cups", f"{url}/no", f"{url}/old")
@@ -112,7 +112,7 @@ def files(shop: Workshop) -> None:
     equal(answers[4].url, f"{url}/tea.txt")
 
 
-@judge.quick("HTTPClient", "`gzip on`, which makes chunks of a file", "the text; nginx has compressed it")
+@judge.case("HTTPClient", "`gzip on`, which makes chunks of a file", "the text; nginx has compressed it")
 def compressed(shop: Workshop) -> None:
     url, _ = files_server(shop, "gzip on; gzip_types text/plain; gzip_min_length 10;")
     (answer,) = ask(f"{url}/tea.txt")
@@ -121,7 +121,7 @@ def compressed(shop: Workshop) -> None:
     equal(answer.text(), TEXT)
 
 
-@judge.quick("Fetch", "ranges, one and two, and a condition", "206 and what was asked for; 304")
+@judge.case("Fetch", "ranges, one and two, and a condition", "206 and what was asked for; 304")
 def ranges(shop: Workshop) -> None:
     url, _ = files_server(shop)
     equal(
@@ -134,7 +134,7 @@ def ranges(shop: Workshop) -> None:
     equal((second.status, second.body), (304, b""))
 
 
-@judge.quick("HTTPClient", "100 files, 4 at the same time", "no more than 4 connections, all in order")
+@judge.case("HTTPClient", "100 files, 4 at the same time", "no more than 4 connections, all in order")
 def keep_alive(shop: Workshop) -> None:
     url, _ = files_server(shop)
     answers = ask(*[f"{url}/tea.txt?{n}" for n in range(100)], concurrency=4)
@@ -154,7 +154,7 @@ def closed_meanwhile(shop: Workshop) -> None:
     equal(len({line[0] for line in log(shop)}), 2, "connections")
 
 
-@judge.quick(
+@judge.case(
     "HTTPClient", "https, with nginx's certificate, and a name that is not in it", "the page; a refusal"
 )
 def protected(shop: Workshop) -> None:
@@ -211,7 +211,7 @@ def before_us(shop: Workshop, location: str = "", *, version: str = "1.1") -> tu
     return f"http://{HOST}:{port}", ours
 
 
-@judge.quick("HTTPServer", "in front, connections kept: 100 pages", "all of them, over at most 4 connections")
+@judge.case("HTTPServer", "in front, connections kept: 100 pages", "all of them, over at most 4 connections")
 def in_front(shop: Workshop) -> None:
     url, _ = before_us(shop)
     equal(shop.run(*CURL, "-Z", "--parallel-max", "4", f"{url}/?n=[1-100]").text, PAGE * 100)
@@ -222,7 +222,7 @@ def in_front(shop: Workshop) -> None:
     equal(shop.run(*CURL, "-r", "5-9", f"{url}/files/film.bin").out, film()[5:10])
 
 
-@judge.quick(
+@judge.case(
     "HTTPServer", "in front, HTTP/1.0 to us, which is what nginx does by itself", "the page, and a film"
 )
 def in_front_1_0(shop: Workshop) -> None:
@@ -231,7 +231,7 @@ def in_front_1_0(shop: Workshop) -> None:
     equal(shop.run(*CURL, url).text, PAGE)
 
 
-@judge.quick(
+@judge.case(
     "HTTPServer",
     "in front, `proxy_buffering` and `proxy_request_buffering` on and off: 8 MB up, 6 MB down",
     "all of it, in chunks to us where nginx does not buffer",
@@ -248,7 +248,7 @@ def buffering(shop: Workshop) -> None:
             equal(len(inner.run(*CURL, f"{url}/blocks/100").out), 6_553_600)
 
 
-@judge.quick("ServerSentEvents", "in front, `proxy_buffering off`: `curl -N`", "each event at once")
+@judge.case("ServerSentEvents", "in front, `proxy_buffering off`: `curl -N`", "each event at once")
 def events(shop: Workshop) -> None:
     url, _ = before_us(shop, "proxy_buffering off;")
     process = shop.start(*CURL, "-N", f"{url}/ticks", stdout=subprocess.PIPE)
@@ -259,7 +259,7 @@ def events(shop: Workshop) -> None:
     shop.until(lambda: shop.server.statistics().open == 0, "the server has noticed that the client left")
 
 
-@judge.quick(
+@judge.case(
     "HTTPServer(proxies=...)", "in front, `proxy_protocol on` (stream)", "the client's address, and nginx's"
 )
 def proxy_protocol(shop: Workshop) -> None:
@@ -275,7 +275,7 @@ def proxy_protocol(shop: Workshop) -> None:
     equal(json.loads(document)["address"], [HOST, int(local)], "whom nginx speaks for")
 
 
-@judge.quick("TCPClient(proxied=...)", "nginx takes `listen ... proxy_protocol`", "the address that we name")
+@judge.case("TCPClient(proxied=...)", "nginx takes `listen ... proxy_protocol`", "the address that we name")
 def proxied(shop: Workshop) -> None:
     port = free_port()
     said = 'return 200 "$proxy_protocol_addr:$proxy_protocol_port";'
@@ -290,7 +290,7 @@ def proxied(shop: Workshop) -> None:
     equal(got.rpartition(b"\r\n\r\n")[2], b"192.0.2.1:5555")
 
 
-@judge.quick("HTTPServer", "in front, over a Unix socket", "the page")
+@judge.case("HTTPServer", "in front, over a Unix socket", "the page")
 def unix_socket(shop: Workshop) -> None:
     path = shop.serve(UnixServer(HTTPProtocol({"/": PAGE}), str(shop.folder / "s"), quiet=True))
     port = free_port()
@@ -302,7 +302,7 @@ def unix_socket(shop: Workshop) -> None:
     equal(shop.run(*CURL, f"http://{HOST}:{port}").text, PAGE)
 
 
-@judge.quick("HTTPServer", "in front, our server stops with an answer under way", "the whole answer")
+@judge.case("HTTPServer", "in front, our server stops with an answer under way", "the whole answer")
 def stopped(shop: Workshop) -> None:
     asked = threading.Event()
 
@@ -326,7 +326,7 @@ def stopped(shop: Workshop) -> None:
 # --- behind our proxy -----------------------------------------------------------------------------------
 
 
-@judge.quick(
+@judge.case(
     "ReverseProxy", "behind: two of them, one is killed", "both answer by turns; then the other alone"
 )
 def behind(shop: Workshop) -> None:
