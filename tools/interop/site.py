@@ -23,6 +23,7 @@ from kamaelia.protocol.http import (
     request,
     set_cookie,
 )
+from kamaelia.protocol.websocket import WebSocket
 
 PAGE = "<h1>Tea</h1>"
 TEXT = "Tea, please. " * 1000
@@ -49,6 +50,7 @@ def make_site(files: Path) -> dict[Any, Any]:
         "/events": Source([Event("one", id="1"), Event("two\nlines", event="tea", id="2")])
         | ServerSentEvents(),
         "/ticks": Ticks | ServerSentEvents(),
+        "/socket": WebSocket(Map(same)),
         "/blocks/{count}": Blocks,
         "/trailers": Checked,
         "/files/*": StaticFiles(files, listing=True),
@@ -78,6 +80,10 @@ def set_two(asked: Request) -> Response:
 def redirect(asked: Request) -> Response:
     status = int(asked.arguments["status"])
     return Response.redirect("/stay" if status in (301, 302, 303) else "/echo", status)
+
+
+def same(message: Any) -> Any:
+    return message
 
 
 def echo(asked: Request) -> Response:

@@ -1,8 +1,38 @@
 """The judges, in the order of the page."""
 
 from ..judge import Judge
-from . import aiohttp, curl, dig, httpx, netcat, nginx, openssl, socat, standard, starlette, uvicorn, wrk
+from . import (
+    aiohttp,
+    autobahn,
+    curl,
+    dig,
+    httpx,
+    netcat,
+    nginx,
+    openssl,
+    socat,
+    standard,
+    starlette,
+    uvicorn,
+    websockets,
+    wrk,
+)
 
-MODULES = (curl, netcat, wrk, nginx, aiohttp, httpx, standard, starlette, uvicorn, openssl, socat, dig)
+MODULES = (
+    curl,
+    netcat,
+    wrk,
+    nginx,
+    aiohttp,
+    httpx,
+    standard,
+    starlette,
+    uvicorn,
+    websockets,
+    openssl,
+    socat,
+    dig,
+    autobahn,
+)
 
 JUDGES: list[Judge] = [module.judge for module in MODULES]

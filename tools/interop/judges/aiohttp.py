@@ -11,7 +11,7 @@ import aiohttp
 
 from kamaelia import run
 from kamaelia.axon import ComponentsFailed
-from kamaelia.flow import Collect, Source
+from kamaelia.flow import Collect, Source, Take
 from kamaelia.protocol.http import (
     ConnectionPool,
     CookieJar,
@@ -24,10 +24,11 @@ from kamaelia.protocol.http import (
     Upload,
     write_form,
 )
+from kamaelia.protocol.websocket import WebSocketClient
 
 from ..judge import Judge
 from ..site import PAGE, TEXT
-from ..workshop import Workshop, Wrong, equal, film, free_port, true
+from ..workshop import Workshop, Wrong, contains, equal, film, free_port, true
 
 judge = Judge("aiohttp", modules=["aiohttp"])
 
@@ -119,6 +120,33 @@ def client_many(shop: Workshop) -> None:
     true(shop.server.statistics().accepted <= 10, f"{shop.server.statistics().accepted} connections")
 
 
+@judge.case(
+    "WebSocket",
+    "its client, at a path of our HTTPServer: text, bytes, 900 KB, ping, close",
+    "all come back; 1000",
+)
+def client_websocket(shop: Workshop) -> None:
+    url = shop.site()
+
+    async def ask() -> None:
+        async with aiohttp.ClientSession() as session:
+            async with session.ws_connect(f"{url}/socket", compress=15) as socket:
+                true(socket.compress, "no permessage-deflate")
+                for text in ("tea", "", "Grüße 🫖", "x" * 900_000):
+                    await socket.send_str(text)
+                    equal(await socket.receive_str(timeout=10), text)
+                for data in (b"", b"\0\1", film()[:900_000]):
+                    await socket.send_bytes(data)
+                    equal(await socket.receive_bytes(timeout=10), data)
+                await socket.ping()
+                await socket.close()
+                equal(socket.close_code, 1000)
+            async with session.get(f"{url}/socket") as answer:
+                equal((answer.status, answer.headers["Upgrade"]), (426, "websocket"))
+
+    asyncio.run(ask())
+
+
 # --- its server -----------------------------------------------------------------------------------------
 
 
@@ -176,3 +204,22 @@ def protected(shop: Workshop) -> None:
     url = server(shop, made.server, made.server_key)
     (answer,) = ask(url, pool=ConnectionPool(tls=shop.client_tls()))
     equal(answer.text(), "tea")
+
+
+@judge.case(
+    "WebSocketClient",
+    "its server: a subprotocol, compression, text and bytes; it closes with 4001",
+    "all as agreed on",
+)
+def websocket(shop: Workshop) -> None:
+    url = server(shop).replace("http", "ws") + "/websocket"
+    given = ["tea", b"\0\1", "Grüße 🫖", film()[:900_000]]
+    client = WebSocketClient(url, subprotocols=["soup", "milk"])
+    got = run(Source(given, then="stay") | client | Take(1 + len(given)) | Collect())
+    equal(got, ["milk True", *given])
+    try:
+        run(Source(["close"], then="stay") | WebSocketClient(url, subprotocols=["tea"]) | Collect())
+    except ComponentsFailed as error:
+        contains(str(error.exceptions[0]), "4001", "as asked")
+    else:
+        raise Wrong("a close with 4001 was taken for an end")

@@ -25,12 +25,14 @@ from kamaelia.protocol.http import (
     Request,
     ReverseProxy,
 )
+from kamaelia.protocol.websocket import WebSocketClient
 
 from ..judge import Judge
 from ..site import PAGE, TEXT
 from ..workshop import HOST, Workshop, Wrong, contains, equal, film, free_port, true
 from .curl import CURL
 
+KEPT = 'proxy_set_header Connection "";'  # what nginx needs to keep its connections to us
 MODULE = "/usr/lib/nginx/modules/ngx_stream_module.so"
 
 judge = Judge(
@@ -187,7 +189,7 @@ def protected(shop: Workshop) -> None:
 # --- in front of our server -----------------------------------------------------------------------------
 
 
-def before_us(shop: Workshop, location: str = "", *, version: str = "1.1") -> tuple[str, str]:
+def before_us(shop: Workshop, location: str = KEPT, *, version: str = "1.1") -> tuple[str, str]:
     """Start our site and nginx before it; return the address of either."""
     ours = shop.site()
     port = free_port()
@@ -201,7 +203,6 @@ def before_us(shop: Workshop, location: str = "", *, version: str = "1.1") -> tu
         location / {{
             proxy_pass http://ours;
             proxy_http_version {version};
-            proxy_set_header Connection "";
             proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
             {location}
         }}
@@ -242,7 +243,7 @@ def buffering(shop: Workshop) -> None:
         inner = Workshop(shop.folder / switch)
         inner.folder.mkdir()
         with inner:
-            url, _ = before_us(inner, f"proxy_buffering {switch}; proxy_request_buffering {switch};")
+            url, _ = before_us(inner, f"{KEPT} proxy_buffering {switch}; proxy_request_buffering {switch};")
             said = inner.run(*CURL, "-T", "-", f"{url}/measure", given=given).text
             equal(said, f"{len(given)} {hashlib.sha256(given).hexdigest()}", f"what came, with {switch}")
             equal(len(inner.run(*CURL, f"{url}/blocks/100").out), 6_553_600)
@@ -250,7 +251,7 @@ def buffering(shop: Workshop) -> None:
 
 @judge.case("ServerSentEvents", "in front, `proxy_buffering off`: `curl -N`", "each event at once")
 def events(shop: Workshop) -> None:
-    url, _ = before_us(shop, "proxy_buffering off;")
+    url, _ = before_us(shop, f"{KEPT} proxy_buffering off;")
     process = shop.start(*CURL, "-N", f"{url}/ticks", stdout=subprocess.PIPE)
     assert process.stdout is not None
     lines = [process.stdout.readline() for _ in range(6)]
@@ -321,6 +322,15 @@ def stopped(shop: Workshop) -> None:
     handle.stop()
     assert process.stdout is not None
     equal(process.stdout.read(), b"slow but whole")
+
+
+@judge.case("WebSocket", "in front, with `Upgrade` passed on", "text and bytes, there and back")
+def websocket(shop: Workshop) -> None:
+    pass_on = "proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade;"
+    url, _ = before_us(shop, pass_on)
+    given = ["tea", b"\0\1", film()[:900_000]]
+    equal(run(Source(given) | WebSocketClient(f"{url.replace('http', 'ws')}/socket") | Collect()), given)
+    equal(shop.run(*CURL, url).text, PAGE)
 
 
 # --- behind our proxy -----------------------------------------------------------------------------------
