@@ -50,6 +50,7 @@ def make_site(files: Path) -> dict[Any, Any]:
         "/events": Source([Event("one", id="1"), Event("two\nlines", event="tea", id="2")])
         | ServerSentEvents(),
         "/ticks": Ticks | ServerSentEvents(),
+        "/resume": Resume,
         "/socket": WebSocket(Map(same)),
         "/blocks/{count}": Blocks,
         "/trailers": Checked,
@@ -141,6 +142,20 @@ class Ticks(Component):
             await self.outbox.send(Event(f"tick {count}", id=str(count)))
             count += 1
             await sleep(0.1)
+
+
+class Resume(Component):
+    """Tells one event for each time that it is asked, of three; then that there are no more."""
+
+    inbox = None
+
+    async def main(self) -> None:
+        number = int(request().headers.get("last-event-id", "0")) + 1
+        if number > 3:
+            await self.outbox.send(Response(status=204))
+            return
+        await self.outbox.send(Response(type="text/event-stream"))
+        await self.outbox.send(f"retry: 10\nid: {number}\ndata: event {number}\n\n")
 
 
 class Blocks(Component):

@@ -4,6 +4,7 @@ from ..judge import Judge
 from . import (
     aiohttp,
     autobahn,
+    browser,
     curl,
     dig,
     httpx,
@@ -22,6 +23,7 @@ MODULES = (
     curl,
     netcat,
     wrk,
+    browser,
     nginx,
     aiohttp,
     httpx,
