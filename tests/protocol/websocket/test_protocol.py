@@ -280,7 +280,7 @@ def test_a_client_that_never_closes_is_not_waited_for():
 @pytest.mark.parametrize("act, why, error, said", [
     (
         lambda server: server.send(frame(CLOSE, close(1011, "oh"))),
-        "the peer has closed with code 1011 (oh)",
+        "the peer has closed with code 1011: 'oh'",
         "ConnectionLost",
         answer(CLOSE, close(1011, "oh")),
     ),
