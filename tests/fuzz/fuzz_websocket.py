@@ -1,6 +1,6 @@
-"""Whatever bytes a peer sends: a machine of WebSocket raises nothing, keeps no more than one message, one chunk
-and one handshake, comes to an end, and says the same in pieces of any size; so does its short way for frames
-that need no more, beside `websockets`.
+"""Whatever bytes a peer sends: a machine of WebSocket raises nothing, keeps no more than one message, one
+chunk and one handshake, comes to an end, and says the same in pieces of any size; so does its short way for
+frames that need no more, beside `websockets`.
 
 The first byte chooses the side and the options. The rest is what the peer sends after the handshake or, if
 the choice says so, from its beginning.
