@@ -10,8 +10,46 @@ import time
 from pathlib import Path
 
 from . import report
-from .judge import Outcome, attempt
-from .judges import JUDGES
+from .judge import Judge, Outcome, attempt
+from .judges import (
+    aiohttp,
+    autobahn,
+    browser,
+    curl,
+    dig,
+    httpx,
+    netcat,
+    nginx,
+    openssl,
+    socat,
+    standard,
+    starlette,
+    uvicorn,
+    websockets,
+    wrk,
+)
+
+JUDGES: list[Judge] = [
+    module.judge
+    for module in (
+        curl,
+        netcat,
+        wrk,
+        browser,
+        nginx,
+        aiohttp,
+        httpx,
+        standard,
+        starlette,
+        uvicorn,
+        websockets,
+        openssl,
+        socat,
+        dig,
+        autobahn,
+    )
+]
+"""In the order of the page."""
 
 
 def parse(words: list[str] | None = None) -> argparse.Namespace:
