@@ -11,7 +11,7 @@ from ..judge import Judge
 from ..site import PAGE
 from ..workshop import HOST, Workshop, contains, equal, film
 
-judge = Judge("netcat", programs=["nc"])
+judge = Judge("netcat", programs=["nc"], version=["nc", "-h"])
 
 
 @judge.quick("HTTPServer", "three requests at once by `nc -N`", "three answers, in their order")
