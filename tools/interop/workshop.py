@@ -167,11 +167,11 @@ class Workshop:
         return self.start(sys.executable, "-m", module, *words, port=port)
 
     def _process(self, words: list[str], **options: Any) -> subprocess.Popen[bytes]:
-        environ = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "LC_ALL": "C.UTF-8"}
+        ours = {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "LC_ALL": "C.UTF-8", **options.pop("environ", {})}
         process = subprocess.Popen(
             words,
             cwd=self.folder,
-            env=environ,
+            env=os.environ | ours,
             start_new_session=True,
             **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
         )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 
-from ... import autobahn
+from tools import autobahn
+
 from ..judge import Judge, Missing
 from ..workshop import ROOT, Workshop, Wrong
 

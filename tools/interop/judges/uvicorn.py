@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import subprocess
 import sys
 
@@ -19,10 +18,9 @@ judge = Judge("uvicorn", modules=["uvicorn"])
 @judge.case("asgi_application", "our whole site on it, by `curl`", "what our own server answers")
 def site(shop: Workshop) -> None:
     port = free_port()
-    os.environ["INTEROP_FILES"] = str(shop.files)
     module = "tools.interop.peers.asgi_shop:app"
     words = (sys.executable, "-m", "uvicorn", module, "--port", port, "--log-level", "warning")
-    process = shop.start(*words, port=port)
+    process = shop.start(*words, port=port, environ={"INTEROP_FILES": str(shop.files)})
     url = f"http://127.0.0.1:{port}"
     equal(shop.run(*CURL, url).text, PAGE)
     equal(shop.run(*CURL, "--compressed", f"{url}/text").text, TEXT)

@@ -50,14 +50,13 @@ async def cookies(request: web.Request) -> web.Response:
 
 async def form(request: web.Request) -> web.Response:
     fields = await request.post()
-    return web.json_response(
-        {
-            name: value
-            if isinstance(value, str)
-            else [value.filename, value.content_type, len(value.file.read())]
-            for name, value in fields.items()
-        }
-    )
+    return web.json_response({name: told(value) for name, value in fields.items()})
+
+
+def told(value: object) -> object:
+    if isinstance(value, web.FileField):
+        return [value.filename, value.content_type, len(value.file.read())]
+    return value
 
 
 async def events(request: web.Request) -> web.StreamResponse:

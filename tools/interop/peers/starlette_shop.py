@@ -13,15 +13,15 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
-from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.websockets import WebSocket
 
 heard: list[str] = []
 """What has happened behind the answers."""
 
 
 async def home(request: Request) -> Response:
+    assert request.client is not None
     return PlainTextResponse(f"home {request.url.path} {request.app.state.opened} {request.client.host}")
 
 
@@ -66,12 +66,6 @@ async def fail(request: Request) -> Response:
     raise RuntimeError("as asked")
 
 
-async def echo(socket: WebSocket) -> None:
-    await socket.accept()
-    async for message in socket.iter_text():
-        await socket.send_text(message)
-
-
 def make(folder: str) -> Starlette:
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -91,7 +85,6 @@ def make(folder: str) -> Starlette:
             Route("/later", later),
             Route("/fail", fail),
             Mount("/files", StaticFiles(directory=folder, html=True)),
-            WebSocketRoute("/echo", echo),
         ],
         middleware=[
             Middleware(GZipMiddleware, minimum_size=100),
