@@ -113,5 +113,6 @@ def names_of_kamaelia(tree: ast.Module) -> Iterator[tuple[str, str]]:
         if isinstance(node, ast.Import):
             assert not any(alias.name.partition(".")[0] == "kamaelia" for alias in node.names)
         if isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] == "kamaelia":
-            assert node.module.count(".") <= 1, f"line {node.lineno}: {node.module} is no room"
+            is_room = hasattr(importlib.import_module(node.module), "__path__")
+            assert is_room or node.module.count(".") <= 1, f"line {node.lineno}: {node.module} is no room"
             yield from ((node.module, alias.name) for alias in node.names)
