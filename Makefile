@@ -16,12 +16,13 @@ BIN := .venv/bin
 SOURCES := pyproject.toml setup.py src/kamaelia/axon/_core.pyx
 BASE := .venv/.has-base
 TEST := .venv/.has-test
+FUZZ := .venv/.has-fuzz
 DOCS := .venv/.has-docs
 DIST := .venv/.has-dist
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # pip must not be at work in .venv twice at the same time
-.PHONY: help demo test lint dist test-deps bench-deps docs soak bench clean
+.PHONY: help demo test lint dist test-deps bench-deps docs soak fuzz bench clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -54,6 +55,10 @@ docs: $(DOCS) ## build the documentation into site/
 soak: $(TEST) ## the long tests, which run for minutes
 	@$(BIN)/pytest -m soak --timeout=0 -o faulthandler_timeout=0
 
+# Some forty minutes. ARGS="--runs 10000 --only http_server" does less.
+fuzz: $(FUZZ) ## give each machine a million inputs that nobody has thought of
+	@$(BIN)/python tools/fuzz.py $(ARGS)
+
 # Some twenty minutes. The peers go into environments of their own; ARGS="--only echo-100" measures less.
 bench: $(BASE) ## measure Kamaelia beside its peers, and rewrite docs/explanation/speed.md
 	@$(BIN)/python -m benchmarks --install --write --all $(ARGS)
@@ -74,6 +79,10 @@ $(BASE): $(SOURCES)
 $(TEST): $(SOURCES)
 	@sh tools/venv.sh .venv '.[test,lint]' $(PYTHONS)
 	@touch $(BASE) $@
+
+$(FUZZ): $(TEST)
+	@sh tools/venv.sh .venv '.[fuzz]' $(PYTHONS)
+	@touch $@
 
 $(DIST): $(BASE)
 	@sh tools/venv.sh .venv '.[dist]' $(PYTHONS)

@@ -82,9 +82,10 @@ class Server(Contestant):
     """A server on one core, with load from a compiled client on the other, which is told `load`."""
 
     load: tuple[int, ...] = ()
+    client: str = "load"
 
     def run(self, amount: int) -> Line:
-        client = C("load").command()
+        client = C(self.client).command()
         with self.served() as (_, about):
             words = [str(word) for word in (about["port"], *self.load)]
             return about | run_line([*client, *words], {}, cores()[0], self.limit)

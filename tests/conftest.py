@@ -2,7 +2,7 @@
 
 A test that needs more than Python says so, and is skipped where it is missing:
 
-    @pytest.mark.needs("program:nc", "module:uvloop")
+    @pytest.mark.needs("program:nc", "module:uvloop", "right:namespaces")
 
 Whatever was not run, for this reason or another, is listed at the end together with what would provide
 it. With KAMAELIA_ALL=1, as in CI, it is a failure: there is no way for a test to go missing quietly.
@@ -10,11 +10,13 @@ it. With KAMAELIA_ALL=1, as in CI, it is a failure: there is no way for a test t
 
 from __future__ import annotations
 
+import functools
 import gc
 import importlib.util
 import json
 import os
 import shutil
+import subprocess
 from collections import defaultdict
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -66,7 +68,20 @@ def missing(need: str) -> str | None:
         return (
             None if importlib.util.find_spec(name) else f"no module {name}: see the extras in pyproject.toml"
         )
-    raise pytest.UsageError(f"needs({need!r}): say 'program:NAME' or 'module:NAME'")
+    if need == "right:namespaces":
+        return None if may_make_namespaces() else "no right to make network namespaces: run this as root"
+    raise pytest.UsageError(f"needs({need!r}): say 'program:NAME', 'module:NAME' or 'right:namespaces'")
+
+
+@functools.cache
+def may_make_namespaces() -> bool:
+    """Say whether tests may make network namespaces, and the devices between them."""
+    name = f"kamaelia-{os.getpid()}"
+    add = f"ip netns add {name} && ip -n {name} link add va type veth peer name vb"
+    done = subprocess.run(
+        ["sh", "-c", f"{add}; code=$?; ip netns del {name}; exit $code"], capture_output=True
+    )
+    return done.returncode == 0
 
 
 def needs_of(item: pytest.Item) -> list[str]:

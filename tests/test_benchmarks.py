@@ -74,6 +74,12 @@ SERVERS: dict[str, tuple[str, list[str]]] = {
     "protocol": ("echo_asyncio", ["protocol", "uvloop"]),
     "streams": ("echo_asyncio", ["streams"]),
 }
+FORWARDERS: dict[str, tuple[str, list[str]]] = {
+    "Kamaelia": ("forward_kamaelia", []),
+    "Kamaelia on asyncio's loop": ("forward_kamaelia", ["asyncio"]),
+    "protocol": ("forward_asyncio", ["uvloop"]),
+    "protocol on asyncio's loop": ("forward_asyncio", []),
+}
 # Those that need a library which only the benchmarks' own environments have, and what that is called.
 FOREIGN = {
     "pipeline_gevent": "gevent",
@@ -143,9 +149,21 @@ def test_a_server_says_its_port_and_echoes(module: str, words: list[str]) -> Non
                 assert connection.recv(100) == message
 
 
+@pytest.mark.parametrize(("module", "words"), FORWARDERS.values(), ids=FORWARDERS)
+def test_a_forwarder_says_its_port_and_forwards(module: str, words: list[str]) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as back:
+        back.bind(("127.0.0.1", 0))
+        back.settimeout(10)
+        with contest.started(module_command(module, back.getsockname()[1], *words), {}, None) as process:
+            port = contest.first_line(process)["port"]
+            for message in (b"one", b"two"):
+                back.sendto(message, ("127.0.0.1", port))
+                assert back.recv(100) == message
+
+
 def test_every_contestant_in_python_is_tried_here_or_needs_more_than_there_is() -> None:
     tried = {module for module, *_ in HOPS.values()} | {module for module, _ in SERVERS.values()}
-    tried |= {module for module, _ in WORKERS}
+    tried |= {module for module, _ in [*WORKERS, *FORWARDERS.values()]}
     there = {path.stem for path in PEERS.glob("*.py")}
     assert there == tried | {*IDLE, "start_kamaelia"} | set(FOREIGN) | HELPERS
     for module in FOREIGN:

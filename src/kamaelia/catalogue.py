@@ -43,7 +43,10 @@ from kamaelia.axon.typecheck import name_of
 ENTRY_POINTS = "kamaelia.parts"
 
 # Rooms with parts, from the general to the particular. Of those that come later not all need be there.
-ROOMS = ("flow", "chassis", "axon", "file", "process", "net", "protocol", "ui")
+ROOMS = (
+    *("flow", "chassis", "axon", "file", "process", "net"),
+    *("protocol", "protocol.http", "protocol.websocket", "ui"),
+)
 
 SECTION = re.compile(r"(Arguments|Example):")
 ENTRY = re.compile(r"\*{0,2}(\w+): *(.*)", re.DOTALL)

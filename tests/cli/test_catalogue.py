@@ -186,9 +186,9 @@ def test_what_is_unusual_about_a_box_is_said(capsys):
 
 
 def test_an_unknown_part_is_answered_with_those_that_are_like_it(capsys):
-    assert run(capsys, "describe", "supervisr") == (
+    assert run(capsys, "describe", "carousell") == (
         "",
-        "kamaelia describe: there is no part called 'supervisr'; did you mean 'Supervisor'?\n",
+        "kamaelia describe: there is no part called 'carousell'; did you mean 'Carousel'?\n",
         2,
     )
 

@@ -7,8 +7,12 @@ import importlib
 
 import pytest
 
+MODULES = ["connection", "datagram", "errors", "multicast", "multicast_receiver", "multicast_sender"]
+MODULES += ["multicast_transceiver", "options", "stream", "tcp_client", "tcp_server"]
+MODULES += ["udp_peer", "udp_receiver", "udp_sender", "udp_server"]
 
-@pytest.mark.parametrize("name", ["connection", "errors", "stream", "tcp_client", "tcp_server"])
+
+@pytest.mark.parametrize("name", MODULES)
 def test_examples_run(name):
     module = importlib.import_module(f"kamaelia.net.{name}")
     result = doctest.testmod(module, optionflags=doctest.ELLIPSIS)

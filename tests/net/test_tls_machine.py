@@ -16,6 +16,7 @@ from kamaelia.net import ClientTLS, ServerTLS
 from kamaelia.net.tls import TLSMachine
 from kamaelia.net.tls.machine import State
 
+from ..fuzz.fuzz_tls import one_input
 from .certificates import Certificates
 
 pytestmark = [pytest.mark.one_core]
@@ -185,6 +186,11 @@ def test_garbage_is_refused_and_nothing_worse(garbage: bytes, side: bool) -> Non
         outcomes.append(bytes_given(machine, iter(pieces)))
     assert outcomes[0] == outcomes[1]
     assert outcomes[0][1] is not None  # it is never a whole handshake
+
+
+@given(data=st.binary(max_size=200))
+def test_strange_bytes_before_or_after_the_handshake(data: bytes) -> None:
+    one_input(data)
 
 
 def test_large_amounts_go_both_ways_at_once(pair: Pair) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import importlib
 import itertools
 import random
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from kamaelia.net import (
     peer,
 )
 from kamaelia.protocol import Echo
+from kamaelia.testbed import Network
 
 from .certificates import Certificates
 
@@ -81,9 +83,27 @@ class Visit(Component):
         self.system.stop()
 
 
+@pytest.fixture(
+    params=["asyncio", pytest.param("uvloop", marks=pytest.mark.needs("module:uvloop")), "simulated"]
+)
+def new_loop(request: pytest.FixtureRequest) -> Any:
+    """Make an event loop, of each kind there is; None for that of a simulated host."""
+    if request.param == "uvloop":
+        return importlib.import_module("uvloop").new_event_loop
+    return None if request.param == "simulated" else asyncio.new_event_loop
+
+
 def visit(new_loop: Any, server: Any, act: Callable[[Any], Any]) -> Any:
-    """Return what a client gets of a server, both on real sockets."""
+    """Return what a client gets of a server, both on one host, real or simulated."""
     visitor = Visit(act)
+    if new_loop is None:
+        network = Network()
+        network.host("here").run(lambda: Graphline(server.listening >> visitor.inbox))  # these, and no copies
+        try:
+            network.simulate(seed=3)
+        except ComponentsFailed as error:
+            return error
+        return visitor.result
     try:
         run(Graphline(server.listening >> visitor.inbox), loop_factory=new_loop)
     except ComponentsFailed as error:  # a client that fails is a child of the visitor

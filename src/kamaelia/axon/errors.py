@@ -125,6 +125,9 @@ class ComponentsFailed(ExceptionGroup[Exception], KamaeliaError):
         return ComponentsFailed(self.message, excs)
 
 
+LIKENESS = 0.65  # from 0 to 1, of a name that is proposed; with less, "nowhere" would be taken for "Answer"
+
+
 def suggestion(wrong: str, known: Iterable[str]) -> str:
     """Return a sentence that proposes the names nearest to a wrong one, or lists what there is.
 
@@ -136,7 +139,7 @@ def suggestion(wrong: str, known: Iterable[str]) -> str:
     names = sorted(known)
     import difflib  # here, because most programs never need it and it takes a millisecond
 
-    near = difflib.get_close_matches(wrong, names, n=2)
+    near = difflib.get_close_matches(wrong, names, n=2, cutoff=LIKENESS)
     if near:
         return f"did you mean {' or '.join(repr(name) for name in near)}?"
     if not names:

@@ -22,7 +22,7 @@ from typing import Any
 
 import kamaelia
 from kamaelia.axon import Component, ComponentFunction, Link, UsageError, as_part, report
-from kamaelia.axon.errors import suggestion
+from kamaelia.axon.errors import LIKENESS, suggestion
 
 MODULE_AND_NAME = re.compile(r"(?P<module>[^\W\d][\w.]*):(?P<name>[^\W\d][\w.]*)")
 FILE_AND_NAME = re.compile(r"(?P<file>.+\.py)(?::(?P<name>[^\W\d][\w.]*))?", re.DOTALL)
@@ -332,7 +332,7 @@ def look_up(name: str, used_as_module: bool, alone: bool) -> Any:
     if Path(f"{name}.py").is_file():
         raise NotASystem(f"{name!r} is not known; did you mean the file {name}.py?")
     known |= foreign.keys()
-    if difflib.get_close_matches(name, known):
+    if difflib.get_close_matches(name, known, cutoff=LIKENESS):
         raise NotASystem(f"{name!r} is not known; {suggestion(name, known)}")
     if alone:
         raise NotASystem(f"{name!r} is no file, no module:name, and no part: see kamaelia list")
@@ -341,7 +341,7 @@ def look_up(name: str, used_as_module: bool, alone: bool) -> Any:
 
 def names_of(room: str) -> Iterable[str]:
     """Return the public names of a room, without importing it: they are read in its source."""
-    source = Path(kamaelia.__file__).with_name(room) / "__init__.py"
+    source = Path(kamaelia.__file__).parent.joinpath(*room.split("."), "__init__.py")
     try:
         tree = ast.parse(source.read_text(encoding="utf-8"))
     except OSError:  # this room is not there, or it is in a zip file

@@ -32,6 +32,8 @@ def why_not_listening(error: OSError | UnicodeError, address: str) -> str:
     """
     if isinstance(error, UnicodeError):
         return f"{address} is no name that could be looked up: check how it is spelt ({error})"
+    if error.errno == errno.EADDRINUSE and "/" in address:
+        return f"another program listens on {address}, or it is no socket: stop it or choose another path"
     if error.errno == errno.EADDRINUSE:
         return f"another program listens on {address}: stop it or choose another port=... (0 for a free one)"
     if error.errno in (errno.EACCES, errno.EPERM):

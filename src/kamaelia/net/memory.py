@@ -250,7 +250,8 @@ class MemoryTransport(asyncio.Transport):
             self._protocol.resume_writing()
 
     def _schedule(self) -> None:
-        if not self._scheduled and self._reading and not self._lost and (self._coming or self._ended):
+        news = self._coming or (self._ended and not self._told)
+        if news and not self._scheduled and self._reading and not self._lost:
             self._scheduled = True
             self._loop.call_soon(self._deliver)
 

@@ -19,13 +19,13 @@ theory:
 | `simulation` | one run of it: the clock, the systems, the end |
 | `wire` | packets and what carries them: rate, queue, loss, delay |
 | `stack` | a host's addresses and ports |
-| `stream` | simulated TCP; `datagram` simulated UDP (`sockets`) |
+| `stream` | simulated TCP; `datagram` simulated UDP (`sockets`), `multicast` to groups |
 | `loop` | the event loop in front of all this |
 | `trace` | what a run has shown |
 | `loopback` | the same on real sockets of this machine (`hostrun`) |
 
-Not modelled: IPv6, multicast and broadcast, congestion control, corruption and reordering of packets, the
-time that computing takes.
+Not modelled: IPv6 and broadcast, the time that joining a group takes, congestion control, corruption and
+reordering of packets, the time that computing takes.
 """
 
 from .loop import HostLoop

@@ -14,6 +14,7 @@ import errno
 from asyncio import transports
 from typing import TYPE_CHECKING, Any
 
+from .multicast import GroupDatagram, Memberships, is_group
 from .sockets import SimulatedSocket
 from .stream import set_result_unless_done
 from .wire import Packet
@@ -108,6 +109,8 @@ class DatagramTransport(transports._FlowControlMixin, asyncio.DatagramTransport)
         self.socket = socket
         self.connected_to = connected_to
         self.reuse_port = reuse_port
+        self.memberships = Memberships(self)
+        socket.on_option = self.memberships.set
         self.name = f"{stack.name}:{socket.local[1]}"
         self._protocol = protocol
         self._context = contextvars.copy_context()
@@ -147,6 +150,9 @@ class DatagramTransport(transports._FlowControlMixin, asyncio.DatagramTransport)
             return
         way = self._ways.get(addr)
         if way is None:
+            if is_group(addr[0]):
+                self._send_to_group(bytes(data), (addr[0], addr[1]))
+                return
             try:
                 way = self._find_way(addr)
             except OSError as error:
@@ -156,6 +162,15 @@ class DatagramTransport(transports._FlowControlMixin, asyncio.DatagramTransport)
         packet = Datagram(self, stack, path, bytes(data), source, target, name)
         self.stack.count_sent(packet.size)
         packet.send()
+
+    def _send_to_group(self, data: bytes, to: Address) -> None:
+        stack, memberships = self.stack, self.memberships
+        source = (stack.address, self.socket.local[1])
+        packet = GroupDatagram(
+            stack, self.name, HEADERS + len(data), data, source, to, memberships.ttl, stack.tree(to[0])
+        )
+        stack.count_sent(packet.size)
+        packet.start(loop=memberships.loop)
 
     def _find_way(self, addr: Any) -> tuple[Stack, tuple[Channel, ...], Address, Address, str]:
         stack, target = self.stack.resolve(*addr[:2])

@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..axon import VirtualLoop
-from .sockets import Address, SimulatedSocket
+from .sockets import LOOPBACK, Address, SimulatedSocket
 
 if TYPE_CHECKING:
     import ssl as ssl_module
@@ -29,7 +29,7 @@ ProtocolFactory = Callable[[], asyncio.BaseProtocol]
 class HostLoop(VirtualLoop):
     """An asyncio loop whose network is simulated. Made for each host by `Network.simulate`.
 
-    It has TCP, UDP and TLS (with asyncio's own code), IPv4 only; no Unix sockets, pipes, signals or
+    It has TCP, UDP and TLS (with asyncio's own code), IPv4 only, and Unix sockets; no pipes, signals or
     programs. Of real sockets it knows only those that were given to ``sock_connect`` before, as some
     libraries do: they stand for a simulated connection and are never used.
     """
@@ -71,6 +71,7 @@ class HostLoop(VirtualLoop):
                     }
                 )
         await self.shutdown_asyncgens()
+        await self.shutdown_default_executor()
 
     # -- names ------------------------------------------------------------------------------------
 
@@ -250,6 +251,70 @@ class HostLoop(VirtualLoop):
         StreamTransport(self, end, tls, None, server)
         return tls._app_transport
 
+    # -- Unix sockets -------------------------------------------------------------------------------
+
+    async def create_unix_connection(
+        self,
+        protocol_factory: ProtocolFactory,
+        path: str | None = None,
+        *,
+        ssl: ssl_module.SSLContext | bool | None = None,
+        sock: Any = None,
+        server_hostname: str | None = None,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+    ) -> tuple[Any, Any]:
+        """See asyncio. A path is known on its own host only; it is no file."""
+        if sock is not None:
+            raise _no_real_socket("create_unix_connection(sock=...)")
+        if path is None:
+            raise ValueError("create_unix_connection: give the path of the socket")
+        end = await self.stack.connect("127.0.0.1", self.stack.unix_port(path))
+        end.socket.be_unix("", path)
+        waiter = self.create_future()
+        transport = self._make_transport(
+            end,
+            (protocol := protocol_factory()),
+            waiter,
+            ssl=ssl,
+            server_hostname=server_hostname,
+            ssl_handshake_timeout=ssl_handshake_timeout,
+            ssl_shutdown_timeout=ssl_shutdown_timeout,
+        )
+        try:
+            await waiter
+        except BaseException:
+            transport.close()
+            raise
+        return transport, protocol
+
+    async def create_unix_server(  # type: ignore[override]
+        self,
+        protocol_factory: ProtocolFactory,
+        path: str | None = None,
+        *,
+        sock: Any = None,
+        backlog: int = 100,
+        ssl: ssl_module.SSLContext | None = None,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+        start_serving: bool = True,
+    ) -> Server:
+        """See asyncio. A path is known on its own host only; it is no file."""
+        if sock is not None:
+            raise _no_real_socket("create_unix_server(sock=...)")
+        if path is None:
+            raise ValueError("create_unix_server: give the path of the socket")
+        local = (LOOPBACK, self.stack.take_unix_path(path))
+        timeouts = {
+            "ssl_handshake_timeout": ssl_handshake_timeout,
+            "ssl_shutdown_timeout": ssl_shutdown_timeout,
+        }
+        listener = Listener(self, local, protocol_factory, False, {"ssl": ssl, **timeouts}, path)
+        if start_serving:
+            await listener.server.start_serving()
+        return listener.server
+
     # -- UDP --------------------------------------------------------------------------------------
 
     async def create_datagram_endpoint(  # type: ignore[override]
@@ -267,21 +332,27 @@ class HostLoop(VirtualLoop):
     ) -> tuple[Any, Any]:
         """See asyncio."""
         from .datagram import DatagramTransport
+        from .multicast import is_group
 
         if sock is not None:
             raise _no_real_socket("create_datagram_endpoint(sock=...)")
         if local_addr is None and remote_addr is None and family == 0:
             raise ValueError("a datagram endpoint without addresses needs family=socket.AF_INET")
-        local = await self._local_address(local_addr, family, flags) or ("0.0.0.0", 0)
+        if local_addr is not None and is_group(local_addr[0]):
+            local = (local_addr[0], _port(local_addr[1]))
+        else:
+            local = await self._local_address(local_addr, family, flags) or ("0.0.0.0", 0)
         remote: Address | None = None
         if remote_addr is not None:
             infos = await self.getaddrinfo(
                 *remote_addr[:2], family=family, type=socket.SOCK_DGRAM, flags=flags
             )
-            stack, remote = self.stack.resolve(*infos[0][4])
-            self.stack.path_to(stack)
+            remote = infos[0][4]
+            if not is_group(remote[0]):
+                stack, remote = self.stack.resolve(*remote)
+                self.stack.path_to(stack)
             local = (self.stack.source_address(remote), local[1])
-        port = self.stack.datagram_port(local[1], reuse_port=bool(reuse_port))
+        port = self.stack.datagram_port(local, reuse_port=bool(reuse_port))
         simulated = SimulatedSocket(socket.SOCK_DGRAM, (local[0], port), remote)
         protocol = protocol_factory()
         transport = DatagramTransport(self.stack, protocol, simulated, remote, reuse_port=bool(reuse_port))
@@ -314,10 +385,15 @@ class Listener:
         protocol_factory: ProtocolFactory,
         reuse_port: bool,
         options: dict[str, Any],
+        path: str | None = None,
     ) -> None:
         self.port = local[1]
+        self.path = path
+        """Of a Unix socket."""
         self.reuse_port = reuse_port
         self.socket = SimulatedSocket(socket.SOCK_STREAM, local)
+        if path is not None:
+            self.socket.be_unix(path, None)
         self.server = Server(loop, self)
         self.is_open = False
         self._loop = loop
@@ -333,6 +409,8 @@ class Listener:
 
     def close(self) -> None:
         """Accept no more."""
+        if self.path is not None:
+            self._loop.stack.leave_unix_path(self.path, self.port)
         if self.is_open:
             self.is_open = False
             self._loop.stack.stop_listening(self)
@@ -342,6 +420,8 @@ class Listener:
         self._loop.call_soon(self._accept, end, context=self._context)
 
     def _accept(self, end: StreamEnd) -> None:
+        if self.path is not None:
+            end.socket.be_unix(self.path, "")
         try:
             protocol = self._protocol_factory()
             self._loop._make_transport(end, protocol, None, server=self.server, **self._options)

@@ -49,6 +49,7 @@ class Simulation:
         self.rows: list[tuple[Any, ...]] = []  # the events, as they will be in the trace
         self.stacks: dict[str, Stack] = {}
         self.by_address: dict[str, Stack] = {}
+        self.memberships_version = 0  # how often any has changed
         self.channels: list[Channel] = []
         self._channels_from: dict[str, list[Channel]] = {}
         self._paths: dict[tuple[str, str], tuple[Channel, ...] | None] = {}

@@ -8,6 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 SO_NWRITE = 0x1024
+SO_PEERCRED = 17
+
+LOOPBACK, ANY = "127.0.0.1", "0.0.0.0"
 
 Address = tuple[str, int]
 
@@ -15,11 +18,11 @@ Address = tuple[str, int]
 class SimulatedSocket:
     """A socket that is none: it knows its addresses and remembers its options.
 
-    The one option with an effect is ``SO_LINGER`` with a time of 0: closing is then a reset, as on real
-    hosts. ``SO_NWRITE`` says how many bytes have not arrived yet, as on macOS.
+    Options with an effect are ``SO_LINGER`` with a time of 0, so that closing is a reset, as on real hosts,
+    and those of multicast (`multicast`). ``SO_NWRITE`` says how many bytes have not arrived yet, as on macOS.
     """
 
-    family = socket.AF_INET
+    family: socket.AddressFamily = socket.AF_INET
     proto = 0
 
     def __init__(self, kind: socket.SocketKind, local: Address, remote: Address | None = None) -> None:
@@ -28,6 +31,13 @@ class SimulatedSocket:
         self.remote = remote
         self.options: dict[tuple[int, int], Any] = {}
         self.not_arrived: Callable[[], int] = lambda: 0
+        self.on_option: Callable[[int, int, Any], None] | None = None
+
+    def be_unix(self, local: str, remote: str | None) -> None:
+        """Be a Unix socket, which has paths for addresses, knows the peer's process, and never resets."""
+        self.family = socket.AF_UNIX
+        self.options[socket.SOL_SOCKET, SO_PEERCRED] = struct.pack("3i", 1, 0, 0)
+        self.local, self.remote = local, remote  # type: ignore[assignment]
 
     def getsockname(self) -> Address:
         """Return the own address."""
@@ -40,7 +50,9 @@ class SimulatedSocket:
         return self.remote
 
     def setsockopt(self, level: int, option: int, value: Any, length: int | None = None) -> None:
-        """Remember an option."""
+        """Set an option. Raises `OSError` for some that mean nothing here."""
+        if self.on_option is not None:
+            self.on_option(level, option, value)
         self.options[level, option] = value
 
     def getsockopt(self, level: int, option: int, length: int = 0) -> Any:
@@ -53,7 +65,7 @@ class SimulatedSocket:
     def resets(self) -> bool:
         """Closing it is a reset."""
         value = self.options.get((socket.SOL_SOCKET, socket.SO_LINGER))
-        if not isinstance(value, (bytes, bytearray)) or len(value) < 8:
+        if self.family == socket.AF_UNIX or not isinstance(value, (bytes, bytearray)) or len(value) < 8:
             return False
         on, seconds = struct.unpack_from("ii", value)
         return bool(on) and seconds == 0

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ..axon.errors import suggestion
 from .loop import HostLoop, Listener
-from .sockets import Address
+from .multicast import Branch, is_group, make_tree
+from .sockets import ANY, LOOPBACK, Address
 from .stream import RST, SYN_ACK, Segment, StreamEnd
 
 if TYPE_CHECKING:
@@ -26,10 +27,10 @@ if TYPE_CHECKING:
     from .simulation import Simulation
     from .wire import Channel
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 FIRST_EPHEMERAL, LAST_PORT = 49152, 65535
-LOOPBACK, ANY = "127.0.0.1", "0.0.0.0"
 
 
 def address_of(number: int) -> str:
@@ -48,8 +49,13 @@ class Stack:
         self.sent = self.received = self.bytes_sent = self.bytes_received = 0
         self._listeners: dict[int, list[Listener]] = {}
         self._datagram_sockets: dict[int, list[DatagramTransport]] = {}
+        self._group_sockets: dict[int, list[DatagramTransport]] = {}  # those bound to the address of a group
+        self._joined: dict[str, list[DatagramTransport]] = {}  # by the address of the group
+        self._trees: dict[str, Branch] = {}  # by the group, while they are true
+        self._trees_version = 0
         self._ends: dict[StreamEnd, None] = {}
         self._client_ports: dict[int, StreamEnd] = {}
+        self._unix_paths: dict[str, int] = {}  # the port that stands for a path
         self._next_ports = {socket.SOCK_STREAM: FIRST_EPHEMERAL, socket.SOCK_DGRAM: FIRST_EPHEMERAL}
 
     def count_sent(self, size: int) -> None:
@@ -167,30 +173,59 @@ class Stack:
             raise in_use(self.name, port)
         return port
 
+    def take_unix_path(self, path: str) -> int:
+        """Return the port that stands for a path from now on. Raises `OSError` if it is taken."""
+        if path in self._unix_paths:
+            raise OSError(errno.EADDRINUSE, f"address already in use: {path} of {self.name}")
+        port = self._unix_paths[path] = self._free_port(socket.SOCK_STREAM)
+        return port
+
+    def unix_port(self, path: str) -> int:
+        """Return the port that stands for a path. Raises `FileNotFoundError`."""
+        if path not in self._unix_paths:
+            raise FileNotFoundError(errno.ENOENT, f"no such file or directory: {path} of {self.name}")
+        return self._unix_paths[path]
+
+    def leave_unix_path(self, path: str, port: int) -> None:
+        """A server does not listen there any more."""
+        if self._unix_paths.get(path) == port:
+            del self._unix_paths[path]
+
     def forget_end(self, end: StreamEnd) -> None:
         """An end of a connection has been closed."""
         self._ends.pop(end, None)
-        if self._client_ports.get(end.socket.local[1]) is end:
-            del self._client_ports[end.socket.local[1]]
+        if self._client_ports.get(end.port) is end:
+            del self._client_ports[end.port]
 
     # -- UDP --------------------------------------------------------------------------------------
 
-    def datagram_port(self, port: int, *, reuse_port: bool) -> int:
+    def datagram_port(self, local: Address, *, reuse_port: bool) -> int:
         """Return a port for datagrams: the one asked for if it is free, any for 0. Raises `OSError`."""
+        host, port = local
         if port == 0:
             return self._free_port(socket.SOCK_DGRAM)
-        others = self._datagram_sockets.get(port, ())
+        others = [
+            one
+            for one in (*self._datagram_sockets.get(port, ()), *self._group_sockets.get(port, ()))
+            if not (is_group(host) or is_group(one.socket.local[0]))
+            or ANY in (host, one.socket.local[0])
+            or host == one.socket.local[0]
+        ]
         if others and not (reuse_port and all(other.reuse_port for other in others)):
             raise in_use(self.name, port)
         return port
 
     def add_datagram_socket(self, transport: DatagramTransport) -> None:
         """Deliver to a socket what comes for its port."""
-        self._datagram_sockets.setdefault(transport.socket.local[1], []).append(transport)
+        self._sockets_like(transport).setdefault(transport.socket.local[1], []).append(transport)
 
     def forget_datagram_socket(self, transport: DatagramTransport) -> None:
         """Deliver nothing to it any more."""
-        _remove(self._datagram_sockets, transport.socket.local[1], transport)
+        _remove(self._sockets_like(transport), transport.socket.local[1], transport)
+        transport.memberships.leave_all()
+
+    def _sockets_like(self, transport: DatagramTransport) -> dict[int, list[DatagramTransport]]:
+        return self._group_sockets if is_group(transport.socket.local[0]) else self._datagram_sockets
 
     def find_datagram_socket(self, to: Address, source: Address) -> DatagramTransport | None:
         """Return the socket that a datagram is for: a connected one hears only its peer."""
@@ -205,6 +240,41 @@ class Stack:
         candidates = connected or open_to_all
         return _choose(candidates, source) if candidates else None
 
+    # -- multicast --------------------------------------------------------------------------------
+
+    def group_changed(self, group: str, transport: DatagramTransport) -> None:
+        """A socket has joined a group or left it, or one of its sources."""
+        joined = self._joined.setdefault(group, [])
+        if group not in transport.memberships.groups:
+            _remove(self._joined, group, transport)
+        elif transport not in joined:
+            joined.append(transport)
+        self.simulation.memberships_version += 1
+
+    def wants(self, group: str, source: str) -> bool:
+        """Say whether a socket here has joined a group for what comes from an address."""
+        for transport in self._joined.get(group, ()):
+            sources = transport.memberships.groups[group]
+            if sources is None or source in sources:
+                return True
+        return False
+
+    def group_sockets(self, to: Address, source: Address) -> list[DatagramTransport]:
+        """Return the sockets that are to get what has come for a group."""
+        group, port = to
+        sockets = (*self._group_sockets.get(port, ()), *self._datagram_sockets.get(port, ()))
+        return [one for one in sockets if one.memberships.hears(group, source)]
+
+    def tree(self, group: str) -> Branch:
+        """Return the tree from here to all who hear us in a group."""
+        if self._trees_version != self.simulation.memberships_version:
+            self._trees_version = self.simulation.memberships_version
+            self._trees.clear()
+        tree = self._trees.get(group)
+        if tree is None:
+            tree = self._trees[group] = make_tree(self.simulation, self, group)
+        return tree
+
     # -- the end ----------------------------------------------------------------------------------
 
     def exit(self) -> None:
@@ -212,7 +282,7 @@ class Stack:
         for listeners in list(self._listeners.values()):
             for listener in list(listeners):
                 listener.close()
-        for sockets in list(self._datagram_sockets.values()):
+        for sockets in [*self._datagram_sockets.values(), *self._group_sockets.values()]:
             for transport in list(sockets):
                 transport.cut_off()
         for end in list(self._ends):
@@ -225,7 +295,7 @@ class Stack:
             port = self._next_ports[kind]
             self._next_ports[kind] = port + 1 if port < LAST_PORT else FIRST_EPHEMERAL
             if kind == socket.SOCK_DGRAM:
-                taken = port in self._datagram_sockets
+                taken = port in self._datagram_sockets or port in self._group_sockets
             else:
                 taken = port in self._listeners or port in self._client_ports
             if not taken:
@@ -247,9 +317,9 @@ def _choose(candidates: list[T], source: Address) -> T:
     return candidates[number % len(candidates)]
 
 
-def _remove(table: dict[int, list[T]], port: int, one: T) -> None:
-    others = table.get(port, [])
+def _remove(table: dict[K, list[T]], key: K, one: T) -> None:
+    others = table.get(key, [])
     if one in others:
         others.remove(one)
         if not others:
-            del table[port]
+            del table[key]

@@ -118,6 +118,7 @@ class StreamEnd:
     def __init__(self, stack: Stack, remote_stack: Stack, local: Address, remote: Address) -> None:
         self.stack = stack
         self.remote_stack = remote_stack
+        self.port = local[1]
         self.socket = SimulatedSocket(socket.SOCK_STREAM, local, remote)
         self.socket.not_arrived = self.count_not_arrived
         self.name = f"{stack.name}:{local[1]}"

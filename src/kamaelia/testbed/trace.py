@@ -31,6 +31,7 @@ class Event(NamedTuple):
     | refuse | nobody listens there |
     | reset | the other side has given the connection up |
     | expire | a packet was sent again too often without getting through: the connection is given up |
+    | expire | the TTL of a datagram to a group does not let it go on from here |
     """
 
     time: float

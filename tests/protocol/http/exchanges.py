@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -96,7 +97,9 @@ class Asking(Component):
 
 
 async def answered(handler: Any, exchange: NotedExchange) -> Answered:
-    value = await handler.answer(exchange)
+    value = handler.answer(exchange)
+    if inspect.isawaitable(value):
+        value = await value
     if value is None:
         assert exchange.answered is not None and exchange.answered.finished
         return exchange.answered

@@ -271,7 +271,7 @@ def test_an_application_that_fails(
             _ = http.error
 
 
-def test_an_application_hears_that_its_client_has_gone() -> None:
+def test_an_application_hears_that_its_client_has_gone(caplog: pytest.LogCaptureFixture) -> None:
     noted: list[Any] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -291,6 +291,7 @@ def test_an_application_hears_that_its_client_has_gone() -> None:
         http.leave()
         assert noted == ["http.request", "http.disconnect", "the client has gone"]
         assert (http.outcome, http.error) == ("ended", None)
+    assert not caplog.records  # nobody has failed
 
 
 def test_an_application_that_streams_and_listens_in_tasks_hears_it_too() -> None:

@@ -288,6 +288,32 @@ def test_the_system_lives_as_long_as_the_server() -> None:
     asyncio.run(main())
 
 
+def test_what_has_been_asked_is_answered_before_the_end() -> None:
+    go_on = asyncio.Event()
+
+    async def slow(asked: Any) -> str:
+        await go_on.wait()
+        return "late"
+
+    async def main() -> None:
+        application = asgi_application({"/": slow})
+        server = Server(application)
+        await server.tell("startup")
+        driver = Driver(application, "/")
+        await asyncio.sleep(0.01)
+        ending = asyncio.create_task(server.tell("shutdown"))
+        await asyncio.sleep(0.01)
+        go_on.set()
+        assert (await driver.next())["status"] == 200
+        assert (await driver.next())["body"] == b"late"
+        assert (await driver.next())["more_body"] is False
+        assert await ending == {"type": "lifespan.shutdown.complete"}
+        driver.messages.put_nowait({"type": "http.disconnect"})
+        await asyncio.gather(driver.task, server.task)
+
+    asyncio.run(main())
+
+
 def test_a_failure_beside_the_routes_is_told_at_the_end() -> None:
     class Beside(Component):
         async def main(self) -> None:

@@ -78,6 +78,7 @@ def test_what_is_no_event(given: dict[str, Any], text: str) -> None:
         (b"event: x\ndata: a\n\ndata: b\n\n", [Event("a", event="x"), Event("b")]),
         (b"event: x\nevent: y\ndata: a\n\n", [Event("a", event="y")]),
         (b"event: x\nevent\ndata: a\n\n", [Event("a")]),
+        (b"event: \0\ndata: \0\n\n", [Event("\0", event="\0")]),
         (b"event: x\n\ndata: a\n\n", [Event("a")]),  # without data there is no event
         (b"id: 1\n\ndata: a\n\n", [Event("a", id="1")]),
         (b"id: 1\nid: a\0b\ndata: a\n\n", [Event("a", id="1")]),

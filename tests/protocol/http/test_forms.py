@@ -254,6 +254,13 @@ def test_a_head_may_have_as_much_as_it_may() -> None:
     assert parsed(lambda: MultipartParser("x", most_head=200), data) == field("a")
 
 
+def test_what_is_no_boundary_passes_at_once() -> None:
+    parser = MultipartParser("x")
+    parser.feed(b"--x\r\n" + text_part("a", b""))
+    assert parser.feed(b"a\rb\r\nc\r\n-d") == [b"a\rb\r\nc\r\n-d"]
+    assert parser.feed(b"e\r\r\n-") == [b"e\r"]
+
+
 def test_a_large_file_is_not_kept() -> None:
     parser = MultipartParser("x")
     parser.feed(b"--x\r\n" + text_part("a", b""))

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import gzip
 import logging
 import os
+import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kamaelia import background
 from kamaelia.axon import Component, UsageError, VirtualLoop, run, sleep
 from kamaelia.net import SendFile
-from kamaelia.protocol.http import Headers
+from kamaelia.protocol.http import Headers, HTTPServer
 from kamaelia.protocol.http.dates import format_date
 from kamaelia.protocol.http.static import StaticFiles, in_thread
 from tests.protocol.http.exchanges import Answered, NotedExchange, answered, ask, request
@@ -165,6 +168,14 @@ def test_hidden_files_are_there_if_they_are_asked_for(folder: Path) -> None:
     files = StaticFiles(folder, hidden=True)
     assert [get(files, one).status for one in ("/.hidden", "/.git/config", "/docs/.well-known")] == [200] * 3
     assert get(files, "/.git/../../secret.txt").status == 404
+
+
+def test_names_that_nobody_means_well_are_not_there_even_if_they_are(folder: Path) -> None:
+    for name in ("a\n.txt", "a\x01", "a\x7f", "a\\b"):
+        (folder / name).write_bytes(b"x")
+    files = StaticFiles(folder, hidden=True)
+    for target in ("/a%0a.txt", "/a%01", "/a%7f", "/a%5cb", "/docs/../a.txt", "/docs/./b%20c.txt"):
+        assert get(files, target).status == 404
 
 
 def test_links_stay_in_the_folder_unless_they_may_leave_it(folder: Path) -> None:
@@ -496,6 +507,17 @@ def test_what_is_kept_is_not_read_again(folder: Path, monkeypatch: pytest.Monkey
     assert read == [str(folder / "a.txt")]
 
 
+def test_when_a_second_has_passed_it_is_looked_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = StaticFiles(folder)
+    looks: list[str] = []
+    original = StaticFiles._look
+    monkeypatch.setattr(
+        StaticFiles, "_look", lambda self, *args: looks.append(args[0]) or original(self, *args)
+    )
+    changing(files, "/a.txt", 0.5, "/a.txt", 1.0, "/a.txt", 0.9, "/a.txt", 0.1, "/a.txt")
+    assert looks == ["a.txt"] * 3
+
+
 def test_a_compressed_file_that_comes_later_is_seen(folder: Path) -> None:
     def add() -> None:
         (folder / "a.txt.gz").write_bytes(b"gzip of it")
@@ -561,7 +583,7 @@ def test_files_that_were_not_sent_are_closed(folder: Path, monkeypatch: pytest.M
         async def main(self) -> None:
             exchange = Breaking(request("GET", "/large.bin", {"Range": "bytes=0-0,1000-1000"}))
             with pytest.raises(ConnectionError):
-                await StaticFiles(folder).answer(exchange)
+                await answered(StaticFiles(folder), exchange)
 
     run(Ask(), loop_factory=VirtualLoop)
     assert len(opened) == 2 and all(file.closed for file in opened)
@@ -636,6 +658,56 @@ def test_a_file_that_was_opened_for_nobody_is_closed(folder: Path) -> None:
 
     asyncio.run(main())
     assert file.closed
+
+
+# --- behind a real server ----------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def asked(folder: Path, path: str) -> Iterator[socket.socket]:
+    """Ask a real server for a file; gives the connection."""
+    server = HTTPServer({"/files/*": StaticFiles(folder)}, port=0, quiet=True, linger=0.01)
+    with background(server) as handle, socket.socket() as peer:
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 20_000)
+        peer.settimeout(20)
+        peer.connect(handle.receive("listening"))
+        peer.sendall(f"GET {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n".encode())
+        yield peer
+
+
+def all_of(peer: socket.socket) -> bytes:
+    received = []
+    with contextlib.suppress(ConnectionResetError):
+        while data := peer.recv(1_000_000):
+            received.append(data)
+    return b"".join(received)
+
+
+@pytest.mark.parametrize(("name", "body"), [("a.txt", b"0123456789"), ("large.bin", LARGE)])
+def test_a_server_sends_a_file(folder: Path, name: str, body: bytes) -> None:
+    with asked(folder, f"/files/{name}") as peer:
+        head, _, received = all_of(peer).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert f"Content-Length: {len(body)}".encode() in head.split(b"\r\n")
+    assert received == body
+
+
+def test_a_file_that_becomes_shorter_breaks_the_connection(folder: Path) -> None:
+    (folder / "huge.bin").write_bytes(bytes(30_000_000))
+    with asked(folder, "/files/huge.bin") as peer:
+        head = peer.recv(1000)
+        assert b"Content-Length: 30000000\r\n" in head
+        os.truncate(folder / "huge.bin", 20_000_000)
+        assert 0 < len(all_of(peer)) <= 20_000_000
+
+
+def test_a_file_that_vanishes_is_sent_all_the_same(folder: Path) -> None:
+    (folder / "huge.bin").write_bytes(bytes(10_000_000))
+    with asked(folder, "/files/huge.bin") as peer:
+        head = peer.recv(1000)
+        (folder / "huge.bin").unlink()
+        rest = all_of(peer)
+    assert len((head + rest).partition(b"\r\n\r\n")[2]) == 10_000_000
 
 
 # --- arguments ---------------------------------------------------------------------------------------

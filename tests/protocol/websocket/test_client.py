@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from kamaelia import Pipeline, background, component, run
+from kamaelia import Pipeline, background, component, run, sleep
 from kamaelia.axon import ComponentsFailed, LinkError, RemoteProtocolError
 from kamaelia.flow import Lines, Source, Take
 from kamaelia.net import CannotConnect, ConnectionLost, Reconnect
@@ -204,13 +204,21 @@ def test_it_connects_again_and_goes_on_with_what_waits(new_loop):
 
     async def once(connection: Any) -> None:
         came.append(await connection.recv())
-        await connection.send(f"got {came[-1]}")
         await connection.close(1001)
 
+    @component
+    async def patient(inbox: Any, outbox: Any) -> None:
+        for number in range(3):
+            await outbox.send(str(number))
+            while sum(client.statistics().closed.values()) <= number:
+                await sleep(0.005)
+
     with strangers(once) as url:
-        policy = Reconnect(initial=0.01, limit=0.01)
-        answers = talk(url, "one", "two", "three", reconnect=policy, new_loop=new_loop)
-    assert (came, answers) == (["one", "two", "three"], ["got one", "got two", "got three"])
+        client = WebSocketClient(url, reconnect=Reconnect(initial=0.01, limit=0.01))
+        run(patient() | client, loop_factory=new_loop)
+    assert came == ["0", "1", "2"]
+    said = client.statistics()
+    assert (said.opened, said.messages_out, said.closed[1001]) == (3, 3, 3)
 
 
 def test_it_gives_up_after_so_many_attempts():

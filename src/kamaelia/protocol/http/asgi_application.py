@@ -30,7 +30,6 @@ from kamaelia.axon import (
     Hold,
     Inbox,
     Outbox,
-    Signal,
     SourceFailed,
     System,
     UsageError,
@@ -163,7 +162,7 @@ class Application:
 
 
 class _Host(Component):
-    """In which all requests are answered: the chassis of their protocols."""
+    """In which all requests are answered: the chassis of their protocols, which outlives its own ``main``."""
 
     inbox = Inbox[Any]("stays open until a stop")
     outbox = None
@@ -172,9 +171,7 @@ class _Host(Component):
         self._axon.given_name = "asgi"
         self._site = site
         self._hold = self.inbox.hold(outside=True)
-        self._visits = 0
         self._numbers = 0
-        self._changed = Signal("see the last request answered")
         self.begun = asyncio.Event()
         """It has taken its first step, or will never do so."""
         self.add_done_callback(lambda _: self.begun.set())
@@ -183,14 +180,11 @@ class _Host(Component):
         self.begun.set()
         async for _ in self.inbox:
             pass
-        while self._visits:
-            await self._changed
 
     def visit(self, scope: Message) -> _Visit:
         """Make what one request needs."""
         if self._hold.released:
             raise UsageError("the system in which the routes answer is stopping")
-        self._visits += 1
         self._numbers += 1
         name = f"request-{self._numbers}"
         protocol = self.add(
@@ -203,17 +197,11 @@ class _Host(Component):
         self.link(files.outbox, client.inbox)
         return _Visit(self, client.boxes["requests"].hold(outside=True), client.boxes["responses"])
 
-    def over(self) -> None:
-        """A request has been answered."""
-        self._visits -= 1
-        self._changed.set()
-
 
 class _Visit:
     """One request, seen by the server of ASGI. It runs in a task of that server's, not in a component."""
 
     def __init__(self, host: _Host, requests: Hold[Any], responses: Any) -> None:
-        self._host = host
         self._requests = requests
         self._responses: Inbox[Any] = private_inbox(host._axon, responses)
         self._responses.resize(2)
@@ -264,7 +252,6 @@ class _Visit:
         """It is over, however."""
         self._requests.release()
         self._responses.close()
-        self._host.over()
 
 
 class _Behind(HTTPProtocol):

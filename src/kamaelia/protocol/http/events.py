@@ -62,9 +62,9 @@ class Event:
         given: Any = self.data
         if not isinstance(given, str):
             raise LocalProtocolError(f"Event({shorten(given)}): give a text; json.dumps makes one of a value")
-        lines: tuple[tuple[str, Any], ...] = (("event", self.event), ("id", self.id))
-        for name, value in lines:
-            if value is not None and (not isinstance(value, str) or set(value) & {"\r", "\n", "\0"}):
+        lines: tuple[tuple[str, Any, str], ...] = (("event", self.event, "\r\n"), ("id", self.id, "\r\n\0"))
+        for name, value, wrong in lines:
+            if value is not None and (not isinstance(value, str) or set(value) & set(wrong)):
                 raise LocalProtocolError(f"Event({name}={shorten(value)}): give one line of text")
         retry: Any = self.retry
         if retry is not None and not (isinstance(retry, (int, float)) and 0 <= retry < 1e9):

@@ -186,7 +186,6 @@ class _RoundRobin:
     """One after the other."""
 
     def __init__(self) -> None:
-        self._last: Upstream | None = None
         self._serial: dict[Upstream, int] = {}
         self._count = 0
 

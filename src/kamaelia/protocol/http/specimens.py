@@ -79,6 +79,7 @@ SPECIMENS = {
             ServerSentEvents,
             {"inbox": ("tea", "milk")},
             {"outbox": (BEGIN, b"data: tea\n\n", b"data: milk\n\n")},
+            by_time="where a stop leaves nothing to tell, it does not even begin to",
         ),
     ),
 }

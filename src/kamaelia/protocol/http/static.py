@@ -29,7 +29,7 @@ import os
 import re
 import stat
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
 from io import FileIO
 from typing import ParamSpec, TypeVar
@@ -225,12 +225,24 @@ class StaticFiles:
         self._kept: OrderedDict[str, _Found] = OrderedDict()
         self._weight = 0
 
-    async def answer(self, exchange: Exchange) -> Response | None:
+    def answer(self, exchange: Exchange) -> Response | Awaitable[Response | None]:
         """See `Handler`."""
         request = exchange.request
         if request.method not in ("GET", "HEAD"):
             return _other_method(request.method)
-        path = request.arguments.get("rest", request.path.lstrip("/"))
+        path = request.arguments.get("rest")
+        if path is None:
+            path = request.path.lstrip("/")
+        kept = self._kept.get(path)
+        if kept is not None and asyncio.get_running_loop().time() - kept.checked < FRESH:
+            self._kept.move_to_end(path)
+            answer, form, _ = self._decide(request, kept)
+            if form is None:
+                return answer
+        return self._answer(exchange, path)
+
+    async def _answer(self, exchange: Exchange, path: str) -> Response | None:
+        request = exchange.request
         if not self._is_allowed(path):
             return Response.error(404)
         for _ in range(3):  # a file that changes just now is looked up again
@@ -409,12 +421,14 @@ class StaticFiles:
     def _decide(self, request: Request, found: _Found) -> tuple[Response, _Form | None, list[Span]]:
         """Return the answer; and, where more than that is to be sent, of which form, and which pieces."""
         headers = request.headers
+        # Most have none, and to look for one by its name is to read all of them first.
+        has_conditions = any(name[:1] in b"IiRr" for name, _ in headers.raw)
         coding = None
-        if found.codings and "range" not in headers:  # whoever asks for a part has to get one of the same
+        if found.codings and not (has_conditions and "range" in headers):  # a part is one of the plain file
             coding = _chosen(headers.get("accept-encoding"), found.codings)
         form = found.forms[coding]
         whole = form.response
-        if not _CONDITIONAL.isdisjoint(headers):
+        if has_conditions:
             now = calendar()
             status = check(request.method, headers, form.etag, form.modified, now=now)
             if status is not None:
@@ -463,9 +477,6 @@ class StaticFiles:
 
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_CONDITIONAL = frozenset(
-    {"if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "range", "if-range"}
-)
 
 
 @lru_cache(maxsize=256)

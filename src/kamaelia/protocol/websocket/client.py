@@ -133,11 +133,11 @@ class WebSocketClient(Chassis):
         if secure:
             options["tls"] = tls or True
         self._counts = Counts()
-        once: Component = Session(settings, self._counts, asked, messages, policy is not None, options)
+        once: Component = Session(settings, self._counts, asked, messages, options)
         if policy is not None:
             backoff = Backoff(policy.initial, policy.factor, policy.limit, policy.jitter)
             lost = (CannotConnect, ConnectionLost, TimeoutError)
-            once = Retry(once, attempts=policy.attempts or sys.maxsize, on=lost, backoff=backoff)
+            once = Again(once, attempts=policy.attempts or sys.maxsize, on=lost, backoff=backoff)
         self.add(once, name="session")
         self.link(self.boundary("inbox", once.boxes["inbox"], inward=True), once.boxes["inbox"])
         self.link(once.boxes["outbox"], self.boundary("outbox", once.boxes["outbox"], inward=False))
@@ -145,6 +145,14 @@ class WebSocketClient(Chassis):
     def statistics(self) -> WebSocketStatistics:
         """Return what has been done so far, over all connections; may be called from any thread."""
         return self._counts.statistics()
+
+
+class Again(Retry):
+    """Connects again after a failure, and also when the server has ended the connection well, for as long as
+    there is somebody to connect for."""
+
+    def _why_not(self, member: Any, failure: Failure | None) -> str | None:
+        return None if failure is None else super()._why_not(member, failure)
 
 
 class Session(Chassis):
@@ -155,7 +163,6 @@ class Session(Chassis):
         counts: where to count
         asked: the arguments of the machine
         messages: the type of what comes out
-        again: whether there is another connection after this one
         options: of `TCPClient`
     """
 
@@ -165,10 +172,9 @@ class Session(Chassis):
         counts: Counts,
         asked: dict[str, Any],
         messages: Any,
-        again: bool,
         options: dict[str, Any],
     ) -> None:
-        self._talk = ClientConversation(settings, counts, asked, messages, again)
+        self._talk = ClientConversation(settings, counts, asked, messages)
         self._wire = TCPClient(asked["host"], asked["port"], **options)
         self.add(self._talk, name="talk")
         self.add(self._wire, name="wire", isolated=True)
@@ -220,12 +226,9 @@ class ClientConversation(Conversation):
 
     sent = Inbox[str | bytes]("messages for the server")
 
-    def __init__(
-        self, settings: Settings, counts: Counts, asked: dict[str, Any], messages: Any, again: bool
-    ) -> None:
+    def __init__(self, settings: Settings, counts: Counts, asked: dict[str, Any], messages: Any) -> None:
         super().__init__(settings, counts)
         self._asked = asked
-        self._again = again
         self._is_fed = False
         self._hold: Hold[Any] | None = None  # keeps the connection open for a client that only listens
         self.takes_text = messages is not bytes
@@ -252,7 +255,7 @@ class ClientConversation(Conversation):
         else:
             self._hold = writer.inbox.hold()
 
-    def may_answer(self) -> bool:
+    async def may_answer(self) -> bool:
         """See `Conversation`: who sends does not learn that the server has finished."""
         return False
 
@@ -268,13 +271,6 @@ class ClientConversation(Conversation):
         """See `Conversation`."""
         limit = self.settings.open_timeout
         raise CannotConnect(f"{self.path}: {self._server} has not done the handshake within {limit:g} s")
-
-    def ended(self) -> Exception | None:
-        """See `Conversation`."""
-        assert self.machine is not None
-        if self._again and self.machine.peer_was_first:
-            return ConnectionLost(f"{self.path}: {self._server} has closed")
-        return None
 
     def lost(self, error: Exception) -> Exception | None:
         """See `Conversation`."""

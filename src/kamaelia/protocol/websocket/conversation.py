@@ -68,7 +68,7 @@ from .machine import (
 
 log = logging.getLogger("kamaelia")
 
-TURNS = 10  # steps that others get to answer what came before the end
+TURNS = 10  # steps that others get then
 
 
 @dataclass(frozen=True)
@@ -199,13 +199,9 @@ class Conversation(Component):
         """The handshake takes too long; raises an error where that is a failure."""
         raise NotImplementedError
 
-    def may_answer(self) -> bool:
+    async def may_answer(self) -> bool:
         """Say whether whoever sends messages may have some more now that the peer has finished."""
-        return True
-
-    def ended(self) -> Exception | None:
-        """The peer has ended well; returns an error where that is a failure."""
-        return None
+        raise NotImplementedError
 
     def lost(self, error: Exception) -> Exception | None:
         """The peer has not ended well; returns the error where that is a failure."""
@@ -338,10 +334,10 @@ class Reader(Component):
     async def _ended(self, closed: Closed, code: int = NORMAL, reason: str = "") -> None:
         """The peer will send nothing more; close with this code, unless it has said already how it ends."""
         path, machine = self._conversation.path, self._machine
-        for _ in range(TURNS):  # what came before this may be answered, if that is done at once
-            await sleep(0)
         good = closed.code in GOOD_ENDS or (closed.code == NO_CLOSE and machine.has_closed)
-        if not good or machine.closing or not self._conversation.may_answer():
+        if closed.error is not None:
+            await let_others_act()
+        if not good or machine.closing or not await self._conversation.may_answer():
             self._dismiss_writer()
             if answer := machine.close(code, reason):
                 self.outbox.send(answer)
@@ -349,7 +345,6 @@ class Reader(Component):
         self.expect_end()
         if good:
             self.messages.close()
-            self._failure = self._conversation.ended()
         elif closed.error is not None:
             log.warning("%s: %s", path, closed.error)
             self._break(closed.error)
@@ -456,6 +451,12 @@ class Writer(Component):
             if not self.dismissed and (frame := machine.close(code)) and postman.has_reader(self.outbox):
                 send(frame)
                 conversation.reader.expect_end()
+
+
+async def let_others_act() -> None:
+    """Let what came just before the end be answered, if that is done at once."""
+    for _ in range(TURNS):
+        await sleep(0)
 
 
 def chance() -> bytes:

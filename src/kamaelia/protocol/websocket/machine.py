@@ -182,7 +182,6 @@ class Machine:
         self._decoder: Any = None  # of a text in fragments
         self._handshake = 0  # bytes of it that have come
         self._has_head = False  # and these have an empty line at their end
-        self._peer_was_first = False
         self._unanswered: Callable[[], object] | None = None  # of the peer's end: answers it
         self._sends_text: bool | None = None  # of a message that is sent in fragments, while it is
         self.opened: Opened | None = None
@@ -352,7 +351,6 @@ class Machine:
             self._open()
         if frame.opcode is self._opcode.CLOSE and self._protocol.state is self._state.OPEN:
             close = self._close_type.parse(frame.data)
-            self._peer_was_first = True
             self._unanswered = lambda: type(self._protocol).recv_frame(self._protocol, frame)
             self._close(Closed(int(close.code), close.reason))
             return
@@ -485,11 +483,6 @@ class Machine:
         self._unanswered()
         self._unanswered = None
         self._protocol.events.clear()
-
-    @property
-    def peer_was_first(self) -> bool:
-        """Whether the peer has closed before we did."""
-        return self._peer_was_first
 
     @property
     def has_closed(self) -> bool:

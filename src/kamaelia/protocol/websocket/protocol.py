@@ -28,7 +28,7 @@ from kamaelia.net.connection import count_in_bytes
 from kamaelia.protocol.http import Headers, Request, Response
 
 from .arguments import check_texts
-from .conversation import Conversation, Counts, Settings, Writer
+from .conversation import Conversation, Counts, Settings, Writer, let_others_act
 from .machine import Machine, Opened, Refused, ServerMachine, need_websockets
 
 log = logging.getLogger("kamaelia")
@@ -245,8 +245,9 @@ class WebSocketProtocol(Conversation):
         else:
             self._hold = writer.inbox.hold()
 
-    def may_answer(self) -> bool:
+    async def may_answer(self) -> bool:
         """See `Conversation`: what never asks for a message does not notice their end either."""
+        await let_others_act()  # it may have been made just now
         box = self._handler.boxes.get("inbox")
         return box is not None and any(
             inbox.asked or len(inbox.queue) for inbox in postman.inboxes_behind(box)
