@@ -8,12 +8,26 @@ import platform
 import sys
 from pathlib import Path
 
-from . import echo, fan, forward, held, million, overhead, parts, pipeline, report, start, threads, workers
+from . import (
+    echo,
+    fan,
+    forward,
+    held,
+    million,
+    overhead,
+    parts,
+    pipeline,
+    report,
+    start,
+    threads,
+    websocket,
+    workers,
+)
 from .contest import Contest, as_data, take
 from .ours import Forms, find_forms
 from .programs import MAIN_VERSION, Missing, install
 
-FAMILIES = (pipeline, threads, million, fan, echo, held, forward, overhead, parts, workers, start)
+FAMILIES = (pipeline, threads, million, fan, echo, held, forward, websocket, overhead, parts, workers, start)
 VERSIONS = (MAIN_VERSION, "3.13")
 ROUNDS = 7
 

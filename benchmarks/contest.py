@@ -81,7 +81,7 @@ class Contestant:
 class Server(Contestant):
     """A server on one core, with load from a compiled client on the other, which is told `load`."""
 
-    load: tuple[int, ...] = ()
+    load: tuple[int | str, ...] = ()
     client: str = "load"
 
     def run(self, amount: int) -> Line:
@@ -103,7 +103,7 @@ class Held(Server):
     """The same with a client that holds all its connections open and seldom says something."""
 
     def run(self, amount: int) -> Line:
-        connections = self.load[0]
+        connections = int(self.load[0])
         check_open_files(connections + 100)
         client = C("hold").command()
         with self.served() as (server, about):

@@ -80,6 +80,7 @@ FORWARDERS: dict[str, tuple[str, list[str]]] = {
     "protocol": ("forward_asyncio", ["uvloop"]),
     "protocol on asyncio's loop": ("forward_asyncio", []),
 }
+WEBSOCKETS = ("websocket_kamaelia", "websocket_websockets")
 # Those that need a library which only the benchmarks' own environments have, and what that is called.
 FOREIGN = {
     "pipeline_gevent": "gevent",
@@ -161,9 +162,22 @@ def test_a_forwarder_says_its_port_and_forwards(module: str, words: list[str]) -
                 assert back.recv(100) == message
 
 
+@pytest.mark.needs("module:uvloop")
+@pytest.mark.parametrize("module", WEBSOCKETS)
+def test_a_server_of_websocket_is_loaded_with_messages(module: str) -> None:
+    with contest.started(module_command(module), {}, None) as process:
+        port = contest.first_line(process)["port"]
+        for size in (5, 200):
+            words = [str(word) for word in (port, 3, size, 10, 100, "websocket")]
+            line = contest.run_line([*programs.C("load").command(), *words], {}, None, 30)
+            assert line["lost"] == 0
+            assert line["messages"] > 0
+
+
 def test_every_contestant_in_python_is_tried_here_or_needs_more_than_there_is() -> None:
     tried = {module for module, *_ in HOPS.values()} | {module for module, _ in SERVERS.values()}
     tried |= {module for module, _ in [*WORKERS, *FORWARDERS.values()]}
+    tried |= set(WEBSOCKETS)
     there = {path.stem for path in PEERS.glob("*.py")}
     assert there == tried | {*IDLE, "start_kamaelia"} | set(FOREIGN) | HELPERS
     for module in FOREIGN:

@@ -1,11 +1,11 @@
-"""Whatever a peer sends, a machine of WebSocket tells it in events: no exception leaves it, it keeps no more
-than one message, one chunk and one handshake, and says the same however the bytes were cut; the short way for
-small frames too says what `websockets` says.
+"""Whatever bytes a peer sends: a machine of WebSocket raises nothing, keeps no more than one message, one
+chunk and one handshake, comes to an end, and says the same in pieces of any size; so does its short way for
+frames that need no more, beside `websockets`.
 
-The first byte chooses the side and the options, the rest is what the peer sends after the handshake, or, if
+The first byte chooses the side and the options. The rest is what the peer sends after the handshake or, if
 the choice says so, from its beginning.
 
-    python tests/fuzz/fuzz_websocket.py -runs=1000000
+Run it by itself for as long as you like: ``python tests/fuzz/fuzz_websocket.py -runs=1000000``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,17 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from kamaelia.protocol.websocket.machine import HANDSHAKE_LIMIT, ClientMachine, Machine, ServerMachine
+if __name__ == "__main__":
+    import atheris  # type: ignore[import-not-found]  # no requirement of the tests
+
+    with atheris.instrument_imports():
+        import websockets.client
+        import websockets.extensions.permessage_deflate
+        import websockets.server  # noqa: F401
+
+        from kamaelia.protocol.websocket.machine import HANDSHAKE_LIMIT, ClientMachine, Machine, ServerMachine
+else:
+    from kamaelia.protocol.websocket.machine import HANDSHAKE_LIMIT, ClientMachine, Machine, ServerMachine
 
 LIMIT = 300  # bytes of a message
 
@@ -91,11 +101,5 @@ def one_input(data: bytes) -> None:
 
 
 if __name__ == "__main__":
-    import atheris
-
-    with atheris.instrument_imports():
-        import websockets.client
-        import websockets.extensions.permessage_deflate
-        import websockets.server  # noqa: F401
     atheris.Setup(sys.argv, one_input)
     atheris.Fuzz()

@@ -115,6 +115,7 @@ class _Reader:
         if parent is None:
             self.roots.append(process)
         patterns = [] if process.children else [one for one in _arguments(component) if _is_pattern(one)]
+        patterns = [one for one in patterns if one._axon not in self.drawn]  # some name themselves
         for group in _groups(process.children):
             child = self.part(group[0], part)
             part.parts.append(child)

@@ -158,8 +158,8 @@ def test_the_end_of_the_inbox_closes_and_what_our_server_has_to_say_still_comes(
 
 
 @pytest.mark.parametrize(("code", "why"), [
-    (1011, "the peer has closed with code 1011 (broken)"),
-    (4000, "the peer has closed with code 4000 (broken)"),
+    (1011, "the peer has closed with code 1011: 'broken'"),
+    (4000, "the peer has closed with code 4000: 'broken'"),
 ])  # fmt: skip
 def test_a_server_that_closes_with_an_error_is_a_failure(code, why):
     async def bad(connection: Any) -> None:

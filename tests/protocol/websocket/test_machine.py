@@ -544,7 +544,7 @@ def inputs(draw: Any) -> bytes:
 
 
 @given(st.one_of(inputs(), st.binary(max_size=100)))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @example(b"\x00" + frame(DATA, b"x", fin=False) + frame(CONT, b"", fin=False) * 100)
 def test_whatever_comes_is_told_in_events_the_same_however_it_is_cut(data):
     fuzz_websocket.one_input(data)

@@ -280,7 +280,7 @@ def test_a_client_that_never_closes_is_not_waited_for():
 @pytest.mark.parametrize("act, why, error, said", [
     (
         lambda server: server.send(frame(CLOSE, close(1011, "oh"))),
-        "the peer has closed with code 1011 (oh)",
+        "the peer has closed with code 1011: 'oh'",
         "ConnectionLost",
         answer(CLOSE, close(1011, "oh")),
     ),
@@ -471,8 +471,8 @@ def test_a_flood_of_empty_fragments_takes_no_memory():
     with drive(WebSocketProtocol(Repeat)) as server:
         opened(server)
         server.send(frame(TEXT, b"", fin=False))
-        for _ in range(100):
-            server.send(frame(CONT, b"", fin=False) * 1000)
+        for _ in range(10):
+            server.send(frame(CONT, b"", fin=False) * 2000)
         machine = server.component.machine
         assert len(machine._message) == 0 and len(machine._protocol.reader.buffer) == 0
         server.send(frame(CONT, b"end"))

@@ -4,21 +4,24 @@ Theory
 ------
 ::
 
-    wire --> Conversation.inbox --(machine)--> messages --> whoever they are for
-    wire <-- Conversation.outbox <--(machine)-- Writer <-- whoever sends them
+    wire --> Reader --> whoever the messages are for
+               |
+    wire <-----+
+    wire <-- Writer <-- whoever sends some
 
-`Conversation` itself reads the wire, and a child of it, `Writer`, what is to be sent: so each has one thing
-to wait for, and holds back who feeds it. A slow taker of messages stops the reading of the wire, a slow peer
-the taking of messages. What the machine answers by itself (the handshake, a pong, the answer to a close) goes
-out beside the writer, before the messages of the same chunk are given on.
+`Reader` reads the wire, `Writer` what is to be sent, and both use one machine: so each has one thing to wait
+for, and holds back who feeds it. A slow taker of messages stops the reading of the wire, a slow peer the
+taking of messages. What the machine answers by itself (the handshake, a pong) is sent by the reader, before
+the messages of the same chunk are given on.
 
 **The end.** When what is to be sent has ended, the writer says "close", and the reader goes on until the
-peer's close has come, for a time at most. A peer that closes in a good way ends the messages; with a code
-that tells of an error, or with no close at all, it breaks them (rule 3): who reads them is not to take a half
-for the whole. At a stop of the system the messages end, what is sent in answer still goes out, and then
-"going away".
+peer's close has come. A peer that closes in a good way ends the messages; then what is still sent in answer
+goes out, and our own close is behind it. So each half ends by itself, as with TCP, but for a time only. With
+a code that tells of an error, or with no close at all, the peer breaks the messages (rule 3): who reads them
+is not to take a half for the whole. At a stop of the system the messages end, what is sent in answer goes
+out, and then "going away".
 
-**Time.** One deadline stands around the reader: for the handshake, for the peer's close, and for the answer
+**Time.** One deadline stands around the reader: for the handshake, for the other's close, and for the answer
 to a ping. A ping is sent when the peer has been silent for a while. Whether we were too slow to read is
 known: then something waits in our inbox, and that is a sign of life.
 """
@@ -231,6 +234,7 @@ class Reader(Component):
         self._writer: Writer | None = None
         self._keepalive: asyncio.TimerHandle | None = None
         self._heard = 0.0  # when something came last
+        self._pings = 0  # that were sent
         self._pinged: float | None = None  # when, and it has not been answered
 
     async def main(self) -> None:
@@ -251,7 +255,7 @@ class Reader(Component):
                 conversation.counts.refused += 1
                 conversation.too_slow(machine)
             if answer := self._last_words(machine):
-                await self.outbox.send(answer)
+                self.outbox.send(answer)  # and if the peer does not take it, that is how it is
         except SourceFailed:
             self._dismiss_writer()
             if machine.opened is None or machine.closed is None:
@@ -351,7 +355,7 @@ class Reader(Component):
         elif closed.code == NO_CLOSE:
             self._break(ConnectionLost(f"{path}: the peer has ended the stream without a close"))
         else:
-            said = f" ({closed.reason})" if closed.reason else ""
+            said = f": {shorten(closed.reason)}" if closed.reason else ""
             self._break(ConnectionLost(f"{path}: the peer has closed with code {closed.code}{said}"))
 
     def _break(self, error: Exception) -> None:
@@ -383,7 +387,7 @@ class Reader(Component):
     def _look(self) -> None:
         """Send a ping if the peer has been silent for long; give it up if it has not answered one."""
         interval, machine = self._settings.ping_interval, self._machine
-        if interval is None or machine.closing:
+        if interval is None or machine.closing or machine.closed is not None:
             return
         now = self.system.loop.time()
         if self.inbox.statistics().waiting:
@@ -396,6 +400,7 @@ class Reader(Component):
         silent = now - self._heard
         if silent >= interval and not self.outbox.full:
             self._conversation.counts.pings += 1
+            self._pings += 1
             self._pinged = now
             self.outbox.send(machine.ping(self._ping_payload()))
             self._look_after(self._settings.ping_timeout)
@@ -403,7 +408,7 @@ class Reader(Component):
             self._look_after(max(interval - silent, interval / 10))
 
     def _ping_payload(self) -> bytes:
-        return str(self._conversation.counts.pings).encode()
+        return str(self._pings).encode()
 
 
 class Writer(Component):

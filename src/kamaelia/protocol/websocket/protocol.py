@@ -21,6 +21,7 @@ from kamaelia.axon import (
     make,
     postman,
 )
+from kamaelia.axon.errors import shorten
 from kamaelia.axon.typecheck import fits, name_of
 from kamaelia.net import peer
 from kamaelia.net.arguments import check_protocol_is_one
@@ -229,11 +230,14 @@ class WebSocketProtocol(Conversation):
         """See `Conversation`."""
         request = self._request
         if request is None:
+            who, scheme = None, "http"
             try:
-                who = peer().address
+                other = peer()
+                who, scheme = other.address, "http" if other.tls is None else "https"
             except UsageError:  # the wire is no server's
-                who = None
-            request = Request("GET", opened.target, Headers(opened.headers), peer=who)
+                pass
+            headers = Headers(opened.headers)
+            request = Request("GET", opened.target, headers, scheme=scheme, peer=who)
         self.handshake = Handshake(request, opened.subprotocol, opened.compressed)
         handler = self._handler = self.add(self._handler, isolated=True)
         boxes = handler.boxes
@@ -255,7 +259,7 @@ class WebSocketProtocol(Conversation):
 
     def refused(self, refused: Refused) -> None:
         """See `Conversation`."""
-        log.info("%s: no WebSocket: %s", self.path, refused.reason)
+        log.info("%s: no WebSocket: %s", self.path, shorten(refused.reason))
 
     def too_slow(self, machine: Machine) -> None:
         """See `Conversation`."""
