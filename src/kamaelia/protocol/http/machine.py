@@ -33,12 +33,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from kamaelia.axon.errors import LocalProtocolError, RemoteProtocolError, shorten
+from kamaelia.axon.errors import LocalProtocolError, shorten
 
 from .headers import Headers
 from .limits import Limits
 from .messages import NO_HEADERS, Request, Response, reason
 from .parsers import NotParsed, choose_parser
+from .refusal import Refused
 
 IDLE, BODY, END, DONE, ANSWER = "IDLE", "BODY", "END", "DONE", "ANSWER"
 CLOSED, ERROR, SWITCHED = "CLOSED", "ERROR", "SWITCHED"
@@ -76,14 +77,6 @@ WRITING = {
     (IDLE, "close"): CLOSED,
 }
 """What we answer: ``(state, what happens): next state``."""
-
-
-class Refused(RemoteProtocolError):
-    """A request breaks the rules, or goes beyond a limit; ``status`` is how to answer it."""
-
-    def __init__(self, text: str, status: int = 400) -> None:
-        super().__init__(text)
-        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
