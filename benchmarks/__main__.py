@@ -8,12 +8,12 @@ import platform
 import sys
 from pathlib import Path
 
-from . import echo, fan, held, million, overhead, parts, pipeline, report, start, threads, workers
+from . import echo, fan, held, http, million, overhead, parts, pipeline, report, start, threads, workers
 from .contest import Contest, as_data, take
 from .ours import Forms, find_forms
 from .programs import MAIN_VERSION, Missing, install
 
-FAMILIES = (pipeline, threads, million, fan, echo, held, overhead, parts, workers, start)
+FAMILIES = (pipeline, threads, million, fan, echo, http, held, overhead, parts, workers, start)
 VERSIONS = (MAIN_VERSION, "3.13")
 ROUNDS = 7
 
