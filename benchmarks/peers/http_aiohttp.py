@@ -1,4 +1,4 @@
-"""aiohttp: a server with one handler, on uvloop; it says its port and serves until it is ended from outside."""
+"""aiohttp: a server with one handler, on uvloop; says its port and serves until it is ended from outside."""
 
 from __future__ import annotations
 
