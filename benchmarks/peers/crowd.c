@@ -6,9 +6,9 @@
    never ends, a byte a second. The deaf ask for "/large" and read nothing. Whoever loses its connection comes again.
    They come from 127.0.0.2 to 127.0.0.9, one after the other during SETTLE_MS, at times that SEED decides.
 
-   Then, for MS, it is counted how long answers take, from when they should have been asked for. One line
-   of JSON says that, and how many connections of each kind were lost, and refused with 408. Only loopback, bounded in
-   number and time. */
+   Then, for MS, it is counted how long answers take. One line of JSON says that, and how many connections of each kind
+   were lost, and refused with 408. "Late" are those who had no answer yet when they would have asked again. Only
+   loopback, bounded in number and time. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -29,7 +29,7 @@ struct visitor {
     enum kind kind;
     int fd, connected, asked, refused;
     long sent, got, expected; /* bytes: of a head that trickles; of an answer */
-    double due, asked_for;    /* when it does something next; when it should have asked */
+    double due, asked_for;    /* when it does something next; when it has asked, or would have if it had come in */
     struct visitor *next;     /* in the line of its kind: those come first that are due first */
 };
 
@@ -106,7 +106,7 @@ static double act(struct visitor *one, double period) {
         if (one->asked) {
             late++; /* it asks as soon as it has its answer */
         } else {
-            one->asked_for = one->due;
+            one->asked_for = now();
             if (one->connected) ask(one);
             else one->asked = 1;
         }
@@ -197,8 +197,7 @@ int main(int argc, char **argv) {
             }
             if (first[kind] != NULL && first[kind]->due < soonest) soonest = first[kind]->due;
         }
-        int wait = (int)((soonest - time) * 1e3);
-        int ready = epoll_wait(epoll, events, MOST_EVENTS, wait < 0 ? 0 : wait);
+        int ready = epoll_wait(epoll, events, MOST_EVENTS, soonest > time ? (int)((soonest - time) * 1e3) + 1 : 0);
         time = now();
         for (int index = 0; index < ready; index++) {
             struct visitor *one = events[index].data.ptr;

@@ -44,8 +44,10 @@ class SayPort(Component):
         async for _, port in self.inbox:
             print(json.dumps({{"port": port}}), flush=True)
 
+import gc
+gc.set_threshold(700, 10, 1000)
 routes = {{"/": "<h1>Hello", "/large": b"x" * 1_000_000}}
-server = HTTPServer(routes, port=0, limit=12_000, quiet=True, {options})
+server = HTTPServer(routes, port=0, limit=12_000, backlog=1024, quiet=True, {options})
 run(Graphline(server.listening >> SayPort().inbox), loop_factory={factory})
 print(json.dumps(dataclasses.asdict(server.statistics()) | dataclasses.asdict(server.requests())))
 """
