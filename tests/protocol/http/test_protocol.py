@@ -20,6 +20,7 @@ from kamaelia.protocol.http import (
     Limits,
     Response,
     Trailers,
+    read_form,
     request,
 )
 from kamaelia.testing import drive
@@ -397,6 +398,36 @@ def test_a_function_that_fails(caplog: pytest.LogCaptureFixture) -> None:
     logged = [record.getMessage() for record in caplog.records]
     assert logged[0].startswith("HTTPProtocol: GET '/' failed: ValueError: my fault")
     assert "answers nothing: give text, bytes" in logged[2]
+
+
+@pytest.mark.parametrize(
+    ("read", "kind", "body", "why"),
+    [
+        (lambda request: request.json(), "application/json", b"{", "the body is no JSON: "),
+        (lambda request: request.text(), "text/plain", b"\xff", "the body is no text in utf-8: "),
+        (lambda request: request.query, "text/plain", b"", "the query of the request cannot be read: "),
+        (read_form, "text/plain", b"a=1", "'text/plain' is no form: "),
+        (read_form, "application/x-www-form-urlencoded", b"a=1&" * 1001, "the form has more than "),
+    ],
+    ids=["json", "text", "query", "no form", "too many fields"],
+)
+def test_what_cannot_be_read_is_the_clients_fault(read: Any, kind: str, body: bytes, why: str) -> None:
+    def answer(request: Any) -> str:
+        read(request)
+        return "read"
+
+    async def answer_later(request: Any) -> str:
+        return answer(request)
+
+    for function in (answer, answer_later):
+        with http_with({"/": function}) as http:
+            http.send(get("/?" + "x=1&" * 1001, f"Content-Type: {kind}", method="POST", body=body))
+            answered = whole(http)
+            assert answered.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+            assert f"\r\n\r\n400 Bad Request\n{why}".encode() in answered
+            counts = http.component.site.counts
+            assert (counts.refused, counts.failed) == ({400: 1}, 0)
+            assert http.take_all("failures") == []
 
 
 def test_answers_that_cannot_be_sent() -> None:

@@ -44,12 +44,12 @@ from .fetch import Fetch, fetch
 from .forms import Form, Upload, read_form, write_form
 from .headers import Headers
 from .limits import Limits
-from .machine import Refused
 from .messages import Request, Response
 from .negotiation import choose_type
 from .pool import ConnectionPool, PoolFull, PoolStatistics
 from .protocol import HTTPProtocol, request
 from .proxy import ReverseProxy
+from .refusal import Refused
 from .routes import Routes
 from .server import HTTPServer, HTTPStatistics
 from .static import StaticFiles

@@ -35,6 +35,7 @@ from kamaelia.axon.errors import shorten
 
 from .headers import TOKEN, VALUE, Headers
 from .messages import Request
+from .refusal import Refused
 
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
@@ -426,13 +427,20 @@ class Form(Mapping[str, Any]):
 def read_form(request: Request, **bounds: Any) -> Form:
     """Return the form that a request has, whose body has been read; bounds are those of the parsers.
 
-    Raises `RemoteProtocolError` if it has none.
+    Raises `Refused`, a `RemoteProtocolError`, if it has none: so the client is answered 400.
 
     >>> request = Request("POST", "/", Headers({"Content-Type": URLENCODED}), b"drink=tea&drink=milk&cups=2")
     >>> form = read_form(request)
     >>> form["cups"], form.all("drink")
     ('2', ['tea', 'milk'])
     """
+    try:
+        return _form_of(request, bounds)
+    except RemoteProtocolError as error:
+        raise Refused(str(error)) from error
+
+
+def _form_of(request: Request, bounds: dict[str, Any]) -> Form:
     parser = form_parser(request.headers, **bounds)
     pairs: list[tuple[str, str | Upload]] = []
     part: Part | None = None

@@ -33,12 +33,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from kamaelia.axon.errors import LocalProtocolError, RemoteProtocolError, shorten
+from kamaelia.axon.errors import LocalProtocolError, shorten
 
 from .headers import Headers
 from .limits import Limits
 from .messages import NO_HEADERS, Request, Response, reason
 from .parsers import NotParsed, choose_parser
+from .refusal import Refused
 
 IDLE, BODY, END, DONE, ANSWER = "IDLE", "BODY", "END", "DONE", "ANSWER"
 CLOSED, ERROR, SWITCHED = "CLOSED", "ERROR", "SWITCHED"
@@ -76,14 +77,6 @@ WRITING = {
     (IDLE, "close"): CLOSED,
 }
 """What we answer: ``(state, what happens): next state``."""
-
-
-class Refused(RemoteProtocolError):
-    """A request breaks the rules, or goes beyond a limit; ``status`` is how to answer it."""
-
-    def __init__(self, text: str, status: int = 400) -> None:
-        super().__init__(text)
-        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -594,12 +587,14 @@ class ServerMachine:
         self._go_on()
         return sent
 
-    def send_head(self, response: Response, length: int | None = None) -> bytes:
+    def send_head(self, response: Response | PreparedHead, length: int | None = None) -> bytes:
         """Return the status and the headers of an answer, whose body is sent with `send_data`.
 
         ``length`` is how long that will be, if it is known.
         """
-        return self._head_of(response.__dict__.get("_head") or prepare(response), length, "head")
+        if isinstance(response, Response):
+            response = response.__dict__.get("_head") or prepare(response)
+        return self._head_of(response, length, "head")
 
     def send_data(self, data: bytes) -> bytes:
         """Return a piece of the body, as it goes out."""

@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from kamaelia.axon.errors import LocalProtocolError, RemoteProtocolError, shorten
 
 from .headers import TOKEN, Given, Headers
+from .refusal import Refused
 
 TEXT = "text/plain; charset=utf-8"
 HTML = "text/html; charset=utf-8"
@@ -124,7 +125,7 @@ class Request:
         try:
             return parse_qsl(self.query_string, keep_blank_values=True, max_num_fields=1000)
         except ValueError as error:
-            raise RemoteProtocolError(f"the query of the request cannot be read: {error}") from error
+            raise Refused(f"the query of the request cannot be read: {error}") from error
 
     @property
     def host(self) -> str:
@@ -134,13 +135,13 @@ class Request:
     def text(self) -> str:
         """Return the body as text, in the encoding that the request names, or else UTF-8.
 
-        Raises `RemoteProtocolError` if it is none.
+        Raises `Refused`, a `RemoteProtocolError`, if it is none: so the client is answered 400.
         """
-        return decoded(self.body, self.headers)
+        return decoded(self.body, self.headers, Refused)
 
     def json(self) -> Any:
-        """Return what the body says in JSON. Raises `RemoteProtocolError` if it is none."""
-        return from_json(self.body)
+        """Return what the body says in JSON. Raises `Refused` if it is none, see `text`."""
+        return from_json(self.body, Refused)
 
 
 @dataclass(frozen=True, eq=False)
@@ -237,8 +238,8 @@ def reason(status: int) -> str:
         return ""
 
 
-def decoded(body: bytes, headers: Headers) -> str:
-    """Return a body as text; `RemoteProtocolError` if it is none."""
+def decoded(body: bytes, headers: Headers, refusal: type[RemoteProtocolError] = RemoteProtocolError) -> str:
+    """Return a body as text; raise the refusal if it is none."""
     import email.message
 
     message = email.message.Message()
@@ -247,12 +248,12 @@ def decoded(body: bytes, headers: Headers) -> str:
     try:
         return body.decode(encoding)
     except (LookupError, UnicodeDecodeError) as error:
-        raise RemoteProtocolError(f"the body is no text in {encoding}: {error}") from error
+        raise refusal(f"the body is no text in {encoding}: {error}") from error
 
 
-def from_json(body: bytes) -> Any:
-    """Return what a body says in JSON; `RemoteProtocolError` if it is none."""
+def from_json(body: bytes, refusal: type[RemoteProtocolError] = RemoteProtocolError) -> Any:
+    """Return what a body says in JSON; raise the refusal if it is none."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise RemoteProtocolError(f"the body is no JSON: {error}") from error
+        raise refusal(f"the body is no JSON: {error}") from error
