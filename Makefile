@@ -1,5 +1,5 @@
 # `make demo` and `make test` need only Python (with venv) and make. Everything else goes into .venv,
-# which is made when it is missing; only `make test-deps` and `make bench-deps` install programs on the machine.
+# which is made when it is missing; only the targets that end in -deps install programs on the machine.
 
 # The Python to use. When this is not new enough, python3.13, 3.12 and 3.11 are tried as well;
 # one that you name yourself (make PYTHON=...) is taken at your word.
@@ -19,6 +19,7 @@ TEST := .venv/.has-test
 FUZZ := .venv/.has-fuzz
 DOCS := .venv/.has-docs
 DIST := .venv/.has-dist
+INTEROP := tools/interop/.venv/.has-interop
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # pip must not be at work in .venv twice at the same time
@@ -48,6 +49,9 @@ test-deps: ## install the Debian packages that tests use (tools/debian-packages.
 bench-deps: ## install the Debian packages that the benchmarks use (benchmarks/debian-packages.txt)
 	@sh tools/debian.sh benchmarks/debian-packages.txt
 
+interop-deps: ## install the Debian packages that `make interop` uses (tools/interop/debian-packages.txt)
+	@sh tools/debian.sh tools/interop/debian-packages.txt
+
 docs: $(DOCS) ## build the documentation into site/
 	@# not --quiet: with it, --strict does not see the warnings either
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict && echo "Now open site/index.html."
@@ -63,11 +67,15 @@ fuzz: $(FUZZ) ## give each machine a million inputs that nobody has thought of
 bench: $(BASE) ## measure Kamaelia beside its peers, and rewrite docs/explanation/speed.md
 	@$(BIN)/python -m benchmarks --install --write --all $(ARGS)
 
+# Some twenty minutes, nearly all of them Autobahn's; ARGS="--only curl nginx" asks fewer.
+interop: $(INTEROP) ## have strangers' programs judge Kamaelia, and rewrite docs/explanation/interop.md
+	@tools/interop/.venv/bin/python -m tools.interop --write --all $(ARGS)
+
 dist: $(DIST) ## build what is published, and try it in fresh environments
 	@$(BIN)/python tools/dist.py
 
 clean: ## remove everything that was made, .venv included
-	rm -rf .venv .venv-3.* benchmarks/.venv benchmarks/.venv-* benchmarks/.build build dist site .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-3.* benchmarks/.venv benchmarks/.venv-* benchmarks/.build tools/interop/.venv build dist site .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .autobahn .venv-autobahn
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	rm -rf src/*.egg-info
 
@@ -86,6 +94,10 @@ $(FUZZ): $(TEST)
 
 $(DIST): $(BASE)
 	@sh tools/venv.sh .venv '.[dist]' $(PYTHONS)
+	@touch $@
+
+$(INTEROP): $(SOURCES)
+	@sh tools/venv.sh tools/interop/.venv '.[interop]' $(PYTHONS)
 	@touch $@
 
 $(DOCS): $(BASE)

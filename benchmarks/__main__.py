@@ -13,6 +13,7 @@ from . import (
     fan,
     forward,
     held,
+    http,
     million,
     overhead,
     parts,
@@ -27,7 +28,21 @@ from .contest import Contest, as_data, take
 from .ours import Forms, find_forms
 from .programs import MAIN_VERSION, Missing, install
 
-FAMILIES = (pipeline, threads, million, fan, echo, held, forward, websocket, overhead, parts, workers, start)
+FAMILIES = (
+    pipeline,
+    threads,
+    million,
+    fan,
+    echo,
+    held,
+    forward,
+    http,
+    websocket,
+    overhead,
+    parts,
+    workers,
+    start,
+)
 VERSIONS = (MAIN_VERSION, "3.13")
 ROUNDS = 7
 

@@ -14,6 +14,7 @@ import json
 import os
 import resource
 import select
+import signal
 import statistics
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
@@ -35,7 +36,7 @@ class Measure:
 
     key: str
     what: str
-    unit: str = "/s"  # "/s", "B", "s", "ms", "%", or nothing for a number
+    unit: str = "/s"  # "/s", "B", "B/s", "s", "ms", "%", or nothing for a number
     more_is_better: bool = True
 
 
@@ -171,12 +172,21 @@ def started(
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # as where somebody has installed what they run
     pipe = subprocess.PIPE
     process = subprocess.Popen(
-        command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, cwd=ROOT, env=environment, preexec_fn=settle
+        command,
+        stdin=pipe,
+        stdout=pipe,
+        stderr=pipe,
+        text=True,
+        cwd=ROOT,
+        env=environment,
+        preexec_fn=settle,
+        process_group=0,  # some of them start others
     )
     try:
         yield process
     finally:
-        process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
 
 

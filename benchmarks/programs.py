@@ -136,6 +136,19 @@ class C:
         return [str(compiled(f"{self.name}.c", self.name, ("gcc", "-O2", "-o", str(target)), "gcc"))]
 
 
+@dataclass(frozen=True)
+class Installed:
+    """A program of the machine, from a package."""
+
+    name: str
+    package: str
+
+    def command(self) -> list[str]:
+        if not shutil.which(self.name):
+            raise Missing(f"no program {self.name}: `make bench-deps` installs {self.package}")
+        return [self.name]
+
+
 @functools.cache
 def _python_of(version: str) -> str:
     python = environment(version) / "bin" / "python"

@@ -33,6 +33,8 @@ def shown(value: float, unit: str) -> str:
         return scaled(value, [(1e6, "M/s"), (1e3, "k/s"), (1, "/s")])
     if unit == "B":
         return scaled(value, [(1e6, "MB"), (1e3, "KB"), (1, "B")])
+    if unit == "B/s":
+        return scaled(value, [(1e9, "GB/s"), (1e6, "MB/s"), (1e3, "KB/s"), (1, "B/s")])
     if unit == "s":
         return scaled(value, [(1, "s"), (1e-3, "ms"), (1e-6, "µs")])
     return f"{digits(value)} {unit}".strip()

@@ -63,6 +63,8 @@ def nothing_left() -> Iterator[None]:
     before = set(threading.enumerate())
     yield
     gc.collect()  # a forgotten socket warns now, and pytest makes an error of it
+    for thread in set(threading.enumerate()) - before:
+        thread.join(1)  # it has been told to end, and may need a moment for that
     assert set(threading.enumerate()) <= before
 
 

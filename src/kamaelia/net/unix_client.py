@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Callable
 from typing import Any, Unpack
 
@@ -18,7 +19,8 @@ class UnixClient(StreamClient):
     this machine.
 
     Arguments:
-        path: of the socket; on Linux a path that begins with ``"\\0"`` is a name in no folder
+        path: of the socket; on Linux a path that begins with ``"\\0"`` is a name in no folder, to which
+            asyncio's own event loop can connect, and uvloop cannot
         options: of `TCPClient`: ``reconnect``, ``connect_timeout``, ``idle_timeout``, ``stall_timeout``, ...
 
     Raises `CannotConnect` and `ConnectionLost`. For an example see `UnixServer`.
@@ -33,7 +35,13 @@ class UnixClient(StreamClient):
         super().__init__(**options)
 
     async def _dial(self, make: Callable[[], asyncio.Protocol]) -> asyncio.Protocol:
-        made: Any = await asyncio.get_running_loop().create_unix_connection(make, self._path)
+        try:
+            made: Any = await asyncio.get_running_loop().create_unix_connection(make, self._path)
+        except OSError as error:
+            if error.errno == errno.EINVAL and self._path.startswith("\0"):
+                why = "uvloop takes no such name; use run(..., loop_factory=asyncio.new_event_loop)"
+                raise OSError(errno.EINVAL, why) from error
+            raise
         protocol: asyncio.Protocol = made[1]
         return protocol
 

@@ -65,9 +65,10 @@ class UnixServer(StreamServer):
         try:
             await super().main()
         finally:
-            with contextlib.suppress(OSError):
-                if self._made == _identity(self._path):
-                    os.unlink(self._path)
+            if self._made is not None:
+                with contextlib.suppress(OSError):
+                    if self._made == _identity(self._path):
+                        os.unlink(self._path)
 
     async def _listen(self, make: Callable[[], asyncio.BaseProtocol]) -> asyncio.Server:
         loop = asyncio.get_running_loop()
@@ -89,6 +90,8 @@ class UnixServer(StreamServer):
 
     async def _refuse_to_replace(self, loop: asyncio.AbstractEventLoop) -> None:
         """Raise `OSError` if somebody listens there: event loops would take his place without a word."""
+        if self._path.startswith("\0"):
+            return  # nobody's place can be taken: there is no file to remove
         try:
             transport, _ = await loop.create_unix_connection(asyncio.Protocol, self._path)
         except (FileNotFoundError, ConnectionRefusedError):

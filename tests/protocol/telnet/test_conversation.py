@@ -279,7 +279,7 @@ TABLE = {"read": read, "remove": remove, "note": note}
         ("   ", None),
         ("remove", "Remove what?"),
         ("re 7", "'re' may be 'read' or 'remove'."),
-        ("reed", "There is no command 'reed': did you mean 'read' or 'remove'?"),
+        ("reed", "There is no command 'reed': did you mean 'read'?"),
         ("xyz", "There is no command 'xyz': there are 'help', 'note', 'quit', 'read' and 'remove'"),
         ("read", "Something is missing. Usage: read NUMBER [PART]"),
         ("read x", "NUMBER is a whole number, unlike 'x'. Usage: read NUMBER [PART]"),

@@ -9,14 +9,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from websockets.utils import accept_key
 
 from kamaelia import Pipeline, background, component, run, sleep
 from kamaelia.axon import ComponentsFailed, LinkError, RemoteProtocolError
 from kamaelia.flow import Lines, Source, Take
-from kamaelia.net import CannotConnect, ConnectionLost, Reconnect
+from kamaelia.net import CannotConnect, ConnectionLost, Reconnect, TCPServer
 from kamaelia.protocol.websocket import HandshakeRefused, WebSocketClient
 from tests.net.conftest import WAIT
 
+from .frames import ACCEPT, ACCEPTED, CLOSE, TEXT, answer, close
 from .parts import Repeat, gather
 
 pytestmark = pytest.mark.one_core()
@@ -170,6 +172,22 @@ def test_a_server_that_closes_with_an_error_is_a_failure(code, why):
         error = failure(WebSocketClient(url) | gather())
     assert isinstance(error, ConnectionLost)
     assert why in str(error)
+
+
+def test_a_server_that_breaks_off_when_all_was_said_harms_nobody(caplog):
+    @component
+    async def rude(inbox: Any, outbox: Any) -> None:
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += await inbox.receive()
+        (key,) = (line[19:] for line in head.split(b"\r\n") if line.startswith(b"Sec-WebSocket-Key: "))
+        await outbox.send(ACCEPTED.replace(ACCEPT, accept_key(key.decode()).encode()))
+        await outbox.send(answer(TEXT, b"one") + answer(CLOSE, close(1000)))
+        raise OSError("rude")
+
+    with background(TCPServer(rude, port=0, quiet=True)) as server:
+        host, port = server.receive("listening", timeout=WAIT)
+        assert run(WebSocketClient(f"ws://{host}:{port}") | gather()) == ["one"]
 
 
 def test_a_server_that_breaks_off_is_a_failure():

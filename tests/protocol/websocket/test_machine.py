@@ -178,6 +178,12 @@ TABLE: list[tuple[str, bytes, list[Any], bytes]] = [
     ),
     (
         "streaming",
+        frame(TEXT, b"\xe2\x98", fin=False) + frame(CONT, b""),
+        [Fragment(""), NO_TEXT],
+        b"",
+    ),
+    (
+        "streaming",
         frame(DATA, b"x" * LIMIT, fin=False) + frame(CONT, b"x" * LIMIT),
         [Fragment(b"x" * LIMIT), Fragment(b"x" * LIMIT, last=True)],
         b"",
@@ -338,6 +344,12 @@ def test_a_compressed_message_arrives_as_it_was():
     assert len(data) < 20
     assert peer.receive(data) == ["x" * 500]
     assert machine.receive(peer.data(b"y" * 500)) == [b"y" * 500]
+
+
+def test_what_the_machine_itself_has_to_say_comes_first():
+    machine = server()
+    machine.receive(frame(PING, b"?"))
+    assert machine.text("one") == answer(PONG, b"?") + answer(TEXT, b"one")
 
 
 def test_frames_are_as_rfc_6455_prints_them():

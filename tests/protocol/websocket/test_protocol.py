@@ -243,6 +243,30 @@ def test_a_handler_has_so_much_time_for_that():
         assert (told, server.outcome) == (["over"], "ended")
 
 
+def test_that_is_so_also_if_nothing_else_was_said():
+    @component
+    async def count(inbox, outbox):
+        await outbox.send(f"{len([message async for message in inbox])} messages")
+
+    with drive(WebSocketProtocol(count)) as server:
+        server.send(request() + frame(CLOSE))
+        assert sent(server) == ACCEPTED + answer(TEXT, b"0 messages") + answer(CLOSE)
+
+
+def test_a_client_that_closes_and_is_gone_is_not_answered():
+    @component
+    async def slow(inbox, outbox):
+        async for _ in inbox:
+            pass
+        await sleep(100)
+
+    with drive(WebSocketProtocol(slow)) as server:
+        opened(server)
+        server.send(frame(CLOSE))
+        server.close()
+        assert (server.outcome, server.take_all()) == ("ended", [])
+
+
 def test_a_handler_that_never_listens_ends_when_the_client_does():
     @component
     async def clock(inbox, outbox):
@@ -497,6 +521,14 @@ def test_a_silent_client_is_asked_whether_it_is_there():
         server.expect_nothing()
         server.advance(5.1)
         assert server.take() == answer(PING, b"2")
+
+
+def test_only_the_answer_to_the_last_ping_says_how_long_it_takes():
+    with drive(WebSocketProtocol(Echo, ping_interval=10, ping_timeout=5)) as server:
+        opened(server)
+        server.advance(10.1)
+        server.send(frame(PONG, b"0"), frame(PONG, b"nonsense"))
+        assert server.component.statistics().latency is None
 
 
 def test_a_client_that_says_something_now_and_then_is_not_asked():

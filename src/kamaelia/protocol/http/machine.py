@@ -587,12 +587,14 @@ class ServerMachine:
         self._go_on()
         return sent
 
-    def send_head(self, response: Response, length: int | None = None) -> bytes:
+    def send_head(self, response: Response | PreparedHead, length: int | None = None) -> bytes:
         """Return the status and the headers of an answer, whose body is sent with `send_data`.
 
         ``length`` is how long that will be, if it is known.
         """
-        return self._head_of(response.__dict__.get("_head") or prepare(response), length, "head")
+        if isinstance(response, Response):
+            response = response.__dict__.get("_head") or prepare(response)
+        return self._head_of(response, length, "head")
 
     def send_data(self, data: bytes) -> bytes:
         """Return a piece of the body, as it goes out."""

@@ -11,7 +11,8 @@ neither a client that floods nor one that never reads makes anything grow.
 **The short way.** Nearly all requests have no body, are there in one piece, and are for a fixed answer or a
 plain function. For those there is nothing to wait for: `HTTPProtocol.main` asks the machine for the request,
 calls the function, and sends head and body in one message. Everything else, handlers, components, bodies,
-goes the longer way, through an `Exchange`.
+goes the longer way, through an `Exchange`. So do large answers, whose body is a message of its own, just as
+it is: a thousand clients that are slow to read one page have the same bytes, and no copies.
 
 **Components.** The part that answers is a child, made for one request, and isolated: when it fails, that is
 logged with its path and sent to ``failures``, and the client gets 500, or a reset if the answer has begun.
@@ -34,7 +35,7 @@ import contextvars
 import inspect
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from email.utils import formatdate
 from typing import Any
 
@@ -60,7 +61,7 @@ from kamaelia.net.connection import address_text
 
 from .exchange import Exchange, Part, PartFailed
 from .limits import DEFAULT, Limits
-from .machine import ANSWER, BODY, END, NEED_DATA, PreparedHead, Refused, ServerMachine
+from .machine import ANSWER, BODY, END, NEED_DATA, PreparedHead, Refused, ServerMachine, prepare
 from .messages import BYTES, HTML, Request, Response
 from .parsers import choose_parser
 from .routes import ANY, Answer, Routes, as_answer, as_response
@@ -70,7 +71,9 @@ log = logging.getLogger("kamaelia")
 HTML_HEAD = PreparedHead(Response(b"", type=HTML))
 BYTES_HEAD = PreparedHead(Response(b"", type=BYTES))
 FAILED = Response.error(500)
+FAILED_PAGE = FAILED.body
 NOTHING: Any = object()
+LARGE = 64 * 1024  # bytes of a body that is not put behind its head, which would copy it
 NEVER = math.inf
 
 
@@ -214,16 +217,21 @@ class HTTPProtocol(Component):
                     if answer is None or machine.reading is not END or system.stopping:
                         await self._answer(request, answer)
                     elif answer.head is not None:
-                        sent = machine.send_plain(answer.head, answer.body)
+                        if len(answer.body) < LARGE:
+                            sent = machine.send_plain(answer.head, answer.body)
+                        else:
+                            await self._answer(request, answer)
                     elif answer.is_plain:
                         try:
                             value = answer.function(request)  # type: ignore[misc]  # it has one
                             kind = type(value)
                             if kind is str:
-                                sent = machine.send_plain(HTML_HEAD, value.encode())
+                                if len(value) < LARGE:
+                                    sent = machine.send_plain(HTML_HEAD, value.encode())
                             elif kind is bytes:
-                                sent = machine.send_plain(BYTES_HEAD, value)
-                            elif kind is Response and type(value.body) is bytes:
+                                if len(value) < LARGE:
+                                    sent = machine.send_plain(BYTES_HEAD, value)
+                            elif kind is Response and type(value.body) is bytes and len(value.body) < LARGE:
                                 sent = machine.send_whole(value)
                         except Exception as error:
                             await self._failed(request, error)
@@ -313,7 +321,7 @@ class HTTPProtocol(Component):
     async def _give_by(self, exchange: Exchange, answer: Answer) -> None:
         request = exchange.request
         if answer.head is not None:
-            await self._send_whole(exchange, lambda: self.machine.send_plain(answer.head, answer.body))  # type: ignore[arg-type]
+            await self._send_whole(exchange, answer.head, answer.body)
         elif answer.part is not None:
             part = answer.part
             whole = isinstance(part, Response)
@@ -340,8 +348,7 @@ class HTTPProtocol(Component):
         response = as_response(value)
         if response is not None:
             if isinstance(response.body, bytes):
-                whole = response
-                await self._send_whole(exchange, lambda: self.machine.send_whole(whole))
+                await self._send_whole(exchange, prepare(response), response.body)
             else:
                 await exchange.run(response.body, response)
         elif value is not None:
@@ -350,12 +357,21 @@ class HTTPProtocol(Component):
                 raise TypeError(f"{exchange.request.target} is answered with {shorten(value)}: call it")
             await self._give_by(exchange, answer)
 
-    async def _send_whole(self, exchange: Exchange, make: Callable[[], bytes]) -> None:
+    async def _send_whole(self, exchange: Exchange, head: PreparedHead, body: bytes) -> None:
+        """Answer with a body that is there."""
         self._prepare_head()
-        sent = make()
-        exchange.begun = exchange.over = True
+        machine = self.machine
+        exchange.begun = True
+        if len(body) < LARGE:
+            sent = machine.send_plain(head, body)
+            exchange.over = True
+        else:
+            sent = machine.send_head(head, len(body))
         self.count(exchange.request, sent[9:12])
         await self.outbox.send(sent)
+        if not exchange.over:
+            await exchange.send(body)
+            await exchange.finish()
 
     def begin_answer(self, response: Response, length: int | None) -> bytes:
         """Return the head of an answer, and count it."""
@@ -442,7 +458,7 @@ class HTTPProtocol(Component):
             lifecycle.send_failure(self._axon, Failure(self.path, error, self, request))
         if self.machine.writing is not ANSWER:
             raise _Break from error
-        await self._send_whole(Exchange(self, request), lambda: self.machine.send_whole(FAILED))
+        await self._send_whole(Exchange(self, request), prepare(FAILED), FAILED_PAGE)
 
     async def _refuse(self, error: Refused) -> None:
         """A request breaks the rules: answer that, if it has no answer yet, and let it be the last."""

@@ -1,0 +1,160 @@
+"""A crowd of visitors of whom two thirds mean no good: the others hardly notice.
+
+A third of them sends a request a byte a second, a third asks for a large page and never reads it, a third
+asks for a small page now and then. The server is a process of its own, and the crowd is another, written in C
+(`benchmarks/peers/crowd.c`). It is measured how long those wait who behave, alone and then among the others.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from benchmarks import contest, programs
+
+pytestmark = [
+    pytest.mark.needs("program:gcc"),
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="epoll, and /proc tell only on Linux"),
+]
+
+GB = 1_000_000_000
+
+SERVER = """
+import asyncio, dataclasses, json, logging
+from kamaelia import Component, Graphline, Inbox, run
+from kamaelia.net import TCPServer
+from kamaelia.protocol.http import HTTPServer, Limits
+
+logging.disable(logging.WARNING)
+
+class SayPort(Component):
+    inbox = Inbox("the address")
+    outbox = None
+
+    async def main(self):
+        async for _, port in self.inbox:
+            print(json.dumps({{"port": port}}), flush=True)
+
+import gc
+gc.set_threshold(700, 10, 1000)
+routes = {{"/": "<h1>Hello", "/large": b"x" * 1_000_000}}
+server = HTTPServer(routes, port=0, limit=12_000, backlog=1024, quiet=True, {options})
+run(Graphline(server.listening >> SayPort().inbox), loop_factory={factory})
+print(json.dumps(dataclasses.asdict(server.statistics()) | dataclasses.asdict(server.requests())))
+"""
+
+
+class Served:
+    """A server in a process of its own."""
+
+    def __init__(self, process: Any, port: int) -> None:
+        self.process, self.port = process, port
+        self.memory = 0  # the most that it and the kernel's sockets have had, in bytes
+        self.of_process = self.of_kernel = 0  # both at that time
+        self._over = threading.Event()
+
+    def watch_memory(self) -> None:
+        before = kernel_memory()
+        while not self._over.wait(0.1):
+            own, kernel = contest.resident(self.process.pid), kernel_memory() - before
+            if own + kernel > self.memory:
+                self.memory, self.of_process, self.of_kernel = own + kernel, own, kernel
+
+    def visited(self, *numbers: int, every: int, settle: int, duration: int) -> Any:
+        """Have a crowd come: of each kind so many, times in milliseconds."""
+        words = [self.port, *numbers, every, settle, duration, 7]
+        command = [*programs.C("crowd").command(), *map(str, words)]
+        return contest.run_line(command, {}, contest.cores()[0], (settle + duration) / 1000 + 60)
+
+    def stop(self) -> Any:
+        self._over.set()
+        self.process.send_signal(signal.SIGINT)
+        output, errors = self.process.communicate(timeout=60)
+        assert errors == ""
+        return json.loads(output)
+
+
+@contextlib.contextmanager
+def served(factory: str, options: str = "") -> Iterator[Served]:
+    text = SERVER.format(factory=factory, options=options)
+    with contest.started([sys.executable, "-c", text], {}, contest.cores()[-1]) as process:
+        server = Served(process, contest.first_line(process)["port"])
+        thread = threading.Thread(target=server.watch_memory)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server._over.set()
+            thread.join()
+
+
+def kernel_memory() -> int:
+    """Return how many bytes all TCP sockets of this machine keep in the kernel."""
+    with open("/proc/net/sockstat") as file:
+        words = next(line for line in file if line.startswith("TCP:")).split()
+    return int(words[words.index("mem") + 1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def tell(name: str, figures: Any) -> None:
+    print(f"{name}: {figures}", flush=True)
+
+
+LOOPS = ["asyncio.new_event_loop", pytest.param("None", marks=pytest.mark.needs("module:uvloop"))]
+
+
+@pytest.mark.slow
+@pytest.mark.one_core
+@pytest.mark.parametrize("factory", LOOPS)
+def test_who_means_no_good_is_shed_with_a_reason_and_counted(factory: str) -> None:
+    options = "stall_timeout=1.0, limits=Limits(header_timeout=1.5), linger=0.05"
+    with served(factory, options) as server:
+        crowd = server.visited(100, 100, 100, every=200, settle=500, duration=3500)
+        # Only those are shed: none of those that behave has lost its connection, or got another answer.
+        assert crowd["lost"][0] == crowd["wrong"] == 0
+        assert crowd["connects"][0] == 100
+        assert crowd["measured"] > 1000
+        assert crowd["lost"][1] >= crowd["refused"] >= 100
+        assert crowd["lost"][2] >= 100
+        end = time.monotonic() + 5
+        said = server.stop()
+        assert time.monotonic() < end + 10
+    tell("crowd", crowd)
+    tell("server", said)
+    assert said["refused"]["408"] >= crowd["refused"]
+    assert said["stalled"] >= crowd["lost"][2]
+    assert said["failed"] == said["failures"] == 0
+    assert said["succeeded"] >= crowd["answered"]
+    assert server.memory < GB // 10 + 100_000 * 300
+
+
+@pytest.mark.soak
+@pytest.mark.one_core
+@pytest.mark.needs("module:uvloop")
+def test_ten_thousand_of_whom_two_thirds_mean_no_good() -> None:
+    contest.check_open_files(11_000)
+    number = 3333
+    times = {"every": 1000, "settle": 5000}
+    with served("None") as server:
+        quiet = server.visited(number, 0, 0, **times, duration=20_000)
+        tell("quiet", quiet)
+        crowd = server.visited(number, number, number, **times, duration=90_000)
+        tell("crowd", crowd)
+        said = server.stop()
+    tell("server", said)
+    tell("memory", (server.memory, server.of_process, server.of_kernel))
+    assert crowd["lost"][0] == crowd["wrong"] == 0
+    assert crowd["refused"] > number
+    assert said["refused"]["408"] >= crowd["refused"]
+    assert said["stalled"] >= number
+    assert said["failed"] == said["failures"] == 0
+    assert crowd["p99"] <= 3 * quiet["p99"]
+    assert server.memory < GB

@@ -1,0 +1,1 @@
+"""A module for each judge, which has a `Judge` with its cases."""
