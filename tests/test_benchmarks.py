@@ -9,6 +9,7 @@ import json
 import socket
 import sys
 import threading
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -81,8 +82,16 @@ FORWARDERS: dict[str, tuple[str, list[str]]] = {
     "protocol on asyncio's loop": ("forward_asyncio", []),
 }
 WEBSOCKETS = ("websocket_kamaelia", "websocket_websockets")
+PAGES = (
+    ("http_kamaelia", "function"),
+    ("http_kamaelia", "page"),
+    ("http_kamaelia", "component", "asyncio"),
+    ("http_aiohttp",),
+)
 # Those that need a library which only the benchmarks' own environments have, and what that is called.
 FOREIGN = {
+    "http_asgi": "uvicorn or granian",
+    "http_nginx": "the program nginx",
     "pipeline_gevent": "gevent",
     "fan_gevent": "gevent",
     "pipeline_trio": "trio",
@@ -174,10 +183,20 @@ def test_a_server_of_websocket_is_loaded_with_messages(module: str) -> None:
             assert line["messages"] > 0
 
 
+@pytest.mark.needs("module:uvloop", "module:aiohttp")
+@pytest.mark.parametrize("words", PAGES, ids=" ".join)
+def test_a_server_of_http_says_its_port_and_answers(words: tuple[str, ...]) -> None:
+    module, *way = words
+    with contest.started(module_command(module, *way), {}, None) as process:
+        port = contest.first_line(process)["port"]
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:
+            assert (answer.status, answer.read()) == (200, b"Hello, world!\n")
+
+
 def test_every_contestant_in_python_is_tried_here_or_needs_more_than_there_is() -> None:
     tried = {module for module, *_ in HOPS.values()} | {module for module, _ in SERVERS.values()}
     tried |= {module for module, _ in [*WORKERS, *FORWARDERS.values()]}
-    tried |= set(WEBSOCKETS)
+    tried |= {*WEBSOCKETS, *(module for module, *_ in PAGES)}
     there = {path.stem for path in PEERS.glob("*.py")}
     assert there == tried | {*IDLE, "start_kamaelia"} | set(FOREIGN) | HELPERS
     for module in FOREIGN:
