@@ -46,7 +46,7 @@ def test_two_pages_and_a_terminal_chat_with_each_other(browser: Browser) -> None
         address = ("127.0.0.1", nc)
         anna, bert = (browser.open(f"http://127.0.0.1:{web}/", width=SIZE[0], height=SIZE[1]) for _ in "ab")
         for tab in (anna, bert):
-            tab.wait_for("document.readyState == 'complete' && room.readyState == WebSocket.OPEN")
+            tab.wait_for("room.readyState == WebSocket.OPEN")
         assert anna.evaluate("document.title") == "A chat"
         with socket.create_connection(address, WAIT) as terminal, terminal.makefile("rw") as cleo:
             anna.type("#name", "Anna")
