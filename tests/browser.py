@@ -51,7 +51,7 @@ class Browser:
                 self._tabs[said["sessionId"]].note(said["method"], said["params"])
 
     def open(self, url: str, *, width: int = 640, height: int = 480) -> Tab:
-        """Open a page in a window of its own."""
+        """Open a page in a window of its own, and wait until it is there."""
         target = self.call("Target.createTarget", url="about:blank", newWindow=True)["targetId"]
         session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         tab = self._tabs[session] = Tab(self, session)
@@ -61,6 +61,7 @@ class Browser:
         for domain in ("Page", "Runtime", "Log"):
             tab.call(f"{domain}.enable")
         tab.call("Page.navigate", url=url)
+        tab.wait_for("location.href != 'about:blank' && document.readyState == 'complete'")
         return tab
 
 

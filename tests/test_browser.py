@@ -46,7 +46,7 @@ def test_two_pages_and_a_terminal_chat_with_each_other(browser: Browser) -> None
         address = ("127.0.0.1", nc)
         anna, bert = (browser.open(f"http://127.0.0.1:{web}/", width=SIZE[0], height=SIZE[1]) for _ in "ab")
         for tab in (anna, bert):
-            tab.wait_for("document.readyState == 'complete' && room.readyState == WebSocket.OPEN")
+            tab.wait_for("room.readyState == WebSocket.OPEN")
         assert anna.evaluate("document.title") == "A chat"
         with socket.create_connection(address, WAIT) as terminal, terminal.makefile("rw") as cleo:
             anna.type("#name", "Anna")
@@ -102,7 +102,9 @@ def test_a_dashboard_draws_what_happens_and_comes_back(browser: Browser) -> None
         first.wait_for("document.getElementById('answered').textContent == '4'")
         first.wait_for("document.getElementById('open').textContent >= 2")  # a stream of figures for each
         drawn = "document.getElementById('line').getAttribute('points').split(' ').length"
-        second.wait_for(f"{drawn} >= 30")
-        assert second.evaluate(drawn) <= 60
+        second.wait_for(f"{drawn} == 60")  # a minute of figures
+        second.evaluate("{ window.more = 0; figures.addEventListener('message', () => window.more++) }")
+        second.wait_for("window.more >= 3")
+        assert second.evaluate(drawn) == 60  # and no more
         assert [first.complaints, second.complaints] == [[], []]
     first.wait_for("document.getElementById('state').textContent == 'The server is gone.'")
