@@ -67,7 +67,7 @@ fuzz: $(FUZZ) ## give each machine a million inputs that nobody has thought of
 bench: $(BASE) ## measure Kamaelia beside its peers, and rewrite docs/explanation/speed.md
 	@$(BIN)/python -m benchmarks --install --write --all $(ARGS)
 
-# Some twenty minutes, nearly all of them Autobahn's; ARGS="--only curl nginx" asks fewer.
+# An hour, nearly all of it Autobahn's; ARGS="--only curl nginx" asks fewer judges.
 interop: $(INTEROP) ## have strangers' programs judge Kamaelia, and rewrite docs/explanation/interop.md
 	@tools/interop/.venv/bin/python -m tools.interop --write --all $(ARGS)
 

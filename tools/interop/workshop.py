@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -104,11 +105,13 @@ def certificates() -> Certificates:
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    """Return a port that nobody has just now."""
-    with socket.socket(socket.AF_INET, kind) as one:
-        one.bind((HOST, 0))
-        port: int = one.getsockname()[1]
-        return port
+    """Return a port that nobody has just now. It is below those that the system gives to whoever asks for any
+    (and to clients), so that nobody gets it meanwhile."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with contextlib.suppress(OSError), socket.socket(socket.AF_INET, kind) as one:
+            one.bind((HOST, port))
+            return port
 
 
 class Workshop:

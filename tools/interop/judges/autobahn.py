@@ -21,11 +21,13 @@ def cases(shop: Workshop, role: str) -> str:
         autobahn.install()
     except SystemExit as error:
         raise Missing(str(error)) from None
-    command = (sys.executable, ROOT / "tools" / "autobahn.py", "--role", role, "--out", OUT)
+    out = OUT / role
+    command = (sys.executable, ROOT / "tools" / "autobahn.py", "--role", role, "--out", out)
     done = shop.run(*command, code=None, timeout=HOURS * 3600)
     if done.code != 0:
-        raise Wrong("; ".join(line for line in done.text.splitlines() if "case" in line and "|" not in line))
-    agents = json.loads((OUT / "summary.json").read_text())[role]
+        wrong = [line for line in done.text.splitlines() if line.startswith(f"{role}, case ")]
+        raise Wrong("; ".join(wrong) or done.err.strip()[-300:])
+    agents = json.loads((out / "summary.json").read_text())[role]
     return "; ".join(_told(name, agents[name]) for name in autobahn.AGENTS)
 
 

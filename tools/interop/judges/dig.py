@@ -9,7 +9,7 @@ from kamaelia.net import TCPServer, UDPServer
 
 from ..judge import Judge
 from ..names import FORMAT, Names
-from ..workshop import HOST, Workshop, contains, equal
+from ..workshop import HOST, Workshop, contains, equal, free_port
 
 judge = Judge("dig", programs=["dig"], version=["dig", "-v"])
 
@@ -17,9 +17,14 @@ MANY = [f"192.0.2.{n}" for n in range(1, 101)]
 ADDRESSES = {"example.org": MANY[:2], "many.example.org": MANY}
 
 
-def udp(shop: Workshop) -> int:
-    _, port = shop.serve(UDPServer(Names(ADDRESSES, most=512), port=0, quiet=True))
-    assert isinstance(port, int)
+def udp(shop: Workshop, port: int = 0) -> int:
+    _, port = shop.serve(UDPServer(Names(ADDRESSES, most=512), port=port, quiet=True))
+    return port
+
+
+def tcp(shop: Workshop, port: int = 0) -> int:
+    framed = Deframe(FORMAT) | Names(ADDRESSES) | Frame(FORMAT)
+    _, port = shop.serve(TCPServer(framed, port=port, quiet=True))
     return port
 
 
@@ -44,8 +49,7 @@ def over_udp(shop: Workshop) -> None:
     "TCPServer", "`dig +tcp`, to the same component, with lengths before messages", "the same answers"
 )
 def over_tcp(shop: Workshop) -> None:
-    framed = Deframe(FORMAT) | Names(ADDRESSES) | Frame(FORMAT)
-    _, port = shop.serve(TCPServer(framed, port=0, quiet=True))
+    port = tcp(shop)
     said = dig(shop, port, "+tcp", "+noedns", "example.org", "A")
     contains(said, "status: NOERROR", "ANSWER: 2", "(TCP)")
     said = dig(shop, port, "+tcp", "+short", "many.example.org", "A")
@@ -60,8 +64,6 @@ def over_tcp(shop: Workshop) -> None:
     "cut; so dig asks by TCP, on the same port",
 )
 def truncated(shop: Workshop) -> None:
-    port = udp(shop)
-    framed = Deframe(FORMAT) | Names(ADDRESSES) | Frame(FORMAT)
-    shop.serve(TCPServer(framed, port=port, quiet=True))
+    port = udp(shop, tcp(shop, free_port()))
     said = dig(shop, port, "many.example.org", "A")
     contains(said, "Truncated, retrying in TCP mode", "ANSWER: 100", "(TCP)")
