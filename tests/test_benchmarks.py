@@ -90,8 +90,6 @@ PAGES = (
 )
 # Those that need a library which only the benchmarks' own environments have, and what that is called.
 FOREIGN = {
-    "http_asgi": "uvicorn or granian",
-    "http_nginx": "the program nginx",
     "pipeline_gevent": "gevent",
     "fan_gevent": "gevent",
     "pipeline_trio": "trio",
@@ -100,6 +98,8 @@ FOREIGN = {
     "echo_axon": "Axon",
     "echo_twisted": "twisted",
 }
+# Those that only start another server: uvicorn or granian, and nginx.
+STARTERS = ("http_asgi", "http_nginx")
 HELPERS = {"__init__", "stopwatch", "about_kamaelia"}
 
 
@@ -198,8 +198,8 @@ def test_every_contestant_in_python_is_tried_here_or_needs_more_than_there_is() 
     tried |= {module for module, _ in [*WORKERS, *FORWARDERS.values()]}
     tried |= {*WEBSOCKETS, *(module for module, *_ in PAGES)}
     there = {path.stem for path in PEERS.glob("*.py")}
-    assert there == tried | {*IDLE, "start_kamaelia"} | set(FOREIGN) | HELPERS
-    for module in FOREIGN:
+    assert there == tried | {*IDLE, "start_kamaelia"} | {*FOREIGN, *STARTERS} | HELPERS
+    for module in (*FOREIGN, *STARTERS):
         compile((PEERS / f"{module}.py").read_text(), module, "exec")
 
 
