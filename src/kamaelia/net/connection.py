@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from kamaelia.axon import Component, Hold, Inbox, LinkError, System, UsageError, current_component, postman
 from kamaelia.axon.box import Box
@@ -273,8 +273,25 @@ class Connection(Stream):
         finally:
             await self.abort()
 
+    def let_go(self) -> None:
+        """It is over, and has been counted: refer no more to what refers to it.
+
+        So it goes at once, with its transport, and not at a garbage collection: with many visitors who come
+        and go, there would be much to collect, and everybody waits for that.
+        """
+        self._count_outlet()
+        self._inlet = _Past(self._inlet.amount, self._inlet.active)
+        self._hold = self.protocol = None
+
     def _nobody_reads(self) -> bool:
         return self.deaf or self._hold is None or self._hold.lost or self.protocol_over
+
+
+class _Past(NamedTuple):
+    """What is left of an inlet."""
+
+    amount: int
+    active: float
 
 
 def check_protocol(protocol: Component, where: str) -> None:

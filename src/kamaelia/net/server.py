@@ -489,6 +489,7 @@ class StreamServer(Server):
         assert connection.protocol is not None
         del self.connections[connection.protocol]
         self._count(connection)
+        connection.let_go()
         self._changed.set()
 
     def _count(self, connection: Connection) -> None:

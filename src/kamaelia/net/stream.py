@@ -144,7 +144,7 @@ class Stream(asyncio.Protocol):
         """What kind of failure that was: ``"idle"``, ``"stalled"``, ``"expired"`` or ``"broken"``."""
         self.deadline = 0.0
         """When the watch is to look at it again."""
-        self._inlet = core.Inlet(self, watch.clock)
+        self._inlet: Any = core.Inlet(self, watch.clock)
         self._outlet: core.Outlet | None = None
         self._changed: Signal | None = None
         self._transport: asyncio.Transport | None = None
@@ -373,35 +373,57 @@ class Stream(asyncio.Protocol):
             await self.flush()
 
     async def _copy_file(self, out: int, file: int, offset: int, count: int) -> None:
-        """Have the operating system copy from a file to the connection, as fast as the peer takes it."""
-        loop = asyncio.get_running_loop()
-        limit = self.watch.stall_timeout
-        while count and self.connected and not self.transport.is_closing():
+        """Have the operating system copy from a file to the connection, as fast as the peer takes it.
+
+        The loop calls back whenever there is room, and then a piece is copied: so others have their turn
+        after each, and no component is stepped for it.
+        """
+        loop, clock, limit = asyncio.get_running_loop(), self.watch.clock, self.watch.stall_timeout
+        failure: OSError | None = None
+        timer: asyncio.TimerHandle | None = None
+
+        def copy() -> None:
+            nonlocal offset, count, failure
             try:
                 sent = os.sendfile(out, file, offset, min(count, FILE_PIECE))
+                if not sent:
+                    raise _shrunk(count)
             except BlockingIOError:
-                loop.add_writer(out, self.tell)
-                timer = None
-                if limit is not None:
-                    timer = self.watch.call_later(limit, self._give_up_stalled)
-                try:
-                    await self.changed
-                finally:
-                    loop.remove_writer(out)
-                    if timer is not None:
-                        timer.cancel()
-                continue
-            except (ConnectionError, BrokenPipeError) as error:
-                self.break_off(error, "broken")
                 return
-            if not sent:
-                raise _shrunk(count)
-            offset, count = offset + sent, count - sent
-            self._written += sent
-            self._written_at = self.watch.clock()
-            if not count:
-                return
-            await asyncio.sleep(0)  # the others have their turn
+            except OSError as error:
+                failure = error
+            else:
+                offset, count = offset + sent, count - sent
+                self._written += sent
+                self._written_at = clock()
+            if failure is not None or not count:
+                loop.remove_writer(out)
+                self.tell()
+
+        def look() -> None:
+            nonlocal timer
+            assert limit is not None
+            silent = clock() - self._written_at
+            if silent >= limit:
+                self._give_up_stalled()
+            else:
+                timer = self.watch.call_later(limit - silent, look)
+
+        self._written_at = clock()
+        loop.add_writer(out, copy)
+        if limit is not None:
+            timer = self.watch.call_later(limit, look)
+        try:
+            while count and failure is None and self.connected and not self.transport.is_closing():
+                await self.changed
+        finally:
+            loop.remove_writer(out)
+            if timer is not None:
+                timer.cancel()
+        if isinstance(failure, ConnectionError):
+            self.break_off(failure, "broken")
+        elif failure is not None:
+            raise failure
 
     async def finish(
         self,

@@ -45,7 +45,7 @@ class SayPort(Component):
             print(json.dumps({{"port": port}}), flush=True)
 
 import gc
-gc.set_threshold(700, 10, 1000)
+gc.set_threshold(100_000, 20, 100)
 routes = {{"/": "<h1>Hello", "/large": b"x" * 1_000_000}}
 server = HTTPServer(routes, port=0, limit=12_000, backlog=1024, quiet=True, {options})
 run(Graphline(server.listening >> SayPort().inbox), loop_factory={factory})

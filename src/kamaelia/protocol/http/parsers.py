@@ -62,32 +62,41 @@ class _H11:
         return request.headers.raw_items()  # type: ignore[no-any-return]
 
 
+class _Heard:
+    """What a parser of httptools has found. It knows no parser: so both go when a connection does."""
+
+    __slots__ = ("complete", "headers")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """See httptools."""
+        self.headers.append((name, value))
+
+    def on_message_complete(self) -> None:
+        """See httptools."""
+        self.complete = True
+
+    def clear(self) -> Raw:
+        """Forget the last head; return where the headers of the next will be."""
+        self.complete = False
+        self.headers: Raw = []
+        return self.headers
+
+
 class _Httptools:
     """Keeps a parser of httptools as long as that waits for a head: after one that a body follows, or that
     would end the connection, it takes another."""
 
     def __init__(self, httptools: Any) -> None:
         self._httptools = httptools
+        self._heard = _Heard()
         self._parser: Any = None
-        self._headers: Raw = []
-        self._complete = False
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """See httptools."""
-        self._headers.append((name, value))
-
-    def on_message_complete(self) -> None:
-        """See httptools."""
-        self._complete = True
 
     def parse(self, head: bytes) -> Raw:
         """Return the headers, in the order and the case in which they came."""
-        parser = self._parser
+        parser, heard = self._parser, self._heard
         if parser is None:
-            parser = self._parser = self._httptools.HttpRequestParser(self)
-        headers: Raw = []
-        self._headers = headers
-        self._complete = False
+            parser = self._parser = self._httptools.HttpRequestParser(heard)
+        headers = heard.clear()
         try:
             parser.feed_data(head)
         except self._httptools.HttpParserUpgrade:
@@ -96,7 +105,7 @@ class _Httptools:
             self._parser = None
             raise NotParsed(str(error)) from error
         else:
-            if not self._complete or not parser.should_keep_alive():
+            if not heard.complete or not parser.should_keep_alive():
                 self._parser = None
         if b" \r\n" in head or b"\t\r\n" in head:
             headers[:] = [(name, value.rstrip(b" \t")) for name, value in headers]

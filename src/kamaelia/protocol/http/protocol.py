@@ -270,6 +270,8 @@ class HTTPProtocol(Component):
         finally:
             if self._timer is not None:
                 self._timer.cancel()
+                self._timer = None
+            del self.machine, machine  # it has much that nobody needs until there is a garbage collection
 
     def _find_peer(self) -> tuple[str, Any]:
         """Return the scheme of the requests, and who asks, as far as there is a connection that tells."""
