@@ -240,7 +240,8 @@ class Stream(asyncio.Protocol):
     @property
     def bytes_in(self) -> int:
         """Bytes received."""
-        return self._inlet.amount
+        amount: int = self._inlet.amount
+        return amount
 
     @property
     def bytes_out(self) -> int:
@@ -685,7 +686,7 @@ class Stream(asyncio.Protocol):
             if left != self._left_seen:
                 self._left_seen = left
                 return now
-        latest = max(self._inlet.active, self._written_at)
+        latest: float = max(self._inlet.active, self._written_at)
         return latest if self._outlet is None else max(latest, self._outlet.active)
 
     def _watch_stall(self, stall: _Stall, limit: float) -> None:

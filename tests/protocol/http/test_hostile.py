@@ -58,6 +58,7 @@ class Served:
 
     def __init__(self, process: Any, port: int) -> None:
         self.process, self.port = process, port
+        self.resident = 0  # the most that it has had
         self.memory = 0  # the most that it and the kernel's sockets have had, in bytes
         self.of_process = self.of_kernel = 0  # both at that time
         self._over = threading.Event()
@@ -66,6 +67,7 @@ class Served:
         before = kernel_memory()
         while not self._over.wait(0.1):
             own, kernel = contest.resident(self.process.pid), kernel_memory() - before
+            self.resident = max(self.resident, own)
             if own + kernel > self.memory:
                 self.memory, self.of_process, self.of_kernel = own + kernel, own, kernel
 
@@ -133,7 +135,8 @@ def test_who_means_no_good_is_shed_with_a_reason_and_counted(factory: str) -> No
     assert said["stalled"] >= crowd["lost"][2]
     assert said["failed"] == said["failures"] == 0
     assert said["succeeded"] >= crowd["answered"]
-    assert server.memory < GB // 10 + 100_000 * 300
+    # Not with the kernel's: that is of all programs of the machine, and other tests run beside this.
+    assert server.resident < GB // 10 + 100_000 * 300
 
 
 @pytest.mark.soak
