@@ -9,6 +9,7 @@ import json
 import socket
 import sys
 import threading
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import contest, ours, programs, report
+from benchmarks import contest, http, ours, programs, report
 from benchmarks.contest import AMOUNT, Contest, Contestant, Measure, Taken, Target
 
 pytestmark = pytest.mark.once
@@ -83,7 +84,10 @@ FOREIGN = {
     "pipeline_axon": "Axon",
     "echo_axon": "Axon",
     "echo_twisted": "twisted",
+    "http_asgi": "uvicorn",
+    "http_aiohttp": "aiohttp",
 }
+WEB = ("http_kamaelia", "http_nginx")
 HELPERS = {"__init__", "stopwatch", "about_kamaelia"}
 
 
@@ -143,11 +147,35 @@ def test_a_server_says_its_port_and_echoes(module: str, words: list[str]) -> Non
                 assert connection.recv(100) == message
 
 
+@pytest.mark.needs("module:httptools")
+@pytest.mark.parametrize("way", ["function", "page", "component"])
+def test_a_server_of_http_answers_in_each_way(way: str) -> None:
+    with contest.started(module_command("http_kamaelia", way), {}, None) as process:
+        url = f"http://127.0.0.1:{contest.first_line(process)['port']}/"
+        http.wait_for(url)
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            assert (answer.headers["Content-Type"], answer.read()) == ("text/plain", b"Hello, world!\n")
+        assert http.processor_time(process.pid) > 0
+
+
+@pytest.mark.needs("program:gcc", "module:httptools")
+def test_downloads_are_counted_whole(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(bytes(100_000))
+    client = programs.C("download").command()
+    with contest.started(module_command("http_kamaelia", "static", tmp_path), {}, None) as process:
+        port = contest.first_line(process)["port"]
+        line = contest.run_line([*client, str(port), "/file", "3", "300"], {}, None, 30)
+        assert line["requests"] > 3
+        assert line["volume"] * line["seconds"] == pytest.approx(line["requests"] * 1e5, abs=3e5)
+        with pytest.raises(programs.Missing, match="the answer"):
+            contest.run_line([*client, str(port), "/none", "3", "300"], {}, None, 30)
+
+
 def test_every_contestant_in_python_is_tried_here_or_needs_more_than_there_is() -> None:
     tried = {module for module, *_ in HOPS.values()} | {module for module, _ in SERVERS.values()}
     tried |= {module for module, _ in WORKERS}
     there = {path.stem for path in PEERS.glob("*.py")}
-    assert there == tried | {*IDLE, "start_kamaelia"} | set(FOREIGN) | HELPERS
+    assert there == tried | {*IDLE, *WEB, "start_kamaelia"} | set(FOREIGN) | HELPERS
     for module in FOREIGN:
         compile((PEERS / f"{module}.py").read_text(), module, "exec")
 
@@ -375,6 +403,7 @@ def test_a_target_beside_nobody_who_takes_part_is_a_mistake() -> None:
         (59_478.5, "/s", "59.5 k/s"),
         (65, "/s", "65 /s"),
         (838.2, "B", "838 B"),
+        (2.345e9, "B/s", "2.35 GB/s"),
         (2657.3, "B", "2.66 KB"),
         (8e-6, "s", "8 µs"),
         (1.2e-7, "s", "0.12 µs"),
