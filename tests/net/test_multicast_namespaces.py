@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -60,6 +61,19 @@ def ip(*words: str) -> None:
     subprocess.run(["ip", *words], check=True, capture_output=True, text=True, timeout=WAIT)
 
 
+def wait_for_multicast(namespace: str, device: str) -> None:
+    """Wait until IPv6 has seen that the link is up: before, the kernel has no route for what comes for groups.
+
+    It notices that within a second or so, and there is nothing to be told by.
+    """
+    for _ in range(100 * WAIT):
+        show = ["ip", "-n", namespace, "-6", "route", "show", "table", "local", "ff00::/8", "dev", device]
+        if subprocess.run(show, check=True, capture_output=True, text=True, timeout=WAIT).stdout:
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"{device} has no route for multicast after {WAIT} s")
+
+
 class Wire:
     """Two namespaces, ``left`` with the interface ``va`` and ``right`` with ``vb``, joined by a veth."""
 
@@ -107,6 +121,8 @@ def namespaces() -> Iterator[tuple[str, str]]:
             ip("-n", name, "link", "set", device, "up")
         ip("-n", left, "address", "add", "fd99::11/64", "dev", "va", "nodad")
         ip("-n", left, "address", "add", "10.99.0.11/24", "dev", "va")
+        for name, device in ((left, "va"), (right, "vb")):
+            wait_for_multicast(name, device)
         yield left, right
     finally:
         for name in made:
