@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from kamaelia import Component, Graphline, Outbox, component, run
+from kamaelia import Component, Graphline, Inbox, Outbox, component, run
 from kamaelia.axon import ComponentsFailed, SourceFailed
 from kamaelia.flow import Collect, Source
 from kamaelia.net import (
@@ -251,6 +251,25 @@ def test_a_client_connects_within_its_time(new_loop, certificates):
 
 
 # --- a connection that becomes protected --------------------------------------------------------------
+
+
+def test_an_end_that_comes_with_the_last_bytes_is_heard_by_who_takes_little_at_a_time(new_loop, certificates):
+    seen: list[bytes] = []
+
+    class Sips(Component):
+        inbox = Inbox[bytes]("bytes", size=1)
+
+        async def main(self) -> None:
+            async for data in self.inbox:
+                await asyncio.sleep(0)
+                seen.append(data)
+            await self.outbox.send(b"whole")
+
+    def client(address: Any) -> Any:
+        return Source([b"hello"]) | TCPClient(*address, tls=certificates.client) | Collect()
+
+    answers = connect(new_loop, TCPServer(Sips, port=0, quiet=True, tls=certificates.server), client)
+    assert (seen, answers) == ([b"hello"], [b"whole"])
 
 
 class Mail(Component):
