@@ -284,7 +284,7 @@ def test_a_file_is_sent_whole_although_who_sent_it_has_ended(transport, new_loop
     async def give(inbox: Any, outbox: Any) -> None:
         await outbox.send(b"<")
         await outbox.send(SendFile(open(tmp_path / "file", "rb")))  # noqa: ASYNC230, SIM115
-        await asyncio.sleep(0)  # so that it is being sent when we end
+        await asyncio.sleep(0.01)  # so that it is being sent when we end, for nobody takes it all yet
         given.set()
 
     class Slow(Component):
