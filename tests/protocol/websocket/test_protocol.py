@@ -13,9 +13,10 @@ from kamaelia.flow import Collect, Map, Source
 from kamaelia.net import peer
 from kamaelia.protocol import Echo
 from kamaelia.protocol.websocket import WebSocketProtocol, handshake
+from kamaelia.protocol.websocket.protocol import WAITING
 from kamaelia.testing import drive
 
-from .frames import ACCEPTED, CLOSE, CONT, DATA, PING, PONG, TEXT, answer, close, frame, request
+from .frames import ACCEPTED, CLOSE, CONT, DATA, PING, PONG, TEXT, answer, close, deflated, frame, request
 from .parts import Repeat, Tell, kinds
 
 
@@ -24,6 +25,17 @@ def opened(driver: Any, *more: bytes, path: bytes = b"/") -> Any:
     driver.send(request(*more, path=path))
     assert driver.take().startswith(b"HTTP/1.1 101 ")
     return driver
+
+
+def slow_by(seconds: float) -> Any:
+    """Return a handler that takes so long for each message."""
+
+    @component
+    async def slow(inbox: Any, outbox: Any) -> None:
+        async for _ in inbox:
+            await sleep(seconds)
+
+    return slow
 
 
 def sent(driver: Any) -> bytes:
@@ -459,6 +471,23 @@ def test_a_slow_handler_stops_the_reading_of_the_wire():
         assert 100 < count < 150
 
 
+def test_a_small_chunk_of_messages_that_become_long_is_inflated_as_they_are_taken():
+    zeros = frame(DATA, deflated(bytes(100_000)), rsv=4)
+    with drive(WebSocketProtocol(slow_by(1), message_limit=100_000, ping_interval=None)) as server:
+        opened(server, b"Sec-WebSocket-Extensions: permessage-deflate")
+        server.send(zeros * 60)
+        counts = server.component.statistics
+        # Besides those that wait there is one with the handler, and one that its sender waits with.
+        assert counts().messages_in <= WAITING // 100_000 + 3
+        machine = server.component.machine
+        assert machine.has_more and len(machine._rest) - machine._read > 50 * len(zeros)
+        server.advance(60)
+        assert counts().messages_in == 60 and not machine.has_more
+        server.send(frame(CLOSE, close(1000)))
+        server.advance(60)
+        assert sent(server) == answer(CLOSE, close(1000))
+
+
 def test_a_slow_client_stops_the_handler():
     sent_messages = 0
 
@@ -566,6 +595,16 @@ def test_while_it_is_we_who_are_slow_nobody_is_given_up():
             server.send(frame(DATA, bytes(10_000)))
         server.advance(90)
         assert server.outcome == "running"
+
+
+def test_so_it_is_with_all_that_came_in_one_chunk():
+    with drive(WebSocketProtocol(slow_by(10), ping_interval=10, ping_timeout=5)) as server:
+        opened(server)
+        server.send(frame(DATA, bytes(100_000)) * 30)
+        server.advance(250)
+        assert (server.outcome, server.component.statistics().pings) == ("running", 0)
+        server.advance(250)
+        assert server.component.statistics().pings > 0
 
 
 def test_no_pings_are_sent_if_none_are_wanted():

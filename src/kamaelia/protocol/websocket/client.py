@@ -214,6 +214,8 @@ class ClientReader(Reader):
                 await self.outbox.send(machine.close(NORMAL))
                 async for data in self.inbox:
                     machine.receive(data)  # which nobody takes
+                    while machine.has_more:
+                        machine.receive(b"")
                     await self.outbox.send(machine.to_send())
                     if machine.closed is not None:
                         return

@@ -11,8 +11,7 @@ so in a close frame as well, which comes, like any, when we have sent what we st
 `ServerMachine` and `ClientMachine` are given what comes from the peer, by `Machine.receive`, and say what it
 means: a list of events, each message in full. What is to be sent they return as bytes: `Machine.text`,
 `Machine.data`, `Machine.ping`, `Machine.close`. What a machine answers by itself (the handshake, a pong)
-waits in it for `Machine.to_send`, which is asked after each
-`receive`.
+waits in it for `Machine.to_send`, which is asked after each `receive`.
 
 The rules of the protocol are those of the package ``websockets``, whose machines stand behind these. In front
 of them is a short way, for most frames are messages in full, and there in full when a chunk has come:
@@ -21,7 +20,9 @@ on. Tests feed both ways the same bytes, and compare.
 
 **Text** is decoded as its frames come, so that what is no UTF-8 is refused (close code 1007) at the frame
 that shows it. **Every length has a bound**: a message as long as `message_limit`, after inflation, or 1009; a
-handshake of `HANDSHAKE_LIMIT`; and of fragments only the bytes are kept, however many there are.
+handshake of `HANDSHAKE_LIMIT`; and of fragments only the bytes are kept, however many there are. A small
+chunk may hold many messages that become long when they are inflated, so `Machine.receive` stops when more
+than `message_limit` has been inflated, and `Machine.has_more` says that it is to be asked again.
 
 **Chance**: keys and masks of a client must not be foretold (RFC 6455, 10.3). A machine has no chance of its
 own, so it is given some bytes, of which it makes as many more as it needs.
@@ -176,6 +177,8 @@ class Machine:
         protocol.fail = self._fail
         self._events: list[Event] = []
         self._rest = b""  # the beginning of what a frame, or a line of the handshake, begins with
+        self._read = 0  # bytes of the rest that have been told; the rest is more than a beginning then
+        self._taken = 0  # bytes of payload that websockets has told since we have stopped because of them
         self._left = 0  # bytes of a frame that websockets has got a part of
         self._message: bytearray | None = None  # what has come of a message in fragments
         self._in_fragments = False  # and more of it will come
@@ -198,15 +201,20 @@ class Machine:
     # -- what comes -------------------------------------------------------------------------------
 
     def receive(self, data: bytes) -> list[Event]:
-        """Take what has come from the peer, and return what it means."""
+        """Take what has come from the peer, and return what it means; then look at `has_more`."""
         if self.closed is not None:
             return []
+        at = 0
         if self.opened is None:
             data = self._shake_hands(data)
         elif self._rest:
-            data, self._rest = self._rest + data, b""
+            if data:
+                data = self._rest[self._read :] + data
+            else:
+                data, at = self._rest, self._read
+            self._rest, self._read = b"", 0
         events, bit = self._events, self._peers_mask_bit
-        at, size = 0, len(data)
+        size = len(data)
         if self._left and at < size:
             at = self._hand_on(data, 0, self._left)
         while at < size and self.closed is None:
@@ -220,6 +228,9 @@ class Machine:
                 more = 2 if length == 126 else 8
                 start += more
                 length = int.from_bytes(data[start - more : start], "big")
+                if (length < 126 or (more == 8 and length < 65536)) and start <= size:
+                    self._break_off("the length of a frame takes more bytes than it needs")
+                    break
             if masked:
                 start += 4
             if start > size:
@@ -246,12 +257,24 @@ class Machine:
                 except UnicodeDecodeError:  # websockets is to close because of it
                     pass
             at = self._hand_on(data, at, end - at)
+            if self._taken > self._limit and at < size and self.closed is None:
+                # The whole of it, for to cut off what has been told takes long if that is done often.
+                self._rest, self._read, self._taken = data, at, 0
+                return self._told()
         if at < size and self.closed is None:
             self._rest = data[at:]
         return self._told()
 
+    @property
+    def has_more(self) -> bool:
+        """Whether not all that has come is told yet: ask `receive` again, with ``b""``, before more comes."""
+        return self._read > 0
+
     def receive_end(self) -> list[Event]:
-        """The peer's stream has ended."""
+        """The peer's stream has ended; return what that means, and all that has not been told yet."""
+        events = []
+        while self.has_more:
+            events += self.receive(b"")
         rest, self._rest = self._rest, b""
         if rest:
             self._feed(rest)
@@ -259,7 +282,7 @@ class Machine:
             self._answer()
         self._protocol.receive_eof()
         self._look()
-        return self._told()
+        return events + self._told()
 
     def to_send(self) -> bytes:
         """Return what the machine itself has to say to the peer, such as a pong; then look at `finished`."""
@@ -297,6 +320,14 @@ class Machine:
     def _feed(self, data: bytes) -> None:
         """Have websockets take something."""
         self._protocol.receive_data(data)
+        self._look()
+
+    def _break_off(self, why: str) -> None:
+        """The peer has broken a rule that websockets does not look after."""
+        from websockets.exceptions import ProtocolError
+
+        self._protocol.parser_exc = ProtocolError(why)
+        self._fail(BAD_PROTOCOL, why)
         self._look()
 
     def _look(self) -> None:
@@ -357,6 +388,7 @@ class Machine:
         type(self._protocol).recv_frame(self._protocol, frame)
         self._protocol.events.clear()
         opcode, data = frame.opcode, frame.data
+        self._taken += len(data)
         if opcode is self._opcode.PING:
             self._events.append(Ping(bytes(data)))
         elif opcode is self._opcode.PONG:
