@@ -317,6 +317,9 @@ def test_what_is_no_proper_request_is_answered_with_an_error_of_http(data, statu
     assert isinstance(refused, Refused)
     assert refused.status == status
     assert answered.startswith(b"HTTP/1.1 %d " % status)
+    assert machine.answer.status == status and answered.endswith(b"\r\n\r\n" + machine.answer.body)
+    # Who names what to upgrade to says so in Connection, too (RFC 9110, 7.8).
+    assert (b"\r\nConnection: close, Upgrade\r\n" in answered) == (status == 426)
     assert machine.finished
     assert machine.receive(b"more") == [] and machine.receive_end() == []
 
@@ -329,6 +332,71 @@ def test_an_origin_may_be_a_text_a_pattern_or_none_at_all():
         machine = ServerMachine(origins=origins)
         (opened,) = machine.receive(request(*([] if origin is None else [b"Origin: " + origin])))
         assert isinstance(opened, Opened)
+
+
+@pytest.mark.parametrize(("origin", "host", "same"), [
+    (None, b"example.org", True),
+    (b"http://example.org", b"example.org", True),
+    (b"https://example.org", b"example.org", True),
+    (b"https://Example.org", b"eXample.org", True),
+    (b"http://example.org:8080", b"example.org:8080", True),
+    (b"http://example.org", b"example.org:80", True),
+    (b"https://example.org", b"example.org:443", True),
+    (b"http://127.0.0.1:8080", b"127.0.0.1:8080", True),
+    (b"http://[::1]:8080", b"[::1]:8080", True),
+    (b"https://example.org", b"example.org:80", False),
+    (b"http://example.org:8081", b"example.org:8080", False),
+    (b"http://example.org", b"example.org:8080", False),
+    (b"https://evil.example", b"example.org", False),
+    (b"https://example.org.evil.example", b"example.org", False),
+    (b"https://www.example.org", b"example.org", False),
+    (b"null", b"example.org", False),
+    (b"", b"example.org", False),
+    (b"example.org", b"example.org", False),
+    (b"file://", b"", False),
+    (b"http://localhost:8080", b"127.0.0.1:8080", False),
+    (b"https://evil.example", b"evil.example\r\nHost: example.org", False),
+])  # fmt: skip
+def test_a_page_of_another_host_is_refused_unless_it_is_said_otherwise(origin, host, same):
+    asked = request(*([] if origin is None else [b"Origin: " + origin]))
+    asked = asked.replace(b"Host: example.org", b"Host: " + host)
+    (event,) = ServerMachine().receive(asked)
+    assert isinstance(event, Opened) == same
+    if not same:
+        assert isinstance(event, Refused) and event.status == 403
+        assert event.reason == (
+            f"invalid Origin header: {origin.decode()}" if origin else "empty Origin header"
+        )
+    (event,) = ServerMachine(origins="any").receive(asked)
+    assert isinstance(event, Opened)
+
+
+@pytest.mark.parametrize(("method", "more", "version", "status"), [
+    ("GET", [], "1.1", 101),
+    ("GET", [("Content-Length", "0")], "1.1", 101),
+    ("GET", [("Cookie", "x" * 9000)], "1.1", 101),
+    ("GET", [(f"A{number}", "x") for number in range(200)], "1.1", 101),
+    ("GET", [("Content-Length", "5")], "1.1", 400),
+    ("GET", [("Transfer-Encoding", "chunked")], "1.1", 400),
+    ("GET", [("Sec-WebSocket-Key", "again")], "1.1", 400),
+    ("GET", [("Origin", "https://evil.example")], "1.1", 403),
+    ("GET", [], "1.0", 505),
+    ("POST", [("Content-Length", "5")], "1.1", 405),
+    ("BREW", [], "1.1", 405),
+])  # fmt: skip
+def test_a_request_that_somebody_else_has_read_is_answered(method, more, version, status):
+    lines = request().decode().split("\r\n")[1:-2]
+    headers = [tuple(line.split(": ", 1)) for line in lines] + more
+    machine = ServerMachine()
+    given = machine.accept(method, "/" + "x" * 9000, headers, version)
+    assert given.status == status and machine.to_send() == b""
+    if status == 101:
+        assert machine.opened.target == "/" + "x" * 9000
+        assert machine.receive(frame(TEXT, b"one") + frame(CLOSE)) == ["one", Closed(1005)]
+        assert machine.text("two") == answer(TEXT, b"two")
+    else:
+        assert machine.refused.status == status and machine.refused.reason in given.body.decode()
+        assert (dict(given.headers).get("Allow") == "GET") == (status == 405)
 
 
 def test_of_the_subprotocols_the_first_of_the_servers_is_taken():

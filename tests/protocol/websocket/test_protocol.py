@@ -560,6 +560,20 @@ def test_only_the_answer_to_the_last_ping_says_how_long_it_takes():
         assert server.component.statistics().latency is None
 
 
+def test_a_wire_that_goes_when_it_is_about_to_be_asked_harms_nobody():
+    with drive(WebSocketProtocol(Echo, ping_interval=10)) as server:
+        opened(server)
+        reader, wire = server.component.reader, server._reader("outbox")
+        loop = reader.system.loop
+        # In one round of the loop, the first thing is that the wire goes, and the second is to ask.
+        looked = []
+        loop.call_at(reader._keepalive.when() - 1, lambda: (wire.close(), looked.append(reader._look())))
+        reader._heard -= 1
+        server.advance(20)
+        assert looked == [None]
+        assert (server.outcome, server.component.statistics().pings) == ("ended", 0)
+
+
 def test_a_client_that_says_something_now_and_then_is_not_asked():
     with drive(WebSocketProtocol(Echo, ping_interval=10, ping_timeout=5)) as server:
         opened(server)
@@ -692,6 +706,8 @@ def test_a_handler_has_to_take_and_send_messages(handler, why):
     ({"subprotocols": "chat"}, TypeError, "WebSocketProtocol(subprotocols='chat'): give names in a list"),
     ({"subprotocols": [1]}, TypeError, "WebSocketProtocol(subprotocols=[1]): 1 cannot be one of the names"),
     ({"origins": "https://x"}, TypeError, "WebSocketProtocol(origins='https://x'): give origins in a list"),
+    ({"origins": None}, TypeError, "WebSocketProtocol(origins=None): give origins in a list, or 'same' or"),
+    ({"origins": [1]}, TypeError, "WebSocketProtocol(origins=[1]): 1 cannot be one of the origins"),
     ({"message_limit": 0}, ValueError, "WebSocketProtocol(message_limit=0): give bytes"),
     ({"message_limit": "much"}, ValueError, "WebSocketProtocol(message_limit='much'): give bytes"),
     (

@@ -39,6 +39,7 @@ from typing import Any
 
 from kamaelia.axon import (
     BrokenLink,
+    ClosedBox,
     Component,
     Inbox,
     LocalProtocolError,
@@ -406,10 +407,13 @@ class Reader(Component):
             return
         silent = now - self._heard
         if silent >= interval and not self.outbox.full:
+            try:
+                self.outbox.send(machine.ping(str(self._pings + 1).encode()))
+            except (BrokenLink, ClosedBox):
+                return  # the wire has gone in this moment, as `main` is about to hear
             self._conversation.counts.pings += 1
             self._pings += 1
             self._pinged = now
-            self.outbox.send(machine.ping(self._ping_payload()))
             self._look_after(self._settings.ping_timeout)
         else:
             self._look_after(max(interval - silent, interval / 10))

@@ -563,8 +563,9 @@ class ServerMachine(Machine):
     Arguments:
         subprotocols: those that the server speaks, the best first; a client that speaks none of them is
             refused
-        origins: from whose pages a browser may connect: values of ``Origin``, or compiled patterns, and None
-            in the list for clients that are no browsers; None for all
+        origins: from whose pages a browser may connect: ``"same"`` for those of the host that it asks,
+            ``"any"`` for all; or a list of values of ``Origin`` and compiled patterns, and None in it for
+            clients that are no browsers
         compression: compress messages, if the client can
         message_limit: bytes of a message
         streaming: tell fragments, see `Fragment`
@@ -588,7 +589,7 @@ class ServerMachine(Machine):
         self,
         *,
         subprotocols: Sequence[str] = (),
-        origins: Sequence[Any] | None = None,
+        origins: Sequence[Any] | str = "same",
         compression: bool = True,
         message_limit: int = MESSAGE_LIMIT,
         streaming: bool = False,
@@ -607,7 +608,7 @@ class ServerMachine(Machine):
                 )
             ]
         protocol = ServerProtocol(
-            origins=origins,
+            origins=None if isinstance(origins, str) else origins,
             extensions=extensions,
             subprotocols=list(subprotocols) or None,  # type: ignore[arg-type]
             max_size=_limits(message_limit, streaming),
@@ -616,17 +617,51 @@ class ServerMachine(Machine):
         super().__init__(
             protocol, message_limit=message_limit, streaming=streaming, as_bytes=as_bytes, chance=None
         )
+        # websockets calls these, too.
         protocol.reject = self._reject  # type: ignore[method-assign]
+        protocol.send_response = self._send_response  # type: ignore[method-assign]
+        if origins == "same":
+            protocol.process_origin = self._process_origin  # type: ignore[method-assign]
+
+    def accept(
+        self, method: str, target: str, headers: Iterable[tuple[str, str]], version: str = "1.1"
+    ) -> Answer:
+        """Take a request that somebody else has read, in full and by rules of his own; return the answer.
+
+        He writes that in his own way, so `to_send` does not have it. What comes then is given to `receive`.
+        """
+        from websockets.datastructures import Headers
+        from websockets.http11 import Request
+
+        protocol, given = self._protocol, Headers(headers)
+        if method != "GET":
+            self._turn_away(405, f"it is asked for with GET, and not with {shorten(method)}", Allow="GET")
+        elif version != "1.1":
+            self._turn_away(505, f"it is asked for with HTTP/1.1, and not with HTTP/{version}")
+        elif "Transfer-Encoding" in given or not set(given.get_all("Content-Length")) <= {"0"}:
+            self._turn_away(400, "the request has a body")
+        else:
+            protocol.events.append(Request(target, given))
+            self._open()
+            if self.opened is not None:
+                protocol.parser = protocol.parse()  # it has waited for the request
+                next(protocol.parser)
+        self._told()
+        protocol.writes.clear()
+        assert self.answer is not None
+        return self.answer
 
     def refuse(self, status: int, why: str) -> list[Event]:
         """Answer a request that has not come in full with an error of HTTP."""
         self._turn_away(status, why)
         return self._told()
 
-    def _turn_away(self, status: int, why: str) -> None:
+    def _turn_away(self, status: int, why: str, **headers: str) -> None:
         protocol = self._protocol
         if protocol.state is self._state.CONNECTING and not protocol.eof_sent:
-            self._respond(protocol.reject(status, f"Failed to open a WebSocket connection: {why}.\n"))
+            response = protocol.reject(status, f"Failed to open a WebSocket connection: {why}.\n")
+            response.headers.update(headers)
+            protocol.send_response(response)
             self._refuse(status, why)
 
     def _handshake_too_long(self) -> None:
@@ -636,7 +671,7 @@ class ServerMachine(Machine):
         protocol = self._protocol
         for request in protocol.events_received():
             response = protocol.accept(request)
-            self._respond(response)
+            protocol.send_response(response)
             if response.status_code == 101:
                 headers = tuple(request.headers.raw_items())
                 self.opened = Opened(request.path, headers, protocol.subprotocol, bool(protocol.extensions))
@@ -646,24 +681,42 @@ class ServerMachine(Machine):
         if self.opened is None and self.refused is None and protocol.eof_sent:
             if protocol.reader.eof:
                 self._refuse(None, "the stream has ended before the request had")
-            elif len(protocol.writes) > 1:
-                self._refuse(int(protocol.writes[-2].split(b" ", 2)[1]), _why(protocol.handshake_exc))
+            elif self.answer is not None:
+                self._refuse(self.answer.status, _why(protocol.handshake_exc))
             else:  # websockets would just end the stream
-                protocol.writes.insert(0, protocol.reject(400, "This is no request of HTTP.\n").serialize())
+                response = protocol.reject(400, "This is no request of HTTP.\n")
+                protocol.writes.insert(0, response.serialize())
+                self._note_answer(response)
                 self._refuse(400, _why(protocol.handshake_exc))
 
     def _reject(self, status: Any, text: str) -> Any:
-        """Make an error of HTTP: called by websockets, too."""
+        """Make an error of HTTP."""
         response = type(self._protocol).reject(self._protocol, status, text)
         del response.headers["Date"]  # who has no clock gives none (RFC 9110, 6.6.1)
         return response
 
-    def _respond(self, response: Any) -> None:
+    def _send_response(self, response: Any) -> None:
+        """Write the answer."""
         if response.status_code == 101:
             del response.headers["Date"]
-        self._protocol.send_response(response)
+        elif "Upgrade" in response.headers:  # and then it is said twice (RFC 9110, 7.8)
+            del response.headers["Connection"]
+            response.headers["Connection"] = "close, Upgrade"
+        type(self._protocol).send_response(self._protocol, response)
+        self._note_answer(response)
+
+    def _note_answer(self, response: Any) -> None:
         headers = tuple(response.headers.raw_items())
         self.answer = Answer(response.status_code, headers, bytes(response.body))
+
+    def _process_origin(self, headers: Any) -> Any:
+        """See whether a browser asks on behalf of a page of the same host that it asks."""
+        from websockets.exceptions import InvalidOrigin
+
+        origin = type(self._protocol).process_origin(self._protocol, headers)
+        if origin is not None and not is_same_host(origin, headers.get_all("Host")):
+            raise InvalidOrigin(origin)
+        return origin
 
 
 class ClientMachine(Machine):
@@ -777,6 +830,22 @@ class _Masks:
             self._state, self._pool, self._at = made[:32], made[32:], 0
         self._at += 4
         return self._pool[self._at - 4 : self._at]
+
+
+def is_same_host(origin: str, hosts: Sequence[str]) -> bool:
+    """Say whether the page of an origin is of the host that a request names in its ``Host``.
+
+    The scheme need not be the same: what stands before a server may have taken the protection off.
+
+    Example:
+        >>> is_same_host("https://example.org", ["Example.org"])
+        True
+        >>> is_same_host("https://example.org:8443", ["example.org"])
+        False
+    """
+    scheme, _, place = origin.lower().partition("://")
+    usual = {"http": ":80", "https": ":443"}.get(scheme, "")
+    return len(hosts) == 1 and place != "" and hosts[0].lower() in (place, place + usual)
 
 
 def need_websockets() -> None:
