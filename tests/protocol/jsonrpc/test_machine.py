@@ -471,7 +471,11 @@ members = st.fixed_dictionaries(
         "jsonrpc": st.sampled_from(["2.0", "1.0", None]),
         "method": st.sampled_from(["m", "", 1]),
         "params": st.lists(values, max_size=3) | st.dictionaries(st.text(max_size=3), values, max_size=3),
-        "id": st.integers(-1, 5) | st.text(max_size=3) | st.none() | values,
+        "id": st.integers(-1, 5)
+        | st.text(max_size=3)
+        | st.integers(1, 250).map(lambda length: "x" * length)
+        | st.none()
+        | values,
         "result": values,
         "error": values | st.fixed_dictionaries({"code": st.integers(), "message": st.text(max_size=5)}),
     },

@@ -607,8 +607,9 @@ class ServerMachine(Machine):
                     server_max_window_bits=12, client_max_window_bits=12, compress_settings={"memLevel": 5}
                 )
             ]
+        listed: Any = None if isinstance(origins, str) else origins
         protocol = ServerProtocol(
-            origins=None if isinstance(origins, str) else origins,
+            origins=listed,
             extensions=extensions,
             subprotocols=list(subprotocols) or None,  # type: ignore[arg-type]
             max_size=_limits(message_limit, streaming),
