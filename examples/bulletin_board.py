@@ -164,13 +164,10 @@ def person(says):
     return typist(says) | Encode(end="\r\n") | TCPClient("server", 2323) | screen
 
 
-def serve(port="2323"):
-    run(TCPServer(Conversation(Board("board.json").talk), port=int(port)))
-
-
 if __name__ == "__main__":
     if sys.argv[1:2] == ["serve"]:
-        serve(*sys.argv[2:])
+        port = int(sys.argv[2]) if sys.argv[2:] else 2323
+        run(TCPServer(Conversation(Board("board.json").talk), port=port))
     else:
         with tempfile.TemporaryDirectory() as folder:
             board = Board(f"{folder}/board.json")
