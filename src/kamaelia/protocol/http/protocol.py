@@ -146,9 +146,10 @@ class HTTPProtocol(Component):
     h11 is not installed.
 
     Example:
+        >>> from html import escape
         >>> from kamaelia.testing import drive
         >>> def greet(request):
-        ...     return f"Hello {request.arguments['name']}"
+        ...     return f"Hello {escape(request.arguments['name'])}"
         >>> with drive(HTTPProtocol({"/hello/{name}": greet})) as http:
         ...     http.send(b"GET /hello/Ada HTTP/1.1\\r\\nHost: here\\r\\n\\r\\n")
         ...     http.take().split(b"\\r\\n")[-1]
