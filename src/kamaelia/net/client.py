@@ -310,6 +310,8 @@ class StreamClient(Component):
                         protocol.abort()
                         raise
         except TimeoutError as error:
+            if error.errno is not None:
+                raise  # it is the operating system that has waited long enough
             raise TimeoutError(f"no connection within {limit:g} s") from error
         if self._buffers is not None:
             bound_buffers(stream.transport.get_extra_info("socket"), self._buffers)

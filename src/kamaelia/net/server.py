@@ -507,6 +507,7 @@ class StreamServer(Server):
         self._count_host(self._host_of_connection(connection), -1)
         if connection.trouble is not None:
             self._counts[connection.trouble] += 1
+            log.info("%s: the connection of %s broke: %s", self.path, connection.peer, connection.failure)
         for index, count in enumerate((connection.bytes_in, connection.bytes_out, connection.unread)):
             self._bytes[index] += count
 

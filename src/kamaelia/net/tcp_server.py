@@ -45,7 +45,7 @@ class TCPServer(StreamServer):
         limit_per_address: connections at a time from one address; None for any number
         accept_rate: connections a second, those beyond are closed at once; None for any number
         idle_timeout: seconds without a byte in either direction after which a connection is ended; None for
-            never
+            never. While what has come waits for the component, the peer is not idle
         stall_timeout: seconds for which a peer may take nothing of what is sent; None for ever
         least_rate: bytes a second, such as ``"1 kB/s"``, that a peer has to take of what waits for it, over
             that time; None for any that is more than nothing
