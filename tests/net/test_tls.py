@@ -31,6 +31,8 @@ from kamaelia.protocol import Echo
 
 from .certificates import Certificates
 from .conftest import WAIT, read_all
+from .test_wire import Then
+from .wire import Wire
 
 
 def stranger(
@@ -270,6 +272,29 @@ def test_an_end_that_comes_with_the_last_bytes_is_heard_by_who_takes_little_at_a
 
     answers = connect(new_loop, TCPServer(Sips, port=0, quiet=True, tls=certificates.server), client)
     assert (seen, answers) == ([b"hello"], [b"whole"])
+
+
+def test_an_address_that_is_reached_too_late_does_not_spoil_the_handshake_with_the_first(certificates):
+    class Two(Wire):
+        """Both addresses of the name are reached at the same instant."""
+
+        async def getaddrinfo(self, host: Any, port: Any, **options: Any) -> Any:
+            return [
+                (socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, port)) for one in ("1.1.1.1", "2.2.2.2")
+            ]
+
+        async def create_connection(self, factory: Any, host: Any = None, port: Any = None, **_: Any) -> Any:
+            await asyncio.sleep(5 - self.time())
+            return await super().create_connection(factory, "127.0.0.1", 1500)
+
+    serving = TCPServer(Echo, port=1500, quiet=True, tls=certificates.server)
+    client = TCPClient("localhost", 1500, tls=certificates.client)
+    results = run(
+        serving, Source([b"hello"]) | client | Collect(), Then((9, lambda system: system.stop())),
+        loop_factory=Two,
+    )  # fmt: skip
+    assert results[1] == [b"hello"]
+    assert (serving.statistics().accepted, serving.statistics().rejected) == (1, 1)
 
 
 class Mail(Component):
