@@ -503,6 +503,21 @@ def test_a_body_that_is_too_large_for_a_function() -> None:
         assert http.outcome == "ended"
 
 
+def test_a_body_in_many_pieces_takes_no_time_to_speak_of_and_lets_others_work() -> None:
+    number, pieces = 200_000, 1000  # in a time with the square of the number this would take minutes
+    steps: list[Any] = []
+    driver = drive(HTTPProtocol({"/": lambda request: str(len(request.body))}))
+    driver.on_step = steps.append
+    with driver as http:
+        http.send(get("/", "Transfer-Encoding: chunked", method="POST"))
+        before = len(steps)
+        for _ in range(number // pieces):
+            http.send(b"2\r\nab\r\n" * pieces)
+        assert len(steps) - before > number / 101
+        http.send(b"0\r\n\r\n")
+        assert whole(http) == page(str(2 * number).encode())
+
+
 def test_a_body_may_be_limited_for_components_too() -> None:
     with http_with({"/": shout}, limits=Limits(stream=3)) as http:
         http.send(get("/", method="POST", body=b"abcd"))

@@ -29,10 +29,11 @@ To read and send at the same time a handler may do one of them in a task of its 
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Protocol
 
-from kamaelia.axon import BrokenLink, Inbox, LocalProtocolError, Outbox, Signal, SourceFailed, make
+from kamaelia.axon import BrokenLink, Inbox, LocalProtocolError, Outbox, Signal, SourceFailed, make, sleep
 from kamaelia.axon.errors import shorten
 
 from .headers import Headers
@@ -42,6 +43,9 @@ from .private import private_inbox, private_outbox
 
 if TYPE_CHECKING:
     from .protocol import HTTPProtocol
+
+
+IN_A_ROW = 100  # pieces of a body that are read before others have their turn, if all are there already
 
 
 class Handler(Protocol):
@@ -68,11 +72,21 @@ class Exchange:
     are few, or else the connection ends.
     """
 
-    __slots__ = ("_bytes_read", "_protocol", "_whole", "begun", "over", "request", "switched", "trailers")
+    __slots__ = (
+        "_bytes_read",
+        "_protocol",
+        "_reads",
+        "_whole",
+        "begun",
+        "over",
+        "request",
+        "switched",
+        "trailers",
+    )
 
     def __init__(self, protocol: HTTPProtocol, request: Request) -> None:
         self._protocol = protocol
-        self._bytes_read = 0
+        self._bytes_read = self._reads = 0
         self._whole = False  # the body has been read
         self.request = request
         """What is asked. Its ``body`` is empty: see `read`."""
@@ -101,6 +115,9 @@ class Exchange:
         """
         protocol = self._protocol
         machine = protocol.machine
+        self._reads += 1
+        if not self._reads % IN_A_ROW:
+            await sleep(0)  # before it is taken, since whoever waits may be cancelled
         while not self._whole:
             if machine.reading != BODY and machine.reading != END:
                 self._whole = True  # it was answered meanwhile
@@ -123,14 +140,14 @@ class Exchange:
         """Return the rest of the body. Raises `Refused`, with the status 413, for more bytes than the
         limit: those of `Limits.body` unless it is given."""
         most: Any = self._protocol.site.limits.body if limit is None else limit
-        pieces: list[bytes] = []
+        body = io.BytesIO()  # a list of pieces could take a hundred times what is in them
         size = self._protocol.machine.expected or 0
         while most is None or size <= most:
             piece = await self.read()
             if not piece:
-                return b"".join(pieces)
-            pieces.append(piece)
-            size = max(size, sum(map(len, pieces)))
+                return body.getvalue()
+            body.write(piece)
+            size = max(size, body.tell())
         raise Refused(f"the body is larger than {most} bytes", 413)
 
     def __aiter__(self) -> AsyncIterator[bytes]:
