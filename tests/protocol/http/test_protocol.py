@@ -18,6 +18,7 @@ from kamaelia.protocol.http import (
     Headers,
     HTTPProtocol,
     Limits,
+    Refused,
     Response,
     Trailers,
     read_form,
@@ -534,6 +535,30 @@ def test_a_body_that_breaks_off() -> None:
             sent = whole(http)
             assert (b"400 Bad Request" in sent) or sent.endswith(b"3\r\nABC\r\n")
             assert http.ended
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"3\r\nabc\r\nrubbish\r\n", "a chunk begins with its size"),
+        (b"3\r\nabc\r\n4\r\ndefg\r\n1\r\nh\r\n0\r\n\r\n", "the body is larger than 6 bytes"),
+    ],
+)
+def test_a_body_that_was_refused_is_refused_again(body: bytes, why: str) -> None:
+    seen: list[str] = []
+
+    async def stubborn(exchange: Exchange) -> str:
+        seen.append((await exchange.read()).decode())
+        for _ in range(3):
+            try:
+                seen.append((await exchange.read()).decode())
+            except Refused as error:
+                seen.append(str(error)[: len(why)])
+        return "well"
+
+    with http_with({"/": handler(stubborn)}, limits=Limits(stream=6)) as http:
+        http.send(get("/", "Transfer-Encoding: chunked", method="POST") + body)
+        assert seen == ["abc", why, why, why]
 
 
 def test_a_component_learns_that_the_client_is_gone_in_mid_body() -> None:

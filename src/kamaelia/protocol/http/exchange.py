@@ -37,7 +37,7 @@ from kamaelia.axon import BrokenLink, Inbox, LocalProtocolError, Outbox, Signal,
 from kamaelia.axon.errors import shorten
 
 from .headers import Headers
-from .machine import BODY, END, Data, EndOfRequest, Refused
+from .machine import BODY, END, ERROR, Data, EndOfRequest, Refused
 from .messages import BYTES, NO_HEADERS, TEXT, Request, Response
 from .private import private_inbox, private_outbox
 
@@ -111,7 +111,7 @@ class Exchange:
 
         Asks a client for the body that has waited for that ("Expect: 100-continue"). Raises `Refused`, a
         `RemoteProtocolError`, when the body breaks the rules, comes too slowly, is larger than the limit or
-        breaks off.
+        breaks off; and again after that, so that what has come is never taken for the whole.
         """
         protocol = self._protocol
         machine = protocol.machine
@@ -119,17 +119,18 @@ class Exchange:
         if not self._reads % IN_A_ROW:
             await sleep(0)  # before it is taken, since whoever waits may be cancelled
         while not self._whole:
-            if machine.reading != BODY and machine.reading != END:
+            if machine.reading not in (BODY, END, ERROR):
                 self._whole = True  # it was answered meanwhile
                 break
+            most = protocol.site.limits.stream
+            if most is not None and self._bytes_read > int(most):
+                raise Refused(f"the body is larger than {most} bytes", 413)
             event = machine.next_event()
             if type(event) is Data:
                 self._bytes_read += len(event.data)
-                most = protocol.site.limits.stream
-                if most is not None and self._bytes_read > int(most):
-                    raise Refused(f"the body is larger than {most} bytes", 413)
-                return event.data
-            if type(event) is EndOfRequest:
+                if most is None or self._bytes_read <= int(most):
+                    return event.data
+            elif type(event) is EndOfRequest:
                 self._whole = True
                 self.trailers = event.trailers
             else:
