@@ -542,22 +542,47 @@ def test_h11_reads_the_same_where_we_accept(
     assert [one for one in told if isinstance(one, bytes)] == ([body] if body else [])
 
 
-def test_a_head_byte_by_byte_takes_no_time_to_speak_of() -> None:
+class Counting:
+    """In place of what looks for that which may be in no line: counts how much it is to look at."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.searched = 0
+        monkeypatch.setattr(machine_module, "NEVER", self)
+
+    def search(self, data: bytes, at: int, end: int) -> None:
+        self.searched += max(0, min(end, len(data)) - at)
+
+
+def test_a_head_byte_by_byte_takes_no_time_to_speak_of(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each byte is looked at once, however small the pieces are."""
-    searched = 0
-
-    class Counting:
-        def search(self, data: bytes, at: int, end: int) -> None:
-            nonlocal searched
-            searched += max(0, min(end, len(data)) - at)
-
+    counting = Counting(monkeypatch)
     machine = ServerMachine()
-    original, machine_module.NEVER = machine_module.NEVER, Counting()  # type: ignore[assignment]
-    try:
-        with pytest.raises(Refused, match="the target is larger than 8192 bytes"):
-            for _ in range(10_000):
-                machine.receive(b"a")
-                machine.next_event()
-    finally:
-        machine_module.NEVER = original
-    assert searched < 20_000
+    with pytest.raises(Refused, match="the target is larger than 8192 bytes"):
+        for _ in range(10_000):
+            machine.receive(b"a")
+            machine.next_event()
+    assert counting.searched < 20_000
+
+
+def test_nor_do_the_lines_of_a_chunked_body(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = begun(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+    counting = Counting(monkeypatch)
+    lines = (
+        b"1;" + b"e" * 1000 + b"\r\nx\r\n0\r\n" + b"A: b\r\n" * 99 + b"Long: " + b"c" * 10_000 + b"\r\n\r\n"
+    )
+    for byte in lines:
+        machine.receive(bytes([byte]))
+        event = machine.next_event()
+    assert isinstance(event, EndOfRequest)
+    assert len(event.trailers.all("a")) == 99
+    assert counting.searched < 2 * len(lines)
+
+
+def test_what_has_been_read_is_not_kept_when_the_next_head_is_never_whole() -> None:
+    machine = ServerMachine()
+    request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    for _ in range(1000):
+        machine.receive(request[-5:] + request[:-5] if machine.waiting else request[:-5])
+        while machine.next_event() is not NEED_DATA:
+            machine.send_whole(Response(b""))
+        assert len(machine._buffer) < len(request)

@@ -201,7 +201,7 @@ class ServerMachine:
         """Lines of headers that every answer gets: ``b"Date: ...\\r\\n"``. To be set."""
         self._buffer: bytes | bytearray = b""
         self._at = 0  # where in the buffer that begins which has not been read
-        self._scanned = 0  # of a head that is not complete, how much has been looked at
+        self._scanned = 0  # of a head, or line in a body, that is not complete: how much has been looked at
         self._peer_ended = False
         self._error: Refused | None = None
         self._end = END_OF_REQUEST
@@ -312,6 +312,9 @@ class ServerMachine:
             self._scanned = end - at
             if type(buffer) is bytes:
                 self._buffer, self._at = bytearray(memoryview(buffer)[at:]), 0
+            elif at:
+                del buffer[:at]  # who always sends a part of the next request, too, leaves nothing behind
+                self._at = 0
             return NEED_DATA
         head = bytes(memoryview(buffer)[at:end])
         self._at, self._scanned = end, 0
@@ -507,6 +510,7 @@ class ServerMachine:
                 end = end or self._find_end(b"\r\n\r\n", self._most_head, "trailers", 431)
                 if end < 0:
                     return self._nothing_yet("trailers")
+                self._scanned = 0
                 self._read_trailers(self._take(end))
                 self._read_to_end()
                 self.reading = READING.get((self.reading, "told"), self.reading)
@@ -515,14 +519,16 @@ class ServerMachine:
     def _find_end(self, mark: bytes, most: int, what: str, status: int) -> int:
         """Return how many bytes there are up to a mark and with it, -1 if it has not come; refuse more than
         the limit, and what may be in no line."""
-        found = self._buffer.find(mark, self._at)
-        end = len(self._buffer) if found < 0 else found + len(mark)
-        never = NEVER.search(self._buffer, self._at, min(end, self._at + most + 1))
+        buffer, at = self._buffer, self._at
+        found = buffer.find(mark, at + max(0, self._scanned - len(mark) + 1))
+        end = len(buffer) if found < 0 else found + len(mark)
+        never = NEVER.search(buffer, at + max(0, self._scanned - 1), min(end, at + most + 1))
         if never is not None:
-            raise self.refuse(_never_text(self._buffer, never.start(), self._at))
-        if end - self._at > most:
+            raise self.refuse(_never_text(buffer, never.start(), at))
+        if end - at > most:
             raise self.refuse(f"the {what} is longer than {most} bytes", status)
-        return -1 if found < 0 else end - self._at
+        self._scanned = end - at if found < 0 else 0
+        return -1 if found < 0 else end - at
 
     def _read_trailers(self, lines: bytes) -> None:
         if not FIELDS.fullmatch(lines) or NOT_IN_TRAILERS.search(lines):
@@ -542,7 +548,7 @@ class ServerMachine:
         """Read nothing more of a request that has been answered, or will be: the connection ends then."""
         if self.reading is BODY:
             self.reading = READING[BODY, "give up"]
-            self._buffer, self._at = b"", 0
+            self._buffer, self._at, self._scanned = b"", 0, 0
         self.keep_alive = False
         if self.writing is DONE:
             self._go_on()
