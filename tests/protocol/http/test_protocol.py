@@ -652,6 +652,41 @@ def test_a_slow_body_is_not_waited_for() -> None:
             assert http.ended
 
 
+@pytest.mark.parametrize("first", ["what has come", "the timer"])
+def test_what_has_come_in_the_last_moment_counts(first: str) -> None:
+    """As after a stall of the loop, in which both became due."""
+    post = get("/", "Content-Length: 2000", method="POST")
+    for begun, seconds, rest in [
+        (b"", 60, get()),
+        (get()[:9], 10, get()[9:]),
+        (post + bytes(999), 10, bytes(1001)),
+    ]:
+        with http_with({"/": lambda request: str(len(request.body))}) as http:
+            if not begun:
+                http.send(get())
+                whole(http)
+            loop, hold = http.component.get_loop(), http._hold("inbox")
+            if first == "what has come":
+                loop.call_at(seconds, hold.send, rest)
+            http.send(*([begun] if begun else []))
+            if first == "the timer":
+                loop.call_at(seconds, hold.send, rest)
+            http.advance(seconds - 0.1)
+            http.expect_nothing()
+            http.advance(0.1)
+            assert b"200 OK" in whole(http)
+            assert not http.ended
+
+
+def test_each_body_has_its_own_time() -> None:
+    with http_with({"/": lambda request: str(len(request.body))}) as http:
+        for _ in range(50):
+            http.send(get("/", "Content-Length: 2", method="POST"))
+            http.advance(0.5)
+            http.send(b"ab")
+            assert b"200 OK" in whole(http)
+
+
 def test_time_in_which_nobody_reads_is_not_the_clients() -> None:
     class Nap:
         async def answer(self, exchange: Exchange) -> Response:

@@ -21,7 +21,8 @@ the part learns that nobody listens.
 
 **Time.** There is one timer for a connection, and it is lazy: to say when it would be too late costs an
 assignment, and only when the timer fires is it seen whether that has moved. When it is too late, the inbox is
-closed, which ends whatever waits for the client.
+closed, which ends whatever waits for the client. But when the loop has stood still, what came in time may not
+have been read yet: so it is too late only if the loop has gone round once more and still nothing is there.
 
 **The end.** When the inbox ends, because the client has finished or the system stops, what has come is
 answered; a request that is not complete then can't be. When the peer is gone, sending raises `BrokenLink`,
@@ -75,6 +76,9 @@ FAILED_PAGE = FAILED.body
 NOTHING: Any = object()
 LARGE = 64 * 1024  # bytes of a body that is not put behind its head, which would copy it
 NEVER = math.inf
+ROUNDS = (
+    2  # of the loop; uvloop calls timers before it reads, and what is soon to be called in the same round
+)
 
 
 class Counts:
@@ -178,7 +182,7 @@ class HTTPProtocol(Component):
         self.part_over: Signal | None = None
         """For who waits until one of them has ended."""
         self._deadline = NEVER  # when it is too late for what is waited for
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
         self._timer_due = NEVER
         self._late = ""  # for what it was too late: "request", "head" or "body"
         self._waited, self._came = 0.0, 0  # seconds for the body, and bytes of it, in this window
@@ -286,6 +290,7 @@ class HTTPProtocol(Component):
     async def _answer(self, request: Request, answer: Answer | None, value: Any = NOTHING) -> None:
         """Answer a request as its route says, or with a value if one is given."""
         exchange = Exchange(self, request)
+        self._waited, self._came = 0.0, 0
         limit = self.site.limits.request_timeout
         try:
             if limit is None:
@@ -499,12 +504,16 @@ class HTTPProtocol(Component):
             self._timer_due = when
             self._timer = self._event_loop.call_at(when, self._look, context=contextvars.Context())
 
-    def _look(self) -> None:
-        """See whether it is too late."""
+    def _look(self, rounds: int = ROUNDS) -> None:
+        """See whether it is too late, unless something comes in so many rounds of the loop."""
         self._timer = None
         now = self._event_loop.time()
         if now < self._deadline:
             self._wait_until(self._deadline)
+            return
+        if rounds or self.inbox.statistics().waiting:
+            following = max(rounds - 1, 0)
+            self._timer = self._event_loop.call_soon(self._look, following, context=contextvars.Context())
             return
         limits, machine = self.site.limits, self.machine
         if machine.reading is BODY:
