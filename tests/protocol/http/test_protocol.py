@@ -332,6 +332,12 @@ def test_a_client_that_never_reads_stops_the_component() -> None:
     assert len(sent) < 250
 
 
+CHUNK = 64 * 1024
+MOST = (
+    256 * 1024 + CHUNK
+)  # that may wait for a component: the mark, and the one message by which it is passed
+
+
 def test_a_component_that_does_not_read_stops_the_client() -> None:
     @component
     async def deaf(inbox: Any, outbox: Any) -> None:
@@ -339,13 +345,53 @@ def test_a_component_that_does_not_read_stops_the_client() -> None:
         async for data in inbox:
             await outbox.send(data)
 
+    number = 110
     with http_with({"/": deaf}) as http:
-        http.send(get("/", "Content-Length: 300000", method="POST"))
-        for _ in range(300):
-            http.send(bytes(1000))
-        assert http.full()
+        http.send(get("/", f"Content-Length: {number * CHUNK}", method="POST"))
+        for _ in range(number):
+            http.send(bytes(CHUNK))
+        assert http.full()  # by a hundred messages
+        assert number * CHUNK - http._hold("inbox").inbox.statistics().waiting * CHUNK <= MOST + CHUNK
         http.advance(5)
-        assert len(whole(http)) > 300_000
+        assert len(whole(http)) > number * CHUNK
+
+
+def test_what_a_component_has_sent_waits_in_bytes_that_are_few() -> None:
+    """Beside what waits in the outbox, which is counted by who carries the bytes."""
+    sent: list[int] = []
+
+    @component
+    async def endless(inbox: Any, outbox: Any) -> None:
+        while True:
+            await outbox.send(bytes(CHUNK))
+            sent.append(CHUNK)
+
+    async def switched(exchange: Exchange) -> None:
+        await exchange.switch(Response(b"", 101))
+        await exchange.serve(endless)
+
+    for route in (endless, handler(switched)):
+        sent.clear()
+        with http_with({"/": route}, sizes={"outbox": 1}) as http:
+            http.send(get())
+            assert http.take().startswith(b"HTTP/1.1 ")
+            assert 0 < sum(sent) <= MOST + CHUNK
+
+
+def test_what_a_component_of_another_protocol_is_to_read_waits_in_bytes() -> None:
+    @component
+    async def deaf(inbox: Any, outbox: Any) -> None:
+        await sleep(1000)
+
+    async def switched(exchange: Exchange) -> None:
+        await exchange.switch(Response(b"", 101))
+        await exchange.serve(deaf)
+
+    with http_with({"/": handler(switched)}) as http:
+        http.send(get())
+        for _ in range(10):
+            http.send(bytes(CHUNK))
+        assert 10 * CHUNK - http._hold("inbox").inbox.statistics().waiting * CHUNK <= MOST + CHUNK
 
 
 def test_both_ways_at_once() -> None:

@@ -35,6 +35,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from kamaelia.axon import BrokenLink, Inbox, LocalProtocolError, Outbox, Signal, SourceFailed, make, sleep
 from kamaelia.axon.errors import shorten
+from kamaelia.net.connection import count_in_bytes
 
 from .headers import Headers
 from .machine import BODY, END, ERROR, Data, EndOfRequest, Refused
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
     from .protocol import HTTPProtocol
 
 
+WAITING = 256 * 1024  # bytes that wait for a component that answers; and from it, where it sends only bytes
+PIECES = 4  # messages that wait from a component that answers: pieces of 64 KiB are usual
 IN_A_ROW = 100  # pieces of a body that are read before others have their turn, if all are there already
 
 
@@ -242,7 +245,7 @@ class Exchange:
         Its ``inbox`` gets ``first`` and then what comes; what its ``outbox`` sends goes to the peer; both
         are bytes. One that fails breaks the connection.
         """
-        part = Part(self._protocol, self.request, pattern, with_body=True)
+        part = Part(self._protocol, self.request, pattern, with_body=True, size=f"{WAITING} B")
 
         async def feed() -> None:
             try:
@@ -349,7 +352,15 @@ class PartFailed(Exception):
 class Part:
     """A component that answers one request, with the boxes between it and who speaks HTTP."""
 
-    def __init__(self, protocol: HTTPProtocol, request: Request, pattern: Any, *, with_body: bool) -> None:
+    def __init__(
+        self,
+        protocol: HTTPProtocol,
+        request: Request,
+        pattern: Any,
+        *,
+        with_body: bool,
+        size: int | str = PIECES,
+    ) -> None:
         self.refused: Refused | None = None
         """Why the body was not given to it to its end."""
         self.answers: Inbox[Any] | None = None
@@ -365,9 +376,10 @@ class Part:
         boxes = part.boxes
         self._into: Outbox[Any] | None = None
         if with_body and "inbox" in boxes:
+            count_in_bytes(boxes["inbox"], WAITING)
             self._into = private_outbox(process, boxes["inbox"])
         if "outbox" in boxes:
-            self.answers = private_inbox(process, boxes["outbox"])
+            self.answers = private_inbox(process, boxes["outbox"], size)
 
     def __str__(self) -> str:
         return self.path
