@@ -28,7 +28,7 @@ from kamaelia.protocol.http.forms import (
     read_form,
     write_form,
 )
-from kamaelia.protocol.http.messages import BYTES
+from kamaelia.protocol.http.messages import BYTES, CODECS, codec_of
 from tests.fuzz import fuzz_http_forms
 
 pytestmark = pytest.mark.one_core
@@ -377,8 +377,28 @@ def test_a_field_may_say_in_which_encoding_it_is() -> None:
         return read_form(posted("multipart/form-data; boundary=AaB03x", body))["a"]
 
     assert value("iso-8859-1") == "\xe9"
-    with pytest.raises(RemoteProtocolError, match="a field of the form is in 'klingon', which is unknown"):
-        value("klingon")
+    for strange in ("klingon", "undefined", "punycode", "utf-7", "rot13"):
+        with pytest.raises(RemoteProtocolError, match=f"is in '{strange}', which is not read here"):
+            value(strange)
+
+
+def test_each_encoding_that_is_read_is_there() -> None:
+    for codec in CODECS:
+        assert codec_of(codec) == codec
+        assert b"".decode(codec) == ""
+    common = (
+        "UTF8",
+        "utf-8",
+        "US-ASCII",
+        "iso-8859-15",
+        "Latin1",
+        "windows-1252",
+        "Shift_JIS",
+        "EUC-KR",
+        "UTF-16LE",
+    )
+    assert None not in map(codec_of, common)
+    assert codec_of("a\0b") is None
 
 
 def test_a_form_is_written_as_it_has_to_be() -> None:

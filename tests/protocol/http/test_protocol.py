@@ -452,11 +452,24 @@ def test_a_function_that_fails(caplog: pytest.LogCaptureFixture) -> None:
     [
         (lambda request: request.json(), "application/json", b"{", "the body is no JSON: "),
         (lambda request: request.text(), "text/plain", b"\xff", "the body is no text in utf-8: "),
+        (
+            lambda request: request.text(),
+            "text/plain; charset=undefined",
+            b"x",
+            "the body is in 'undefined', ",
+        ),
+        (
+            lambda request: request.text(),
+            "a/b; charset*=us-ascii''a%00b",
+            b"\xff",
+            "the body is no text in utf-8",
+        ),
+        (lambda request: request.text(), "text/plain; charset=punycode", b"x" * 50_000, "the body is in "),
         (lambda request: request.query, "text/plain", b"", "the query of the request cannot be read: "),
         (read_form, "text/plain", b"a=1", "'text/plain' is no form: "),
         (read_form, "application/x-www-form-urlencoded", b"a=1&" * 1001, "the form has more than "),
     ],
-    ids=["json", "text", "query", "no form", "too many fields"],
+    ids=["json", "text", "no encoding", "no word", "slow encoding", "query", "no form", "too many fields"],
 )
 def test_what_cannot_be_read_is_the_clients_fault(read: Any, kind: str, body: bytes, why: str) -> None:
     def answer(request: Any) -> str:

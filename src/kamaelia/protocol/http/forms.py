@@ -33,8 +33,8 @@ from urllib.parse import unquote_to_bytes, urlencode
 from kamaelia.axon import LocalProtocolError, RemoteProtocolError
 from kamaelia.axon.errors import shorten
 
-from .headers import TOKEN, VALUE, Headers
-from .messages import Request
+from .headers import TOKEN, VALUE, Headers, with_parameters
+from .messages import Request, codec_of
 from .refusal import Refused
 
 URLENCODED = "application/x-www-form-urlencoded"
@@ -44,10 +44,6 @@ MOST_PARTS = 1000
 MOST_HEAD = 8192  # bytes of the head of a part
 MOST_NAME = 200  # bytes of the name of a field
 
-_PARAMETER = re.compile(
-    rf"[ \t]*;[ \t]*(?P<name>{TOKEN.pattern})="
-    r"(?:\"(?P<quoted>(?:[^\"\\]|\\.)*)\"|(?P<plain>[^\s;\"]*))"
-)
 _BOUNDARY = re.compile(r"[\x20-\x7e]{0,69}[\x21-\x7e]")  # RFC 2046, 5.1.1
 _ESCAPE = re.compile("%(22|0D|0A)", re.IGNORECASE)  # HTML 4.10.22.8: what browsers escape of names
 _UNSEEN = re.compile("[\0-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
@@ -119,20 +115,7 @@ def content_type(headers: Headers) -> tuple[str, dict[str, str]]:
     >>> content_type(Headers({"Content-Type": 'Multipart/Form-Data; Boundary="a b"'}))
     ('multipart/form-data', {'boundary': 'a b'})
     """
-    return _with_parameters(headers.get("content-type", ""))
-
-
-def _with_parameters(value: str) -> tuple[str, dict[str, str]]:
-    kind, semicolon, rest = value.partition(";")
-    found: dict[str, str] = {}
-    rest, at = semicolon + rest, 0
-    while (match := _PARAMETER.match(rest, at)) is not None:
-        quoted = match["quoted"]
-        # Only what has to be escaped is: old browsers send whole paths, with backslashes.
-        text = match["plain"] if quoted is None else re.sub(r'\\(["\\])', r"\1", quoted)
-        found.setdefault(match["name"].lower(), text)
-        at = match.end()
-    return kind.strip().lower(), found
+    return with_parameters(headers.get("content-type", ""))
 
 
 def form_parser(headers: Headers, **bounds: Any) -> MultipartParser | UrlencodedParser:
@@ -370,7 +353,7 @@ class MultipartParser(_Parser):
             known.setdefault(name.decode().lower(), value.decode("utf-8", "replace"))
             if VALUE.fullmatch(value.decode("latin-1")):  # a file's name may have what no header has
                 raw.append((name, value))
-        kind, parameters = _with_parameters(known.get("content-disposition", ""))
+        kind, parameters = with_parameters(known.get("content-disposition", ""))
         if kind != "form-data" or "name" not in parameters:
             raise RemoteProtocolError(
                 "a part of the form has no name: 'Content-Disposition: form-data; name='"
@@ -458,13 +441,11 @@ def _form_of(request: Request, bounds: dict[str, Any]) -> Form:
 def _value(part: Part, body: bytes) -> str | Upload:
     if part.filename is not None:
         return Upload(body, part.filename, part.type)
-    encoding = _with_parameters(part.type)[1].get("charset", "utf-8")
-    try:
-        return body.decode(encoding, "replace")
-    except LookupError:
-        raise RemoteProtocolError(
-            f"a field of the form is in {shorten(encoding)}, which is unknown"
-        ) from None
+    encoding = with_parameters(part.type)[1].get("charset", "utf-8")
+    codec = codec_of(encoding)
+    if codec is None:
+        raise RemoteProtocolError(f"a field of the form is in {shorten(encoding)}, which is not read here")
+    return body.decode(codec, "replace")
 
 
 class Multipart:
