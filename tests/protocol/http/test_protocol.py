@@ -139,6 +139,23 @@ def test_head_options_and_other_methods() -> None:
         assert whole(http) == page(b"page")
 
 
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        ("http://x/a%20b?c=/d", "/a b"),
+        ("http://x", "/"),
+        ("http://x?c=/d", "/"),
+        ("HTTPS://x:1/a://b", "/a://b"),
+        ("/a?b=://c/d", "/a"),
+        ("http://[.]/a", "/a"),  # no address, but nobody has to go there
+    ],
+)
+def test_a_whole_address_may_be_asked_for(target: str, path: str) -> None:
+    with http_with({"/*": lambda request: request.path}) as http:
+        http.send(get(target))
+        assert whole(http) == page(path.encode())
+
+
 @pytest.mark.parametrize("parser", ["h11", "httptools"])
 def test_requests_in_pieces_and_in_one(parser: str) -> None:
     routes = {"/a": "A", "/b": lambda request: request.body}

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from encodings.aliases import aliases
 from functools import cached_property, lru_cache
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 from kamaelia.axon.errors import LocalProtocolError, RemoteProtocolError, shorten
 
@@ -109,10 +109,12 @@ class Request:
     @property
     def raw_path(self) -> str:
         """The path as it was escaped."""
-        target = self.target
-        if not target.startswith("/") and "://" in target:
-            target = urlsplit(target).path or "/"
-        return target.partition("?")[0].partition("#")[0]
+        path = self.target.partition("?")[0].partition("#")[0]
+        if (
+            not path.startswith("/") and "://" in path
+        ):  # a whole address, of which the machine has seen the host
+            path = "/" + path.partition("://")[2].partition("/")[2]
+        return path
 
     @cached_property
     def query_string(self) -> str:
