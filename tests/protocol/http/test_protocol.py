@@ -602,6 +602,25 @@ def test_a_body_may_be_limited_for_components_too() -> None:
         assert http.outcome == "ended"
 
 
+def test_a_broken_body_is_counted_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    async def calm(exchange: Exchange) -> str:
+        with pytest.raises(Refused):
+            await exchange.read_all()
+        return "well"
+
+    for route in (shout, lambda request: "x", handler(calm)):
+        for first in (b"", b"1\r\na\r\n"):
+            caplog.clear()
+            with http_with({"/": route}) as http:
+                http.send(get("/", "Transfer-Encoding: chunked", method="POST") + first)
+                http.send(b"rubbish\r\n")
+                sent = whole(http)
+                assert sent.count(b"HTTP/1.1 ") == 1
+                assert http.ended
+                assert http.component.site.counts.refused == {400: 1}
+            assert len(caplog.records) == 1
+
+
 def test_a_body_that_breaks_off() -> None:
     for route in (shout, lambda request: "x"):
         with http_with({"/": route}) as http:
@@ -786,6 +805,34 @@ def test_a_request_may_be_limited_in_time() -> None:
         http.advance(3)
         assert b"503 Service Unavailable" in whole(http)
         assert http.outcome == "ended"
+
+
+def test_the_time_for_a_request_is_over_when_another_protocol_is_spoken() -> None:
+    async def serve(exchange: Exchange) -> None:
+        await exchange.serve(shout, await exchange.switch(Response(b"", 101)))
+
+    with http_with({"/": handler(serve)}, limits=Limits(request_timeout=3)) as http:
+        http.send(get())
+        http.advance(10)
+        whole(http)
+        http.send(b"still there")
+        assert whole(http) == b"STILL THERE"
+
+
+def test_an_answer_that_has_begun_and_takes_too_long_is_broken() -> None:
+    @component
+    async def slow(inbox: Any, outbox: Any) -> None:
+        await outbox.send(b"a")
+        await sleep(10)
+        await outbox.send(b"b")
+
+    with http_with({"/": slow}, limits=Limits(request_timeout=3)) as http:
+        http.send(get())
+        http.advance(3)
+        assert whole(http) == chunked(b"a")[: -len(b"0\r\n\r\n")]
+        assert http.ended
+        assert isinstance(http._front.readers["outbox"].failure, Refused)
+        assert http.component.site.counts.refused == {503: 1}
 
 
 # -- continue -----------------------------------------------------------------------------------------

@@ -76,16 +76,8 @@ class Exchange:
     """
 
     __slots__ = (
-        "_bytes_read",
-        "_protocol",
-        "_reads",
-        "_whole",
-        "begun",
-        "over",
-        "request",
-        "switched",
-        "trailers",
-    )
+        "_bytes_read", "_protocol", "_reads", "_whole", "begun", "over", "request", "switched", "trailers",
+    )  # fmt: skip
 
     def __init__(self, protocol: HTTPProtocol, request: Request) -> None:
         self._protocol = protocol
@@ -220,10 +212,14 @@ class Exchange:
         """Send the head of a response such as 101, and speak another protocol from here on.
 
         Returns the bytes that came behind the request already. Whatever else comes is in `inbox`, and what
-        is to go out is sent to `outbox`, both plain bytes. The connection ends when the handler returns.
+        is to go out is sent to `outbox`, both plain bytes. The connection ends when the handler returns. The
+        request has been answered with that: `Limits.request_timeout` does not count any more.
         """
         await self.read_all()
         sent = self._protocol.machine.switch(response)
+        timer = self._protocol.request_timer
+        if timer is not None and not timer.expired():
+            timer.reschedule(None)
         self.begun = self.over = self.switched = True
         self._protocol.count(self.request, sent[9:12])
         await self._protocol.outbox.send(sent)

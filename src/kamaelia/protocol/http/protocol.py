@@ -181,11 +181,14 @@ class HTTPProtocol(Component):
         """The components that answer."""
         self.part_over: Signal | None = None
         """For who waits until one of them has ended."""
+        self.request_timer: asyncio.Timeout | None = None
+        """What limits the time for the answer that is being given."""
         self._deadline = NEVER  # when it is too late for what is waited for
         self._timer: asyncio.Handle | None = None
         self._timer_due = NEVER
         self._late = ""  # for what it was too late: "request", "head" or "body"
         self._waited, self._came = 0.0, 0  # seconds for the body, and bytes of it, in this window
+        self._noted: Refused | None = None  # the refusal that was counted last
 
     # -- the short way ----------------------------------------------------------------------------
 
@@ -275,6 +278,7 @@ class HTTPProtocol(Component):
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
+            self._noted = None
             del self.machine, machine  # it has much that nobody needs until there is a garbage collection
 
     def _find_peer(self) -> tuple[str, Any]:
@@ -298,6 +302,7 @@ class HTTPProtocol(Component):
             else:
                 try:
                     async with asyncio.timeout(limit) as timer:
+                        self.request_timer = timer
                         await self._answer_in(exchange, answer, value)
                 except TimeoutError:
                     if not timer.expired():
@@ -455,6 +460,7 @@ class HTTPProtocol(Component):
             raise error
         if isinstance(error, Refused):
             if self.machine.writing is not ANSWER:
+                self._note(error)
                 raise _Break from error
             await self._refuse(error)
             return
@@ -469,9 +475,7 @@ class HTTPProtocol(Component):
 
     async def _refuse(self, error: Refused) -> None:
         """A request breaks the rules: answer that, if it has no answer yet, and let it be the last."""
-        refused = self.site.counts.refused
-        refused[error.status] = refused.get(error.status, 0) + 1
-        log.warning("%s refused a request (%d): %s", self.path, error.status, error)
+        self._note(error)
         machine = self.machine
         machine.closing = True
         if machine.writing is ANSWER:
@@ -480,6 +484,15 @@ class HTTPProtocol(Component):
             self.count(None, sent[9:12])
             await self.outbox.send(sent)
             machine.give_up()
+
+    def _note(self, error: Refused) -> None:
+        """Count a refusal, and log it; once, however often the machine says it."""
+        if error is self._noted:
+            return
+        self._noted = error
+        refused = self.site.counts.refused
+        refused[error.status] = refused.get(error.status, 0) + 1
+        log.warning("%s refused a request (%d): %s", self.path, error.status, error)
 
     def _tell(self, failure: Failure) -> None:
         super()._tell(failure)
