@@ -181,7 +181,7 @@ TO_STATE: dict[str, list[str]] = {
     ANSWER: ["request"],
     BODY: ["request", "head"],
     DONE: ["request with body", "whole"],
-    CLOSED: ["close"],
+    CLOSED: ["request", "close", "whole"],
     SWITCHED: ["request", "switch"],
 }
 DO: dict[str, Any] = {
@@ -195,7 +195,7 @@ DO: dict[str, Any] = {
     "data": lambda machine: machine.send_data(b"x"),
     "end": lambda machine: machine.send_end(),
     "switch": lambda machine: machine.switch(Response(b"", 101)),
-    "close": lambda machine: machine.close(),
+    "close": lambda machine: setattr(machine, "closing", True),
 }  # fmt: skip
 
 
@@ -282,8 +282,14 @@ TYPE = b"Content-Type: text/html; charset=utf-8\r\n"
         (HEAD, Response(b"", headers={"Content-Length": 7}), b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n"),
         (None, Response(b"", 204), b"HTTP/1.1 204 No Content\r\n\r\n"),
         (None, Response(b"", 304, {"ETag": '"a"'}), b'HTTP/1.1 304 Not Modified\r\nETag: "a"\r\n\r\n'),
+        (None, Response(b"", 304, {"Content-Length": 7}),
+         b"HTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\n\r\n"),
         (None, Response(b"x", headers={"Connection": "close"}),
          b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx"),
+        (None, Response(b"x", headers={"Connection": "X-A, Close,Keep-Alive , x-b"}),
+         b"HTTP/1.1 200 OK\r\nConnection: X-A, x-b\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx"),
+        (OLD_STAYS, Response(b"x", headers={"Connection": "x-a"}),
+         b"HTTP/1.1 200 OK\r\nConnection: x-a\r\nContent-Length: 1\r\nConnection: keep-alive\r\n\r\nx"),
         (OLD, Response(b"x"), b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx"),
         (OLD_STAYS, Response(b"x"),
          b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: keep-alive\r\n\r\nx"),
@@ -326,6 +332,15 @@ def test_answers_in_pieces(
     out += machine.send_end(Headers({"T": 1}))
     assert out == b"HTTP/1.1 200 OK\r\n" + sent
     assert machine.next_event() is (ENDED if request_ == OLD_STAYS else NEED_DATA)
+
+
+@pytest.mark.parametrize("name", ["Content-Length", "transfer-encoding", "HOST", "Trailer"])
+def test_trailers_say_nothing_about_the_end(name: str) -> None:
+    machine = begun()
+    machine.send_head(Response(b""))
+    with pytest.raises(LocalProtocolError, match="belong into the head"):
+        machine.send_end(Headers({"A": 1, name: "1"}))
+    assert machine.send_end(Headers({"Not-Host": 1})) == b"0\r\nNot-Host: 1\r\n\r\n"
 
 
 def test_a_body_that_does_not_keep_its_length() -> None:

@@ -139,6 +139,12 @@ def test_head_options_and_other_methods() -> None:
         assert whole(http) == page(b"page")
 
 
+def test_what_is_asked_of_the_server_itself_is_for_no_route() -> None:
+    with http_with({"/{name}": lambda request: "a name", "/*": lambda request: "all"}) as http:
+        http.send(get("*", method="OPTIONS"))
+        assert whole(http) == b"HTTP/1.1 204 No Content\r\n" + DATE + b"\r\n"
+
+
 @pytest.mark.parametrize(
     ("target", "path"),
     [
@@ -567,6 +573,15 @@ def test_who_breaks_the_rules_is_told_and_left(caplog: pytest.LogCaptureFixture)
     assert [record.getMessage() for record in caplog.records] == [
         "HTTPProtocol refused a request (400): there is no Host, which HTTP/1.1 has to have"
     ]
+
+
+def test_who_will_not_be_read_on_is_told() -> None:
+    for path in ("/there", "/not-there"):
+        for length, more in [(65_536, b""), (65_537, b"Connection: close\r\n")]:
+            with http_with({"/there": "well"}) as http:
+                http.send(get(path, f"Content-Length: {length}", method="POST"))
+                assert whole(http).count(b"Connection: close\r\n") == (1 if more else 0)
+                assert http.ended == bool(more)
 
 
 def test_a_body_that_is_too_large_for_a_function() -> None:

@@ -74,7 +74,6 @@ WRITING = {
     (BODY, "end"): DONE,
     (DONE, "next"): IDLE,
     (DONE, "close"): CLOSED,
-    (IDLE, "close"): CLOSED,
 }
 """What we answer: ``(state, what happens): next state``."""
 
@@ -630,6 +629,12 @@ class ServerMachine:
 
     def send_end(self, trailers: Headers = NO_HEADERS) -> bytes:
         """Return the end of the body. Trailers go out only in a chunked one."""
+        lines = b"".join([b"%b: %b\r\n" % pair for pair in trailers.raw])
+        if lines and NOT_IN_TRAILERS.search(lines):
+            raise LocalProtocolError(
+                f"{shorten(lines)} cannot be trailers: Content-Length, Transfer-Encoding, Host and Trailer "
+                "belong into the head"
+            )
         if self.writing is BODY and self._mode == "counted" and self._to_send:
             raise LocalProtocolError(
                 f"the body is shorter than its Content-Length: {self._to_send} bytes are missing"
@@ -637,7 +642,7 @@ class ServerMachine:
         self._write("end")
         sent = b""
         if self._mode == "chunked":
-            sent = b"0\r\n" + b"".join([b"%b: %b\r\n" % pair for pair in trailers.raw]) + b"\r\n"
+            sent = b"0\r\n%b\r\n" % lines
         self._go_on()
         return sent
 
@@ -667,13 +672,6 @@ class ServerMachine:
         lines = b"".join([b"%b: %b\r\n" % pair for pair in response.headers.raw])
         return b"%b%b%b\r\n" % (_status_line(response.status), lines, self.lines)
 
-    def close(self) -> None:
-        """Nothing more will be read or answered; between two requests."""
-        if self.reading is IDLE:
-            self.reading = READING[IDLE, "peer ended"]
-        if self.writing is IDLE:
-            self.writing = WRITING[IDLE, "close"]
-
     def _write(self, what: str) -> None:
         state = WRITING.get((self.writing, what))
         if state is None:
@@ -688,7 +686,9 @@ class ServerMachine:
         if head.length is not None:
             if what == "head" and length is None:
                 length = head.length
-            elif length != head.length and not (request is not None and request.method == "HEAD"):
+            elif length != head.length and not (
+                status == 304 or (request is not None and request.method == "HEAD")  # RFC 9110, 8.6
+            ):
                 raise LocalProtocolError(
                     f"Content-Length says {head.length}, and the body has {length} bytes: leave it out"
                 )
@@ -753,9 +753,13 @@ class PreparedHead:
                 continue
             if name == b"transfer-encoding":
                 raise LocalProtocolError("Transfer-Encoding is added where it is needed: leave it out")
-            if name == b"connection" and pair[1].lower() in (b"close", b"keep-alive"):
-                self.close = self.close or pair[1].lower() == b"close"
-                continue
+            if name == b"connection":
+                said = [one.strip() for one in pair[1].split(b",")]
+                self.close = self.close or any(one.lower() == b"close" for one in said)
+                said = [one for one in said if one.lower() not in (b"close", b"keep-alive")]  # it is added
+                if not said:
+                    continue
+                pair = pair[0], b", ".join(said)
             if name in (b"date", b"server"):
                 self.own |= {name}
             lines.append(b"%b: %b\r\n" % pair)

@@ -37,7 +37,6 @@ import inspect
 import logging
 import math
 from collections.abc import Mapping
-from email.utils import formatdate
 from typing import Any
 
 from kamaelia.axon import (
@@ -60,6 +59,7 @@ from kamaelia.axon.errors import shorten
 from kamaelia.net import peer
 from kamaelia.net.connection import address_text
 
+from .dates import format_date
 from .exchange import Exchange, Part, PartFailed
 from .limits import DEFAULT, Limits
 from .machine import ANSWER, BODY, END, NEED_DATA, PreparedHead, Refused, ServerMachine, prepare
@@ -113,7 +113,7 @@ class Site:
         """Write the date anew."""
         date = calendar(loop)
         self.good_until = now + 1 - date % 1
-        lines = [f"Date: {formatdate(date // 1, usegmt=True)}\r\n".encode()]
+        lines = [f"Date: {format_date(date)}\r\n".encode()]
         if self._server is not None:
             lines += [b"%b: %b\r\n" % pair for pair in self._server.raw]
         self.lines = b"".join(lines)
@@ -373,6 +373,8 @@ class HTTPProtocol(Component):
         """Answer with a body that is there."""
         self._prepare_head()
         machine = self.machine
+        if machine.reading is BODY and (machine.expected or 0) > int(self.site.limits.unread):
+            machine.closing = True  # the rest will not be read, which the client is to know (RFC 9112, 9.6)
         exchange.begun = True
         if len(body) < LARGE:
             sent = machine.send_plain(head, body)

@@ -225,6 +225,8 @@ class Routes:
 
         There is always an answer: 404 and 405 are ones, too.
         """
+        if path == "*":  # OPTIONS * is about the server itself
+            return EMPTY, {}
         segments = path[1:].split("/") if path.startswith("/") else [path]
         allowed: set[str] = set()
         tried = (method, "GET", ANY) if method == "HEAD" else (method, ANY)
@@ -234,8 +236,6 @@ class Routes:
                 if answer is not None:
                     return answer, dict(zip(node.names[one], values, strict=True))
             allowed.update(node.answers)
-        if path == "*":  # OPTIONS * is about the server itself
-            return as_answer(Response(b"", 204)), {}
         if not allowed:
             return NOT_FOUND, {}
         if "GET" in allowed:
@@ -303,6 +303,7 @@ def _parts_of(key: Any) -> tuple[str, str]:
     return parts
 
 
+EMPTY = as_answer(Response(b"", 204))
 NOT_FOUND = as_answer(Response.error(404))
 
 __all__ = ["Answer", "Exchange", "Handler", "Routes", "as_answer", "as_response"]
