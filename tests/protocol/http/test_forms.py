@@ -17,9 +17,9 @@ from kamaelia.protocol.http.forms import (
     END_OF_PART,
     Form,
     FormEvent,
+    FormPart,
     Multipart,
     MultipartParser,
-    Part,
     Upload,
     UrlencodedParser,
     content_type,
@@ -56,7 +56,7 @@ def parsed(make: Callable[[], MultipartParser | UrlencodedParser], data: bytes) 
 
 
 def field(name: str, value: bytes = b"") -> list[FormEvent]:
-    return [Part(name), *([value] if value else []), END_OF_PART]
+    return [FormPart(name), *([value] if value else []), END_OF_PART]
 
 
 # --- urlencoded: WHATWG URL 5.1 -------------------------------------------------------
@@ -89,7 +89,7 @@ def test_the_urlencoded_format(data: bytes, events: list[FormEvent]) -> None:
 
 def test_a_long_value_passes_piece_by_piece() -> None:
     parser = UrlencodedParser()
-    assert parser.feed(b"a=" + b"x" * 1000) == [Part("a"), b"x" * 1000]
+    assert parser.feed(b"a=" + b"x" * 1000) == [FormPart("a"), b"x" * 1000]
     assert parser.feed(b"y%4") == [b"y"]
     assert parser.feed(b"1&") == [b"A", END_OF_PART]
     assert parser.end() == []
@@ -115,7 +115,7 @@ def test_bounds_of_the_urlencoded_format(data: bytes, text: str) -> None:
 
 def test_names_that_are_all_escaped_have_the_same_bound() -> None:
     parser = UrlencodedParser(most_name=5)
-    assert parser.feed(b"%61%62%63%64%65=") == [Part("abcde")]
+    assert parser.feed(b"%61%62%63%64%65=") == [FormPart("abcde")]
 
 
 # --- multipart/form-data -------------------------------------------------------
@@ -131,11 +131,11 @@ def text_part(name: str, value: bytes) -> bytes:
     return f'Content-Disposition: form-data; name="{name}"\r\n\r\n'.encode() + value
 
 
-def part_of(head: str) -> Part:
+def part_of(head: str) -> FormPart:
     """Return the part that has this head."""
     data = form(head.encode() + b"\r\n\r\n")
     part = parsed(lambda: MultipartParser("AaB03x"), data)[0]
-    assert isinstance(part, Part)
+    assert isinstance(part, FormPart)
     return part
 
 
@@ -150,11 +150,11 @@ def test_a_form_with_a_field_and_a_file() -> None:
     events = parsed(lambda: MultipartParser("AaB03x"), EXAMPLE)
     assert events == [
         *field("submit-name", b"Larry"),
-        Part("files", "file1.txt", "text/plain"),
+        FormPart("files", "file1.txt", "text/plain"),
         b"line\r\n\r\n--AaB03\r\n",
         END_OF_PART,
     ]
-    assert isinstance(events[3], Part)
+    assert isinstance(events[3], FormPart)
     assert events[3].headers.pairs == [
         ("content-disposition", 'form-data; name="files"; filename="file1.txt"'),
         ("Content-Type", "text/plain"),
@@ -182,25 +182,25 @@ def test_the_multipart_format(data: bytes, events: list[FormEvent]) -> None:
 @pytest.mark.parametrize(
     ("head", "part"),
     [
-        ('Content-Disposition: form-data; name="a"', Part("a")),
-        ("Content-Disposition: form-data; name=a", Part("a")),
-        ("Content-Disposition:Form-Data;NAME=a;x=y", Part("a")),
-        ('X-More: 1\r\nContent-Disposition: form-data; name="a b"', Part("a b")),
-        ('Content-Disposition: form-data; name="\xe9"', Part("\xe9")),  # in UTF-8
-        ('Content-Disposition: form-data; name="%22%0d%0A%41%"', Part('"\r\n%41%')),  # HTML 4.10.22.8
-        ('Content-Disposition: form-data; name="a\\"b\\\\"', Part('a"b\\')),
-        ('Content-Disposition: form-data; name="a;b=c"; filename=""', Part("a;b=c", "", BYTES)),
-        ('Content-Disposition: form-data; name="\x1f"', Part("\x1f")),
+        ('Content-Disposition: form-data; name="a"', FormPart("a")),
+        ("Content-Disposition: form-data; name=a", FormPart("a")),
+        ("Content-Disposition:Form-Data;NAME=a;x=y", FormPart("a")),
+        ('X-More: 1\r\nContent-Disposition: form-data; name="a b"', FormPart("a b")),
+        ('Content-Disposition: form-data; name="\xe9"', FormPart("\xe9")),  # in UTF-8
+        ('Content-Disposition: form-data; name="%22%0d%0A%41%"', FormPart('"\r\n%41%')),  # HTML 4.10.22.8
+        ('Content-Disposition: form-data; name="a\\"b\\\\"', FormPart('a"b\\')),
+        ('Content-Disposition: form-data; name="a;b=c"; filename=""', FormPart("a;b=c", "", BYTES)),
+        ('Content-Disposition: form-data; name="\x1f"', FormPart("\x1f")),
         (
             'Content-Disposition: form-data; name=a; filename="C:\\dir\\file.txt"\r\nContent-Type: text/x',
-            Part("a", "C:\\dir\\file.txt", "text/x"),
+            FormPart("a", "C:\\dir\\file.txt", "text/x"),
         ),
         # RFC 7578, 4.2: this form of a name is not to be used
-        ("Content-Disposition: form-data; name=a; filename*=UTF-8''b", Part("a")),
-        ("Content-Disposition: form-data; name=a\r\nContent-Transfer-Encoding: 8BIT", Part("a")),
+        ("Content-Disposition: form-data; name=a; filename*=UTF-8''b", FormPart("a")),
+        ("Content-Disposition: form-data; name=a\r\nContent-Transfer-Encoding: 8BIT", FormPart("a")),
     ],
 )
-def test_heads_of_parts(head: str, part: Part) -> None:
+def test_heads_of_parts(head: str, part: FormPart) -> None:
     assert part_of(head) == part
 
 

@@ -11,7 +11,7 @@ them:
     (bytes)
     --the-boundary--
 
-A parser of either takes bytes as they come, and gives the same events: a `Part` for the head of each, its
+A parser of either takes bytes as they come, and gives the same events: a `FormPart` for the head of each, its
 bytes in pieces, and `END_OF_PART`. So nothing has to be kept in memory but what the user keeps. It moves from
 state to state so (``multipart``):
 
@@ -61,7 +61,7 @@ END_OF_PART: Final = _EndOfPart.END_OF_PART
 
 
 @dataclass(frozen=True)
-class Part:
+class FormPart:
     """The head of a part of a form."""
 
     name: str
@@ -74,7 +74,7 @@ class Part:
     """All headers of its head; none in the urlencoded format."""
 
 
-FormEvent = Part | bytes | _EndOfPart
+FormEvent = FormPart | bytes | _EndOfPart
 
 
 @dataclass(frozen=True)
@@ -220,8 +220,8 @@ class UrlencodedParser(_Parser):
             events.append(self._unescaped(length))
         return events
 
-    def _part(self) -> Part:
-        return Part(self._begin(self._unescaped(len(self._left))))
+    def _part(self) -> FormPart:
+        return FormPart(self._begin(self._unescaped(len(self._left))))
 
     def _unescaped(self, length: int) -> bytes:
         data = bytes(self._left[:length])
@@ -342,7 +342,7 @@ class MultipartParser(_Parser):
         self._left.clear()
         return []
 
-    def _part(self, head: bytes) -> Part:
+    def _part(self, head: bytes) -> FormPart:
         raw: list[tuple[bytes, bytes]] = []
         known: dict[str, str] = {}
         for line in head.split(b"\r\n"):
@@ -362,7 +362,7 @@ class MultipartParser(_Parser):
         if coding not in ("7bit", "8bit", "binary"):  # RFC 7578, 4.7: there is to be none
             raise RemoteProtocolError(f"a part of the form is encoded as {shorten(coding)}")
         filename = parameters.get("filename")
-        return Part(
+        return FormPart(
             self._begin(_as_meant(parameters["name"]).encode("utf-8", "replace")),
             None if filename is None else _as_meant(filename),
             known.get("content-type", "text/plain" if filename is None else "application/octet-stream"),
@@ -426,10 +426,10 @@ def read_form(request: Request, **bounds: Any) -> Form:
 def _form_of(request: Request, bounds: dict[str, Any]) -> Form:
     parser = form_parser(request.headers, **bounds)
     pairs: list[tuple[str, str | Upload]] = []
-    part: Part | None = None
+    part: FormPart | None = None
     pieces: list[bytes] = []
     for event in (*parser.feed(request.body), *parser.end()):
-        if isinstance(event, Part):
+        if isinstance(event, FormPart):
             part, pieces = event, []
         elif isinstance(event, bytes):
             pieces.append(event)
@@ -438,7 +438,7 @@ def _form_of(request: Request, bounds: dict[str, Any]) -> Form:
     return Form(pairs)
 
 
-def _value(part: Part, body: bytes) -> str | Upload:
+def _value(part: FormPart, body: bytes) -> str | Upload:
     if part.filename is not None:
         return Upload(body, part.filename, part.type)
     encoding = with_parameters(part.type)[1].get("charset", "utf-8")
@@ -460,7 +460,7 @@ class Multipart:
         >>> form = Multipart("x")
         >>> form.type
         'multipart/form-data; boundary=x'
-        >>> form.head(Part("drink")) + b"tea" + form.end
+        >>> form.head(FormPart("drink")) + b"tea" + form.end
         b'--x\\r\\nContent-Disposition: form-data; name="drink"\\r\\n\\r\\ntea\\r\\n--x--\\r\\n'
     """
 
@@ -474,7 +474,7 @@ class Multipart:
         self._boundary = boundary
         self._line_end = ""
 
-    def head(self, part: Part) -> bytes:
+    def head(self, part: FormPart) -> bytes:
         """Return what comes before the bytes of a part."""
         said = f'form-data; name="{_escaped(part.name)}"'
         kind = ""
@@ -514,9 +514,9 @@ def write_form(fields: Mapping[str, Any] | Iterable[tuple[str, Any]], boundary: 
     form, pieces = Multipart(boundary), []
     for name, value in pairs:
         if isinstance(value, Upload):
-            part, body = Part(name, value.filename, value.type), value.body
+            part, body = FormPart(name, value.filename, value.type), value.body
         else:
-            part, body = Part(name), str(value).encode()
+            part, body = FormPart(name), str(value).encode()
         if boundary.encode() in body:
             raise LocalProtocolError(
                 f"the boundary {boundary!r} occurs in {shorten(value)}: give another one"
@@ -529,9 +529,9 @@ __all__ = [
     "END_OF_PART",
     "Form",
     "FormEvent",
+    "FormPart",
     "Multipart",
     "MultipartParser",
-    "Part",
     "Upload",
     "UrlencodedParser",
     "content_type",

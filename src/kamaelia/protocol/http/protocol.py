@@ -65,7 +65,7 @@ from .limits import DEFAULT, Limits
 from .machine import ANSWER, BODY, END, NEED_DATA, PreparedHead, Refused, ServerMachine, prepare
 from .messages import BYTES, HTML, Request, Response
 from .parsers import choose_parser
-from .routes import ANY, Answer, Routes, as_answer, as_response
+from .routes import ANY, Plan, Routes, as_response, plan_of
 
 log = logging.getLogger("kamaelia")
 
@@ -219,18 +219,18 @@ class HTTPProtocol(Component):
                 self._deadline = NEVER
                 while type(request) is Request:
                     here = quick.get(request.target)
-                    answer = None if here is None else here.get(request.method) or here.get(ANY)
+                    plan = None if here is None else here.get(request.method) or here.get(ANY)
                     sent = b""
-                    if answer is None or machine.reading is not END or system.stopping:
-                        await self._answer(request, answer)
-                    elif answer.head is not None:
-                        if len(answer.body) < LARGE:
-                            sent = machine.send_plain(answer.head, answer.body)
+                    if plan is None or machine.reading is not END or system.stopping:
+                        await self._answer(request, plan)
+                    elif plan.head is not None:
+                        if len(plan.body) < LARGE:
+                            sent = machine.send_plain(plan.head, plan.body)
                         else:
-                            await self._answer(request, answer)
-                    elif answer.is_plain:
+                            await self._answer(request, plan)
+                    elif plan.is_plain:
                         try:
-                            value = answer.function(request)  # type: ignore[misc]  # it has one
+                            value = plan.function(request)  # type: ignore[misc]  # it has one
                             kind = type(value)
                             if kind is str:
                                 if len(value) < LARGE:
@@ -246,7 +246,7 @@ class HTTPProtocol(Component):
                             if not sent:
                                 await self._answer(request, None, value)
                     else:
-                        await self._answer(request, answer)
+                        await self._answer(request, plan)
                     if sent:
                         counts.requests += 1
                         counts.by_class[sent[9] - 48] += 1
@@ -291,19 +291,19 @@ class HTTPProtocol(Component):
 
     # -- the longer way ---------------------------------------------------------------------------
 
-    async def _answer(self, request: Request, answer: Answer | None, value: Any = NOTHING) -> None:
+    async def _answer(self, request: Request, plan: Plan | None, value: Any = NOTHING) -> None:
         """Answer a request as its route says, or with a value if one is given."""
         exchange = Exchange(self, request)
         self._waited, self._came = 0.0, 0
         limit = self.site.limits.request_timeout
         try:
             if limit is None:
-                await self._answer_in(exchange, answer, value)
+                await self._answer_in(exchange, plan, value)
             else:
                 try:
                     async with asyncio.timeout(limit) as timer:
                         self.request_timer = timer
-                        await self._answer_in(exchange, answer, value)
+                        await self._answer_in(exchange, plan, value)
                 except TimeoutError:
                     if not timer.expired():
                         raise
@@ -316,37 +316,37 @@ class HTTPProtocol(Component):
                 await self._read_on(exchange)
             machine.give_up()
 
-    async def _answer_in(self, exchange: Exchange, answer: Answer | None, value: Any) -> None:
+    async def _answer_in(self, exchange: Exchange, plan: Plan | None, value: Any) -> None:
         request = exchange.request
         if value is not NOTHING:
             await self.give(exchange, value)
         else:
-            if answer is None:
-                answer, arguments = self.site.routes.find(request.method, request.raw_path)
+            if plan is None:
+                plan, arguments = self.site.routes.find(request.method, request.raw_path)
                 request.arguments.update(arguments)
-            await self._give_by(exchange, answer)
+            await self._give_by(exchange, plan)
         if not exchange.begun:
             await self.give(exchange, Response(b"", 204))
         elif not exchange.over:
             await exchange.finish()
 
-    async def _give_by(self, exchange: Exchange, answer: Answer) -> None:
+    async def _give_by(self, exchange: Exchange, plan: Plan) -> None:
         request = exchange.request
-        if answer.head is not None:
-            await self._send_whole(exchange, answer.head, answer.body)
-        elif answer.part is not None:
-            part = answer.part
+        if plan.head is not None:
+            await self._send_whole(exchange, plan.head, plan.body)
+        elif plan.part is not None:
+            part = plan.part
             whole = isinstance(part, Response)
             await exchange.run(part.body if whole else part, part if whole else None)
-        elif answer.function is not None:
+        elif plan.function is not None:
             if self.machine.reading is BODY:
                 request.__dict__["body"] = await exchange.read_all()
-            value = answer.function(request)
-            if answer.is_async:
+            value = plan.function(request)
+            if plan.is_async:
                 value = await value
             await self.give(exchange, value)
         else:
-            await self._give_handled(exchange, answer.handler)
+            await self._give_handled(exchange, plan.handler)
 
     async def _give_handled(self, exchange: Exchange, handler: Any) -> None:
         value = handler.answer(exchange)
@@ -364,10 +364,10 @@ class HTTPProtocol(Component):
             else:
                 await exchange.run(response.body, response)
         elif value is not None:
-            answer = as_answer(value, self.path)
-            if answer.function is not None:
+            plan = plan_of(value, self.path)
+            if plan.function is not None:
                 raise TypeError(f"{exchange.request.target} is answered with {shorten(value)}: call it")
-            await self._give_by(exchange, answer)
+            await self._give_by(exchange, plan)
 
     async def _send_whole(self, exchange: Exchange, head: PreparedHead, body: bytes) -> None:
         """Answer with a body that is there."""
