@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.parser
 import email.policy
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kamaelia.axon import LocalProtocolError, RemoteProtocolError
-from kamaelia.protocol.http import Headers, Request
+from kamaelia.protocol.http import Exchange, Headers, HTTPProtocol, Refused, Request, stream_form
 from kamaelia.protocol.http.forms import (
     END_OF_PART,
     Form,
@@ -29,6 +30,7 @@ from kamaelia.protocol.http.forms import (
     write_form,
 )
 from kamaelia.protocol.http.messages import BYTES, CODECS, codec_of
+from kamaelia.testing import drive
 from tests.fuzz import fuzz_http_forms
 
 pytestmark = pytest.mark.one_core
@@ -399,6 +401,125 @@ def test_each_encoding_that_is_read_is_there() -> None:
     )
     assert None not in map(codec_of, common)
     assert codec_of("a\0b") is None
+
+
+# --- a form that is still coming ------------------------------------------
+
+
+class Streaming:
+    """Answers with what it has found in a form."""
+
+    def __init__(self, *names: str, limit: int = 100) -> None:
+        self.names = names  # of the parts that are read
+        self.limit = limit
+        self.pieces: list[int] = []
+        self.refused: list[str] = []
+
+    async def answer(self, exchange: Exchange) -> Any:
+        found: dict[str, Any] = {}
+        try:
+            async for part in stream_form(exchange, most_parts=4):
+                assert part.name not in found
+                if part.filename is not None:
+                    found[part.name] = [part.display_name, part.type, 0]
+                    async for piece in part:
+                        self.pieces.append(len(piece))
+                        found[part.name][2] += len(piece)
+                elif part.name in self.names:
+                    found[part.name] = (await part.read_all(self.limit)).decode()
+                assert await part.read() == b"" or part.name not in self.names
+        except Refused as error:
+            self.refused.append(str(error))
+            raise
+        return found
+
+
+def streamed(handler: Streaming, kind: str, *pieces: bytes, length: int | None = None) -> tuple[int, bytes]:
+    """Return the status and the body of the answer to a form that comes in pieces."""
+    length = sum(map(len, pieces)) if length is None else length
+    head = f"POST / HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n"
+    with drive(HTTPProtocol({"/": handler})) as http:
+        http.send(head.encode() + pieces[0], *pieces[1:])
+        if sum(map(len, pieces)) < length:
+            http.close()
+        sent = b"".join(http.take_all())
+        assert http.component.site.counts.failed == 0
+    return int(sent.split()[1]), sent.split(b"\r\n\r\n", 1)[1]
+
+
+def test_a_form_may_be_read_as_it_comes() -> None:
+    fields = {
+        "a": "tea",
+        "skipped": "x" * 1000,
+        "file": Upload(bytes(3_000_000), "C:\\cup.png", "image/png"),
+        "b": "",
+    }
+    kind, body = write_form(fields, "bound")
+    for size in (64 * 1024, 1000, 17 * 1024):
+        handler = Streaming("a", "b")
+        pieces = [body[at : at + size] for at in range(0, len(body), size)]
+        status, answer = streamed(handler, kind, *pieces)
+        assert status == 200
+        assert json.loads(answer) == {"a": "tea", "file": ["cup.png", "image/png", 3_000_000], "b": ""}
+        assert max(handler.pieces) <= size + 20  # what might have been the boundary comes with the next
+
+
+def test_the_urlencoded_format_too() -> None:
+    status, answer = streamed(
+        Streaming("a", "b"), "application/x-www-form-urlencoded", b"a=1&skip=2", b"34&b=%20"
+    )
+    assert (status, json.loads(answer)) == (200, {"a": "1", "b": " "})
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "status", "why"),
+    [
+        ("text/plain", b"a=1", 400, "'text/plain' is no form"),
+        ("multipart/form-data; boundary=x", b"--x\r\nrubbish", 400, "the form is cut off"),
+        ("multipart/form-data; boundary=x", b"--x\r\nrubbish\r\n\r\n", 400, "the head of a part has a line"),
+        ("application/x-www-form-urlencoded", b"a=1&b=2&c=3&d=4&e=5", 400, "the form has more than 4 parts"),
+        (
+            "application/x-www-form-urlencoded",
+            b"a=" + b"x" * 101,
+            413,
+            "the field 'a' is larger than 100 bytes",
+        ),
+    ],
+)
+def test_what_is_no_form_to_stream_is_the_clients_fault(
+    kind: str, body: bytes, status: int, why: str
+) -> None:
+    handler = Streaming("a")
+    got, answer = streamed(handler, kind, body)
+    assert got == status
+    assert why in answer.decode()
+    assert [one[: len(why)] for one in handler.refused] == [why]
+
+
+def test_a_form_that_breaks_off_is_never_taken_for_a_whole_one() -> None:
+    class Stubborn(Streaming):
+        async def answer(self, exchange: Exchange) -> None:
+            parts = stream_form(exchange)
+            part = await anext(parts)
+            for _ in range(3):
+                try:
+                    self.refused.append((await part.read()).decode())
+                except Refused as error:
+                    self.refused.append(str(error))
+
+    for body, why in [
+        (
+            b"--x\r\nContent-Disposition: form-data; name=a\r\n\r\nb\r\n--xx",
+            "behind a boundary there is b'x'",
+        ),
+        (
+            b"--x\r\nContent-Disposition: form-data; name=a\r\n\r\nb",
+            "the request ends in the middle of its body",
+        ),
+    ]:
+        handler = Stubborn()
+        streamed(handler, "multipart/form-data; boundary=x", body[:-2], body[-2:], length=1000)
+        assert [one.partition(",")[0] for one in handler.refused[-2:]] == [why, why]
 
 
 def test_a_form_is_written_as_it_has_to_be() -> None:

@@ -18,6 +18,7 @@
 | `ServerSentEvents`, `Event` | tells pages that stay open what happens |
 | `Compress`, `Decompress`, `compressed` | bodies that are compressed |
 | `read_form`, `write_form`, `Form`, `Upload` | forms, with files |
+| `stream_form`, `StreamedPart` | forms whose files may have any length, as they come |
 | `cookies_of`, `set_cookie`, `delete_cookie`, `CookieJar` | what clients are asked to say again |
 | `choose_type` | what a client likes best |
 """
@@ -41,7 +42,7 @@ from .event_source import EventSource
 from .events import Event, ServerSentEvents
 from .exchange import Exchange, Handler, Trailers
 from .fetch import Fetch, fetch
-from .forms import Form, Upload, read_form, write_form
+from .forms import Form, StreamedPart, Upload, read_form, stream_form, write_form
 from .headers import Headers
 from .limits import Limits
 from .messages import Request, Response
@@ -89,6 +90,7 @@ __all__ = [
     "Routes",
     "ServerSentEvents",
     "StaticFiles",
+    "StreamedPart",
     "TimeLimits",
     "TimedOut",
     "Trailers",
@@ -102,5 +104,6 @@ __all__ = [
     "read_form",
     "request",
     "set_cookie",
+    "stream_form",
     "write_form",
 ]

@@ -18,16 +18,18 @@ state to state so (``multipart``):
     preamble --boundary--> delimiter --CRLF--> head --empty line--> body --boundary--> delimiter
                            delimiter --"--"--> epilogue
 
-For a form that has been read, `read_form` does all of that.
+For a form that has been read, `read_form` does all of that; for one that is still coming, `stream_form`.
 """
 
 from __future__ import annotations
 
 import enum
+import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_to_bytes, urlencode
 
 from kamaelia.axon import LocalProtocolError, RemoteProtocolError
@@ -37,12 +39,16 @@ from .headers import TOKEN, VALUE, Headers, with_parameters
 from .messages import Request, codec_of
 from .refusal import Refused
 
+if TYPE_CHECKING:
+    from .exchange import Exchange
+
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
 
 MOST_PARTS = 1000
 MOST_HEAD = 8192  # bytes of the head of a part
 MOST_NAME = 200  # bytes of the name of a field
+MOST_FIELD = 1024 * 1024  # bytes that `StreamedPart.read_all` reads
 
 _BOUNDARY = re.compile(r"[\x20-\x7e]{0,69}[\x21-\x7e]")  # RFC 2046, 5.1.1
 _ESCAPE = re.compile("%(22|0D|0A)", re.IGNORECASE)  # HTML 4.10.22.8: what browsers escape of names
@@ -448,6 +454,118 @@ def _value(part: FormPart, body: bytes) -> str | Upload:
     return body.decode(codec, "replace")
 
 
+# --- a form that is still coming ------------------------------------------
+
+
+class _Stream:
+    """Feeds a parser with the body of a request."""
+
+    def __init__(self, exchange: Exchange, bounds: dict[str, Any]) -> None:
+        self._exchange = exchange
+        self._events: deque[FormEvent] = deque()
+        self._refused = ""  # why it is no form
+        self._over = False
+        try:
+            self._parser = form_parser(exchange.request.headers, **bounds)
+        except RemoteProtocolError as error:
+            raise Refused(str(error)) from error
+
+    async def next_event(self) -> FormEvent | None:
+        """Return what comes next; None at the end. Raises `Refused`, and again after that."""
+        while not self._events and not self._over:
+            if self._refused:
+                raise Refused(self._refused)
+            piece = await self._exchange.read()
+            try:
+                self._events.extend(self._parser.feed(piece) if piece else self._parser.end())
+            except RemoteProtocolError as error:
+                self._refused = str(error)
+                raise Refused(self._refused) from error
+            self._over = not piece
+        return self._events.popleft() if self._events else None
+
+
+class StreamedPart:
+    """A part of a form while it comes, see `stream_form`: a field, or a file if it has a ``filename``."""
+
+    def __init__(self, head: FormPart, stream: _Stream) -> None:
+        self.name = head.name
+        """Of the field."""
+        self.filename = head.filename
+        """What the sender calls the file; None for a field that is none. No path: see `display_name`."""
+        self.type = head.type
+        """What it says about its content; anybody may say anything."""
+        self.headers = head.headers
+        """All headers of its head; none in the urlencoded format."""
+        self._stream = stream
+        self._whole = False
+
+    @property
+    def display_name(self) -> str:
+        """What to call the file on a page or in a log; see `display_name`."""
+        return display_name(self.filename or "")
+
+    async def read(self) -> bytes:
+        """Return the next piece as it comes, b"" at its end (and again after that). Raises `Refused` when the
+        form is none, or breaks off."""
+        if not self._whole:
+            event = await self._stream.next_event()
+            if isinstance(event, bytes):
+                return event
+            self._whole = True
+        return b""
+
+    async def read_all(self, limit: int = MOST_FIELD) -> bytes:
+        """Return the rest of it. Raises `Refused`, with the status 413, for more bytes than the limit."""
+        body = io.BytesIO()
+        while piece := await self.read():
+            body.write(piece)
+            if body.tell() > limit:
+                raise Refused(f"the field {shorten(self.name)} is larger than {limit} bytes", 413)
+        return body.getvalue()
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._pieces()
+
+    async def _pieces(self) -> AsyncIterator[bytes]:
+        while piece := await self.read():
+            yield piece
+
+
+async def stream_form(exchange: Exchange, **bounds: Any) -> AsyncIterator[StreamedPart]:
+    """Give the parts of the form that a request has as they come, for a `Handler`; bounds are those of the
+    parsers.
+
+    Nothing is kept but the piece that came last, so files may have any length: `Limits.stream` bounds the
+    whole form, `Limits.body_rate` the time. What was not read of a part is passed over when the next is asked
+    for. Raises `Refused`, a `RemoteProtocolError`, for what is no form: so the client is answered 400.
+
+    Example:
+        >>> from kamaelia.protocol.http import HTTPProtocol
+        >>> from kamaelia.testing import drive
+        >>> class TakeFiles:
+        ...     async def answer(self, exchange):
+        ...         sizes = {}
+        ...         async for part in stream_form(exchange):
+        ...             async for piece in part:  # here it might be written to a file
+        ...                 sizes[part.name] = sizes.get(part.name, 0) + len(piece)
+        ...         return sizes
+        >>> kind, body = write_form({"picture": Upload(bytes(100_000), "cup.png")}, "x")
+        >>> lines = f"Host: here\\r\\nContent-Type: {kind}\\r\\nContent-Length: {len(body)}\\r\\n\\r\\n"
+        >>> with drive(HTTPProtocol({"POST /up": TakeFiles()})) as http:
+        ...     http.send(b"POST /up HTTP/1.1\\r\\n" + lines.encode(), body)
+        ...     http.take().split(b"\\r\\n")[-1]
+        b'{"picture":100000}'
+    """
+    stream = _Stream(exchange, bounds)
+    while (event := await stream.next_event()) is not None:
+        if isinstance(event, FormPart):
+            part = StreamedPart(event, stream)
+            yield part
+            while await part.read():
+                pass
+
+
 class Multipart:
     """Writes a form of the format ``multipart/form-data``, part by part.
 
@@ -532,11 +650,13 @@ __all__ = [
     "FormPart",
     "Multipart",
     "MultipartParser",
+    "StreamedPart",
     "Upload",
     "UrlencodedParser",
     "content_type",
     "display_name",
     "form_parser",
     "read_form",
+    "stream_form",
     "write_form",
 ]
