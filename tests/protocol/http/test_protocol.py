@@ -23,6 +23,7 @@ from kamaelia.protocol.http import (
     Trailers,
     read_form,
     request,
+    trailers,
 )
 from kamaelia.testing import drive
 
@@ -249,6 +250,27 @@ def test_a_component_says_what_its_answer_is_and_adds_trailers() -> None:
             b"Transfer-Encoding: chunked\r\n" + DATE
         )
         assert whole(http) == chunked(b"begin ", b"text", trailers=b"Digest: d\r\n", head=head)
+
+
+def test_a_component_gets_the_trailers_when_the_body_has_ended() -> None:
+    seen: list[Any] = []
+
+    @component
+    async def look(inbox: Any, outbox: Any) -> None:
+        seen.append(trailers())
+        async for _ in inbox:
+            seen.append(trailers())
+        seen.append(trailers())
+
+    with http_with({"/": look}) as http:
+        http.send(get("/", "Transfer-Encoding: chunked", method="POST"))
+        http.send(b"2\r\nab\r\n", b"0\r\nT: 1\r\n\r\n")
+        assert seen == [None, None, Headers({"T": 1})]
+        seen.clear()
+        http.send(get("/", method="POST", body=b"ab"), get("/"))
+        assert (seen[0], seen[2:]) == (None, 3 * [Headers()])
+    with pytest.raises(UsageError, match=r"trailers\(\) is what a component answers: call it in a component"):
+        trailers()
 
 
 def test_the_request_is_there_in_every_part() -> None:

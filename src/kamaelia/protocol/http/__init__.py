@@ -4,7 +4,7 @@
 | --- | --- |
 | `HTTPServer` | listens on a TCP port, and answers requests by routes |
 | `HTTPProtocol` | the same for one connection, whatever carries it |
-| `request` | the `Request` that the asking component answers |
+| `request`, `trailers` | the `Request` that the asking component answers, and what came behind its body |
 | `Request`, `Response`, `Headers`, `Trailers` | what is asked, and answered |
 | `Routes`, `Limits` | who answers, and what clients may do |
 | `Exchange`, `Handler` | for handlers that answer piece by piece, or speak another protocol |
@@ -48,7 +48,7 @@ from .limits import Limits
 from .messages import Request, Response
 from .negotiation import choose_type
 from .pool import ConnectionPool, PoolFull, PoolStatistics
-from .protocol import HTTPProtocol, request
+from .protocol import HTTPProtocol, request, trailers
 from .proxy import ReverseProxy
 from .refusal import Refused
 from .routes import Routes
@@ -105,5 +105,6 @@ __all__ = [
     "request",
     "set_cookie",
     "stream_form",
+    "trailers",
     "write_form",
 ]

@@ -241,7 +241,7 @@ class Exchange:
         Its ``inbox`` gets ``first`` and then what comes; what its ``outbox`` sends goes to the peer; both
         are bytes. One that fails breaks the connection.
         """
-        part = Part(self._protocol, self.request, pattern, with_body=True, size=f"{WAITING} B")
+        part = Part(self, pattern, with_body=True, size=f"{WAITING} B")
 
         async def feed() -> None:
             try:
@@ -271,7 +271,7 @@ class Exchange:
     async def run(self, pattern: Any, response: Response | None = None) -> None:
         """Let a component answer; with a response, only for its body."""
         machine = self._protocol.machine
-        part = Part(self._protocol, self.request, pattern, with_body=machine.reading is BODY)
+        part = Part(self, pattern, with_body=machine.reading is BODY)
         try:
             if response is not None:
                 await self.begin(response)
@@ -281,6 +281,7 @@ class Exchange:
                     await self._pass_on(part)
                     feeding.cancel()
             else:
+                self.trailers = self.trailers or NO_HEADERS
                 await self._pass_on(part)
             part.leave()
             await part.over()
@@ -349,21 +350,16 @@ class Part:
     """A component that answers one request, with the boxes between it and who speaks HTTP."""
 
     def __init__(
-        self,
-        protocol: HTTPProtocol,
-        request: Request,
-        pattern: Any,
-        *,
-        with_body: bool,
-        size: int | str = PIECES,
+        self, exchange: Exchange, pattern: Any, *, with_body: bool, size: int | str = PIECES
     ) -> None:
         self.refused: Refused | None = None
         """Why the body was not given to it to its end."""
         self.answers: Inbox[Any] | None = None
         """What it sends."""
-        self.request = request
+        self.exchange = exchange
+        """What it answers."""
         self.failed = False
-        self._protocol = protocol
+        protocol = self._protocol = exchange._protocol
         part = self._part = make(pattern)
         process = protocol._axon
         protocol.serving[part] = self

@@ -61,6 +61,7 @@ from kamaelia.net.connection import address_text
 
 from .dates import format_date
 from .exchange import Exchange, Part, PartFailed
+from .headers import Headers
 from .limits import DEFAULT, Limits
 from .machine import ANSWER, BODY, END, NEED_DATA, PreparedHead, Refused, ServerMachine, prepare
 from .messages import BYTES, HTML, Request, Response
@@ -130,7 +131,8 @@ class HTTPProtocol(Component):
     `Request` when its body has been read. A *component* is made for each request. Its ``inbox`` gets the body
     of the request as it comes, its ``outbox`` sends the body of the answer, bytes or text, at the client's
     pace. Its first message may be a `Response`, whose status and headers (and bytes) begin the answer; its
-    last may be `Trailers`. It, and every part of it, gets the request from `request`. One that sends nothing
+    last may be `Trailers`. It, and every part of it, gets the request from `request`, and what came behind
+    the body from `trailers`. One that sends nothing
     answers 200 with an empty body; a function that returns None, 204.
 
     Ending: it ends after the last answer, when the client has ended or asked for that, at the end of a time
@@ -563,18 +565,44 @@ def request() -> Request:
         ...     http.take_all()[1]
         b'3\\r\\nTEA\\r\\n'
     """
+    return _answered("request").request
+
+
+def trailers() -> Headers | None:
+    """Return what came behind the body of the request that the asking component answers; None before its end.
+
+    It is there when the component's ``inbox`` has ended. Anything else is as with `request`.
+
+    Example:
+        >>> from kamaelia import component
+        >>> from kamaelia.testing import drive
+        >>> @component
+        ... async def check(inbox, outbox):
+        ...     size = sum([len(data) async for data in inbox])
+        ...     await outbox.send("whole" if trailers()["X-Size"] == str(size) else "cut")
+        >>> with drive(HTTPProtocol({"/": check})) as http:
+        ...     http.send(b"POST / HTTP/1.1\\r\\nHost: here\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n")
+        ...     http.send(b"3\\r\\ntea\\r\\n0\\r\\nX-Size: 3\\r\\n\\r\\n")
+        ...     http.take_all()[1]
+        b'5\\r\\nwhole\\r\\n'
+    """
+    return _answered("trailers").trailers
+
+
+def _answered(function: str) -> Exchange:
+    """Return the exchange that the asking component answers."""
     advice = "call it in a component that stands in the routes of a server, or in a part of one"
     try:
         asking = around = current_component()
     except UsageError:
-        raise UsageError(f"request() is what a component answers: {advice}") from None
+        raise UsageError(f"{function}() is what a component answers: {advice}") from None
     while around is not None:
         chassis = around.chassis
         part = chassis.serving.get(around) if isinstance(chassis, HTTPProtocol) else None
         if part is not None:
-            return part.request
+            return part.exchange
         around = chassis
-    raise UsageError(f"{asking.path} asks for its request, but answers none: {advice}")
+    raise UsageError(f"{asking.path} asks for its {function}, but answers none: {advice}")
 
 
-__all__ = ["HTTPProtocol", "request"]
+__all__ = ["HTTPProtocol", "request", "trailers"]
