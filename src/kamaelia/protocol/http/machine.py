@@ -309,11 +309,11 @@ class ServerMachine:
             if self._peer_ended:
                 raise self.refuse("the request ends in the middle of its head")
             self._scanned = end - at
-            if type(buffer) is bytes:
-                self._buffer, self._at = bytearray(memoryview(buffer)[at:]), 0
-            elif at:
+            if type(buffer) is bytearray:
                 del buffer[:at]  # who always sends a part of the next request, too, leaves nothing behind
-                self._at = 0
+            else:
+                self._buffer = bytearray(memoryview(buffer)[at:])
+            self._at = 0
             return NEED_DATA
         head = bytes(memoryview(buffer)[at:end])
         self._at, self._scanned = end, 0
