@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import logging
@@ -22,6 +23,8 @@ from kamaelia.net import (
     CannotListen,
     ConnectionLost,
     Datagram,
+    MulticastReceiver,
+    MulticastTransceiver,
     UDPPeer,
     UDPReceiver,
     UDPSender,
@@ -369,6 +372,91 @@ def test_a_name_that_nobody_has_is_an_error_and_in_a_datagram_none(new_loop, str
     assert sock.recv(10) == b"good"
     assert (sender.statistics().sent, sender.statistics().unsent) == (1, 1)
     assert "UDPSender does not send a datagram: " in caplog.text
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        (HERE, 70000), (HERE, -1), (HERE, 0), ("::1", 70000), ("localhost", 70000), ("::1", 9, 1 << 20),
+        ("::1", 9, 0, -1), ("", 9), ("a\0b", 9),
+    ],
+)  # fmt: skip
+def test_an_address_that_cannot_be_one_costs_one_datagram_only(new_loop, stranger, address, caplog):
+    sock = stranger()
+    sender = UDPSender()
+    sent = source([Datagram(b"lost", address), Datagram(b"good", sock.getsockname())])
+    run(Graphline(sent.outbox >> sender.datagrams), loop_factory=new_loop)
+    assert sock.recv(10) == b"good"
+    assert (sender.statistics().sent, sender.statistics().unsent) == (1, 1)
+    assert f"{address!r} is no address: give (host, port), with a port from 1 to 65535" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "address", [(HERE, "9"), (HERE, None), (HERE,), "127.0.0.1:9", [HERE, 9], (7, 9), ("::1", 9, "x")]
+)
+def test_what_is_no_address_at_all_is_a_type_error(new_loop, address):
+    for box, message in (("datagrams", Datagram(b"x", address)), ("target", address)):
+        sender = UDPSender()
+        sent = source([message])
+        with pytest.raises(ComponentsFailed) as caught:
+            run(Graphline(sent.outbox >> getattr(sender, box)), loop_factory=new_loop)
+        (error,) = caught.value.exceptions
+        assert isinstance(error, TypeError)
+        assert str(error).startswith(f"Graphline/UDPSender: {address!r} is no address: give (host, port)")
+
+
+def test_an_ipv4_address_may_have_too_much(new_loop, stranger):
+    sock = stranger()
+    sender, sent = UDPSender(), source([Datagram(b"x", (*sock.getsockname(), 0, 0))])
+    run(Graphline(sent.outbox >> sender.datagrams), loop_factory=new_loop)
+    assert sock.recv(10) == b"x"
+
+
+def ports_of(part: Any) -> list[Any]:
+    """Return the sockets of any part for datagrams."""
+    if isinstance(part, UDPServer):
+        return [part._port] if part._port is not None else []
+    if isinstance(part, MulticastReceiver):
+        return part._all_ports()
+    return part._ports if isinstance(part._ports, list) else list(part._ports.values())
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda address: UDPReceiver(port=0, quiet=True),
+        lambda address: UDPPeer(*address),
+        lambda address: UDPServer(Map(bytes.upper), port=0, quiet=True),
+        lambda address: UDPSender(*address),
+        lambda address: MulticastReceiver("239.255.7.7", 50049, interface=HERE, quiet=True),
+        lambda address: MulticastTransceiver("239.255.7.7", 50049, interface=HERE, quiet=True),
+        lambda address: MulticastTransceiver("239.255.7.7", 50049, interface=HERE, quiet=True),
+    ],
+    ids=["receiver", "peer", "server", "sender", "group", "transceiver 0", "transceiver 1"],
+)
+def test_a_socket_that_the_loop_closes_for_an_error_is_a_failure(stranger, make, request):
+    last = "transceiver 1" in request.node.callspec.id  # which has two
+    part = make(stranger().getsockname())
+
+    @component
+    async def feed(inbox, outbox):
+        while not ports_of(part):
+            await outbox.send(b"x")
+            await sleep(0.001)
+        ports_of(part)[-1 if last else 0]._transport._fatal_error(RuntimeError("on purpose"))
+        while True:
+            await outbox.send(b"x")
+            await sleep(0.001)
+
+    with pytest.raises(ComponentsFailed) as caught:
+        run(
+            *([feed() | part] if "inbox" in part.boxes else [feed(), part]),
+            loop_factory=asyncio.new_event_loop,
+        )
+    (error,) = caught.value.exceptions
+    assert isinstance(error, ConnectionLost)
+    assert str(error).endswith(f"{type(part).__name__}: its socket has failed: on purpose")
+    assert isinstance(error.__cause__, RuntimeError)
 
 
 def test_what_a_failing_source_has_sent_is_sent(new_loop, stranger):

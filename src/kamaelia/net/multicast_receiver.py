@@ -69,7 +69,8 @@ class MulticastReceiver(Component):
         limit: groups at a time; each takes a socket
         quiet: do not say on standard error what it receives
 
-    Raises `CannotListen`; `TypeError` and `ValueError` for arguments that cannot be meant.
+    Raises `CannotListen`, `ConnectionLost` when a socket fails; `TypeError` and `ValueError` for arguments
+    that cannot be meant.
 
     Example:
         >>> from kamaelia import background, run
@@ -155,6 +156,8 @@ class MulticastReceiver(Component):
                 else:
                     await pass_on(self, self._arrivals, self._arrived)
             except SourceFailed:
+                for port in self._all_ports():
+                    port.check()
                 await self._finish()
                 raise
             await self._finish()
@@ -230,7 +233,7 @@ class MulticastReceiver(Component):
             return
         if len(self._joined) >= self._most:
             raise ValueError(f"there are {self._most} groups, which is its limit=")
-        port = Port(self, self._once)
+        port = Port(self, self._once, on_failure=self._arrivals.hold.release)
         membership = Membership(join.group, self._interface, port)
         port.datagram_received = functools.partial(self._receive, membership)  # type: ignore[method-assign]
         try:

@@ -19,6 +19,7 @@ from .datagram import (
     Once,
     Port,
     add_statistics,
+    check_address,
     check_buffer,
     check_local,
     check_port,
@@ -43,7 +44,8 @@ class UDPSender(Component):
     only when ``inbox`` alone is linked: the socket is then connected to the address, which is quicker too.
 
     A datagram has 65507 bytes at most, and above some 1400 it travels in several pieces, of which none may be
-    lost: messages that are too long are counted as unsent. So are empty ones, which not every loop can send.
+    lost: messages that are too long are counted as unsent. So are empty ones, which not every loop can send,
+    and those for an address that cannot be found, or cannot be one.
 
     Arguments:
         host: name or address to send to; None leaves it to ``target``
@@ -53,8 +55,9 @@ class UDPSender(Component):
         buffer: bytes that the operating system may keep of what comes back; None for what is usual
 
     Raises `CannotConnect` (the name is unknown, there is no way), `CannotListen` for a ``local`` address that
-    cannot be had, `UsageError` for bytes without an address; `TypeError` for messages that are no bytes, and
-    with `ValueError` for arguments that cannot be meant.
+    cannot be had, `UsageError` for bytes without an address, `ConnectionLost` when the socket fails;
+    `TypeError` for messages that are no bytes or have nothing like an address, and with `ValueError` for a
+    ``target`` and for arguments that cannot be meant.
 
     Example:
         >>> from kamaelia import background, run
@@ -148,11 +151,14 @@ class UDPSender(Component):
 
     async def _send_datagram(self, datagram: Datagram) -> None:
         data, to = datagram
-        way = self._known.get(to)
+        try:
+            way = self._known.get(to)
+        except TypeError:  # it cannot be looked up, so it is no address: `_way` says so
+            way = None
         if way is None:
             try:
                 way = await self._way(to)
-            except CannotConnect as error:
+            except (CannotConnect, ValueError) as error:
                 self._unknown += 1
                 self._once.warn("address", f"does not send a datagram: {error}")
                 return
@@ -178,8 +184,7 @@ class UDPSender(Component):
 
     async def _way(self, to: Any) -> tuple[Port, Any]:
         """Return the socket that sends to an address, and that address as numbers."""
-        if not isinstance(to, tuple) or len(to) < 2 or not isinstance(to[0], str):
-            raise TypeError(f"{self.path}: {shorten(to)} is no address: give (host, port)")
+        check_address(to, self.path)
         family: Any = family_of(to[0])
         if family is None:
             try:
@@ -187,6 +192,8 @@ class UDPSender(Component):
             except (OSError, UnicodeError) as error:
                 raise self._cannot_send(to, error) from error
             family, _, _, _, to = infos[0]
+        elif family == socket.AF_INET:
+            to = to[:2]
         port = self._ports.get(family)
         if port is None:
             local = self._local or ("0.0.0.0" if family == socket.AF_INET else "::", 0)

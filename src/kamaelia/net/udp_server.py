@@ -114,8 +114,9 @@ class UDPServer(Server):
         quiet: do not say on standard error where the server receives
 
     Boxes: ``listening`` sends the address once the server receives, ``failures`` a `Failure` for each
-    component that failed. Raises `CannotListen`; `LinkError` for a protocol that does not take and send
-    bytes; `TypeError` and `ValueError` for arguments that cannot be meant.
+    component that failed. Raises `CannotListen`, `ConnectionLost` when the socket fails;
+    `LinkError` for a protocol that does not take and send bytes; `TypeError` and `ValueError` for
+    arguments that cannot be meant.
 
     Example:
         >>> from kamaelia import background, run
@@ -209,7 +210,7 @@ class UDPServer(Server):
             return  # the system was stopped before it had begun
         self._watch = Watch(idle_timeout=self._idle_timeout)
         self.clock = self._watch.clock
-        port = Port(self, self._once, self._receive)
+        port = Port(self, self._once, self._receive, on_failure=self._arrivals.release)
         port.on_change = self._on_change
         try:
             await port.open(local_addr=self._where, buffer=self._buffer)
@@ -229,6 +230,7 @@ class UDPServer(Server):
                     self._serve(session)
                     del session  # or it would be kept until the next one comes
             except SourceFailed as error:  # something has failed, but the others may still end well
+                port.check()
                 failure = error
             for session in list(self._waiting):
                 self._refuse(session)
