@@ -127,12 +127,12 @@ class Membership:
             if self.sources:
                 raise ValueError("it is heard from certain sources already: leave those first")
             if self.sources is not None:
-                self.port.set(options.membership(self.group, None, self._interface))
+                self.port.set(options.membership(self.group, None, self._interface, self.port.socket))
                 self.sources = None
         elif self.sources is None:
             raise ValueError("it is heard from any source already: leave it first")
         elif source not in self.sources:
-            self.port.set(options.membership(self.group, source, self._interface))
+            self.port.set(options.membership(self.group, source, self._interface, self.port.socket))
             self.sources[source] = None
 
     def hears(self, address: Any) -> bool:
@@ -148,7 +148,9 @@ class Membership:
         if source is not None:
             if self.sources is None or source not in self.sources:
                 raise ValueError(f"it was not joined for {source}")
-            self.port.set(options.membership(self.group, source, self._interface, leave=True))
+            self.port.set(
+                options.membership(self.group, source, self._interface, self.port.socket, leave=True)
+            )
             del self.sources[source]
         return source is None or not self.sources
 

@@ -99,7 +99,7 @@ class MulticastTransceiver(MulticastReceiver):
                     local_addr=("0.0.0.0" if family == socket.AF_INET else "::", 0), family=family
                 )
                 self._sender = port
-                for option in options.sending(family, *self._way_out):
+                for option in options.sending(family, *self._way_out, port.socket):
                     port.set(option)
             except OSError as error:
                 why = why_not_connected(error, address_text(self._to))
