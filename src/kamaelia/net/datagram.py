@@ -43,6 +43,7 @@ from kamaelia.axon.system import describe_core
 from . import options
 from .arguments import check_size, check_whole
 from .errors import ConnectionLost
+from .kernel import LARGEST_BUFFER
 
 log = logging.getLogger("kamaelia")
 
@@ -208,7 +209,12 @@ class Port(asyncio.DatagramProtocol):
                 raise error.__cause__ from None  # uvloop puts why behind an error that says nothing
             raise
         if buffer is not None:
-            self.set(options.Option(SOL_SOCKET, SO_RCVBUF, units.size(buffer, "buffer")))
+            size = min(units.size(buffer, "buffer"), LARGEST_BUFFER)
+            try:
+                self.set(options.Option(SOL_SOCKET, SO_RCVBUF, size))
+            except BaseException:
+                await self.close()
+                raise
         return self
 
     @property

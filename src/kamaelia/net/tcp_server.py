@@ -137,8 +137,12 @@ class TCPServer(StreamServer):
                 reuse_port=self._reuse_port or None,
                 start_serving=False,
             )
-            self._bound_buffers(server)  # before the first is accepted
-            await server.start_serving()
+            try:
+                self._bound_buffers(server)  # before the first is accepted
+                await server.start_serving()
+            except BaseException:
+                server.close()
+                raise
         except (OSError, UnicodeError) as error:  # the latter comes of names that cannot be looked up
             hosts = self._host if isinstance(self._host, (list, tuple)) else [self._host or "*"]
             address = " or ".join(address_text((host, self._port)) for host in hosts)
