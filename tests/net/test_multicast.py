@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import itertools
@@ -29,6 +30,7 @@ from kamaelia.net import (
     UDPSender,
     options,
 )
+from kamaelia.net.multicast import Membership, address_of
 
 from .conftest import WAIT
 from .parts import source
@@ -187,6 +189,28 @@ def test_what_is_no_change_of_groups_is_a_type_error(new_loop, port):
     (error,) = caught.value.exceptions
     assert isinstance(error, TypeError)
     assert "'239.255.1.2' says nothing about groups: send JoinGroup or LeaveGroup" in str(error)
+
+
+@pytest.mark.one_core()
+def test_a_group_has_one_socket_however_its_address_is_written(new_loop, port):
+    receiver = MulticastReceiver(["ff11::7", "FF11:0::7"], port, interface="lo", quiet=True)
+    with background(receiver, loop_factory=new_loop) as handle:
+        assert handle.receive("listening", timeout=WAIT) == ("ff11::7", port)
+        handle.send(JoinGroup("FF11::7"), "groups")
+        handle.send(JoinGroup("FF11::8"), "groups")
+        until(lambda: receiver.joined == ["ff11::7", "ff11::8"])
+        handle.send(LeaveGroup("ff11:0:0::7"), "groups")
+        until(lambda: receiver.joined == ["ff11::8"])
+    assert receiver.statistics().errors == 0
+
+
+@pytest.mark.one_core()
+@pytest.mark.parametrize("said", ["fe80::1%eth0", "FE80::1", "fe80:0::0:1"])
+def test_a_source_is_compared_as_an_address_and_not_as_a_text(said):
+    membership = Membership("ff11::7", None, None)
+    membership.sources = {asyncio.run(address_of(said, "ff11::7")): None}
+    assert membership.hears(("fe80::1%eth1", 5004, 0, 2)) and membership.hears(("fe80::1", 5004))
+    assert not membership.hears(("fe80::2%eth0", 5004, 0, 2))
 
 
 # --- sources ----------------------------------------------------------------------------------------

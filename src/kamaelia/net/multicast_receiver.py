@@ -39,6 +39,7 @@ from .multicast import (
     check_group,
     check_interface,
     check_sources,
+    usual,
 )
 
 log = logging.getLogger("kamaelia")
@@ -131,7 +132,7 @@ class MulticastReceiver(Component):
 
     @property
     def joined(self) -> list[str]:
-        """The addresses of the groups that it hears now."""
+        """The addresses of the groups that it hears now, as they are usually written."""
         return list(self._joined)
 
     def statistics(self) -> DatagramStatistics:
@@ -227,14 +228,15 @@ class MulticastReceiver(Component):
 
     async def _join(self, join: JoinGroup) -> None:
         source = None if join.source is None else await address_of(join.source, join.group)
-        membership = self._joined.get(join.group)
+        group = usual(join.group)
+        membership = self._joined.get(group)
         if membership is not None:
             membership.join(source)
             return
         if len(self._joined) >= self._most:
             raise ValueError(f"there are {self._most} groups, which is its limit=")
         port = Port(self, self._once, on_failure=self._arrivals.hold.release)
-        membership = Membership(join.group, self._interface, port)
+        membership = Membership(group, self._interface, port)
         port.datagram_received = functools.partial(self._receive, membership)  # type: ignore[method-assign]
         try:
             await membership.open(self._port, buffer=self._buffer)
@@ -242,10 +244,10 @@ class MulticastReceiver(Component):
         except BaseException:
             await port.close()
             raise
-        self._joined[join.group] = membership
+        self._joined[group] = membership
 
     async def _leave(self, leave: LeaveGroup) -> None:
-        membership = self._joined.get(leave.group)
+        membership = self._joined.get(usual(leave.group))
         if membership is None:
             raise ValueError("it was not joined")
         source = None if leave.source is None else await address_of(leave.source, leave.group)
