@@ -156,6 +156,18 @@ def test_joining_and_leaving_at_run_time(new_loop, port):
         assert receiver.statistics().received == 4
 
 
+def test_what_a_socket_has_met_is_counted_also_when_its_group_has_been_left(new_loop, port, caplog):
+    with receiving(new_loop, "239.255.1.1", port) as (receiver, handle):
+        (member,) = receiver._all_ports()
+        receiver.get_loop().call_soon_threadsafe(member.error_received, OSError(5, "on purpose"))
+        until(lambda: receiver.statistics().errors == 1)
+        handle.send(LeaveGroup("239.255.1.1"), "groups")
+        until(lambda: receiver.joined == [])
+        until(lambda: member.closed)
+        assert receiver.statistics().errors == 1
+    assert receiver.statistics().errors == 1
+
+
 def test_what_cannot_be_joined_or_left_is_logged_and_counted(new_loop, port, caplog):
     with receiving(new_loop, "239.255.1.1", port, limit=2) as (receiver, handle):
         for change in (

@@ -29,7 +29,6 @@ import asyncio
 import contextlib
 import errno
 import logging
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from socket import SO_RCVBUF, SOL_SOCKET
@@ -38,19 +37,18 @@ from typing import Any, NamedTuple, cast
 from kamaelia.axon import Component, Hold, Inbox, Outbox, Signal, core, units
 from kamaelia.axon.arguments import check_bytes
 from kamaelia.axon.errors import shorten
-from kamaelia.axon.system import describe_core
 
 from . import options
 from .arguments import check_size, check_whole
 from .errors import ConnectionLost
 from .kernel import LARGEST_BUFFER
+from .serving import reachable
 
 log = logging.getLogger("kamaelia")
 
 LONGEST = 65507  # bytes of data in a datagram: 65535 less the headers of IP and UDP
 OVERHEAD = 64  # bytes: what a datagram that waits takes besides its data, about
 SIZE = "256 KiB"  # that may wait for a reader
-HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # where on this machine one reaches who receives at any address
 
 
 class Datagram(NamedTuple):
@@ -450,20 +448,10 @@ def how_to_try(address: tuple[str, int]) -> str:
     """Return the command by which a person may send something to an address.
 
     >>> how_to_try(("0.0.0.0", 1500))
-    'Try: nc -u 127.0.0.1 1500. '
+    'nc -u 127.0.0.1 1500'
     """
     host, port = address
-    return f"Try: nc -u {HERE.get(host, host)} {port}. "
-
-
-def announce(component: Component, doing: str, hint: str, *, quiet: bool) -> None:
-    """Say where a component listens: log it, and unless quiet tell whoever is at the terminal."""
-    text = f"{component.path} {doing}"
-    log.info("%s", text)
-    if not quiet:
-        form = describe_core(asyncio.get_running_loop())
-        version = ".".join(sys.modules["kamaelia"].__version__.split(".")[:2])
-        component.system.announce(f"kamaelia {version} ({form}): {text}. {hint}Ctrl-C ends.")
+    return f"nc -u {reachable(host)} {port}"
 
 
 def check_buffer(buffer: Any, where: str) -> None:

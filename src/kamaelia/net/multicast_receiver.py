@@ -23,7 +23,6 @@ from .datagram import (
     Once,
     Port,
     add_statistics,
-    announce,
     check_buffer,
     check_port,
     pass_on,
@@ -41,6 +40,7 @@ from .multicast import (
     check_sources,
     usual,
 )
+from .serving import announce
 
 log = logging.getLogger("kamaelia")
 
@@ -128,7 +128,7 @@ class MulticastReceiver(Component):
         self._arrivals = Arrivals(self, self._arrived, size, self._once)
         self._joined: dict[str, Membership] = {}
         self._refused = 0  # to join or to leave
-        self._missed = 0  # in sockets that are closed
+        self._missed = self._errors = 0  # of sockets that are closed
 
     @property
     def joined(self) -> list[str]:
@@ -139,7 +139,7 @@ class MulticastReceiver(Component):
         """Return what has passed so far. ``errors`` also counts groups that could not be joined or left."""
         done = add_statistics(self._all_ports(), self._arrivals)
         missed = None if done.missed is None else done.missed + self._missed
-        return replace(done, missed=missed, errors=done.errors + self._refused)
+        return replace(done, missed=missed, errors=done.errors + self._errors + self._refused)
 
     def _all_ports(self) -> list[Port]:
         return [membership.port for membership in self._joined.values()]
@@ -260,6 +260,7 @@ class MulticastReceiver(Component):
         port = membership.port
         await port.close()
         self._missed += port.missed or 0
+        self._errors += port.errors
 
 
 def _why_not_joined(error: Exception, address: str) -> str:

@@ -13,6 +13,7 @@ from .arguments import check_server_host, check_whole
 from .connection import SIZE, address_text
 from .errors import CannotListen, why_not_listening
 from .server import BUFFERS, StreamServer
+from .serving import reachable
 from .tls.settings import ServerTLS
 
 
@@ -155,5 +156,5 @@ class TCPServer(StreamServer):
 
     def _hint(self) -> str:
         host, port = self.addresses[0]
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+        host = reachable(host)
         return f"nc {host} {port}" if self.tls is None else f"openssl s_client -connect {host}:{port}"

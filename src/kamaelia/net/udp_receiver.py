@@ -17,7 +17,6 @@ from .datagram import (
     Once,
     Port,
     add_statistics,
-    announce,
     check_buffer,
     check_listening_host,
     check_port,
@@ -25,6 +24,7 @@ from .datagram import (
     pass_on,
 )
 from .errors import CannotListen, why_not_listening
+from .serving import announce
 
 
 class UDPReceiver(Component):

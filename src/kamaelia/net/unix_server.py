@@ -12,7 +12,7 @@ from typing import Any, Unpack
 from kamaelia.axon import Outbox
 
 from .arguments import check_unix_path, check_whole
-from .errors import CannotListen, why_not_listening
+from .errors import CannotListen, why_no_socket_at
 from .server import ServerOptions, StreamServer
 
 
@@ -88,7 +88,7 @@ class UnixServer(StreamServer):
                 server.close()
                 raise
         except OSError as error:
-            why = why_not_listening(error, self._path)
+            why = why_no_socket_at(error, self._path)
             raise CannotListen(f"{self.path}: {why}") from error
         return server
 
