@@ -8,6 +8,7 @@
 | `stream` | the adapter between an asyncio transport and boxes: start reading here |
 | `server` | what all servers of streams have in common: who is let in, and what is counted |
 | `client` | what all clients have in common |
+| `serving` | what these have in common with servers of datagrams |
 | `connection` | what a server makes for each peer; `peer` says who that is |
 | `gate` | what a connection goes through before: the header of a proxy, the handshake of TLS |
 | `instructions` | messages among the bytes: `SendFile`, `StartTLS` |
