@@ -18,6 +18,7 @@
 | `datagram` | what the parts for datagrams have in common; start there for UDP |
 | `udp_receiver`, `udp_sender` | `UDPReceiver`: what comes to a port; `UDPSender`: to one address, or many |
 | `udp_peer` | `UDPPeer`: both ways with one address |
+| `udp_socket` | `UDPSocket`: both ways with anybody |
 | `udp_server` | `UDPServer`: a component of its own for each address that datagrams come from |
 | `multicast` | groups, `JoinGroup`, `LeaveGroup`; `options`: what the kernel has to be told for that |
 | `multicast_receiver`, `multicast_sender`, `multicast_transceiver` | the parts for groups |
@@ -50,6 +51,7 @@ from .udp_peer import UDPPeer
 from .udp_receiver import UDPReceiver
 from .udp_sender import UDPSender
 from .udp_server import UDPServer, UDPServerStatistics
+from .udp_socket import UDPSocket
 from .unix_client import UnixClient
 from .unix_server import UnixServer
 
@@ -86,6 +88,7 @@ __all__ = [
     "UDPSender",
     "UDPServer",
     "UDPServerStatistics",
+    "UDPSocket",
     "UnixClient",
     "UnixServer",
     "peer",

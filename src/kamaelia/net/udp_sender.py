@@ -14,6 +14,7 @@ from kamaelia.axon.errors import shorten
 from .arguments import check_client_host
 from .connection import address_text
 from .datagram import (
+    Arrivals,
     Datagram,
     DatagramStatistics,
     Once,
@@ -70,11 +71,12 @@ class UDPSender(Component):
     """
 
     inbox = Inbox[bytes]("bytes for the address", size="192 KiB")
-    outbox = None
+    outbox: Any = None
     datagrams = Inbox[Datagram]("datagrams for addresses of their own")
     target = Inbox[tuple[str, int]]("new addresses for the bytes")
 
     _connects = True  # to its address, if it is the only one
+    _arrivals: Arrivals | None = None  # what has come, of a kind that receives
 
     def __init__(
         self,
@@ -104,21 +106,24 @@ class UDPSender(Component):
 
     def statistics(self) -> DatagramStatistics:
         """Return what has passed so far."""
-        done = add_statistics(list(self._ports.values()))
+        done = add_statistics(list(self._ports.values()), self._arrivals)
         return replace(done, unsent=done.unsent + self._unknown)
 
     async def main(self) -> None:
         """Send what comes."""
         try:
-            if not (is_over(self.datagrams) and is_over(self.target)):
-                await self._send_to_many()
-            elif self._to is not None:
-                await self._send_to_one(*await (self._connect if self._connects else self._way)(self._to))
-            else:
-                self._check_nothing_is_left()
+            await self._send_all()
         finally:
             for port in self._ports.values():
                 await port.close()
+
+    async def _send_all(self) -> None:
+        if not (is_over(self.datagrams) and is_over(self.target)):
+            await self._send_to_many()
+        elif self._to is not None:
+            await self._send_to_one(*await (self._connect if self._connects else self._way)(self._to))
+        else:
+            self._check_nothing_is_left()
 
     async def _send_to_one(self, port: Port, address: Any) -> None:
         send = port.send
@@ -205,7 +210,7 @@ class UDPSender(Component):
         return port, to
 
     async def _open(self, key: Any, to: Any, **where: Any) -> Port:
-        port = Port(self, self._once)
+        port = self._new_port()
         try:
             await port.open(allow_broadcast=self._broadcast or None, buffer=self._buffer, **where)
         except (OSError, UnicodeError) as error:
@@ -216,6 +221,9 @@ class UDPSender(Component):
             raise self._cannot_send(to, error) from error
         self._ports[key] = port
         return port
+
+    def _new_port(self) -> Port:
+        return Port(self, self._once)
 
     def _prepare(self, port: Port, family: int) -> None:
         """A socket has been made."""
