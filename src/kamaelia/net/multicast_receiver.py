@@ -256,9 +256,9 @@ class MulticastReceiver(Component):
 
     async def _drop(self, membership: Membership) -> None:
         """Leave a group by closing its socket."""
-        del self._joined[membership.group]
         port = membership.port
         await port.close()
+        del self._joined[membership.group]
         self._missed += port.missed or 0
         self._errors += port.errors
 
