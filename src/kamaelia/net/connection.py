@@ -170,6 +170,12 @@ class Connection(Stream):
             return Peer(self._peer, self._local, tls, process)
         return Peer(said.source, said.destination, tls, process, self._peer, said.extras)
 
+    @property
+    def address(self) -> Any:
+        """That of the peer, or for whom the proxy speaks; see `Peer`."""
+        said = self.proxied
+        return self._peer if said is None or said.source is None else said.source
+
     def on_made(self) -> None:
         """See `Stream`."""
         # They are looked up at once: of a connection that is lost, a loop may not know them any more.

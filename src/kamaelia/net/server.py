@@ -17,7 +17,6 @@ import logging
 import math
 import ssl
 import sys
-from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict
@@ -31,12 +30,9 @@ from kamaelia.axon import (
     Signal,
     SourceFailed,
     as_part,
-    lifecycle,
-    make,
 )
 from kamaelia.axon.arguments import check_positive
 from kamaelia.axon.queue import parse_size
-from kamaelia.axon.system import describe_core
 from kamaelia.axon.units import bytes_per_second
 
 from .arguments import check_limit, check_protocol_is_one, check_size, check_time_outs, check_whole
@@ -44,6 +40,14 @@ from .connection import SIZE, Connection, Server, address_text, check_protocol
 from .errors import CannotListen
 from .gate import Gate
 from .kernel import bound_buffers, nearly_out_of_files
+from .serving import (
+    Admission,
+    announce,
+    make_protocol,
+    report_not_made,
+    report_unwritable,
+    start_protocol,
+)
 from .tls.settings import BadCertificate, ServerTLS, check_server_tls, server_context
 from .watch import Watch
 
@@ -51,7 +55,6 @@ log = logging.getLogger("kamaelia")
 
 BUFFERS = "64 KiB"  # what the operating system keeps for a connection, each way
 FILES_KEPT = 16  # that the process may still open, for all else, when who comes is refused
-ROUNDING = 1e-9  # of a connection that is allowed
 ANYBODY = ("*",)  # as `proxies`: every connection has the header
 
 
@@ -162,11 +165,19 @@ class StreamServer(Server):
             protocol = as_part(protocol)
             check_protocol(protocol, kind)
         self._protocol = protocol
-        self._most = limit
-        self._most_of_one = limit_per_address
-        self._accept_rate = accept_rate
-        self._accepts_left = max(1.0, accept_rate or 0.0)
-        self._accepts_counted = 0.0  # when that was
+        self._admission = Admission(
+            self,
+            "refuses connections",
+            {
+                "limit": f"it has {limit} open, which is its limit={limit}",
+                "address": f"one address has {limit_per_address}, which is its limit_per_address",
+                "files": "the process may hardly open more files (`ulimit -n`)",
+                "rate": f"more than accept_rate={accept_rate} came within a second",
+            },
+            limit=limit,
+            limit_per_address=limit_per_address,
+            rate=accept_rate,
+        )
         self._idle_timeout, self._stall_timeout = idle_timeout, stall_timeout
         self._least_rate = checked_least_rate(least_rate, stall_timeout, kind)
         self._total_timeout = total_timeout
@@ -192,16 +203,13 @@ class StreamServer(Server):
         self._arrivals = self.accepted.hold(outside=True)
         self.connections = {}
         self._own_addresses: dict[Any, Any] = {}
-        self._gates: dict[Gate, str] = {}  # those at them, with the host that is counted for each
+        self._gates: dict[Gate, Any] = {}  # those at them, with the address that is counted for each
         self._waiting: set[Connection] = set()  # that are not served yet
-        self._of_one: Counter[str] = Counter()  # connections by the host that they come from, if it matters
         self._changed = Signal("see its last connection end")
         self._farewells: asyncio.TaskGroup | None = None  # while there is time for farewells
-        self._refusing: set[str] = set()  # for which reasons, and it has been logged
         self._counts = dict.fromkeys(
             ("accepted", "rejected", "failed", "broken", "idle", "stalled", "expired"), 0
         )
-        self._reasons: Counter[str] = Counter()
         self._bytes = [0, 0, 0]  # in, out, unread of connections that are over
 
     def statistics(self) -> ServerStatistics:
@@ -210,7 +218,7 @@ class StreamServer(Server):
         gates, open_ = len(self._gates), [*list(self._waiting), *list(self.connections.values())]
         live = [(one.bytes_in, one.bytes_out, one.unread) for one in open_]
         bytes_in, bytes_out, unread = (sum(column) for column in zip(self._bytes, *live, strict=True))
-        reasons = dict(self._reasons)
+        reasons = dict(self._admission.reasons)
         return ServerStatistics(
             open=gates + len(open_),
             bytes_in=bytes_in,
@@ -258,7 +266,7 @@ class StreamServer(Server):
                 finally:
                     server.close()
                     for gate in list(self._gates):
-                        self._refuse("stop")
+                        self._admission.refuse("stop")
                         gate.refuse(_Stopping())
                     for connection in list(self._waiting):
                         self._turn_away(connection)
@@ -303,14 +311,8 @@ class StreamServer(Server):
                 bound_buffers(socket, self._buffers)
 
     def _announce(self) -> None:
-        text = f"{self.path} listens on {' and '.join(map(address_text, self.addresses))}"
-        log.info("%s", text)
-        if not self._quiet:
-            core = describe_core(asyncio.get_running_loop())
-            version = ".".join(sys.modules["kamaelia"].__version__.split(".")[:2])
-            hint = self._hint()
-            tries = f" Try: {hint}." if hint else ""
-            self.system.announce(f"kamaelia {version} ({core}): {text}.{tries} Ctrl-C ends.")
+        where = " and ".join(map(address_text, self.addresses))
+        announce(self, f"listens on {where}", self._hint(), quiet=self._quiet)
 
     # -- connections ------------------------------------------------------------------------------
 
@@ -321,13 +323,13 @@ class StreamServer(Server):
 
     def may_enter(self, gate: Gate, address: Any, transport: asyncio.BaseTransport) -> bool:
         """Say whether somebody may come in; see `GateKeeper`."""
-        host = "" if self.speaks_for_others(address) else self._host_of(address)
-        reason = self._why_not(host, transport)
+        counted = None if self.speaks_for_others(address) else address  # a proxy is not who comes
+        reason = self._why_not(counted, transport)
         if reason is not None:
-            self._refuse(reason)
+            self._admission.refuse(reason)
             return False
-        self._gates[gate] = host
-        self._count_host(host, 1)
+        self._gates[gate] = counted
+        self._admission.count(counted, 1)
         return True
 
     def speaks_for_others(self, address: Any) -> bool:
@@ -343,86 +345,49 @@ class StreamServer(Server):
 
     def left(self, gate: Gate, error: Exception | None) -> None:
         """Somebody has left the gate; see `GateKeeper`."""
-        self._count_host(self._gates.pop(gate), -1)
+        self._admission.count(self._gates.pop(gate), -1)
         if error is not None and not isinstance(error, _Stopping):
             self._counts["rejected"] += 1
             log.info("%s: a connection from %s was not served: %s", self.path, gate.peer, error)
 
     def arrived(self, connection: Connection) -> None:
         """The loop has made a connection, and it has gone through the gate if there is one."""
-        host = self._host_of_connection(connection)
+        address = connection.address
         if not connection.admitted:
-            reason = self._why_not(host, connection.transport)
+            reason = self._why_not(address, connection.transport)
         elif self._arrivals.released:
             reason = "stop"
         else:
-            reason = "address" if self._too_many_of(host) else None
+            reason = "address" if self._admission.too_many_from(address) else None
         if reason is not None:
-            self._refuse(reason)
+            self._admission.refuse(reason)
             connection.transport.abort()
         else:
-            self._count_host(host, 1)
+            self._admission.count(address, 1)
             self._waiting.add(connection)
             self._arrivals.send(connection)
 
-    def _host_of(self, address: Any) -> str:
-        """Return what is counted as one address, if that matters."""
-        counts = self._most_of_one is not None and isinstance(address, tuple) and len(address) >= 2
-        return str(address[0]) if counts else ""
-
-    def _host_of_connection(self, connection: Connection) -> str:
-        return "" if self._most_of_one is None else self._host_of(connection.peer.address)
-
-    def _count_host(self, host: str, change: int) -> None:
-        """There is a connection more from this host, or less."""
-        if host:
-            self._of_one[host] += change
-            if not self._of_one[host]:
-                del self._of_one[host]
-
-    def _too_many_of(self, host: str) -> bool:
-        return self._most_of_one is not None and bool(host) and self._of_one[host] >= self._most_of_one
-
-    def _why_not(self, host: str, transport: asyncio.BaseTransport) -> str | None:
-        """Return why nobody may connect now, or not from this host."""
+    def _why_not(self, address: Any, transport: asyncio.BaseTransport) -> str | None:
+        """Return why nobody may connect now, or not from this address."""
         if self._arrivals.released:
             return "stop"
-        if len(self._gates) + len(self._waiting) + len(self.connections) >= self._most:
-            return "limit"
-        if self._too_many_of(host):
-            return "address"
+        count = len(self._gates) + len(self._waiting) + len(self.connections)
+        reason = self._admission.why_not(count, address)
+        if reason is not None:
+            return reason
         # Loops accept as many at once as may wait, and complain at length about those that they cannot.
         if nearly_out_of_files(transport, self._backlog + FILES_KEPT):
             return "files"
-        if self._accept_rate is not None:
-            now = asyncio.get_running_loop().time()
-            more = (now - self._accepts_counted) * self._accept_rate
-            self._accepts_left = min(max(1.0, self._accept_rate), self._accepts_left + more)
-            self._accepts_counted = now
-            if self._accepts_left < 1 - ROUNDING:
-                return "rate"
-            self._accepts_left -= 1
-        self._refusing.clear()  # what is refused after this is logged again
+        if self._admission.too_fast(asyncio.get_running_loop().time()):
+            return "rate"
+        self._admission.admit()
         return None
-
-    def _refuse(self, reason: str) -> None:
-        """Count somebody who is refused, and log the first for each reason."""
-        self._reasons[reason] += 1
-        if reason not in self._refusing and reason != "stop":
-            self._refusing.add(reason)
-            why = {
-                "limit": f"it has {self._most} open, which is its limit={self._most}",
-                "address": f"one address has {self._most_of_one}, which is its limit_per_address",
-                "files": "the process may hardly open more files (`ulimit -n`)",
-                "rate": f"more than accept_rate={self._accept_rate} came within a second",
-            }[reason]
-            log.warning("%s refuses connections: %s", self.path, why)
 
     def _turn_away(self, connection: Connection) -> None:
         """The server is stopping, and the connection is not served yet."""
-        self._refuse("stop")
+        self._admission.refuse("stop")
         self._waiting.discard(connection)
-        self._count_host(self._host_of_connection(connection), -1)
+        self._admission.count(connection.address, -1)
         connection.transport.abort()
 
     def _serve(self, connection: Connection) -> None:
@@ -432,18 +397,12 @@ class StreamServer(Server):
         self._waiting.discard(connection)
         self._counts["accepted"] += 1
         number = self._counts["accepted"]
+        path = f"{self.path}/client-{number}"
         try:
-            protocol = make(self._protocol)
-            if not isinstance(self._protocol, Component):  # else that has been done
-                check_protocol(protocol, f"{self.path}/client-{number}")
-                lifecycle.refuse_used(protocol._axon)
+            protocol = make_protocol(self._protocol, path)
             connection.attach(protocol)
             self.connections[protocol] = connection
-            # Ten thousand names would take half a megabyte: so it is "client", and a number. But the number 1
-            # is never shown, and the first has it in its name.
-            process = protocol.named("client" if number > 1 else "client-1")._axon
-            counted = number if number > 1 else 0
-            lifecycle.add_child(self._axon, process, isolated=self._isolated, number=counted)
+            start_protocol(self, protocol, number, isolated=self._isolated)
             connection.begin()
         except Exception as error:  # the factory of somebody's protocol may raise anything
             if connection.protocol is not None:
@@ -453,9 +412,7 @@ class StreamServer(Server):
             if not self._isolated:
                 raise
             self._counts["failed"] += 1
-            path = f"{self.path}/client-{number}"
-            log.error("%s could not be made: %s: %s", path, type(error).__name__, error, exc_info=error)
-            lifecycle.send_failure(self._axon, Failure(path, error, self._protocol))
+            report_not_made(self, path, error, self._protocol)
 
     def shared(self, address: Any) -> Any:
         """Return the same object for each connection to one of our addresses; see `Owner`."""
@@ -466,11 +423,7 @@ class StreamServer(Server):
         protocol = connection.protocol
         assert protocol is not None
         self._counts["failed"] += 1
-        error.add_note(f"in {protocol.path}")
-        if self._isolated:
-            lifecycle.report_isolated(self._axon, Failure(protocol.path, error, protocol))
-        else:
-            lifecycle.fail(self._axon, error, [error])
+        report_unwritable(self, protocol, error, isolated=self._isolated)
 
     def finish_later(self, farewell: Coroutine[Any, Any, None]) -> None:
         """The end of a connection takes time; see `Owner`."""
@@ -504,10 +457,15 @@ class StreamServer(Server):
         self._changed.set()
 
     def _count(self, connection: Connection) -> None:
-        self._count_host(self._host_of_connection(connection), -1)
+        self._admission.count(connection.address, -1)
         if connection.trouble is not None:
             self._counts[connection.trouble] += 1
-            log.info("%s: the connection of %s broke: %s", self.path, connection.peer, connection.failure)
+            log.info(
+                "%s: the connection of %s broke: %s",
+                self.path,
+                address_text(connection.address),
+                connection.failure,
+            )
         for index, count in enumerate((connection.bytes_in, connection.bytes_out, connection.unread)):
             self._bytes[index] += count
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from kamaelia.net import TCPServer
 from kamaelia.net.connection import address_text
+from kamaelia.net.serving import reachable
 
 from .limits import Limits
 from .protocol import HTTPProtocol, Site
@@ -87,7 +88,7 @@ class HTTPServer(TCPServer):
 
     def _hint(self) -> str:
         host, port = self.addresses[0]
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+        host = reachable(host)
         return f"curl {'http' if self.tls is None else 'https'}://{address_text((host, port))}/"
 
     def requests(self) -> HTTPStatistics:

@@ -8,6 +8,7 @@ from typing import Any
 from kamaelia.axon import Component, make
 from kamaelia.net import TCPServer
 from kamaelia.net.connection import address_text
+from kamaelia.net.serving import reachable
 from kamaelia.protocol.http import Exchange
 
 from .arguments import Origins
@@ -88,7 +89,7 @@ class WebSocketServer(TCPServer):
 
     def _hint(self) -> str:
         host, port = self.addresses[0]
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+        host = reachable(host)
         return f"python -m websockets {'ws' if self.tls is None else 'wss'}://{address_text((host, port))}/"
 
 
