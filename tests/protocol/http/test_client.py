@@ -351,13 +351,30 @@ def test_what_is_for_one_server_does_not_go_to_another():
     assert b"secret" not in answer.body and b"c=d" not in answer.body and b"mine" not in answer.body
     (answer,) = answers(["http://me:you@a/302/http://b/x"], redirecting)
     assert b"Authorization" not in answer.body
-    (answer,) = answers(["http://me:you@a/302/x"], redirecting)
-    assert b"Authorization: Basic" in answer.body
+    for here in ("x", "http://a:80/x"):
+        (answer,) = answers([f"http://me:you@a/302/{here}"], redirecting)
+        assert b"Authorization: Basic" in answer.body
 
 
 def test_a_redirect_that_nobody_wants_to_follow_is_an_answer():
     (answer,) = answers(["http://a/302/x"], redirecting, follow_redirects=False)
     assert answer.status == 302 and answer.headers["location"] == "/x"
+
+
+@pytest.mark.parametrize("where", ["/x#\xe9", "/x#a b", "/x#\x85", "#\xe9"])
+def test_a_redirect_names_a_fragment_that_no_server_hears_of(where):
+    # Such as Request would refuse; the server is not to end the client with it.
+    there = b"/x" if where.startswith("/") else b"/"
+    gone: list[bytes] = []
+
+    def answer(head: bytes, body: bytes) -> list[Any]:
+        gone.append(head.split(b" ")[1])
+        if len(gone) > 1:
+            return [ok(b"there")]
+        return [b"HTTP/1.1 302 x\r\nContent-Length: 0\r\nLocation: " + where.encode() + b"\r\n\r\n"]
+
+    (found,) = answers(["http://a/"], answer)
+    assert (found.body, gone) == (b"there", [b"/", there])
 
 
 def test_there_is_an_end_of_redirects():
