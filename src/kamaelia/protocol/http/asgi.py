@@ -138,8 +138,8 @@ class Conversation:
         self._start: Message | None = None
         self._over = False
         self._trailers: list[tuple[bytes, bytes]] | None = None  # when they are to come
-        self._changed = Signal("see its client answered")
-        self._hold: Hold[None] | None = None  # of the box at which the application waits for the end
+        # For each task in which the application waits for the end: a hold of its box, and what else wakes it.
+        self._waiting: list[tuple[Hold[None], Signal]] = []
 
     async def receive(self) -> Message:
         """Return the next piece of the body, or say that the client has gone or been answered."""
@@ -164,17 +164,21 @@ class Conversation:
         component = current_component()
         known: Any = component._axon.boxes.get("_client")
         box: Inbox[None] = known or component.add_box("_client", NEWS)
-        self._hold = box.hold(outside=True)
+        hold, changed = box.hold(outside=True), Signal("see its client answered")
+        self._waiting.append((hold, changed))
         try:
-            await box.receive()
+            while not (self._over or self.gone):
+                try:
+                    # What comes may have been for a task of an earlier request that waited no more.
+                    await box.receive()
+                except EndOfMessages:  # the system is stopping, and the client may still be there
+                    await changed
         except BrokenLink as error:
             self.gone = error
-        except EndOfMessages:  # the system is stopping, and the client may still be there
-            while not (self._over or self.gone):
-                await self._changed
+            self._tell()  # only one of several tasks hears it
         finally:
-            self._hold.release()
-            self._hold = None
+            self._waiting.remove((hold, changed))
+            hold.release()
 
     async def send(self, message: Message) -> None:
         """Take a part of the answer."""
@@ -229,9 +233,10 @@ class Conversation:
         self._tell()
 
     def _tell(self) -> None:
-        self._changed.set()
-        if self._hold is not None and not self._hold.released:
-            self._hold.send(None)
+        for hold, changed in self._waiting:
+            changed.set()
+            if not hold.released:
+                hold.send(None)
 
     def check_complete(self) -> None:
         """The application has returned: raise if it has not answered, unless there is nobody to answer."""
