@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import logging
+import ssl
 from typing import Any
 
 import pytest
@@ -30,7 +31,7 @@ from kamaelia.protocol.http import (
 from kamaelia.protocol.http.cookies import CookieJar
 from kamaelia.testing import drive
 
-from .servers import OK, ok, scripted
+from .servers import OK, Script, ok, scripted
 
 
 def say_target(head: bytes, body: bytes) -> list[Any]:
@@ -623,6 +624,32 @@ def test_no_request_is_repeated_when_something_of_an_answer_has_come():
     log: list[Any] = []
     failure(["http://a/0", "http://a/1"], Answer(), log=log, concurrency=1)
     assert log.count("GET /1") == 1
+
+
+def test_a_connection_that_cannot_be_made_concerns_nobody_else():
+    def transport(url: Any) -> Any:
+        if url.host == "b":
+            raise OSError("no way to b")
+        return Script(say_target, [], url)
+
+    pool = ConnectionPool(transport=transport)
+    with drive(HTTPClient(pool=pool)) as client:
+        client.send("http://a/1", "http://b/2", "http://a/3")
+        (failed,) = client.take_all("failures")
+        assert failed.message == "http://b/2" and "GET http://b/2: no way to b" in str(failed.error)
+        assert isinstance(failed.error.__cause__, OSError)
+        assert [one.body for one in client.take_all()] == [b"/1", b"/3"]
+        assert (pool.statistics().made, pool.statistics().failed) == (1, 1)
+
+
+def test_tls_of_which_a_proxy_cannot_be_told_fails_one_request():
+    pool = scripted(say_target, tls=ssl.create_default_context())
+    with drive(HTTPClient(pool=pool, proxy="http://p:80")) as client:
+        client.send("https://a/")
+        client.send("http://a/1")
+        (failed,) = client.take_all("failures")
+        assert isinstance(failed.error, RequestFailed) and "give ClientTLS(...)" in str(failed.error)
+        assert [one.status for one in client.take_all()] == [200]
 
 
 def test_more_that_wait_than_may_are_refused():

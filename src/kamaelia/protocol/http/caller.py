@@ -33,7 +33,7 @@ from .client_machine import EndOfResponse, Informational, Unanswered
 from .client_protocol import Begin, End
 from .headers import Headers
 from .messages import Request, Response, reason
-from .pool import ConnectionPool, Gone, Lease, Refused, Returned, Wanted
+from .pool import ConnectionPool, Gone, Lease, NoConnection, Returned, Wanted
 from .room import Room, is_over
 from .url import URL
 
@@ -245,14 +245,14 @@ class Caller:
         try:
             while True:
                 answer = await self._receive_from_pool()
-                if isinstance(answer, (Lease, Refused)) and answer.wanted is wanted:
+                if isinstance(answer, (Lease, NoConnection)) and answer.wanted is wanted:
                     break
                 if answer is None:
                     raise self._stopped()
         except BaseException:
             self._to_pool.send(Returned(wanted))
             raise
-        if isinstance(answer, Refused):
+        if isinstance(answer, NoConnection):
             if self._is_stopped:
                 raise self._stopped()
             raise self._failed(answer.error) from answer.error

@@ -97,7 +97,7 @@ class Lease:
 
 
 @dataclass(frozen=True)
-class Refused:
+class NoConnection:
     """There will be no connection."""
 
     wanted: Wanted
@@ -291,7 +291,12 @@ class ConnectionPool(Component):
             route = Route(wanted.url.origin, wanted.proxy)
             if wanted.way_back.closed:
                 continue
-            connection = None if route in busy else self._find(route, wanted)
+            try:
+                connection = None if route in busy else self._find(route, wanted)
+            except Exception as error:  # of what makes transports, or of how TLS is to be
+                self._failed += 1
+                self._refuse(wanted, error)
+                continue
             if connection is None:
                 busy.add(route)
                 still.append(wanted)
@@ -347,7 +352,7 @@ class ConnectionPool(Component):
 
     def _refuse(self, wanted: Wanted, error: Exception) -> None:
         if not wanted.way_back.closed:
-            wanted.way_back.send(Refused(wanted, error))
+            wanted.way_back.send(NoConnection(wanted, error))
 
     # -- connections --------------------------------------------------------------------------------
 
@@ -362,11 +367,11 @@ class ConnectionPool(Component):
         http = HTTPClientProtocol(head_limit=self._head_limit, tunnel=tunnel)
         transport = as_part(self._make_transport(url if proxy is None else proxy))
         line = Graphline(http.outbox >> transport.inbox, transport.outbox >> http.inbox)
+        self.add(line, name=str(route), isolated=True)
         self._made += 1
         connection = Connection(route, http, http.requests.hold())
         self._connections.append(connection)
         http.add_done_callback(lambda _: self._note_end(connection))
-        self.add(line, name=str(route), isolated=True)
         return connection
 
     def _make_transport(self, url: URL) -> Any:
