@@ -41,6 +41,7 @@ pure = pytest.mark.one_core
         ({"Connection": "X-One, keep-alive", "X-One": "1", "X-Two": "2", "Keep-Alive": "5"}, {"X-Two": "2"}),
         ({"TE": "trailers", "Transfer-Encoding": "chunked", "Trailer": "X"}, {"Trailer": "X"}),
         ({"Upgrade": "websocket", "Connection": "upgrade"}, {}),
+        ({"Host": "a", "Connection": "host, Via", "Via": "x"}, {"Host": "a"}),
         ({"Proxy-Authorization": "x", "Proxy-Connection": "y", "Authorization": "z"}, {"Authorization": "z"}),
     ],
 )
@@ -67,6 +68,39 @@ def test_who_has_passed_it_on() -> None:
     assert (trusting["X-Forwarded-For"], trusting["X-Forwarded-Proto"]) == ("6.6.6.6, 10.0.0.1", "https")
     assert trusting["Forwarded"] == 'for=6.6.6.6, for=10.0.0.1;proto=http;host="shop.example"'
     assert (trusting["Via"], trusting["X-Real-IP"]) == ("1.0 other, 1.1 edge", "6.6.6.6")
+
+
+@pure
+@pytest.mark.parametrize(
+    "name",
+    [
+        "X-Forwarded-For", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Ssl", "X-Forwarded-Server",
+        "X-Forwarded-Whatever", "X_Forwarded_For", "X-Real-IP", "X-Client-IP", "True-Client-IP",
+        "CF-Connecting-IP", "Forwarded", "x_real_ip",
+    ],
+)  # fmt: skip
+def test_what_a_client_says_of_itself_is_believed_only_if_somebody_wants_that(name: str) -> None:
+    asked = Request("GET", "/", Headers({"Host": "a", name: "6.6.6.6", "X-Forward": "stays"}))
+    distrusting, trusting = (onward_headers(asked, ReverseProxy(["a:1"], trust=one)) for one in (False, True))
+    assert "6.6.6.6" not in str(distrusting) and distrusting["x-forward"] == "stays"
+    assert "6.6.6.6" in trusting[name]
+
+
+@pure
+@pytest.mark.parametrize(
+    ("method", "said", "then"),
+    [
+        ("OPTIONS", "3", "2"), ("TRACE", "1", "0"), ("GET", "3", "3"), ("OPTIONS", "x", "x"),
+        ("TRACE", "9" * 6000, "999"), ("OPTIONS", "0" * 6000 + "12", "11"), ("OPTIONS", None, None),
+        ("OPTIONS", "-1", "-1"),
+    ],
+)  # fmt: skip
+def test_how_often_a_request_is_passed_on_is_counted_down(method: str, said: Any, then: Any) -> None:
+    headers = {"Host": "a"} if said is None else {"Host": "a", "Max-Forwards": said}
+    assert (
+        onward_headers(Request(method, "/", Headers(headers)), ReverseProxy(["a:1"])).get("max-forwards")
+        == then
+    )
 
 
 @pure
@@ -224,6 +258,16 @@ def test_trailers_come_back_too() -> None:
     assert received.lower().endswith(b"3\r\ntea\r\n0\r\nx-digest: 1\r\n\r\n")
 
 
+def test_trailers_that_speak_of_the_message_stay_behind() -> None:
+    answer = (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\ntea\r\n0\r\nContent-Length: 9\r\n"
+        b"Host: x\r\nConnection: close\r\nTrailer: X\r\nX-Digest: 1\r\n\r\n"
+    )
+    with serving(raw(answer)) as (_, _, address):
+        received = exchanged(address, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert received.endswith(b"3\r\ntea\r\n0\r\nX-Digest: 1\r\n\r\n")
+
+
 def test_an_answer_comes_back_as_it_comes() -> None:
     go_on = threading.Event()
 
@@ -246,6 +290,35 @@ def test_upstreams_take_turns() -> None:
         assert "".join(client.get("/").text for _ in range(6)) == "abcabc"
 
 
+def exchanged(address: Any, said: bytes) -> bytes:
+    """Say something to a server, and return all that comes back."""
+    with socket.create_connection(address, timeout=20) as peer:
+        peer.sendall(said)
+        received = b""
+        while data := peer.recv(10_000):
+            received += data
+    return received
+
+
+def test_a_request_that_names_no_host_asks_that_of_the_upstream() -> None:
+    with serving({"/": lambda asked: asked.host}) as (_, proxy, address):
+        port = int(proxy.upstreams[0].address.rpartition(":")[2])
+        assert exchanged(address, b"GET / HTTP/1.0\r\n\r\n").endswith(f"\r\n\r\n127.0.0.1:{port}".encode())
+        hostile = b"GET / HTTP/1.1\r\nHost: mine\r\nConnection: host, close\r\n\r\n"
+        assert exchanged(address, hostile).endswith(b"\r\n\r\nmine")
+        assert (proxy.upstreams[0].failed, proxy.upstreams[0].out_until) == (0, float("-inf"))
+
+
+def test_a_request_that_is_forwarded_no_more_is_answered_here() -> None:
+    with serving({"/": tell}) as (client, proxy, _):
+        for method, status in (("OPTIONS", 204), ("TRACE", 501)):
+            answer = client.request(method, "/", headers={"Max-Forwards": "0", "Authorization": "secret"})
+            assert answer.status_code == status and "secret" not in answer.text
+        assert proxy.upstreams[0].answered == 0
+        told = client.options("/", headers={"Max-Forwards": "1"}).json()
+        assert told["headers"]["max-forwards"] == "0" and proxy.upstreams[0].answered == 1
+
+
 def free_address() -> str:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
@@ -262,6 +335,17 @@ def test_one_that_is_not_there_is_left_out_for_a_while(caplog: pytest.LogCapture
             codes = [client.post("/", content=b"x").status_code for _ in range(3)]
             assert sorted(codes) == [200, 200, 502]
     assert len([one for one in caplog.records if "_Forward" in one.message]) == 2
+
+
+def test_one_that_hangs_up_without_an_answer_is_left_out() -> None:
+    @component
+    async def hangs_up(inbox: Inbox[bytes], outbox: Outbox[bytes]) -> None:
+        await inbox.receive()
+
+    server = TCPServer(hangs_up, port=0, quiet=True, linger=0.01)
+    with serving(server, {"/": "b"}) as (client, proxy, _):
+        assert [client.get("/").text for _ in range(4)] == ["b"] * 4
+        assert [(one.answered, one.failed) for one in proxy.upstreams] == [(0, 1), (4, 0)]
 
 
 def test_none_is_there() -> None:
@@ -287,8 +371,9 @@ def test_an_upstream_that_breaks_the_rules() -> None:
         b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nCon",
     ):
-        with serving(raw(said)) as (client, _, _):
+        with serving(raw(said)) as (client, proxy, _):
             assert client.get("/").status_code == 502
+            assert (proxy.upstreams[0].failed, proxy.upstreams[0].out_until) == (1, float("-inf"))
 
 
 def test_an_answer_that_breaks_off_breaks_off() -> None:
@@ -309,8 +394,12 @@ def test_an_upstream_that_is_too_slow() -> None:
             pass
 
     server = TCPServer(silent, port=0, quiet=True, linger=0.01)
-    with serving(server, timeout=TimeLimits(total=0.2)) as (client, _, _):
+    with serving(server, {"/": "tea"}, timeout=TimeLimits(total=0.2)) as (client, proxy, _):
+        # All would have the same work with it, one after the other; and others may be quick.
         assert client.get("/").status_code == 504
+        assert [(one.answered, one.failed) for one in proxy.upstreams] == [(0, 1), (0, 0)]
+        assert [client.get("/").status_code for _ in range(3)] == [200, 504, 200]
+        assert all(one.out_until == float("-inf") for one in proxy.upstreams)
 
 
 def test_when_a_client_leaves_its_upstream_hears_of_it() -> None:
