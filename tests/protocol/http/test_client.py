@@ -592,12 +592,90 @@ def test_a_request_is_repeated_on_a_connection_that_is_new():
     assert [one for one in log if one.startswith("connect")] == ["connect a:80"] * 3
 
 
-def test_a_stream_goes_over_a_connection_that_is_new():
+def streams(answer: Any, *pauses: float, method: str = "PUT") -> list[Any]:
+    """Return what becomes of some streams, sent one after the other over the same pool, after pauses."""
     log: list[Any] = []
-    asked = Source([Request("GET", "http://a/1")]) | HTTPClient(pool="web") | Map(lambda answer: b"hello")
-    system = asked | Fetch("http://a/2", "PUT", pool="web") | Collect()
-    run(scripted(say_target, log, name="web"), system, loop_factory=VirtualLoop)
-    assert log[:4] == ["connect a:80", "GET /1", "connect a:80", "PUT /2"]
+
+    class Uploads(Component):
+        async def main(self) -> None:
+            for number, pause in enumerate(pauses):
+                await sleep(pause)
+                upload = Fetch(f"http://a/{number}", method, pool="web", length=5)
+                try:
+                    await (Source([b"he", b"llo"]) | upload | Collect()).named(f"upload-{number}").run()
+                except Exception as error:
+                    log.append(error)
+
+    run(scripted(answer, log, name="web"), Uploads(), loop_factory=VirtualLoop)
+    return [one for one in log if one not in ("gone", "close")]
+
+
+def test_streams_use_a_connection_again_that_was_used_just_now():
+    assert streams(say_target, 0, 0.5, 0.5) == ["connect a:80", "PUT /0", "PUT /1", "PUT /2"]
+
+
+def test_a_stream_goes_over_a_connection_that_is_new_if_the_other_may_be_gone():
+    told = streams(say_target, 0, 2, 0.5)
+    assert told == ["connect a:80", "PUT /0", "connect a:80", "PUT /1", "PUT /2"]
+
+
+def test_connections_that_are_too_old_for_a_stream_do_not_pile_up():
+    log: list[Any] = []
+    pool = scripted(say_target, log, name="web", per_host=100)
+
+    class Uploads(Component):
+        async def main(self) -> int:
+            for number in range(5):
+                upload = Fetch(f"http://a/{number}", "PUT", pool="web", length=5)
+                await (Source([b"hello"]) | upload | Collect()).named(f"upload-{number}").run()
+                await sleep(2)
+            return pool.statistics().open
+
+    uploads = Uploads()
+    run(pool, uploads, loop_factory=VirtualLoop)
+    assert uploads.result() == 1
+    assert log.count("connect a:80") == 5
+
+
+@pytest.mark.parametrize(
+    ("method", "pieces", "is_repeated"), [("PUT", 0, True), ("PUT", 1, False), ("POST", 0, False)]
+)
+def test_a_stream_is_asked_again_only_if_nothing_of_it_is_gone(method, pieces, is_repeated):
+    log: list[Any] = []
+
+    @component
+    async def hangs_up(inbox, outbox):
+        await inbox.receive()
+        await outbox.send(ok())
+        for _ in range(1 + pieces):  # the head of the next request, and something of its body
+            await inbox.receive()
+
+    def transport(url: Any) -> Any:
+        log.append("connect")
+        return hangs_up() if log == ["connect"] else Script(say_target, log, url)
+
+    @component
+    async def later(inbox, outbox):
+        await outbox.send(b"")  # a stream begins when its first piece is there
+        for piece in (b"he", b"llo"):
+            await sleep(3)
+            await outbox.send(piece)
+
+    class Uploads(Component):
+        async def main(self) -> Any:
+            await (Fetch("http://a/", pool="web") | Collect()).named("first").run()
+            upload = later() | Fetch("http://a/2", method, pool="web", length=5) | Collect()
+            return await upload.named("second").run()
+
+    uploads = Uploads()
+    try:
+        run(ConnectionPool("web", transport=transport), uploads, loop_factory=VirtualLoop)
+    except ComponentsFailed as failed:
+        assert not is_repeated
+        assert "the server closed the connection before it had answered" in str(failed.exceptions[0])
+    else:
+        assert is_repeated and uploads.result() == [b"/2"]
+    assert log.count("connect") == 1 + is_repeated
 
 
 def test_a_connection_that_fails_before_it_is_used_says_why():

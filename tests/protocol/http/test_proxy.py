@@ -348,6 +348,32 @@ def test_one_that_hangs_up_without_an_answer_is_left_out() -> None:
         assert [(one.answered, one.failed) for one in proxy.upstreams] == [(0, 1), (4, 0)]
 
 
+def test_one_that_closes_an_idle_connection_is_not_left_out() -> None:
+    @component
+    async def once(inbox: Inbox[bytes], outbox: Outbox[bytes]) -> None:
+        async for data in inbox:
+            if data.endswith(b"y"):
+                return
+            if data.endswith(b"x"):
+                await outbox.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    with serving(TCPServer(once, port=0, quiet=True, linger=0.01)) as (client, proxy, _):
+        assert [client.post("/", content=one).status_code for one in (b"x", b"y")] == [200, 502]
+        assert (proxy.upstreams[0].failed, proxy.upstreams[0].out_until) == (1, float("-inf"))
+
+
+def test_bodies_go_on_over_connections_that_are_kept() -> None:
+    seen = set()
+
+    def note(asked: Request) -> str:
+        seen.add(asked.peer)
+        return str(len(asked.body))
+
+    with serving({"/": note}) as (client, _, _):
+        assert [client.post("/", content=b"x" * n).text for n in range(10)] == [str(n) for n in range(10)]
+    assert len(seen) <= 2  # one, unless a second goes by between two of them
+
+
 def test_none_is_there() -> None:
     with serving(free_address(), free_address()) as (client, proxy, _):
         assert (client.get("/").status_code, client.get("/").status_code) == (502, 502)

@@ -11,6 +11,7 @@ a stop a request that has no answer yet is given up; of an answer, what has come
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Any, Final
@@ -39,6 +40,7 @@ from .url import URL
 
 _PATH = re.compile(r"^\S+/\S+(?:| cannot connect): ")  # where in the pool something failed
 
+ALIVE: Final = 1.0  # seconds for which a connection that nobody uses is taken to be there still
 IDEMPOTENT: Final = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"}  # RFC 9110, 9.2.2
 
 
@@ -70,6 +72,10 @@ class RedirectRefused(RequestFailed):
 
 class BodyTooLong(RequestFailed):
     """The body of an answer has more bytes than were allowed."""
+
+
+class Stale(RequestFailed):
+    """A connection that had been used before was closed, and the request is not to be made twice."""
 
 
 class Interrupted(RequestFailed):
@@ -123,6 +129,7 @@ class Caller:
         self._lease: Lease | None = None
         self._links: tuple[Link, ...] = ()
         self._body: Inbox[Any] | None = None  # what of the request is still to come
+        self._consumed = False  # some of that has been taken, and cannot be had again
         self._answered = False  # the head of the answer has come
         self._due: float | None = None  # when all has to be done
         self._limits = TimeLimits()
@@ -162,10 +169,11 @@ class Caller:
             length: of that; None if it is not known
         """
         self._request, self._url, self.trailers = request, url, Headers()
-        fresh = body is not None  # which cannot be sent twice
+        idle = math.inf if body is None else ALIVE  # a body that comes cannot be sent twice
+        self._consumed = False
         while True:
             try:
-                await self._connect(url, proxy, fresh)
+                await self._connect(url, proxy, idle)
                 if body is None:
                     self._to_http.send(request)
                 else:
@@ -182,9 +190,9 @@ class Caller:
                     assert isinstance(event, Informational)
             except _Again as again:
                 self._give_back(reusable=False)
-                if request.method not in IDEMPOTENT:
-                    raise self._failed(again.error) from again.error
-                fresh = True
+                if request.method not in IDEMPOTENT or self._consumed:
+                    raise Stale(str(self._failed(again.error)), request) from again.error
+                idle = 0.0
             except BaseException:
                 self._give_back(reusable=False)
                 raise
@@ -234,13 +242,13 @@ class Caller:
 
     # -- connections --------------------------------------------------------------------------------
 
-    async def _connect(self, url: URL, proxy: URL | None, fresh: bool) -> None:
+    async def _connect(self, url: URL, proxy: URL | None, idle: float) -> None:
         """Be linked to a connection."""
         pool = self._pool
         assert pool is not None
         if pool.wanted.ended or pool.wanted.closed or self._is_stopped:
             raise self._stopped()
-        wanted = Wanted(url, proxy, self._way_back, fresh)
+        wanted = Wanted(url, proxy, self._way_back, idle)
         self._to_pool.send(wanted)
         try:
             while True:
@@ -316,6 +324,7 @@ class Caller:
                 return message
             if box is body:
                 check_bytes(self.component, message)
+                self._consumed = True
                 self._to_http.send(message)
                 since = clock()
             elif isinstance(message, Gone) and message.lease is self._lease:

@@ -14,13 +14,15 @@ never waits to send: what it sends to a caller is so little that there is room.
 
 A connection is kept for as long as both sides allow (`EndOfResponse.reusable`), and then for some seconds. It
 may be closed by the server in the very moment in which it is leased again; a caller that has heard nothing
-of an answer then may ask for a *fresh* one.
+of an answer then may ask for one that is new. Who could not ask again says for how long at most a connection
+may have been idle: one that was used just now is most likely still there.
 """
 
 from __future__ import annotations
 
 import itertools
 import logging
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -82,8 +84,8 @@ class Wanted:
     proxy: URL | None
     way_back: Outbox[Any]
     """Where to send the `Lease`, or what is in the way."""
-    fresh: bool = False
-    """One that has not been used."""
+    idle: float = math.inf
+    """Seconds for which it may have been idle; 0 for one that has not been used."""
 
 
 @dataclass(eq=False)
@@ -308,12 +310,14 @@ class ConnectionPool(Component):
         """Return a connection for somebody, a new one if there is none; None if there cannot be one now."""
         same = [one for one in self._connections if one.route == route and not one.closing]
         idle = [one for one in same if one.lease is None]
-        if idle and not wanted.fresh:
-            return max(idle, key=lambda one: one.idle_since)
-        if len(same) >= self._per_host:
-            if not idle:
-                return None
-            self._close(idle[0])
+        if idle:
+            newest = max(idle, key=lambda one: one.idle_since)
+            if clock() - newest.idle_since < wanted.idle:
+                return newest
+            # The new one takes its place: else there were ever more.
+            self._close(min(idle, key=lambda one: one.idle_since))
+        elif len(same) >= self._per_host:
+            return None
         if len(self._connections) >= self._limit:
             unused = [one for one in self._connections if one.lease is None and not one.closing]
             if unused:

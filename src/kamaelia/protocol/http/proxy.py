@@ -40,7 +40,7 @@ from kamaelia.axon import (
 from kamaelia.axon.arguments import check_positive, check_whole
 from kamaelia.axon.errors import shorten
 
-from .caller import IDEMPOTENT, Caller, Interrupted, RequestFailed, TimedOut, TimeLimits
+from .caller import IDEMPOTENT, Caller, Interrupted, RequestFailed, Stale, TimedOut, TimeLimits
 from .client_machine import Unanswered
 from .exchange import Exchange, Trailers
 from .headers import TOKEN, Headers
@@ -328,6 +328,8 @@ def _status_of(error: RequestFailed) -> int:
 def _is_down(error: RequestFailed) -> bool:
     """Say whether a failure is one of the whole upstream: of its connection, and not of one answer."""
     cause = error.__cause__
+    if isinstance(error, Stale):
+        return False
     return isinstance(cause, Unanswered) or not isinstance(
         cause, (LocalProtocolError, RemoteProtocolError, PoolFull, type(None))
     )
