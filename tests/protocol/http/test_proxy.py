@@ -11,9 +11,10 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.exceptions import ConnectionClosed
 
-from kamaelia import Inbox, Outbox, background, component
-from kamaelia.net import TCPServer
+from kamaelia import Graphline, Inbox, Outbox, background, component, sleep
+from kamaelia.net import TCPClient, TCPServer
 from kamaelia.protocol.http import Headers, HTTPServer, Response, TimeLimits, Trailers
 from kamaelia.protocol.http.messages import Request
 from kamaelia.protocol.http.proxy import (
@@ -27,6 +28,8 @@ from kamaelia.protocol.http.proxy import (
     onward_headers,
     without_connection,
 )
+from kamaelia.protocol.websocket import WebSocket
+from kamaelia.testbed import Network
 
 pure = pytest.mark.one_core
 
@@ -466,6 +469,202 @@ def test_a_slow_client_holds_an_upstream_back() -> None:
             assert before < 400  # 40 MB: what sockets and boxes on the way hold
 
 
+# --- other protocols -------------------------------------------------------------------------------------
+
+
+@component
+async def repeat(inbox: Inbox[str | bytes], outbox: Outbox[str | bytes]) -> None:
+    async for message in inbox:
+        await outbox.send(message)
+
+
+def test_websocket_goes_through() -> None:
+    from websockets.sync.client import connect
+
+    routes = {"/chat": WebSocket(repeat, subprotocols=["tea"]), "/page": "tea"}
+    with serving(routes) as (client, proxy, (host, port)):
+        url = f"ws://{host}:{port}/chat"
+        with connect(url, subprotocols=["milk", "tea"], proxy=None, max_size=None) as talk:  # type: ignore[list-item]
+            assert talk.subprotocol == "tea" and talk.response.headers["via"] == "1.1 kamaelia"
+            for message in ("hello", b"x" * 500_000, "bye"):
+                talk.send(message)
+                assert talk.recv(timeout=20) == message
+            assert proxy.upstreams[0].open == 1
+            assert client.get("/page").text == "tea"  # others are answered meanwhile
+        assert talk.close_code == 1000
+        assert client.get("/chat").status_code == 426
+    assert (proxy.upstreams[0].open, proxy.upstreams[0].failed) == (0, 0)
+
+
+def test_at_a_stop_both_ends_of_a_tunnel_hear_of_it(caplog: pytest.LogCaptureFixture) -> None:
+    from websockets.sync.client import connect
+
+    with background(HTTPServer({"/": WebSocket(repeat)}, port=0, quiet=True)) as behind:
+        proxy = ReverseProxy(["{}:{}".format(*behind.receive("listening"))])
+        with background(HTTPServer({"/*": proxy}, port=0, quiet=True)) as handle:
+            host, port = handle.receive("listening")
+            with connect(f"ws://{host}:{port}/", proxy=None) as talk:
+                talk.send("tea")
+                assert talk.recv(timeout=20) == "tea"
+                handle.stop()
+                with pytest.raises(ConnectionClosed):
+                    talk.recv(timeout=20)
+    assert not [one for one in caplog.records if one.levelno >= logging.ERROR]
+
+
+UPGRADE = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+
+
+def switching(*said: bytes, protocol: bytes = b"websocket", **options: Any) -> TCPServer:
+    """Return a server that agrees, and says something then for everything that it hears."""
+
+    @component
+    async def switches(inbox: Inbox[bytes], outbox: Outbox[bytes]) -> None:
+        answers = list(said)
+        await inbox.receive()
+        head = b"HTTP/1.1 101 Yes\r\nUpgrade: %b\r\nConnection: upgrade\r\n\r\n" % protocol
+        await outbox.send(head + answers.pop(0))
+        async for data in inbox:
+            await outbox.send(data + answers.pop(0))
+        await outbox.send(b"bye")
+
+    return TCPServer(switches, **{"port": 0, "quiet": True, "linger": 0.01, **options})
+
+
+def test_bytes_pass_both_ways_and_so_do_ends() -> None:
+    with serving(switching(b"first", b"!")) as (_, proxy, address):
+        with socket.create_connection(address, timeout=20) as peer, peer.makefile("rb") as heard:
+            peer.sendall(UPGRADE)
+            assert heard.readline() == b"HTTP/1.1 101 Switching Protocols\r\n"
+            head = b"".join(iter(heard.readline, b"\r\n")).lower()
+            assert b"upgrade: websocket\r\n" in head and b"connection: upgrade\r\n" in head
+            assert heard.read(5) == b"first"
+            peer.sendall(b"tea")
+            assert heard.read(4) == b"tea!"
+            peer.shutdown(socket.SHUT_WR)
+            assert heard.read() == b"bye"
+        assert (proxy.upstreams[0].answered, proxy.upstreams[0].failed) == (1, 0)
+
+
+@pure
+def test_a_tunnel_has_no_limits_in_time() -> None:
+    heard: list[bytes] = []
+
+    @component
+    async def talk(inbox: Inbox[bytes], outbox: Outbox[bytes]) -> None:
+        await outbox.send(UPGRADE)
+        heard.append(await inbox.receive())
+        for _ in range(3):
+            await sleep(200)
+            await outbox.send(b"tea")
+            heard.append(await inbox.receive())
+
+    network = Network()
+    proxy = ReverseProxy(["behind:80"], timeout=TimeLimits(answer=1, idle=1, total=2))
+    network.host("behind").run(switching(b"", b"!", b"!", b"!", port=80))
+    network.host("proxy").run(HTTPServer({"/*": proxy}, 80, None))
+    network.host("client").run(
+        Graphline((one := talk()).outbox >> (tcp := TCPClient("proxy", 80)).inbox, tcp.outbox >> one.inbox)
+    )
+    network.link("behind", "proxy", rate="10 Mbit/s", delay="5 ms")
+    network.link("proxy", "client", rate="10 Mbit/s", delay="5 ms")
+    network.simulate(seconds=700, seed=7)
+    assert heard[0].startswith(b"HTTP/1.1 101 ")
+    assert heard[-3:] == [b"tea!"] * 3
+
+
+def test_when_either_side_goes_so_does_the_other() -> None:
+    left = threading.Event()
+
+    @component
+    async def waits(inbox: Inbox[bytes], outbox: Outbox[bytes]) -> None:
+        try:
+            await inbox.receive()
+            await outbox.send(b"HTTP/1.1 101 Yes\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n")
+            async for data in inbox:
+                if data == b"go":
+                    return
+        finally:
+            left.set()
+
+    with serving(TCPServer(waits, port=0, quiet=True, linger=0.01)) as (_, proxy, address):
+        for how in ("go", "close", "reset"):
+            left.clear()
+            with socket.create_connection(address, timeout=20) as peer:
+                peer.sendall(UPGRADE)
+                assert peer.recv(1000).startswith(b"HTTP/1.1 101 ")
+                if how == "go":
+                    peer.sendall(b"go")
+                    assert peer.recv(1000) == b""
+                elif how == "reset":
+                    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            assert left.wait(20)
+        assert proxy.upstreams[0].out_until == float("-inf")
+
+
+def test_a_slow_client_holds_the_other_side_of_a_tunnel_back() -> None:
+    sent = [0]
+
+    @component
+    async def endless(inbox: Inbox[bytes], outbox: Outbox[bytes]) -> None:
+        await inbox.receive()
+        await outbox.send(b"HTTP/1.1 101 Yes\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n")
+        while True:
+            await outbox.send(b"x" * 100_000)
+            sent[0] += 1
+
+    with serving(TCPServer(endless, port=0, quiet=True, linger=0.01)) as (_, _, address):
+        with socket.create_connection(address, timeout=20) as peer:
+            peer.sendall(UPGRADE)
+            peer.recv(100)
+            before = -1
+            while before != sent[0]:  # until nothing moves any more
+                before = sent[0]
+                threading.Event().wait(0.2)
+            assert before < 400  # 40 MB: what sockets and boxes on the way hold
+
+
+@pytest.mark.parametrize(
+    ("changed", "options"),
+    [
+        ((b"websocket", b"h2c"), {}),  # which would lead past everything that a proxy keeps out
+        ((b"websocket", b"websocket"), {"upgrades": ()}),
+        ((b"Connection: upgrade", b"Connection: close"), {}),
+        ((b"HTTP/1.1", b"HTTP/1.0"), {}),
+        ((b"\r\n\r\n", b"\r\nContent-Length: 1\r\n\r\nx"), {}),
+    ],
+)
+def test_what_is_asked_as_if_there_were_no_upgrade(changed: tuple[bytes, bytes], options: Any) -> None:
+    with serving({"/": tell}, **options) as (_, _, address):
+        said = UPGRADE.replace(b"Host: x", b"Host: x\r\nConnection: close").replace(*changed)
+        answer = exchanged(address, said)
+    assert answer.startswith(b"HTTP/1.1 200 ") and b"upgrade" not in answer
+
+
+def test_a_server_that_wants_another_protocol_than_was_asked_for_is_not_heard() -> None:
+    with serving(switching(b"", protocol=b"tea")) as (_, _, address):
+        with socket.create_connection(address, timeout=20) as peer:
+            peer.sendall(UPGRADE)
+            assert peer.recv(1000).startswith(b"HTTP/1.1 502 ")
+
+
+def test_no_more_tunnels_than_may() -> None:
+    with serving(switching(b""), tunnels=1) as (_, _, address):
+        with socket.create_connection(address, timeout=20) as one:
+            one.sendall(UPGRADE)
+            assert one.recv(1000).startswith(b"HTTP/1.1 101 ")
+            with socket.create_connection(address, timeout=20) as another:
+                another.sendall(UPGRADE)
+                assert another.recv(1000).startswith(b"HTTP/1.1 503 ")
+
+
+def test_an_upgrade_that_cannot_be_had() -> None:
+    with serving(free_address()) as (_, _, address):
+        with socket.create_connection(address, timeout=20) as peer:
+            peer.sendall(UPGRADE)
+            assert peer.recv(1000).startswith(b"HTTP/1.1 502 ")
+
+
 def test_what_is_behind_the_route_may_be_all_that_is_passed_on() -> None:
     with background(HTTPServer({"/users": lambda asked: asked.target}, port=0, quiet=True)) as behind:
         address = "{}:{}".format(*behind.receive("listening"))
@@ -489,6 +688,8 @@ def test_what_is_behind_the_route_may_be_all_that_is_passed_on() -> None:
         (lambda: ReverseProxy(["a"], balance="x"), ValueError, "balance='x'.: it is one of 'round-robin'"),  # type: ignore[arg-type]
         (lambda: ReverseProxy(["a"], left_out=0), ValueError, "give the seconds to leave one out"),
         (lambda: ReverseProxy(["a"], per_upstream=0), ValueError, "give how many connections to each"),
+        (lambda: ReverseProxy(["a"], tunnels=0), ValueError, "give how many connections of other protocols"),
+        (lambda: ReverseProxy(["a"], upgrades="websocket"), TypeError, "give a list such as .'websocket'"),
         (lambda: ReverseProxy(["a"], via="a b"), ValueError, "via='a b'.: give a name of letters"),
     ],
 )

@@ -11,6 +11,7 @@ a stop a request that has no answer yet is given up; of an answer, what has come
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 from dataclasses import dataclass
@@ -105,6 +106,9 @@ class TimeLimits:
                 check_positive(f"TimeLimits({name}={shorten(value)})", value, "seconds, or None for no limit")
 
 
+NO_LIMITS: Final = TimeLimits(None, None, None)
+
+
 class Caller:
     """Asks servers, one thing after the other, for the component that it belongs to.
 
@@ -131,6 +135,7 @@ class Caller:
         self._body: Inbox[Any] | None = None  # what of the request is still to come
         self._consumed = False  # some of that has been taken, and cannot be had again
         self._answered = False  # the head of the answer has come
+        self._is_switched = False  # what comes now is not HTTP
         self._due: float | None = None  # when all has to be done
         self._limits = TimeLimits()
         self._is_stopped = False
@@ -214,6 +219,39 @@ class Caller:
             self._give_back(reusable=False)
             raise self.failure("the server has switched to something else than HTTP")
         return event
+
+    async def relay(self, source: Inbox[Any], to: Outbox[Any]) -> None:
+        """After an answer of 101: pass on what is spoken now, both ways, until the server has ended it.
+
+        An end of the source ends only one half of the connection. There are no limits in time any more.
+        """
+        self._limits, self._due, self._is_switched = NO_LIMITS, None, True
+
+        async def pass_on() -> None:
+            async for data in source:
+                await self._to_http.send(data)
+            self._end_half()
+
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                passing = tasks.create_task(pass_on())
+                while (event := await self._next()) is not None:
+                    if isinstance(event, bytes):
+                        await to.send(event)
+                passing.cancel()
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None
+        finally:
+            self._is_switched = False
+            self._give_back(reusable=False)
+
+    def _end_half(self) -> None:
+        """Nothing more will be sent to the server."""
+        if self._lease is not None:
+            self._lease.connection.hold.release()
+            links, self._links = self._links, self._links[1:]
+            for link in links[:1]:
+                postman.unlink(link)
 
     async def pause(self, seconds: float) -> bool:
         """Do nothing for some seconds; say whether they have passed, and not a stop has come."""
@@ -328,6 +366,8 @@ class Caller:
                 self._to_http.send(message)
                 since = clock()
             elif isinstance(message, Gone) and message.lease is self._lease:
+                if self._is_switched and message.error is None:
+                    return None
                 self._look_why(message)
             elif box is self._from_pool and message is None and not self._answered:
                 raise self._stopped()

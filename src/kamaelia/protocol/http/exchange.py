@@ -226,6 +226,11 @@ class Exchange:
         """
         part = Part(self._protocol, self.request, pattern, with_body=True)
 
+        await self.relay(part, first)
+
+    async def relay(self, part: Part, first: bytes = b"") -> None:
+        """After `switch`: let a component have the connection that has been made before, see `serve`."""
+
         async def feed() -> None:
             try:
                 if first:

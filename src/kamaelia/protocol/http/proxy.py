@@ -33,6 +33,7 @@ from kamaelia.axon import (
     LocalProtocolError,
     Outbox,
     RemoteProtocolError,
+    SourceFailed,
     System,
     clock,
     current_component,
@@ -42,7 +43,7 @@ from kamaelia.axon.errors import shorten
 
 from .caller import IDEMPOTENT, Caller, Interrupted, RequestFailed, Stale, TimedOut, TimeLimits
 from .client_machine import Unanswered
-from .exchange import Exchange, Trailers
+from .exchange import Exchange, Part, PartFailed, Trailers
 from .headers import TOKEN, Headers
 from .messages import Request, Response
 from .pool import ConnectionPool, PoolFull
@@ -103,8 +104,11 @@ class ReverseProxy:
     what a client says there and in headers of this kind (``X-Real-IP``, ``X-Forwarded-Prefix``, ...).
     ``Max-Forwards`` is counted down for OPTIONS and TRACE. An upstream that cannot be reached, or breaks the
     rules, is answered 502; one that is too slow, 504; when too many requests wait for connections, 503. When
-    an answer breaks off, so does the connection to the client. Another protocol instead of HTTP is not
-    passed on: ``Upgrade`` is for this connection only.
+    an answer breaks off, so does the connection to the client.
+
+    A client and an upstream may agree on another protocol (``Upgrade``), WebSocket if no others are named:
+    then bytes pass both ways, as long as both keep the connection; ``timeout`` means nothing to it, only the
+    ``idle_timeout`` of servers. A half that ends is ended on the other side.
 
     At a stop, answers that upstreams have not completed are broken off.
 
@@ -117,6 +121,9 @@ class ReverseProxy:
         left_out: seconds for which an upstream gets no requests after it could not be reached
         timeout: how long upstreams may take, seconds or `TimeLimits`; half of that to connect
         per_upstream: connections to each at a time
+        upgrades: names of other protocols that clients may speak with upstreams; none with ``()``
+        tunnels: connections to each upstream that speak one of these at a time; who wants more is answered
+            503
         via: how ``Via`` names this proxy
 
     Raises `ValueError` and `TypeError` for addresses that are none.
@@ -143,6 +150,8 @@ class ReverseProxy:
         left_out: float = LEFT_OUT,
         timeout: float | TimeLimits | None = None,
         per_upstream: int = 100,
+        upgrades: Sequence[str] = ("websocket",),
+        tunnels: int = 1000,
         via: str = "kamaelia",
     ) -> None:
         if isinstance(upstreams, str) or not upstreams:
@@ -155,6 +164,10 @@ class ReverseProxy:
         )
         what = f"ReverseProxy(per_upstream={shorten(per_upstream)})"
         check_whole(what, per_upstream, "how many connections to each", 1)
+        what = f"ReverseProxy(tunnels={shorten(tunnels)})"
+        check_whole(what, tunnels, "how many connections of other protocols to each", 1)
+        if isinstance(upgrades, str) or not all(TOKEN.fullmatch(one) for one in upgrades):
+            raise TypeError(f"ReverseProxy(upgrades={shorten(upgrades)}): give a list such as ['websocket']")
         if not TOKEN.fullmatch(via):
             raise ValueError(f"ReverseProxy(via={via!r}): give a name of letters and digits")
         self.upstreams = [Upstream(_parsed(address)) for address in upstreams]
@@ -165,8 +178,10 @@ class ReverseProxy:
         self.limits = timeout if isinstance(timeout, TimeLimits) else TimeLimits(total=timeout)
         self.via = via
         self._order: Choose = _CHOICES[balance]()
-        self._per_upstream = per_upstream
+        self._upgrades = frozenset(one.lower() for one in upgrades)
+        self._per_upstream, self._tunnels = per_upstream, tunnels
         self._pools: WeakKeyDictionary[System, ConnectionPool] = WeakKeyDictionary()
+        self._pools_of_tunnels: WeakKeyDictionary[System, ConnectionPool] = WeakKeyDictionary()
 
     def statistics(self) -> list[UpstreamStatistics]:
         """Return what each upstream has done so far. To be called in a component, as it asks for the time."""
@@ -183,17 +198,62 @@ class ReverseProxy:
             # It is we who are asked (RFC 9110, 7.6.2); what others sent is for nobody to be read here.
             await exchange.answer(Response(b"", 204) if request.method == "OPTIONS" else Response.error(501))
             return
+        upgrade = self._upgrade_of(request)
+        if not upgrade:
+            pool = self._pool(self._pools, self._per_upstream)
+            await exchange.run(lambda: _Forward(self, pool, request))
+            return
+        pool = self._pool(self._pools_of_tunnels, self._tunnels, idle=0, waiting=0)
+        protocol: Any = current_component()
+        part = Part(protocol, request, lambda: _Forward(self, pool, request, upgrade), with_body=True)
+        try:
+            await self._switch(exchange, part)
+        finally:
+            part.leave()
+
+    def _pool(
+        self, pools: WeakKeyDictionary[System, ConnectionPool], count: int, **options: Any
+    ) -> ConnectionPool:
+        """Return the pool of this system; make it if there is none."""
         system = current_component().system
-        pool = self._pools.get(system)
+        pool = pools.get(system)
         if pool is None:
-            count = self._per_upstream
-            pool = ConnectionPool(
-                per_host=count, limit=count * len(self.upstreams), connect_timeout=self._connect_timeout()
-            )
-            self._pools[system] = pool
+            limit, timeout = count * len(self.upstreams), self._connect_timeout()
+            pool = ConnectionPool(per_host=count, limit=limit, connect_timeout=timeout, **options)
+            pools[system] = pool
             system.start(pool)
-        shared = pool
-        await exchange.run(lambda: _Forward(self, shared, request))
+        return pool
+
+    def _upgrade_of(self, request: Request) -> str:
+        """Return which other protocols a request wants to speak, of those that are passed on."""
+        headers = request.headers
+        if "upgrade" not in headers or "upgrade" not in headers.tokens("connection"):
+            return ""
+        if request.version != "1.1" or _body_of(headers)[0]:
+            return ""  # RFC 9110, 7.8; and who has a body is answered without
+        return ", ".join(one for one in headers.tokens("upgrade") if one in self._upgrades)
+
+    async def _switch(self, exchange: Exchange, part: Part) -> None:
+        """Have an upstream speak another protocol with a client, if it agrees."""
+        answers = part.answers
+        assert answers is not None
+        try:
+            head = await answers.receive()
+            if head.status == 101:
+                await exchange.relay(part, await exchange.switch(head))
+                return
+            await exchange.begin(head)
+            trailers = Headers()
+            async for message in answers:
+                if isinstance(message, Trailers):
+                    trailers = message.headers
+                else:
+                    await exchange.send(message)
+        except SourceFailed as error:
+            if answers.failure is None:
+                raise
+            raise PartFailed(part.path) from error.__cause__  # which has been logged
+        await exchange.finish(trailers)
 
     def _connect_timeout(self) -> float:
         """Return the seconds for a connection: that there is none is to be told from a slow answer."""
@@ -257,9 +317,12 @@ class _Forward(Component):
     inbox = Inbox[bytes]("the body of the request", size="64 KiB")
     outbox = Outbox[Any]("the response, its body, and trailers")
 
-    def __init__(self, proxy: ReverseProxy, pool: ConnectionPool, request: Request) -> None:
+    def __init__(
+        self, proxy: ReverseProxy, pool: ConnectionPool, request: Request, upgrade: str = ""
+    ) -> None:
         self._proxy = proxy
         self._request = request
+        self._upgrade = upgrade
         self._caller = Caller(self)
         self._caller.use(pool)
 
@@ -273,6 +336,8 @@ class _Forward(Component):
         proxy, request = self._proxy, self._request
         has_body, length = _body_of(request.headers)
         target, headers = _target(request, strip=proxy.strip), onward_headers(request, proxy)
+        if self._upgrade:
+            headers = headers.with_({"Connection": "upgrade", "Upgrade": self._upgrade})
         self._caller.begin(proxy.limits)
         status = 502
         for upstream in proxy.candidates(request):
@@ -307,8 +372,17 @@ class _Forward(Component):
     async def _pass_back(self, head: Response) -> None:
         headers = without_connection(head.headers)
         via = ", ".join([*headers.all("via"), f"1.1 {self._proxy.via}"])
+        headers = headers.with_({"Via": via})
+        if head.status == 101:
+            agreed = head.headers.get("upgrade", "")
+            if agreed.lower() not in self._upgrade.split(", "):
+                raise self._caller.failure(f"the server wants to speak {shorten(agreed)}, and was not asked")
+            headers = headers.with_({"Connection": "upgrade", "Upgrade": agreed})
         self._begun = True
-        await self.outbox.send(Response(b"", head.status, headers.with_({"Via": via})))
+        await self.outbox.send(Response(b"", head.status, headers))
+        if head.status == 101:
+            await self._caller.relay(self.inbox, self.outbox)
+            return
         while (part := await self._caller.read()) is not None:
             await self.outbox.send(part)
         trailers = without_connection(self._caller.trailers).without(*NOT_BEHIND)
