@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed
 
 from kamaelia import Graphline, Inbox, Outbox, background, component, sleep
 from kamaelia.net import TCPClient, TCPServer
-from kamaelia.protocol.http import Headers, HTTPServer, Response, TimeLimits, Trailers
+from kamaelia.protocol.http import Exchange, Headers, HTTPServer, Response, TimeLimits, Trailers
 from kamaelia.protocol.http.messages import Request
 from kamaelia.protocol.http.proxy import (
     ReverseProxy,
@@ -259,6 +259,47 @@ def test_trailers_come_back_too() -> None:
             while data := peer.recv(10_000):
                 received += data
     assert received.lower().endswith(b"3\r\ntea\r\n0\r\nx-digest: 1\r\n\r\n")
+
+
+class TellTrailers:
+    """Answers with the body, and the trailers of a request."""
+
+    async def answer(self, exchange: Exchange) -> Response:
+        body = await exchange.read_all()
+        assert exchange.trailers is not None
+        return Response.json([body.decode(), exchange.trailers.pairs])
+
+
+def test_trailers_of_requests_go_on() -> None:
+    asked = (
+        b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"3\r\ntea\r\n0\r\nX-Digest: 1\r\nConnection: X-One\r\nX-One: 2\r\n\r\n"
+    )
+    with serving({"/": TellTrailers()}) as (_, _, address):
+        assert exchanged(address, asked).endswith(b'["tea",[["X-Digest","1"]]]')
+
+
+class Hints:
+    """Says what will be needed, ahead of the answer."""
+
+    async def answer(self, exchange: Exchange) -> Response:
+        await exchange.inform(
+            103, Headers({"Link": "</style.css>; rel=preload", "Connection": "X-One", "X-One": "1"})
+        )
+        return Response("tea")
+
+
+def test_what_is_said_ahead_of_an_answer_comes_back_too() -> None:
+    with serving({"/": Hints()}) as (_, _, address):
+        for upgrade in (b"", b"Connection: upgrade\r\nUpgrade: websocket\r\n"):
+            with socket.create_connection(address, timeout=20) as peer:
+                peer.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n" + upgrade + b"\r\n")
+                received = b""
+                while not received.endswith(b"tea"):
+                    received += peer.recv(10_000)
+            early, answer, _ = received.split(b"\r\n\r\n")
+            assert early == b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload"
+            assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
 
 
 def test_trailers_that_speak_of_the_message_stay_behind() -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import math
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -141,6 +142,10 @@ class Caller:
         self._is_stopped = False
         self.trailers = Headers()
         """What came after the body."""
+        self.on_information: Callable[[Informational], Awaitable[None]] | None = None
+        """Told of what comes ahead of an answer."""
+        self.end_of_body: Callable[[], Headers] = Headers
+        """Asked for trailers at the end of a body that streams."""
 
     def use(self, pool: ConnectionPool) -> None:
         """Take connections from a pool from now on."""
@@ -193,6 +198,8 @@ class Caller:
                         self._answered = True
                         return event
                     assert isinstance(event, Informational)
+                    if self.on_information is not None:
+                        await self.on_information(event)
             except _Again as again:
                 self._give_back(reusable=False)
                 if request.method not in IDEMPOTENT or self._consumed:
@@ -341,7 +348,7 @@ class Caller:
             if body is not None and self._room.is_there():
                 if is_over(body):
                     self._body = None
-                    self._to_http.send(End())
+                    self._to_http.send(End(self.end_of_body()))
                     since = clock()
                     continue
                 boxes.append(body)

@@ -35,6 +35,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from kamaelia.axon import BrokenLink, Inbox, LocalProtocolError, Outbox, Signal, SourceFailed, make
 from kamaelia.axon.errors import shorten
 
+from .client_machine import Informational
 from .headers import Headers
 from .machine import BODY, END, Data, EndOfRequest, Refused
 from .messages import BYTES, NO_HEADERS, TEXT, Request, Response
@@ -297,6 +298,9 @@ class Exchange:
                 async for message in part.answers:
                     if isinstance(message, Trailers):
                         trailers = message.headers
+                        continue
+                    if isinstance(message, Informational):
+                        await self.inform(message.status, message.headers)
                         continue
                     if isinstance(message, str):
                         message, kind = message.encode(), TEXT

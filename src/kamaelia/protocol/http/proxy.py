@@ -42,7 +42,7 @@ from kamaelia.axon.arguments import check_positive, check_whole
 from kamaelia.axon.errors import shorten
 
 from .caller import IDEMPOTENT, Caller, Interrupted, RequestFailed, Stale, TimedOut, TimeLimits
-from .client_machine import Unanswered
+from .client_machine import Informational, Unanswered
 from .exchange import Exchange, Part, PartFailed, Trailers
 from .headers import TOKEN, Headers
 from .messages import Request, Response
@@ -201,11 +201,11 @@ class ReverseProxy:
         upgrade = self._upgrade_of(request)
         if not upgrade:
             pool = self._pool(self._pools, self._per_upstream)
-            await exchange.run(lambda: _Forward(self, pool, request))
+            await exchange.run(lambda: _Forward(self, pool, exchange))
             return
         pool = self._pool(self._pools_of_tunnels, self._tunnels, idle=0, waiting=0)
         protocol: Any = current_component()
-        part = Part(protocol, request, lambda: _Forward(self, pool, request, upgrade), with_body=True)
+        part = Part(protocol, request, lambda: _Forward(self, pool, exchange, upgrade), with_body=True)
         try:
             await self._switch(exchange, part)
         finally:
@@ -238,7 +238,8 @@ class ReverseProxy:
         answers = part.answers
         assert answers is not None
         try:
-            head = await answers.receive()
+            while isinstance(head := await answers.receive(), Informational):
+                await exchange.inform(head.status, head.headers)
             if head.status == 101:
                 await exchange.relay(part, await exchange.switch(head))
                 return
@@ -318,12 +319,14 @@ class _Forward(Component):
     outbox = Outbox[Any]("the response, its body, and trailers")
 
     def __init__(
-        self, proxy: ReverseProxy, pool: ConnectionPool, request: Request, upgrade: str = ""
+        self, proxy: ReverseProxy, pool: ConnectionPool, exchange: Exchange, upgrade: str = ""
     ) -> None:
         self._proxy = proxy
-        self._request = request
+        self._exchange = exchange
+        self._request = exchange.request
         self._upgrade = upgrade
         self._caller = Caller(self)
+        self._caller.on_information = self._inform
         self._caller.use(pool)
 
     async def main(self) -> None:
@@ -335,6 +338,8 @@ class _Forward(Component):
     async def _pass_on(self) -> None:
         proxy, request = self._proxy, self._request
         has_body, length = _body_of(request.headers)
+        if length is None:
+            self._caller.end_of_body = lambda: onward_trailers(self._exchange.trailers)
         target, headers = _target(request, strip=proxy.strip), onward_headers(request, proxy)
         if self._upgrade:
             headers = headers.with_({"Connection": "upgrade", "Upgrade": self._upgrade})
@@ -369,6 +374,11 @@ class _Forward(Component):
 
     _begun = False  # some of the answer has gone back
 
+    async def _inform(self, ahead: Informational) -> None:
+        """Pass on what an upstream says ahead of its answer (RFC 9110, 15.2), but that it wants the body."""
+        if ahead.status != 100:
+            await self.outbox.send(Informational(ahead.status, without_connection(ahead.headers)))
+
     async def _pass_back(self, head: Response) -> None:
         headers = without_connection(head.headers)
         via = ", ".join([*headers.all("via"), f"1.1 {self._proxy.via}"])
@@ -385,7 +395,7 @@ class _Forward(Component):
             return
         while (part := await self._caller.read()) is not None:
             await self.outbox.send(part)
-        trailers = without_connection(self._caller.trailers).without(*NOT_BEHIND)
+        trailers = onward_trailers(self._caller.trailers)
         if trailers:
             await self.outbox.send(Trailers(trailers))
 
@@ -432,6 +442,11 @@ def without_connection(headers: Headers) -> Headers:
     """Return headers without those that are for one connection only (RFC 9110, 7.6.1)."""
     named = set(headers.tokens("connection")) - {"host"}  # without which a request is none
     return headers.without(*OF_THE_CONNECTION, *named)
+
+
+def onward_trailers(headers: Headers | None) -> Headers:
+    """Return trailers without what is for one connection only, or must not stand there."""
+    return without_connection(headers or Headers()).without(*NOT_BEHIND)
 
 
 def _says_whom(name: str) -> bool:
