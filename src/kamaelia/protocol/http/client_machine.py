@@ -181,7 +181,7 @@ class ClientMachine:
         headers = self._framed(request, length)
         h11 = self._h11
         connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=self.head_limit)
-        exchange = _Exchange(connection, request.method, chunked=length is None)
+        exchange = _Exchange(connection, request.method)
         try:
             head: bytes = connection.send(
                 h11.Request(method=request.method, target=request.target, headers=headers.raw)
@@ -424,7 +424,6 @@ class _Exchange:
 
     __slots__ = (
         "answered",
-        "chunked",
         "connection",
         "counted",
         "fed",
@@ -435,10 +434,9 @@ class _Exchange:
         "switches",
     )
 
-    def __init__(self, connection: Any, method: str, *, chunked: bool) -> None:
+    def __init__(self, connection: Any, method: str) -> None:
         self.connection = connection  # h11's
         self.method = method
-        self.chunked = chunked  # how the request's body is sent
         self.fed = 0  # bytes of the answer that h11 was given
         self.counted = 0  # of these, how many belong to heads and bodies that have been looked at
         self.informational = 0  # responses before the real one
