@@ -637,6 +637,23 @@ def test_connections_that_are_too_old_for_a_stream_do_not_pile_up():
     assert log.count("connect a:80") == 5
 
 
+def test_a_connection_that_takes_the_place_of_another_costs_no_third_one():
+    log: list[Any] = []
+
+    class Uploads(Component):
+        async def main(self) -> None:
+            for name, method, pause in (("a", "GET", 0), ("b", "GET", 0), ("a", "PUT", 2), ("b", "GET", 0)):
+                await sleep(pause)
+                asked = Source([b"hello"] if method == "PUT" else []) | Fetch(
+                    f"http://{name}/", method, pool="web"
+                )
+                await (asked | Collect()).named(f"{method}-{name}-{len(log)}").run()
+
+    run(scripted(say_target, log, name="web", limit=2), Uploads(), loop_factory=VirtualLoop)
+    connects = [one for one in log if one.startswith("connect")]
+    assert connects == ["connect a:80", "connect b:80", "connect a:80"]
+
+
 @pytest.mark.parametrize(
     ("method", "pieces", "is_repeated"), [("PUT", 0, True), ("PUT", 1, False), ("POST", 0, False)]
 )

@@ -374,7 +374,7 @@ def scope_of(request: Request) -> dict[str, Any]:
 def websocket_scope_of(scope: dict[str, Any], request: Request) -> dict[str, Any]:
     """Return what an application is told of a request for WebSocket, of what it would be told of another."""
     said = ",".join(request.headers.all("sec-websocket-protocol"))
-    changed = {
+    changed: dict[str, Any] = {
         "type": "websocket",
         "scheme": "wss" if scope["scheme"] == "https" else "ws",
         "subprotocols": [one for each in said.split(",") if (one := each.strip())],

@@ -318,12 +318,12 @@ class ConnectionPool(Component):
             self._close(min(idle, key=lambda one: one.idle_since))
         elif len(same) >= self._per_host:
             return None
-        if len(self._connections) >= self._limit:
-            unused = [one for one in self._connections if one.lease is None and not one.closing]
-            if unused:
-                self._close(min(unused, key=lambda one: one.idle_since))
-            if sum(not one.closing for one in self._connections) >= self._limit:
+        there = [one for one in self._connections if not one.closing]
+        if len(there) >= self._limit:
+            unused = [one for one in there if one.lease is None]
+            if not unused:
                 return None
+            self._close(min(unused, key=lambda one: one.idle_since))
         return self._connect(route, wanted.url)
 
     def _lend(self, connection: Connection, wanted: Wanted) -> None:
