@@ -59,7 +59,7 @@ docs: $(DOCS) ## build the documentation into site/
 soak: $(TEST) ## the long tests, which run for minutes
 	@$(BIN)/pytest -m soak --timeout=0 -o faulthandler_timeout=0
 
-# Some forty minutes. ARGS="--runs 10000 --only http_server" does less.
+# More than an hour. ARGS="--runs 10000 --only http_server" does less.
 fuzz: $(FUZZ) ## give each machine a million inputs that nobody has thought of
 	@$(BIN)/python tools/fuzz.py $(ARGS)
 

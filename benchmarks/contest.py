@@ -40,6 +40,14 @@ class Measure:
     more_is_better: bool = True
 
 
+def latencies(what: str) -> tuple[Measure, Measure]:
+    """Return the two figures of how long something takes that is so called, in the plural."""
+    return (
+        Measure("p50", f"half of the {what} within", "s", more_is_better=False),
+        Measure("p99", f"99 of 100 {what} within", "s", more_is_better=False),
+    )
+
+
 @dataclass(frozen=True)
 class Target:
     """What the figure has to be: so many times that of somebody else, or, beside nobody, so much.

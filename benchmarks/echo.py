@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from .contest import Contest, Measure, Server, Target
+from .contest import Contest, Measure, Server, Target, latencies
 from .ours import Forms
 from .programs import Python
 
 SIZE = 100  # bytes in a message
 WARM_UP, DURATION = 500, 2000  # milliseconds
-RATE = Measure("rate", "messages a second")
+MEASURES = (Measure("rate", "messages a second"), *latencies("echoes"))
 
 WANTED = {
     "bare uvloop Protocol": 0.92,
@@ -30,7 +30,7 @@ def one(name: str, forms: Forms, connections: int) -> Contest:
     return Contest(
         name,
         f"TCP echo server on uvloop, a component for each of {connections} connections, {SIZE}-byte messages",
-        (RATE,),
+        MEASURES,
         (
             *forms.contestants(Server("Kamaelia", Python(version, "echo_kamaelia"), load=load)),
             Server(

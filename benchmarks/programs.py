@@ -161,11 +161,12 @@ def _python_of(version: str) -> str:
 
 @functools.cache
 def compiled(source: str, target: str, compiler: tuple[str, ...], package: str) -> Path:
-    """Return what has been made of a source file, made anew if that has changed."""
+    """Return what has been made of a source file, made anew if that has changed, or what it may include."""
     made, origin = BUILD / target, FOLDER / "peers" / source
     if not shutil.which(compiler[0]):
         raise Missing(f"no program {compiler[0]}: `make bench-deps` installs {package}")
-    if not made.exists() or made.stat().st_mtime < origin.stat().st_mtime:
+    newest = max(one.stat().st_mtime for one in (origin, *origin.parent.glob("*.h")))
+    if not made.exists() or made.stat().st_mtime < newest:
         BUILD.mkdir(exist_ok=True)
         (BUILD / "go-cache").mkdir(exist_ok=True)
         environ = {**os.environ, "GOCACHE": str(BUILD / "go-cache"), "GOTOOLCHAIN": "local"}

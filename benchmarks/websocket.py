@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from .contest import Contest, Measure, Server, Target
+from .contest import Contest, Measure, Server, Target, latencies
 from .ours import Forms
 from .programs import Python
 
 CONNECTIONS = 100
 SIZE = 100  # bytes in a message
 WARM_UP, DURATION = 500, 2000  # milliseconds
-RATE = Measure("rate", "messages a second")
+MEASURES = (Measure("rate", "messages a second"), *latencies("echoes"))
 WANTED = 1.5  # times the library whose machines we use
 
 
@@ -20,7 +20,7 @@ def contests(forms: Forms) -> list[Contest]:
         Contest(
             "websocket",
             f"WebSocket echo server on uvloop, {CONNECTIONS} connections, plain {SIZE}-byte messages",
-            (RATE,),
+            MEASURES,
             (
                 *forms.contestants(Server("Kamaelia", Python(version, "websocket_kamaelia"), load=load)),
                 Server("websockets", Python(version, "websocket_websockets"), load=load),

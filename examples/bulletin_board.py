@@ -10,6 +10,7 @@ network, over lines that lose packets, and you see what each of them sees. Dave 
 How it is built, step by step, is told in docs/how-to/write-a-bulletin-board.md.
 """
 
+import asyncio
 import hashlib
 import json
 import re
@@ -39,18 +40,19 @@ class Board:
         new.write_text(json.dumps([self.accounts, self.folders], indent=1))
         new.replace(self.path)  # whole, or not at all
 
-    def open_account(self, name, password):
+    async def open_account(self, name, password):
         if len(password) < 4:
             raise ValueError("Four characters at least, please.")
-        if name in self.accounts:
-            raise ValueError("Somebody was faster, and has that name now.")
         salt = secrets.token_hex(16)
-        self.accounts[name] = [salt, hashed(password, salt)]
+        kept = await hashed(password, salt)
+        if name in self.accounts:  # since it was looked for, others have been here
+            raise ValueError("Somebody was faster, and has that name now.")
+        self.accounts[name] = [salt, kept]
         self.save()
 
-    def check_password(self, name, password):
+    async def check_password(self, name, password):
         salt, kept = self.accounts[name]
-        if not secrets.compare_digest(hashed(password, salt), kept):
+        if not secrets.compare_digest(await hashed(password, salt), kept):
             raise ValueError("That is not it.")
 
     async def talk(self, visitor):
@@ -65,7 +67,11 @@ class Board:
         await visitor.say(f"Good bye, {name}!")
 
 
-def hashed(password, salt):
+async def hashed(password, salt):
+    return await asyncio.to_thread(work, password, salt)  # or nobody else would be served meanwhile
+
+
+def work(password, salt):
     return hashlib.scrypt(password.encode(), salt=bytes.fromhex(salt), n=2**14, r=8, p=1).hex()
 
 
@@ -159,8 +165,9 @@ def person(says):
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["serve"]:
-        run(TCPServer(Conversation(Board("board.json").talk), port=2323))
+    if sys.argv[1:2] == ["serve"]:
+        port = int(sys.argv[2]) if sys.argv[2:] else 2323
+        run(TCPServer(Conversation(Board("board.json").talk), port=port))
     else:
         with tempfile.TemporaryDirectory() as folder:
             board = Board(f"{folder}/board.json")

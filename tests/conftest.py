@@ -88,15 +88,25 @@ def needs_of(item: pytest.Item) -> list[str]:
     return [need for mark in item.iter_markers("needs") for need in mark.args]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--short-pass",
+        action="store_true",
+        help="leave out what need not be run on a second version of Python",
+    )
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         for need in needs_of(item):
             missing(need)  # a misspelt need must not wait until that test's turn comes
 
-    others = [item for item in items if not is_for_its_core(item)]
+    short = config.getoption("short_pass")
+    others = [item for item in items if not is_for_its_core(item) or (short and is_left_out(item))]
     if others:
         config.hook.pytest_deselected(items=others)
-        items[:] = [item for item in items if is_for_its_core(item)]
+        left_out = set(others)
+        items[:] = [item for item in items if item not in left_out]
 
     if "soak" not in config.getoption("markexpr"):
         soaks = [item for item in items if item.get_closest_marker("soak")]
@@ -140,6 +150,22 @@ def is_for_its_core(item: pytest.Item) -> bool:
     if mark is None or not isinstance(item, pytest.Function):
         return True
     return item.callspec.params["core_form"] in (mark.args or ["compiled"])
+
+
+FRAMEWORK = {"axon", "chassis", "flow", "testing", "test_contract_suite.py"}
+"""What in ``tests`` is about the core, or close to it."""
+
+
+def is_left_out(item: pytest.Item) -> bool:
+    """Say whether a test need not be run on a second version of Python: it takes long, or has nothing to do
+    with the interpreter; or it is about what stands on the core, and is run on the other form of that."""
+    if any(item.get_closest_marker(mark) for mark in ("slow", "once", "soak")):
+        return True
+    mark = item.get_closest_marker("one_core")
+    if mark is not None or not isinstance(item, pytest.Function):
+        return False
+    about = item.path.relative_to(ROOT / "tests").parts[0] if ROOT / "tests" in item.path.parents else ""
+    return item.callspec.params["core_form"] == "plain" and about not in FRAMEWORK
 
 
 # --- what was not run -----------------------------------------------------------------------------

@@ -6,11 +6,14 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import re
 import socket
+import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +21,9 @@ from typing import Any
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import contest, ours, programs, report
+from benchmarks import contest, http, ours, programs, report
 from benchmarks.contest import AMOUNT, Contest, Contestant, Measure, Taken, Target
+from tools.ports import free_port
 
 pytestmark = pytest.mark.once
 
@@ -179,8 +183,8 @@ def test_a_server_of_websocket_is_loaded_with_messages(module: str) -> None:
         for size in (5, 200):
             words = [str(word) for word in (port, 3, size, 10, 100, "websocket")]
             line = contest.run_line([*programs.C("load").command(), *words], {}, None, 30)
-            assert line["lost"] == 0
             assert line["messages"] > 0
+            assert 0 < line["p50"] <= line["p99"]
 
 
 @pytest.mark.needs("module:uvloop", "module:aiohttp")
@@ -214,9 +218,11 @@ def test_who_lacks_a_library_says_which(module: str) -> None:
 
 @dataclass
 class EchoServer:
-    """Echoes to all but every so many-th who connects; those it hangs up on."""
+    """Echoes to all; to every so many-th who connects only once, and then it hangs up, or sends something
+    else than it was sent."""
 
-    hang_up_every: int = 0
+    every: int = 0
+    answer: Callable[[bytes], bytes | None] = lambda data: None
     port: int = 0
 
     def serve(self) -> None:
@@ -237,9 +243,12 @@ class EchoServer:
             try:
                 while data := connection.recv(65536):
                     rounds += 1
-                    if self.hang_up_every and number % self.hang_up_every == 0 and rounds > 1:
+                    echo: bytes | None = data
+                    if self.every and number % self.every == 0 and rounds > 1:
+                        echo = self.answer(data)
+                    if echo is None:
                         return
-                    connection.sendall(data)
+                    connection.sendall(echo)
             except OSError:
                 pass
 
@@ -255,22 +264,166 @@ class EchoServer:
 
 @pytest.fixture
 def echo(request: pytest.FixtureRequest) -> Iterator[int]:
-    connections, hang_up_every = request.param
-    yield from EchoServer(hang_up_every).start(connections)
+    connections, *others = request.param
+    yield from EchoServer(*others).start(connections)
 
 
 @pytest.mark.needs("program:gcc")
-@pytest.mark.parametrize("echo", [(5, 0)], indirect=True)
+@pytest.mark.parametrize("echo", [(5,)], indirect=True)
 def test_the_load_counts_what_comes_back(echo: int) -> None:
     client = programs.C("load").command()
     line = contest.run_line([*client, *map(str, (echo, 5, 100, 50, 200))], {}, None, 30)
     assert line["messages"] > 0
     assert line["rate"] == pytest.approx(line["messages"] / 0.2)
-    assert line["lost"] == 0
+    assert 0 < line["p50"] <= line["p99"] < 5
+
+
+VOID = {
+    "a connection was lost": lambda data: None,
+    "other bytes came back than were sent": lambda data: data[:-1] + b"?",
+    "more came back than was sent": lambda data: data + b"?",
+}
 
 
 @pytest.mark.needs("program:gcc")
-@pytest.mark.parametrize(("echo", "lost"), [((9, 0), 0), ((9, 3), 3)], indirect=["echo"])
+@pytest.mark.parametrize(("echo", "why"), [((5, 5, VOID[why]), why) for why in VOID], indirect=["echo"])
+def test_the_figure_of_a_server_that_does_not_echo_is_void(echo: int, why: str) -> None:
+    client = programs.C("load").command()
+    with pytest.raises(programs.Missing, match=f"^{why}: the figure is void$"):
+        contest.run_line([*client, *map(str, (echo, 5, 100, 50, 200))], {}, None, 30)
+
+
+@dataclass
+class Forwarder:
+    """Sends on what it gets, as often as it is told for that number of a datagram."""
+
+    times: Callable[[int], int] = lambda number: 1
+    alter: Callable[[bytes], bytes] = lambda data: data
+
+    def serve(self, end: socket.socket, back: tuple[str, int]) -> None:
+        number = 0
+        while data := end.recv(2048):
+            number += 1
+            for _ in range(self.times(number)):
+                end.sendto(self.alter(data), back)
+
+    def load(self, warm_up: int = 50) -> contest.Line:
+        """Put a short load on it; return what that says."""
+        back = free_port(socket.SOCK_DGRAM)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as end:
+            end.bind(("127.0.0.1", 0))
+            thread = threading.Thread(target=self.serve, args=(end, ("127.0.0.1", back)))
+            thread.start()
+            port = end.getsockname()[1]
+            try:
+                words = map(str, (port, back, 100, 16, warm_up, 200))
+                return contest.run_line([*programs.C("datagrams").command(), *words], {}, None, 30)
+            finally:
+                end.sendto(b"", ("127.0.0.1", port))
+                thread.join(15)
+
+
+@pytest.mark.needs("program:gcc")
+def test_the_load_of_datagrams_counts_what_comes_back() -> None:
+    line = Forwarder().load()
+    assert line["datagrams"] > 0
+    assert line["rate"] == pytest.approx(line["datagrams"] / 0.2)
+    assert line["lost"] == 0
+    assert 0 < line["p50"] <= line["p99"] < 5
+
+
+@pytest.mark.needs("program:gcc")
+@pytest.mark.parametrize(
+    ("forwarder", "why"),
+    [
+        (Forwarder(times=lambda number: number % 100 > 0), r"\d+ of \d+ datagrams were lost"),
+        # As many come as were sent.
+        (Forwarder(times=lambda number: (0, 2, 1)[min(number % 100, 2)]), "datagrams came twice"),
+        (Forwarder(alter=lambda data: data[:-1] + b"?"), "datagrams came back with other bytes"),
+        (Forwarder(alter=lambda data: data[:-1]), "datagrams came back with other bytes"),
+    ],
+    ids=["lost", "twice", "other bytes", "too short"],
+)
+def test_the_figure_of_a_forwarder_that_does_not_forward_is_void(forwarder: Forwarder, why: str) -> None:
+    with pytest.raises(programs.Missing, match="the figure is void") as caught:
+        forwarder.load()
+    assert re.search(why, str(caught.value))
+
+
+@pytest.mark.needs("program:gcc")
+def test_what_is_lost_in_the_warm_up_does_not_matter() -> None:
+    line = Forwarder(times=lambda number: number > 5).load(warm_up=1500)
+    assert line["datagrams"] > 0
+    assert line["lost"] == 0
+
+
+PERCENTILES = """
+#include <stdio.h>
+#include "latency.h"
+
+int main(void) {
+    printf("%.9f", latency_of(0.5));
+    for (int index = 1; index <= 1000; index++) count_latency(index * %s);
+    printf(" %.9f %.9f %.9f", latency_of(0.001), latency_of(0.5), latency_of(0.99));
+    return 0;
+}
+"""
+
+
+@pytest.mark.needs("program:gcc")
+@pytest.mark.parametrize("unit", [1e-9, 1e-6, 1e-3, 1.0])
+def test_percentiles_are_right_to_one_per_cent(unit: float, tmp_path: Path) -> None:
+    (tmp_path / "test.c").write_text(PERCENTILES.replace("%s", str(unit)))
+    build = ["gcc", "-I", str(PEERS), "-o", str(tmp_path / "test"), str(tmp_path / "test.c")]
+    subprocess.run(build, check=True)
+    said = subprocess.run([tmp_path / "test"], capture_output=True, check=True).stdout.split()
+    assert float(said[0]) == 0  # of nothing
+    wanted = [unit, 500 * unit, 990 * unit]
+    assert [float(one) for one in said[1:]] == [pytest.approx(one, rel=0.01, abs=1e-9) for one in wanted]
+
+
+@pytest.mark.needs("program:gcc")
+def test_a_program_is_made_anew_when_what_it_includes_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(programs, "FOLDER", tmp_path)
+    monkeypatch.setattr(programs, "BUILD", tmp_path / "build")
+    peers, target = tmp_path / "peers", tmp_path / "build" / "one"
+    peers.mkdir()
+    (peers / "one.c").write_text('#include "two.h"\nint main(void) { return CODE; }\n')
+    for code, age in ((3, 100), (4, 0)):
+        header = peers / "two.h"
+        header.write_text(f"#define CODE {code}\n")
+        changed = header.stat().st_mtime - age + 10
+        os.utime(header, (changed, changed))
+        compiler = ("gcc", "-o", str(target))
+        made = programs.compiled.__wrapped__("one.c", "one", compiler, "gcc")
+        assert subprocess.run([made]).returncode == code
+
+
+OTHER_PAGE = """
+import http.server, json
+
+class Page(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "3")
+        self.end_headers()
+        self.wfile.write(b"Hi!")
+
+server = http.server.HTTPServer(("127.0.0.1", 0), Page)
+print(json.dumps({"port": server.server_port}), flush=True)
+server.serve_forever()
+"""
+
+
+def test_a_server_with_another_page_is_not_measured() -> None:
+    with pytest.raises(programs.Missing, match="not answered with the 14 bytes that were asked for"):
+        http.Asked("other", Script(OTHER_PAGE)).run(0)
+
+
+@pytest.mark.needs("program:gcc")
+@pytest.mark.parametrize(("echo", "lost"), [((9,), 0), ((9, 3), 3)], indirect=["echo"])
 def test_who_holds_connections_counts_the_lost(echo: int, lost: int) -> None:
     client = programs.C("hold").command()
     words = [str(word) for word in (echo, 9, 100, 100, 400)]
@@ -604,6 +757,21 @@ def test_every_row_of_the_plan_has_a_name_and_targets_beside_those_who_take_part
     assert len(set(names)) == len(names)
     for one in plan:
         contest.as_data(one, [Taken(contestant) for contestant in one.contestants])
+
+
+def test_what_can_be_measured_is_named_without_anything_being_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "BUILD", tmp_path / "build")
+    assert "http-file" in [one.name for one in command.contests_for(FORMS)]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_answers_and_echoes_are_measured_with_their_latencies() -> None:
+    for one in command.contests_for(FORMS):
+        if one.name.startswith(("echo", "forward", "http", "websocket")):
+            assert {"p50", "p99"} <= {measure.key for measure in one.measures}, one.name
+            assert {target.measure for target in one.targets}.isdisjoint({"p50", "p99"})
 
 
 def test_with_two_cores_kamaelia_is_measured_on_both() -> None:

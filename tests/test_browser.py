@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser import Browser, Tab, chromium
 from tests.test_examples import ROOT
 from tests.test_server_examples import WAIT, served
+from tools.browser import Browser, Tab, chromium
 
 PICTURE = ROOT / "docs" / "pictures" / "web-chat.png"
 LARGEST = 200_000  # bytes of a picture

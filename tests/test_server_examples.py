@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import json
 import os
-import random
 import re
 import signal
 import socket
@@ -32,6 +32,7 @@ from kamaelia import run
 from kamaelia.flow import Collect, Take
 from kamaelia.protocol.http import EventSource
 from tests.test_examples import FOLDER, SERVERS, check_kept, environment
+from tools.ports import free_ports
 
 WAIT = 20.0  # seconds for anything at all
 
@@ -94,19 +95,6 @@ class Example:
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
             self._listener.join()
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that nobody uses, and that nobody is given who only connects."""
-    found: list[int] = []
-    with contextlib.ExitStack() as stack:
-        while len(found) < count:
-            probe = stack.enter_context(socket.socket())
-            port = random.SystemRandom().randrange(20_000, 32_000)
-            with contextlib.suppress(OSError):
-                probe.bind(("127.0.0.1", port))
-                found.append(port)
-    return found
 
 
 @contextlib.contextmanager
@@ -233,4 +221,25 @@ def test_a_page_is_told_each_figure() -> None:
 @pytest.mark.one_core()
 def test_every_example_that_serves_is_used() -> None:
     serving = {path.stem for path in FOLDER.glob("*.py") if "def serve(" in path.read_text()}
-    assert serving == SERVERS
+    assert serving == SERVERS == served_by_tests(Path(__file__).read_text())
+
+
+def served_by_tests(source: str) -> set[str]:
+    """Return which examples the tests of a file run, and keep the output of. They are read, and not run: some
+    of them may have been left out this time."""
+    used = set()
+    for test in ast.parse(source).body:
+        if isinstance(test, ast.FunctionDef) and test.name.startswith("test_"):
+            calls = [node for node in ast.walk(test) if isinstance(node, ast.Call)]
+            named = {call.func.id: call for call in calls if isinstance(call.func, ast.Name)}
+            if {"served", "check_kept"} <= named.keys():
+                used.add(ast.literal_eval(named["served"].args[0]))
+    return used
+
+
+@pytest.mark.one_core()
+def test_an_example_is_only_used_if_it_is_run_and_compared() -> None:
+    run, compare = "with served('web_chat', [1]) as example:", "check_kept(example.path, '')"
+    assert served_by_tests(f"def test_one():\n  {run}\n    {compare}") == {"web_chat"}
+    assert served_by_tests(f"def test_one():\n  {run}\n    pass") == set()
+    assert served_by_tests(f"def other():\n  {run}\n    {compare}") == set()

@@ -1,11 +1,12 @@
 """Have the Autobahn test suite judge our WebSocket server and client, and those of `websockets` beside them.
 
-    python tools/autobahn.py [--out FOLDER] [--role server|client] [--cases '1.*' '12.1.*']
+    python -m tools.autobahn [--out FOLDER] [--role server|client] [--cases '1.*' '12.1.*']
 
 The suite is a program for Python 2.7, which has to be there (as python2.7 on PATH, or with pyenv); it is
 installed into an environment of its own, .venv-autobahn. Two figures matter of each case: how a peer behaved,
 and how it closed. The summary, as JSON and as Markdown, counts them, and lists what was not simply in order.
-The exit code is 1 if ours has failed a case, or behaves non-strictly in one where `websockets` does not.
+The exit code is 1 if ours has failed a case, behaves non-strictly in one where `websockets` does not, or has
+not come through one that `websockets` has.
 """
 
 from __future__ import annotations
@@ -25,12 +26,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tools.ports import free_port, free_ports
+
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = ROOT / ".venv-autobahn"
 SUITE = "autobahntestsuite==25.10.1"
 # What the suite pins, but pip would have to find out: these come first.
 FIRST = ("setuptools==44.0.0", "incremental==16.10.1")
 LIMIT = 64 * 1024 * 1024  # bytes of a message: the suite sends up to 16 MB
+ITSELF = (sys.executable, "-m", "tools.autobahn")
 AGENTS = ("kamaelia", "websockets")
 GOOD = ("OK", "INFORMATIONAL", "UNIMPLEMENTED")
 WAIT = 3600.0  # seconds for all cases of one agent
@@ -157,13 +161,6 @@ def do(*command: Any) -> None:
     subprocess.run(list(map(str, command)), check=True)
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
-
-
 @contextlib.contextmanager
 def running(*command: Any, port: int) -> Iterator[None]:
     """Run a server until the block ends; it listens on that port when the block begins."""
@@ -184,9 +181,8 @@ def judge_servers(suite: Path, out: Path, cases: list[str]) -> Any:
     folder = out / "servers"
     with contextlib.ExitStack() as stack:
         servers = []
-        for agent in AGENTS:
-            port = free_port()
-            stack.enter_context(running(sys.executable, __file__, "--serve", agent, port, port=port))
+        for agent, port in zip(AGENTS, free_ports(len(AGENTS)), strict=True):
+            stack.enter_context(running(*ITSELF, "--serve", agent, port, port=port))
             servers.append({"agent": agent, "url": f"ws://127.0.0.1:{port}"})
         spec = write_spec(out, "fuzzingclient", outdir=str(folder), servers=servers, cases=cases)
         subprocess.run(
@@ -206,7 +202,7 @@ def judge_clients(suite: Path, out: Path, cases: list[str]) -> Any:
     )
     with running(suite, "--mode", "fuzzingserver", "--webport", 0, "--spec", spec, port=port):
         for agent in AGENTS:
-            subprocess.run([sys.executable, __file__, "--visit", agent, str(port)], check=True, timeout=WAIT)
+            subprocess.run([*ITSELF, "--visit", agent, str(port)], check=True, timeout=WAIT)
     return json.loads((folder / "index.json").read_text())
 
 
@@ -241,10 +237,13 @@ def in_order(number: str) -> list[int]:
 
 
 def complaints(role: str, index: dict[str, dict[str, dict[str, Any]]]) -> list[str]:
-    """Return what is wrong with ours: what failed, and what is non-strict only of us."""
-    found = []
-    for number, case in sorted(index["kamaelia"].items(), key=lambda item: in_order(item[0])):
-        theirs = index["websockets"].get(number, {})
+    """Return what is wrong with ours: what failed, what is non-strict only of us, and what is missing."""
+    all_ours, all_theirs = (index.get(agent, {}) for agent in AGENTS)
+    found = [] if all_ours else [f"{role}: there is no case of ours"]
+    for number in sorted(all_theirs.keys() - all_ours.keys(), key=in_order):
+        found.append(f"{role}, case {number}: missing, of websockets {all_theirs[number]['behavior']}")
+    for number, case in sorted(all_ours.items(), key=lambda item: in_order(item[0])):
+        theirs = all_theirs.get(number, {})
         for key in ("behavior", "behaviorClose"):
             bad = case[key] not in (*GOOD, "NON-STRICT")
             worse = case[key] == "NON-STRICT" and theirs.get(key) != "NON-STRICT"

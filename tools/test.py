@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ("pyproject.toml", "setup.py", "src/kamaelia/axon/_core.pyx")
 VERSIONS = ("3.11", "3.12", "3.13")
 # Without pytest's cache, because `pytest --last-failed` is about the run in the foreground.
-SHORT_PASS = ["-q", "-m", "not slow and not once and not soak", "-p", "no:cacheprovider"]
+SHORT_PASS = ["-q", "--short-pass", "-p", "no:cacheprovider"]
 
 
 @dataclass

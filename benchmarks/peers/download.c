@@ -3,8 +3,9 @@
 
        download PORT PATH CONNECTIONS MS
 
-   Every answer must have the status 200 and a Content-Length. One line of JSON says how many answers came whole, and
-   how many bytes of bodies a second. Only loopback, bounded in number and time. */
+   Every answer must have the status 200 and a Content-Length. One line of JSON says how many answers came whole, how
+   many bytes of bodies came a second, and within how many seconds half of the answers had come whole, and 99 of 100.
+   Only loopback, bounded in number and time. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -15,22 +16,18 @@
 #include <strings.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "latency.h"
 
 enum { BUFFER = 256 * 1024, HEAD = 8192 };
 
 struct connection {
     int fd, head_size;
     long left; /* bytes of the body; -1 while the head comes */
+    double asked;
     char head[HEAD + 1];
 };
-
-static double now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return time.tv_sec + time.tv_nsec / 1e9;
-}
 
 static void fail(const char *what) {
     fprintf(stderr, "%s: %s\n", what, errno ? strerror(errno) : "not as it should be");
@@ -41,6 +38,7 @@ static void ask(struct connection *one, const char *request) {
     int size = strlen(request);
     one->left = -1;
     one->head_size = 0;
+    one->asked = now();
     if (send(one->fd, request, size, MSG_NOSIGNAL) != size) fail("send");
 }
 
@@ -94,11 +92,13 @@ int main(int argc, char **argv) {
             bytes += size;
             if (one->left == 0) {
                 requests++;
+                count_latency(now() - one->asked);
                 ask(one, request);
             }
         }
         time = now();
     }
-    printf("{\"requests\": %ld, \"volume\": %f, \"seconds\": %f}\n", requests, bytes / (time - start), time - start);
+    printf("{\"requests\": %ld, \"volume\": %f, \"seconds\": %f, \"p50\": %.9f, \"p99\": %.9f}\n", requests,
+           bytes / (time - start), time - start, latency_of(0.50), latency_of(0.99));
     return 0;
 }

@@ -6,13 +6,12 @@ free one is found beforehand.
 
 from __future__ import annotations
 
-import socket
-
 from Axon.Component import component
 from Axon.Ipc import producerFinished, shutdownMicroprocess
 from Kamaelia.Chassis.ConnectedServer import SimpleServer
 
 from benchmarks.peers.stopwatch import report, version
+from tools.ports import free_port
 
 
 class Echo(component):
@@ -27,11 +26,6 @@ class Echo(component):
                 self.pause()
             yield 1
         self.send(producerFinished(self), "signal")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 if __name__ == "__main__":

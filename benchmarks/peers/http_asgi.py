@@ -5,11 +5,11 @@ It says its port just before it begins to listen, and serves until it is ended f
 
 from __future__ import annotations
 
-import socket
 import sys
 from typing import Any
 
 from benchmarks.peers.stopwatch import report, version
+from tools.ports import free_port
 
 HELLO = b"Hello, world!\n"
 START = {
@@ -23,12 +23,6 @@ BODY = {"type": "http.response.body", "body": HELLO}
 async def app(scope: Any, receive: Any, send: Any) -> None:
     await send(START)
     await send(BODY)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 if __name__ == "__main__":
@@ -57,6 +51,7 @@ if __name__ == "__main__":
             loop="uvloop",
             ws="none",
             lifespan="off",
+            proxy_headers=False,  # none of the others looks for them
             access_log=False,
             log_level="error",
         )

@@ -48,6 +48,7 @@ if __name__ == "__main__":
     if program is None:
         raise SystemExit("no program nginx: `make bench-deps` installs nginx")
     folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
     said = subprocess.run([program, "-v"], capture_output=True, text=True).stderr
     user, group = pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)

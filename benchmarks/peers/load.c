@@ -5,8 +5,11 @@
 
    With the last word each connection begins with the handshake of WebSocket, and the messages are frames of
    binary data: masked on their way there, and two or four bytes longer than SIZE on their way back.
-   What comes back between the end of the warm-up and MS later is counted. One line of JSON says how many a second,
-   and how many connections were lost. Only loopback, bounded in number and time. */
+   What comes back between the end of the warm-up and MS later is counted, and how long it takes for what is sent
+   meanwhile. Every byte that comes back is compared. When another one comes, or a connection is lost (closed, broken,
+   or with an echo that had not come WAIT seconds after the end), the figure is void, and there is none. One line of
+   JSON says how many came back a second, and within how many seconds half of them, and 99 of 100. Only loopback,
+   bounded in number and time. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -16,17 +19,19 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
-static double now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return time.tv_sec + time.tv_nsec / 1e9;
-}
+#include "latency.h"
+
+enum { WAIT = 30 }; /* seconds; the slowest needs half of that */
 
 static void fail(const char *what) {
     perror(what);
+    exit(1);
+}
+
+static void void_figure(const char *why) {
+    fprintf(stderr, "%s: the figure is void\n", why);
     exit(1);
 }
 
@@ -66,20 +71,53 @@ static void shake_hands(int fd) {
     if (memcmp(answer, "HTTP/1.1 101", 12) != 0) fail("the answer to the handshake");
 }
 
-/* Returns a frame's size, with `size` bytes of 'x' in it, masked with four bytes that are not 0. */
-static int make_frame(unsigned char *frame, int size) {
+/* Fill in letters that differ from their neighbours, so that bytes that come in another order are noticed. */
+static void fill(char *message, int size) {
+    for (int index = 0; index < size; index++) message[index] = 'a' + index % 26;
+}
+
+/* Make a frame of `size` bytes of content, masked or not; return its size. */
+static int make_frame(unsigned char *frame, const char *content, int size, int masked) {
     static const unsigned char mask[4] = {0x12, 0x34, 0x56, 0x78};
     int at = 0;
     frame[at++] = 0x82;
-    frame[at++] = 0x80 | (size < 126 ? size : 126);
+    frame[at++] = (masked ? 0x80 : 0) | (size < 126 ? size : 126);
     if (size >= 126) {
         frame[at++] = size >> 8;
         frame[at++] = size & 255;
     }
-    memcpy(frame + at, mask, 4);
-    at += 4;
-    for (int index = 0; index < size; index++) frame[at++] = 'x' ^ mask[index % 4];
+    if (masked) {
+        memcpy(frame + at, mask, 4);
+        at += 4;
+    }
+    for (int index = 0; index < size; index++) frame[at++] = content[index] ^ (masked ? mask[index % 4] : 0);
     return at;
+}
+
+struct connection {
+    int fd, come_back; /* bytes of the echo that is under way */
+    double sent;       /* when the message was */
+};
+
+static char *message, *wanted; /* what is sent, and what has to come back */
+static int there, back;        /* bytes of both */
+
+static void say(struct connection *one, double time) {
+    one->come_back = 0;
+    one->sent = time;
+    if (send(one->fd, message, there, MSG_NOSIGNAL) != there) void_figure("a connection was lost");
+}
+
+/* Take what there is; return whether the echo is whole. */
+static int listen_to(struct connection *one, int flags) {
+    static char buffer[65536];
+    ssize_t bytes = recv(one->fd, buffer, sizeof buffer, flags);
+    if (bytes < 0 && (errno == EAGAIN || errno == EINTR) && flags) return 0;
+    if (bytes <= 0) void_figure("a connection was lost");
+    if (bytes > back - one->come_back) void_figure("more came back than was sent");
+    if (memcmp(buffer, wanted + one->come_back, bytes) != 0) void_figure("other bytes came back than were sent");
+    one->come_back += bytes;
+    return one->come_back == back;
 }
 
 int main(int argc, char **argv) {
@@ -87,58 +125,53 @@ int main(int argc, char **argv) {
     int websocket = argc == 7;
     int port = atoi(argv[1]), connections = atoi(argv[2]), size = atoi(argv[3]);
     double warm_up = atoi(argv[4]) / 1e3, duration = atoi(argv[5]) / 1e3;
-    char *message = malloc(size + 8), buffer[65536];
-    int *come_back = calloc(connections, sizeof *come_back), *fds = calloc(connections, sizeof *fds);
-    memset(message, 'x', size);
-    int there = size, back = size; /* bytes of a message, each way */
+    if (connections < 1 || size < 1 || (websocket && size > 65535)) return 2;
+    char *content = malloc(size);
+    fill(content, size);
+    message = wanted = content;
+    there = back = size;
     if (websocket) {
-        if (size > 65535) return 2;
-        there = make_frame((unsigned char *)message, size);
-        back = there - 4;
+        message = malloc(size + 8);
+        wanted = malloc(size + 8);
+        there = make_frame((unsigned char *)message, content, size, 1);
+        back = make_frame((unsigned char *)wanted, content, size, 0);
     }
-    int epoll = epoll_create1(0), lost = 0;
+    struct connection *all = calloc(connections, sizeof *all);
+    int epoll = epoll_create1(0);
     for (int index = 0; index < connections; index++) {
-        fds[index] = connect_to(port);
-        if (websocket) shake_hands(fds[index]);
+        all[index].fd = connect_to(port);
+        if (websocket) shake_hands(all[index].fd);
         /* One round trip each, so that all of them are really served before anything is measured. */
-        if (send(fds[index], message, there, MSG_NOSIGNAL) != there) fail("send");
-        for (int got = 0; got < back;) {
-            ssize_t bytes = recv(fds[index], buffer, back - got, 0);
-            if (bytes <= 0) fail("the first echo");
-            got += bytes;
-        }
+        say(&all[index], 0);
+        while (!listen_to(&all[index], 0)) continue;
     }
+    double start = now() + warm_up, end = start + duration;
     for (int index = 0; index < connections; index++) {
-        struct epoll_event event = {.events = EPOLLIN, .data.u32 = index};
-        if (epoll_ctl(epoll, EPOLL_CTL_ADD, fds[index], &event) < 0) fail("epoll_ctl");
-        if (send(fds[index], message, there, MSG_NOSIGNAL) != there) fail("send");
+        struct epoll_event event = {.events = EPOLLIN, .data.ptr = &all[index]};
+        if (epoll_ctl(epoll, EPOLL_CTL_ADD, all[index].fd, &event) < 0) fail("epoll_ctl");
+        say(&all[index], now());
     }
-    double start = now() + warm_up, end = start + duration, time = now();
     long counted = 0;
+    int under_way = connections;
     struct epoll_event events[1024];
-    while (time < end && lost < connections) {
+    while (under_way > 0) { /* at the end nothing more is sent, and the last echoes are waited for */
         int ready = epoll_wait(epoll, events, 1024, 100);
-        time = now();
+        double time = now();
+        if (time > end + WAIT) void_figure("echoes have not come back");
         for (int event = 0; event < ready; event++) {
-            int index = events[event].data.u32;
-            ssize_t bytes = recv(fds[index], buffer, sizeof buffer, MSG_DONTWAIT);
-            if (bytes < 0 && (errno == EAGAIN || errno == EINTR)) continue;
-            if (bytes <= 0) {
-                lost++;
-                close(fds[index]);
-                continue;
-            }
-            come_back[index] += bytes;
-            if (come_back[index] >= back) {
-                come_back[index] -= back;
-                if (time >= start && time < end) counted++;
-                if (send(fds[index], message, there, MSG_NOSIGNAL) != there) {
-                    lost++;
-                    close(fds[index]);
-                }
-            }
+            struct connection *one = events[event].data.ptr;
+            if (!listen_to(one, MSG_DONTWAIT)) continue;
+            time = now();
+            if (time >= start && time < end) counted++;
+            if (one->sent >= start) count_latency(time - one->sent);
+            if (time < end)
+                say(one, time);
+            else
+                under_way--;
         }
     }
-    printf("{\"messages\": %ld, \"lost\": %d, \"rate\": %f}\n", counted, lost, counted / duration);
+    if (counted == 0) void_figure("nothing has come back in time");
+    printf("{\"messages\": %ld, \"rate\": %f, \"p50\": %.9f, \"p99\": %.9f}\n", counted, counted / duration,
+           latency_of(0.50), latency_of(0.99));
     return 0;
 }

@@ -11,6 +11,7 @@ import pytest
 from kamaelia import Component, Inbox, Outbox, Pipeline, clock, run
 from kamaelia.axon import (
     BrokenLink,
+    ComponentsFailed,
     Signal,
     SourceFailed,
     UsageError,
@@ -94,6 +95,20 @@ def test_a_signal_wakes_whoever_waits_and_nobody_else():
             signal.set()
 
     assert virtually(Rings(), Waits()) == [None, 2]
+
+
+def test_a_signal_is_for_one_who_waits():
+    signal = Signal("hear the bell")
+
+    class Waits(Component):
+        async def main(self):
+            await signal
+
+    with pytest.raises(ComponentsFailed) as caught:
+        virtually(Waits(), Waits())
+    (error,) = caught.value.exceptions
+    assert isinstance(error, UsageError)
+    assert str(error).startswith("Waits-2 waits to hear the bell twice: one of the two would never be woken")
 
 
 def test_waiting_for_a_signal_ends_when_nobody_listens():

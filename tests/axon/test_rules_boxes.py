@@ -799,6 +799,20 @@ def test_rule_09_bytes_are_counted_when_the_size_is_in_bytes():
     assert reader.level == 12  # the chunk that reaches the mark is in
 
 
+def test_rule_09_small_messages_cannot_fill_the_memory_where_bytes_are_counted():
+    class Bytes(Component):
+        inbox = Inbox[bytes]("chunks", size="256 KiB")
+
+        async def main(self):
+            await sleep(1)
+            self.level = self.inbox.statistics()
+            return [chunk async for chunk in self.inbox]
+
+    reader = Bytes()
+    assert virtually(source([b"1"] * 10_000) | reader) == [b"1"] * 10_000
+    assert (reader.level.waiting, reader.level.peak) == (4096, 4096)  # bytes, and a message for each
+
+
 def test_rule_09_a_sender_that_never_awaits_is_told_after_a_thousand_past_the_mark():
     @component
     async def careless(inbox, outbox):

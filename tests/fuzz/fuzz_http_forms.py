@@ -16,17 +16,23 @@ if __name__ == "__main__":
         from kamaelia.axon import RemoteProtocolError
         from kamaelia.protocol.http.forms import (
             END_OF_PART,
+            FormPart,
             Multipart,
             MultipartParser,
-            Part,
             UrlencodedParser,
         )
 else:
     from kamaelia.axon import RemoteProtocolError
-    from kamaelia.protocol.http.forms import END_OF_PART, Multipart, MultipartParser, Part, UrlencodedParser
+    from kamaelia.protocol.http.forms import (
+        END_OF_PART,
+        FormPart,
+        Multipart,
+        MultipartParser,
+        UrlencodedParser,
+    )
 
 MOST_HEAD, MOST_NAME, MOST_PARTS = 200, 40, 5
-Found = list[tuple[Part, bytes]]
+Found = list[tuple[FormPart, bytes]]
 
 
 def parsed(parser: MultipartParser | UrlencodedParser, pieces: list[bytes]) -> tuple[Found, bool]:
@@ -35,7 +41,7 @@ def parsed(parser: MultipartParser | UrlencodedParser, pieces: list[bytes]) -> t
     try:
         for number in range(len(pieces) + 1):
             for event in parser.feed(pieces[number]) if number < len(pieces) else parser.end():
-                if isinstance(event, Part):
+                if isinstance(event, FormPart):
                     assert part is None
                     part, body = event, b""
                 elif event is END_OF_PART:

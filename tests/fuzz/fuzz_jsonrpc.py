@@ -1,6 +1,7 @@
 """Fuzz JSON-RPC: whatever texts come, `Endpoint.receive` raises nothing, keeps no more than its bounds allow,
-answers each text with one text at most, and what it sends is JSON that another endpoint understands. Two
-endpoints that are given each other's answers fall silent.
+answers each text with one text at most, can refuse every call, and what it sends is no longer than its bounds
+allow, and JSON that another endpoint understands. Two endpoints that are given each other's answers fall
+silent.
 
 ``python tests/fuzz/fuzz_jsonrpc.py -runs=1000000`` (with atheris)
 """
@@ -48,6 +49,8 @@ def one_input(data: bytes) -> None:
             assert len(sent) <= 1
         for answer in sent:
             json.loads(answer)
+            # To a batch: for each member an error that says why, with an id.
+            assert len(answer) <= 300 + 4 * (300 // 5 + 200)
             assert not any(
                 isinstance(event, (machine.Send, machine.Called)) for event in other.receive(answer)
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from kamaelia.flow import Map
 from kamaelia.net import TCPServer
+from tools import ports
 from tools.interop import report
 from tools.interop.judge import Judge, Missing, attempt
 from tools.interop.workshop import HOST, Workshop, Wrong, contains, equal, true
@@ -77,6 +79,15 @@ def test_programs_have_limits(tmp_path: Path) -> None:
         assert shop.run("cat", given=b"tea", code=None).text == "tea"
         with pytest.raises(Wrong, match="sh has ended before it listened"):
             shop.start("sh", "-c", "exit 1", port=1)
+
+
+def test_a_port_that_is_used_is_not_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = ports.free_ports(100)
+    assert len(set(found)) == 100
+    with socket.create_server((HOST, found[0])):
+        monkeypatch.setattr(ports, "FIRST", found[0])
+        monkeypatch.setattr(ports, "LAST", found[0] + 5)
+        assert found[0] not in [ports.free_port() for _ in range(100)]
 
 
 def test_servers_are_stopped(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kamaelia import Component, run
+from kamaelia import Component, Inbox, run
 from kamaelia.flow import Collect, Source
 from kamaelia.net import ConnectionLost, TCPClient, TCPServer
 from kamaelia.net.kernel import bound_buffers
@@ -97,6 +97,23 @@ def test_a_connection_may_not_last_longer_than_it_may(side):
     assert isinstance(error, ConnectionLost)
     if side == "client":
         assert "has lasted 5 s, and may not longer" in str(error)
+
+
+def test_a_rate_is_kept_also_by_who_takes_little_at_a_time():
+    """Its inbox is full with every chunk: so there is room before it is time to read on."""
+    arrived: list[float] = []
+
+    class Sips(Component):
+        inbox = Inbox[bytes]("bytes", size=1)
+
+        async def main(self) -> None:
+            async for data in self.inbox:
+                assert len(data) == 1000
+                arrived.append(self.system.loop.time())
+
+    server = TCPServer(Sips, port=1500, quiet=True, receive_rate="1 kB/s")
+    over(Wire(1000), server, Source([b"x" * 1000] * 10) | TCPClient("127.0.0.1", 1500), stop_at(20))
+    assert [round(at) for at in arrived] == list(range(10))
 
 
 @pytest.mark.parametrize("side", ["server", "client"])

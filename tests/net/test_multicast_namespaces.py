@@ -62,7 +62,7 @@ def ip(*words: str) -> None:
 
 
 def wait_for_multicast(namespace: str, device: str) -> None:
-    """Wait until IPv6 has seen that the link is up: before, the kernel has no route for what comes for groups.
+    """Wait until IPv6 has seen that the link is up: before, there is no route for what comes for groups.
 
     It notices that within a second or so, and there is nothing to be told by.
     """

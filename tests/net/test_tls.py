@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from kamaelia import Component, Graphline, Outbox, component, run
+from kamaelia import Component, Graphline, Inbox, Outbox, component, run
 from kamaelia.axon import ComponentsFailed, SourceFailed
 from kamaelia.flow import Collect, Source
 from kamaelia.net import (
@@ -31,6 +31,8 @@ from kamaelia.protocol import Echo
 
 from .certificates import Certificates
 from .conftest import WAIT, read_all
+from .test_wire import Then
+from .wire import Wire
 
 
 def stranger(
@@ -251,6 +253,48 @@ def test_a_client_connects_within_its_time(new_loop, certificates):
 
 
 # --- a connection that becomes protected --------------------------------------------------------------
+
+
+def test_an_end_that_comes_with_the_last_bytes_is_heard_by_who_takes_little_at_a_time(new_loop, certificates):
+    seen: list[bytes] = []
+
+    class Sips(Component):
+        inbox = Inbox[bytes]("bytes", size=1)
+
+        async def main(self) -> None:
+            async for data in self.inbox:
+                await asyncio.sleep(0)
+                seen.append(data)
+            await self.outbox.send(b"whole")
+
+    def client(address: Any) -> Any:
+        return Source([b"hello"]) | TCPClient(*address, tls=certificates.client) | Collect()
+
+    answers = connect(new_loop, TCPServer(Sips, port=0, quiet=True, tls=certificates.server), client)
+    assert (seen, answers) == ([b"hello"], [b"whole"])
+
+
+def test_an_address_that_is_reached_too_late_does_not_spoil_the_handshake_with_the_first(certificates):
+    class Two(Wire):
+        """Both addresses of the name are reached at the same instant."""
+
+        async def getaddrinfo(self, host: Any, port: Any, **options: Any) -> Any:
+            return [
+                (socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, port)) for one in ("1.1.1.1", "2.2.2.2")
+            ]
+
+        async def create_connection(self, factory: Any, host: Any = None, port: Any = None, **_: Any) -> Any:
+            await asyncio.sleep(5 - self.time())
+            return await super().create_connection(factory, "127.0.0.1", 1500)
+
+    serving = TCPServer(Echo, port=1500, quiet=True, tls=certificates.server)
+    client = TCPClient("localhost", 1500, tls=certificates.client)
+    results = run(
+        serving, Source([b"hello"]) | client | Collect(), Then((9, lambda system: system.stop())),
+        loop_factory=Two,
+    )  # fmt: skip
+    assert results[1] == [b"hello"]
+    assert (serving.statistics().accepted, serving.statistics().rejected) == (1, 1)
 
 
 class Mail(Component):

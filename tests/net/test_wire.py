@@ -255,6 +255,16 @@ def test_a_peer_that_takes_a_little_is_not_left():
     assert serving.statistics().stalled == 0
 
 
+def test_a_peer_that_takes_too_little_is_left():
+    """300 bytes a second are enough for one server, and not for the other."""
+    for least, stalled in ((250, 0), ("0.4 kB/s", 1)):
+        log = new_log()
+        serving = server(source([bytes(1000)] * 30), stall_timeout=12, least_rate=least)
+        client = source(then="stay") | TCPClient(*HERE, reconnect=Reconnect(initial=1000, limit=1000))
+        over(Wire(capacity=300), serving, client | Sip(log, 1), stop_at(50))
+        assert (serving.statistics().stalled, serving.statistics().failed) == (stalled, 0)
+
+
 # --- how much waits where -------------------------------------------------------------------------
 
 
@@ -649,12 +659,11 @@ def test_a_client_that_is_reset_while_it_ends_its_half_has_lost_its_connection()
     assert client.statistics().lost == 1
 
 
-def test_a_client_with_reconnect_takes_such_a_reset_for_a_lost_connection(caplog):
+def test_to_connect_again_does_not_help_who_has_said_everything_and_not_heard_everything():
     client = TCPClient(*HERE, reconnect=True)
-    results = over(ResetUnheard("client"), server(Echo), source([b"abc"]) | client | gather, stop_at(50))
-    assert results[1] in (b"", b"abc")
-    assert client.statistics().lost == 1
-    assert "TCPClient: the connection to 127.0.0.1:1500 broke ([Errno 104]" in caplog.text
+    error = failure_of(server(DeafRoom), source([b"abc"]) | client | gather, wire=ResetUnheard("client"))
+    assert isinstance(error, ConnectionLost) and isinstance(error.__cause__, ConnectionResetError)
+    assert (client.statistics().lost, client.statistics().connections) == (1, 1)
 
 
 # --- connecting again -----------------------------------------------------------------------------
@@ -678,6 +687,53 @@ def test_a_client_waits_for_its_server():
     assert [entry[1] for entry in log] == [b"onetwo", "end"]
     assert log[0][0] == pytest.approx(121.5, abs=0.1)
     assert (client.statistics().failed, client.statistics().connections) == (9, 1)
+
+
+def test_a_stop_while_a_client_that_has_nothing_to_send_yet_connects_is_no_failure():
+    class Silent(Wire):
+        async def create_connection(self, *args: Any, **options: Any) -> Any:
+            await asyncio.Future()
+
+    results = over(Silent(), source(then="stay") | TCPClient(*HERE) | gather, stop_at(5))
+    assert results[0] == b""
+
+
+def test_connections_that_do_not_last_count_as_attempts(caplog):
+    """Here somebody listens, and resets every connection."""
+    log = new_log()
+
+    @component
+    async def resets(inbox, outbox):
+        log.append(clock())
+        raise ValueError("not now")
+
+    client = TCPClient(*HERE, reconnect=Reconnect(initial=10, jitter=0, attempts=3))
+    error = failure_of(server(resets), source(then="stay") | client | gather)
+    assert isinstance(error, ConnectionLost)
+    assert [round(at) for at in log] == [0, 10, 30]
+    assert (client.statistics().connections, client.statistics().lost) == (3, 3)
+
+
+def test_a_connection_that_has_lasted_lets_attempts_be_counted_anew():
+    class Leaves(Wire):
+        """Whoever listens can be reached only once."""
+
+        connected = 0
+
+        async def create_connection(self, *args: Any, **options: Any) -> Any:
+            self.connected += 1
+            if self.connected > 1:
+                raise ConnectionRefusedError(111, "Connection refused")
+            return await super().create_connection(*args, **options)
+
+    @component
+    async def visited(inbox, outbox):
+        await sleep(100)
+
+    client = TCPClient(*HERE, reconnect=Reconnect(initial=1, jitter=0, attempts=2))
+    error = failure_of(server(visited), source(then="stay") | client | gather, wire=Leaves())
+    assert isinstance(error, CannotConnect)
+    assert (client.statistics().lost, client.statistics().failed) == (1, 2)
 
 
 def test_attempts_are_limited():
@@ -835,7 +891,7 @@ def test_a_factory_that_gives_out_a_component_twice_spoils_nothing_for_the_first
     async def says(inbox, outbox, at):
         await sleep(at)
         await outbox.send(b"%d" % at)
-        await sleep(5)
+        await sleep(5 if at == 1 else 50)
 
     parts = [
         says(at) | TCPClient(*HERE, reconnect=True) | Log(log) for at, log in zip((1, 2), logs, strict=True)

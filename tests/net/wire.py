@@ -49,6 +49,9 @@ class Transport(asyncio.Transport):
             self.paused_writing = True
             self.protocol.pause_writing()
 
+    def set_protocol(self, protocol: Any) -> None:
+        self.protocol = protocol
+
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         self.high = CHUNK if high is None else high
         self.low = self.high // 4 if low is None else low

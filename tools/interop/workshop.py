@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -102,16 +101,6 @@ def certificates() -> Certificates:
     made = Certificates(Path(folder.name))
     made.folder = folder  # type: ignore[attr-defined]  # it goes when the process ends
     return made
-
-
-def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    """Return a port that nobody has just now. It is below those that the system gives to whoever asks for any
-    (and to clients), so that nobody gets it meanwhile."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with contextlib.suppress(OSError), socket.socket(socket.AF_INET, kind) as one:
-            one.bind((HOST, port))
-            return port
 
 
 class Workshop:

@@ -186,6 +186,7 @@ cdef extern from *:
 
 cdef int STEP_BUDGET = _queue.STEP_BUDGET
 cdef Py_ssize_t DEEP = _queue.DEEP
+cdef Py_ssize_t MOST_SMALL = _queue.MOST_SMALL
 cdef int PAST_LIMIT = _PAST_LIMIT
 cdef int SLICE = _SLICE
 # Up to 3.11 a step runs nobody's code but the component's; later also that of tasks which it starts eagerly.
@@ -470,11 +471,20 @@ cdef class Queue:
 
     # -- how full ---------------------------------------------------------------------------------
 
+    @cython.cdivision(True)
     cdef inline Py_ssize_t filled(self) noexcept:
+        if not self.in_bytes:
+            return self.count
+        return max(self.weight, self.count * (self.size // MOST_SMALL))
+
+    cdef inline Py_ssize_t kept(self) noexcept:
         return self.weight if self.in_bytes else self.count
 
     def level(self):
         return self.filled()
+
+    def waiting(self):
+        return self.kept()
 
     def resize(self, Py_ssize_t size):
         self.size = size
@@ -523,9 +533,10 @@ cdef class Queue:
         if self.in_bytes:
             self.weight += weight_of(message)
         self.push(message)
-        level = self.filled()
+        level = self.kept()
         if level > self.peak:
             self.peak = level
+        level = self.filled()
         if level >= self.size and not self.over:
             self.over = True
             if self.alarm < self.size - 1:
@@ -761,7 +772,7 @@ cdef class Queue:
         cdef Process process
         if self.in_bytes:
             # How much the one that is freed is going to send nobody knows.
-            if self.weight <= self.size // 2:
+            if self.filled() <= self.size // 2:
                 self.free_one(self.first_sender(), 0)
             return 0
         room = self.size - self.count - self.granted

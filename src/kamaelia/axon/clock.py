@@ -54,8 +54,11 @@ def stand_back() -> None:
 
 
 def fresh_seed() -> int:
-    """Return a seed that nobody could foretell, for a run to which none was given."""
-    return int.from_bytes(os.urandom(4), "big")
+    """Return a seed that nobody could foretell, for a run to which none was given.
+
+    Of 64 bits, for what is drawn is to surprise strangers as well: see the masks of WebSocket.
+    """
+    return int.from_bytes(os.urandom(8), "big")
 
 
 class NothingLeft(RuntimeError):

@@ -54,7 +54,7 @@ class Inbox(Box[T]):
     Arguments:
         doc: what arrives here, for people
         size: the mark at which senders wait: messages, or bytes as in ``"256 KiB"``, where an empty message
-            counts as one byte
+            counts as one byte, and 4096 messages fill it, however small
         held: stays open although nothing is linked to it, until `release`, a stop, or rest
         type: the type of the messages; usually written ``Inbox[bytes]("...")``
 
@@ -297,9 +297,9 @@ class Inbox(Box[T]):
         """Return how full the inbox is and what has passed through it."""
         queue = self.queue
         return InboxStatistics(
-            waiting=queue.level(),
+            waiting=queue.waiting(),
             size=queue.size,
-            peak=max(queue.peak, queue.level()),
+            peak=max(queue.peak, queue.waiting()),
             received=queue.received,
             dropped=queue.dropped,
             senders=len(queue.senders or ()),

@@ -35,7 +35,7 @@ Example:
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from .component import Component
     from .inbox import Inbox
     from .outbox import Outbox
+    from .process import Process
     from .queue import Queue
 
 Path = tuple[Link, ...]
@@ -332,6 +333,25 @@ def links_from(component: Component, inbox: Inbox[Any]) -> Iterator[Link]:
             further = target.owner.outboxes if target.is_inbox and not target.wired else [target]
             todo.extend(box for box in further if box not in seen)
             seen.update(further)
+
+
+def waits_beyond(box: Box[Any], ends: Collection[Process]) -> bool:
+    """Say whether a message waits that has come through a box, also if somebody has passed it on since.
+
+    Of those in ``ends`` no box is looked at but this.
+    """
+    todo, seen = [box], {box}
+    while todo:
+        here = todo.pop()
+        if here.is_inbox and not here.wired:
+            if len(here.queue):  # type: ignore[attr-defined]
+                return True
+            further: Iterable[Box[Any]] = () if here.owner in ends else here.owner.outboxes
+        else:
+            further = [wire.target for wire in here.outgoing if wire.target.owner not in ends]
+        todo.extend(box for box in further if box not in seen)
+        seen.update(further)
+    return False
 
 
 # -- routes -----------------------------------------------------------------------------------------

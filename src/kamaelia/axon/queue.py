@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .scheduler import Scheduler
 
 STEP_BUDGET = 100  # messages that a component may take from one queue before others get a turn
+MOST_SMALL = 4096  # messages that fill a queue with a mark in bytes, however small they are
 DEEP = 1000  # from this level on, a sender gives others a turn after each message, however large the mark
 
 
@@ -186,7 +187,11 @@ class Queue:
     # -- how full ---------------------------------------------------------------------------------
 
     def level(self) -> int:
-        """Return how much is in the queue, in the unit of its mark."""
+        """Return how much is in the queue, as its mark counts it."""
+        return len(self.items)
+
+    def waiting(self) -> int:
+        """Return how many messages are in the queue, or bytes if its mark is in bytes."""
         return len(self.items)
 
     def resize(self, size: int) -> None:
@@ -219,9 +224,9 @@ class Queue:
     def put(self, message: Any) -> None:
         """Add a message and give the first reader in line its turn."""
         self.items.append(message)
-        level = self.level()
-        if level > self.peak:
-            self.peak = level
+        waiting, level = self.waiting(), self.level()
+        if waiting > self.peak:
+            self.peak = waiting
         if level >= self.size and not self.over:
             self.over = True
             self.alarm = max(self.alarm, self.size - 1)
@@ -432,7 +437,11 @@ def weight_of(message: Any) -> int:
 
 
 class ByteQueue(Queue):
-    """Messages of one inbox, with a mark counted in bytes: each message must have a length."""
+    """Messages of one inbox, with a mark counted in bytes: each message must have a length.
+
+    Python needs some fifty bytes for a message besides. So that a peer who sends byte by byte cannot make us
+    keep fifty times what we mean to, the queue is full with so many messages too (`MOST_SMALL`).
+    """
 
     __slots__ = ("weight",)
 
@@ -443,6 +452,10 @@ class ByteQueue(Queue):
         super().__init__(size)
 
     def level(self) -> int:
+        """Return the number of bytes in the queue, or more if the messages are many for that."""
+        return max(self.weight, len(self.items) * (self.size // MOST_SMALL))
+
+    def waiting(self) -> int:
         """Return the number of bytes in the queue."""
         return self.weight
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any
 
+from .errors import UsageError
 from .here import here
 from .queue import Wait
 
@@ -40,6 +41,10 @@ class Signal:
     def __await__(self) -> Generator[Any, None, None]:
         process = here()
         assert process.scheduler is not None
+        if self._wait is not None:
+            raise UsageError(
+                f"{process.path} waits to {self._verb} twice: one of the two would never be woken"
+            )
         wait = self._wait = Wait(process.scheduler, process, self._verb, ())
         wait.timed = True
         try:

@@ -25,6 +25,7 @@ from kamaelia.axon import (
     ProtocolError,
     Signal,
     SourceFailed,
+    postman,
     random,
 )
 from kamaelia.axon.errors import shorten
@@ -34,7 +35,7 @@ from .errors import CannotConnect, ConnectionLost, why_not_connected
 from .instructions import Instruction
 from .kernel import bound_buffers
 from .proxy import ProxyHeader
-from .server import checked_buffers, checked_receive_rate
+from .server import checked_buffers, checked_least_rate, checked_receive_rate
 from .stream import Stream
 from .tls.machine import TLSInfo
 from .tls.settings import ClientTLS, checked_client_tls, client_context
@@ -67,7 +68,8 @@ class Reconnect:
     jitter: float = 0.5
     """Which part of a delay is left to chance: 0 for none, 1 for all of it."""
     attempts: int | None = None
-    """How often in a row a connection may fail before the component does; None for no limit."""
+    """How often in a row connecting may fail, or a connection be lost before it has lasted, until the
+    component fails; None for no limit."""
 
     def __post_init__(self) -> None:
         check_limit(self.initial, "Reconnect(initial=...)")
@@ -113,6 +115,7 @@ class ClientOptions(TypedDict, total=False):
     connect_timeout: float
     idle_timeout: float | None
     stall_timeout: float | None
+    least_rate: float | str | None
     total_timeout: float | None
     linger: float
     half_close: bool
@@ -135,6 +138,7 @@ class StreamClient(Component):
         connect_timeout: float = 10.0,
         idle_timeout: float | None = None,
         stall_timeout: float | None = 60.0,
+        least_rate: float | str | None = None,
         total_timeout: float | None = None,
         linger: float = 1.0,
         half_close: bool = True,
@@ -153,6 +157,7 @@ class StreamClient(Component):
         self._policy = Reconnect() if reconnect is True else reconnect or None
         self._connect_timeout = connect_timeout
         self._idle_timeout, self._stall_timeout = idle_timeout, stall_timeout
+        self._least_rate = checked_least_rate(least_rate, stall_timeout, kind)
         self._total_timeout = total_timeout
         self._linger = linger
         # A client that connects again must not take the end of a server that goes down for a half-close.
@@ -197,23 +202,31 @@ class StreamClient(Component):
 
     async def main(self) -> None:
         """Keep a connection until both sides have finished."""
-        attempt = 0  # how many have failed in a row
+        policy = self._policy
+        failures = 0  # in a row: attempts to connect, and connections that did not last
+        waits = 0  # in a row
         while not self._stopped:
-            loop = asyncio.get_running_loop()
+            clock = asyncio.get_running_loop().time
             stream = await self._connect()
-            error = None
+            if stream is None:
+                break
+            failure: CannotConnect | ConnectionLost
             if isinstance(stream, CannotConnect):
-                error = stream
-                if self._policy is None or attempt + 1 == self._policy.attempts:
-                    raise error
-            elif stream is not None:
-                began = loop.time()
-                if await self._converse(stream) or self._stopped:
+                failure = stream
+                failures += 1
+            else:
+                began = clock()
+                loss = await self._converse(stream)
+                if loss is None or self._stopped:
                     break
-                if self._policy is not None and loop.time() - began > self._policy.delay(attempt, 0):
-                    attempt = 0
-            await self._wait_before(attempt, error)
-            attempt += 1
+                failure = loss
+                lasted = policy is not None and clock() - began > policy.delay(waits, 0)
+                failures = 0 if lasted else failures + 1
+                waits = 0 if lasted else waits
+            if policy is None or failures == policy.attempts:
+                raise failure
+            await self._wait(policy.delay(waits, random.random()), failure)
+            waits += 1
         self._account_for_rest()
 
     # -- one connection ---------------------------------------------------------------------------
@@ -271,21 +284,24 @@ class StreamClient(Component):
         watch = Watch(
             idle_timeout=self._idle_timeout,
             stall_timeout=self._stall_timeout,
+            least_rate=self._least_rate,
             total_timeout=self._total_timeout,
             receive_rate=self._receive_rate,
         )
-        streams: dict[asyncio.Protocol, _ToServer] = {}
-        opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        # Several addresses may be tried at a time, and those that lose the race must not be heard of.
+        tried: dict[asyncio.Protocol, tuple[_ToServer, asyncio.Future[None]]] = {}
 
         def make() -> asyncio.Protocol:
-            stream = _ToServer(self, watch, half_close=self._half_close)
+            stream, opened = _ToServer(self, watch, half_close=self._half_close), loop.create_future()
             protocol = stream if self._tls is None else self._secured(stream, opened)
-            streams[protocol] = stream
+            tried[protocol] = stream, opened
             return protocol
 
         try:
             async with asyncio.timeout(limit):
                 protocol = await self._dial(make)
+                stream, opened = tried[protocol]
                 if isinstance(protocol, TLSTransport):
                     try:
                         protocol.start()
@@ -294,8 +310,9 @@ class StreamClient(Component):
                         protocol.abort()
                         raise
         except TimeoutError as error:
+            if error.errno is not None:
+                raise  # it is the operating system that has waited long enough
             raise TimeoutError(f"no connection within {limit:g} s") from error
-        stream = streams[protocol]
         if self._buffers is not None:
             bound_buffers(stream.transport.get_extra_info("socket"), self._buffers)
         if protocol is stream and self._preface and stream.connected:
@@ -315,6 +332,7 @@ class StreamClient(Component):
         def on_failure(error: Exception) -> None:
             if not opened.done():
                 opened.set_exception(error)
+                opened.exception()  # nobody may ask: another attempt may have won
 
         transport = TLSTransport(
             client_context(self._tls),
@@ -328,17 +346,15 @@ class StreamClient(Component):
         )
         return transport
 
-    async def _converse(self, stream: _ToServer) -> bool:
-        """Carry bytes both ways; return whether everything has been said."""
-        if not stream.connected:
-            return False
+    async def _converse(self, stream: _ToServer) -> ConnectionLost | None:
+        """Carry bytes both ways until everything has been said; return what came between."""
         self._stream = stream
         stream.start(self.outbox)
         if self._stopped:
             stream.stop_reading()
         broken = True
         try:
-            if self._in_hand is not None:
+            if self._in_hand is not None and stream.connected:
                 data, self._in_hand = self._in_hand, None
                 if isinstance(data, Instruction):
                     await stream.follow(data)
@@ -364,14 +380,14 @@ class StreamClient(Component):
             for index, count in enumerate((stream.bytes_in, stream.bytes_out, stream.unread)):
                 self._bytes[index] += count
         if stream.failure is None and (everything_sent or self._stopped):
-            return True
+            return None
         if stream.failure is None and self._policy is None and not self._half_close:
-            return True  # the server's end is to be ours
+            return None  # the server's end is to be ours
         self._lost_connections += 1
-        if self._policy is None:
-            raise self._loss(stream) from stream.failure
-        log.warning("%s", self._loss(stream))
-        return everything_sent and self._in_hand is None
+        loss = self._loss(stream)
+        if everything_sent:  # so there is nothing to connect again for, and the answer is not whole
+            raise loss
+        return loss
 
     def _loss(self, stream: Stream) -> ConnectionLost:
         why = f"broke ({stream.failure})" if stream.failure is not None else "was ended by the server"
@@ -381,7 +397,9 @@ class StreamClient(Component):
         )
         if self._policy is None:
             text += ". reconnect=True connects again"
-        return ConnectionLost(text)
+        loss = ConnectionLost(text)
+        loss.__cause__ = stream.failure
+        return loss
 
     def server_ended(self, failure: Exception | None) -> None:
         """Nothing more will come from the server."""
@@ -395,11 +413,9 @@ class StreamClient(Component):
 
     # -- between connections ----------------------------------------------------------------------
 
-    async def _wait_before(self, attempt: int, error: Exception | None) -> None:
-        assert self._policy is not None
-        delay = self._policy.delay(attempt, random.random())
-        if error is not None:
-            log.warning("%s; next attempt in %.1f s", error, delay)
+    async def _wait(self, delay: float, failure: Exception) -> None:
+        """Wait before the next attempt, so many seconds or until a stop."""
+        log.warning("%s; next attempt in %.1f s", failure, delay)
         end = asyncio.get_running_loop().time() + delay
         try:
             # A wait on a box: so a stop, which ends this box, ends the wait. What comes meanwhile is old
@@ -439,9 +455,12 @@ class _ToServer(Stream):
         """See `Stream`."""
         return self.client._server_name
 
-    def unread_bytes(self) -> int:
+    def has_unread(self) -> bool:
         """See `Stream`."""
-        return sum(route.queue.level() for route in self.client.outbox.routes)
+        client, chassis = self.client, self.client.chassis
+        return postman.waits_beyond(
+            client.outbox, [client._axon] if chassis is None else [client._axon, chassis._axon]
+        )
 
     def on_deaf(self, failure: Exception | None) -> None:
         """See `Stream`."""

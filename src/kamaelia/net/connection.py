@@ -139,7 +139,8 @@ class Connection(Stream):
     """
 
     __slots__ = (
-        "_failed", "_hold", "_local", "_peer", "admitted", "owner", "protocol", "protocol_over", "proxied",
+        "_failed", "_hold", "_local", "_peer", "_speaks", "admitted", "owner", "protocol", "protocol_over",
+        "proxied",
     )  # fmt: skip
 
     server = True
@@ -155,6 +156,7 @@ class Connection(Stream):
         self.proxied: ProxyHeader | None = None
         """What a proxy has said of the connection."""
         self._failed = False  # the component
+        self._speaks = False  # it has an outbox, whose end is that of what it says
         self._peer: Any = None
         self._local: Any = None
         self._hold: Hold[bytes] | None = None
@@ -184,6 +186,7 @@ class Connection(Stream):
             self._hold = boxes["inbox"].hold(outside=True)
             self._hold.on_release = self.stop_reading  # a stop of the system
         if "outbox" in boxes:
+            self._speaks = True
             # The transport may hold one message besides, so the mark is lower by what one message is.
             size = f"{max(1, self.owner.bytes_waiting - CHUNK)} B"
             self.lead_out(lead_outside(boxes["outbox"], size, self.owner.system))
@@ -209,7 +212,7 @@ class Connection(Stream):
         self.tell()
         if self.lost:
             self.owner.over(self)
-        elif self._outlet is None:  # there was no end of stream that could say that it has finished
+        elif not self._speaks:  # there is no end of stream that could say that it has finished
             self.owner.finish_later(self.break_after_delivery() if failed else self.finish_with_peer())
 
     def outlet_ended(self, failure: BaseException | None) -> None:
@@ -235,7 +238,10 @@ class Connection(Stream):
         try:
             await self.follow(instruction)
         except Exception as error:  # whatever is wrong with it costs this connection only
-            self._cannot_write(outgoing, error)
+            if self.protocol is None:
+                outgoing.close()  # and that is over already: there is nobody left who could be told
+            else:
+                self._cannot_write(outgoing, error)
             return
         if self.lost:
             outgoing.close()
@@ -247,9 +253,12 @@ class Connection(Stream):
         outgoing.close()
         self.owner.finish_later(self.break_after_delivery())
 
-    def unread_bytes(self) -> int:
+    def has_unread(self) -> bool:
         """See `Stream`."""
-        return _waiting(self.protocol) if self.protocol is not None else 0
+        protocol = self.protocol
+        if protocol is None or "inbox" not in protocol.boxes:
+            return False
+        return postman.waits_beyond(protocol.boxes["inbox"], [protocol._axon])
 
     def cut_off(self, *, broken: bool) -> None:
         """End it now, whatever was not written yet; with a reset if it is broken off."""
@@ -319,9 +328,3 @@ def count_in_bytes(box: Box[Any], limit: int) -> None:
         usual = inbox.size == DEFAULT_SIZE and not inbox.in_bytes
         if usual and not inbox.keeps_queue and not inbox.queue.feeders:
             postman.count_anew(inbox, f"{limit} B")
-
-
-def _waiting(component: Component) -> int:
-    """Return how many messages wait in the inboxes of a component, and of all within it."""
-    own = sum(box.statistics().waiting for box in component.boxes.values() if isinstance(box, Inbox))
-    return own + sum(_waiting(child) for child in component.children)

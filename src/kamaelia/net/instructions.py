@@ -101,8 +101,10 @@ class StartTLS(Instruction):
 
     What was sent before goes unprotected. Whoever sends it waits for `done` before he reads again, and knows
     then that what comes was protected. A peer that has sent something behind its last unprotected words is
-    refused: somebody between could have put that there, to have it taken for protected. A handshake that
-    fails breaks the connection.
+    refused: somebody between could have put that there, to have it taken for protected. That is seen where
+    it waits in an inbox, also in one behind a part that passed it on; but not what such a part keeps for
+    itself, such as the half line of `Lines`: have it end what it has, or look at the bytes yourself, before
+    you ask for protection. A handshake that fails breaks the connection.
 
     Arguments:
         tls: a server gives its `ServerTLS`, a client `ClientTLS` or True; or an `ssl.SSLContext`

@@ -75,7 +75,7 @@ class ServerStatistics:
     idle: int
     """Connections ended by ``idle_timeout``."""
     stalled: int
-    """Connections ended by ``stall_timeout``."""
+    """Connections ended by ``stall_timeout``, or ``least_rate``."""
     expired: int
     """Connections ended by ``total_timeout``."""
     bytes_in: int
@@ -97,6 +97,7 @@ class ServerOptions(TypedDict, total=False):
     accept_rate: float | None
     idle_timeout: float | None
     stall_timeout: float | None
+    least_rate: float | str | None
     total_timeout: float | None
     handshake_timeout: float
     linger: float
@@ -127,6 +128,7 @@ class StreamServer(Server):
         accept_rate: float | None = None,
         idle_timeout: float | None = 300.0,
         stall_timeout: float | None = 60.0,
+        least_rate: float | str | None = None,
         total_timeout: float | None = None,
         handshake_timeout: float = 10.0,
         linger: float = 1.0,
@@ -166,6 +168,7 @@ class StreamServer(Server):
         self._accepts_left = max(1.0, accept_rate or 0.0)
         self._accepts_counted = 0.0  # when that was
         self._idle_timeout, self._stall_timeout = idle_timeout, stall_timeout
+        self._least_rate = checked_least_rate(least_rate, stall_timeout, kind)
         self._total_timeout = total_timeout
         self.handshake_timeout = handshake_timeout
         """Seconds for what has to be said before a peer is served."""
@@ -225,6 +228,7 @@ class StreamServer(Server):
         watch = Watch(
             idle_timeout=self._idle_timeout,
             stall_timeout=self._stall_timeout,
+            least_rate=self._least_rate,
             total_timeout=self._total_timeout,
             handshake_timeout=self.handshake_timeout,
             receive_rate=self._receive_rate,
@@ -474,7 +478,14 @@ class StreamServer(Server):
         if self._farewells is None or context is None:
             farewell.close()
         else:
-            self._farewells.create_task(farewell, context=context.copy())
+            self._farewells.create_task(self._see_off(farewell), context=context.copy())
+
+    async def _see_off(self, farewell: Coroutine[Any, Any, None]) -> None:
+        try:
+            await farewell
+        except Exception as error:  # of whatever kind: it must not end the connections of others
+            self._counts["failed"] += 1
+            log.error("%s: the end of a connection failed: %s", self.path, error, exc_info=error)
 
     def _child_over(self, child: Component, failure: Failure | None) -> None:
         super()._child_over(child, failure)
@@ -496,6 +507,7 @@ class StreamServer(Server):
         self._count_host(self._host_of_connection(connection), -1)
         if connection.trouble is not None:
             self._counts[connection.trouble] += 1
+            log.info("%s: the connection of %s broke: %s", self.path, connection.peer, connection.failure)
         for index, count in enumerate((connection.bytes_in, connection.bytes_out, connection.unread)):
             self._bytes[index] += count
 
@@ -506,11 +518,22 @@ class _Stopping(Exception):
 
 def checked_receive_rate(rate: Any, where: str) -> float | None:
     """Return a rate in bytes per second."""
+    return _checked_rate(rate, where, "receive_rate", "all that comes")
+
+
+def checked_least_rate(rate: Any, stall_timeout: float | None, where: str) -> float | None:
+    """Return a rate in bytes per second, which is measured over the time after which a peer has stalled."""
+    if rate is not None and stall_timeout is None:
+        raise ValueError(f"{where}(least_rate={rate!r}, stall_timeout=None): say over how many seconds")
+    return _checked_rate(rate, where, "least_rate", "any")
+
+
+def _checked_rate(rate: Any, where: str, name: str, otherwise: str) -> float | None:
     if rate is None:
         return None
-    number = bytes_per_second(rate, f"{where}(receive_rate=...)")
+    number = bytes_per_second(rate, f"{where}({name}=...)")
     if not number:
-        raise ValueError(f"{where}(receive_rate={rate!r}): give more than 0, or None for all that comes")
+        raise ValueError(f"{where}({name}={rate!r}): give more than 0, or None for {otherwise}")
     return number
 
 

@@ -31,9 +31,10 @@ one that is still about to connect, or meets the reset while it writes: for thos
 `Stream.leave` is for who is not interested any more, and has not failed either.
 
 **Time.** Two limits, both in seconds of the loop, real or virtual: *idle*, no bytes in either direction, and
-*stall*, the peer takes nothing of what we have for it. The timers are lazy: a byte notes the time, and only a
-timer that fires looks whether it was needed. So they cost nothing per packet; and for idling all streams of
-one server share a timer (`watch`), so that it costs next to nothing per connection. Besides there are
+*stall*, the peer takes nothing of what we have for it, or less than the *least rate*. The timers are lazy: a
+byte notes the time, and only a timer that fires looks whether it was needed. So they cost nothing per packet;
+and for idling all streams of one server share a timer (`watch`), so that it costs next to nothing per
+connection. While we do not read, because the component has enough to do, nobody is idle. Besides there are
 *total*, for the whole of a connection, and the *receive rate*: a peer that sends faster is not read from for
 a while, which it notices as it would notice a slow network.
 
@@ -41,8 +42,7 @@ a while, which it notices as it would notice a slow network.
 (`instructions`): the outlet stops at one, `Stream.follow` has it carried out when everything before it has
 been written, and goes on with a new outlet.
 
-What does not belong here: who makes connections, how many, and what becomes of failures (`tcp_server`,
-`tcp_client`).
+What does not belong here: who makes connections, how many, and what becomes of failures (`server`, `client`).
 """
 
 from __future__ import annotations
@@ -101,6 +101,7 @@ class Stream(asyncio.Protocol):
         "_left_over",
         "_left_seen",
         "_outlet",
+        "_pace",
         "_paced_until",
         "_reading",
         "_sink",
@@ -161,6 +162,7 @@ class Stream(asyncio.Protocol):
         self._stall: _Stall | None = None  # once the transport had no room
         self._expiry: asyncio.TimerHandle | None = None
         self._paced_until = 0.0  # if it is paced: when the peer may be read from again
+        self._pace: asyncio.TimerHandle | None = None  # reads on then
 
     def on_made(self) -> None:
         """There is a connection; the stream reads nothing until `start`."""
@@ -211,8 +213,11 @@ class Stream(asyncio.Protocol):
             if self._outlet is not None:
                 self._outlet.close()
             self.on_lost()
-        if not self.deaf and not (sink is not None and sink.full):
-            self._read_on()
+        if not self.deaf:
+            if self._has_room:
+                self._read_on()
+            else:
+                self.sink_full()
 
     def lead_out(self, inbox: Inbox[bytes]) -> None:
         """Give what arrives in an inbox to the transport, until `outlet_ended` or `outlet_failed`."""
@@ -300,22 +305,22 @@ class Stream(asyncio.Protocol):
         if self.connected and not self.transport.is_closing():
             await instruction.carry_out(self)
 
-    def unread_bytes(self) -> int:
-        """Return how much of what the peer has sent has not been read by anybody; see `StartTLS`."""
-        return 0
+    def has_unread(self) -> bool:
+        """Say whether something that the peer has sent waits to be read by somebody; see `StartTLS`."""
+        return False
 
     def read_no_more(self) -> None:
         """Have the transport wait with what comes."""
-        if self._reading and self.connected and not self.transport.is_closing():
-            self._reading = False
-            self.transport.pause_reading()
+        self._reading = False
+        if self.connected and not self.transport.is_closing():
+            self.transport.pause_reading()  # also if we have not begun to read: uvloop does it unasked
 
     async def start_tls(self, tls: Any) -> None:
         """Protect the connection from here on; see `StartTLS`."""
         StartTLS(tls).check(server=self.server)
         if self.transport.get_extra_info("tls") is not None:
             raise LocalProtocolError("StartTLS: the connection is protected already")
-        if self.unread_bytes():
+        if self.has_unread():
             self.break_off(
                 RemoteProtocolError("the peer has sent something behind its last words before StartTLS"),
                 "broken",
@@ -330,6 +335,7 @@ class Stream(asyncio.Protocol):
         secured: list[bool] = []
 
         def opened() -> None:
+            over.pause_reading()  # what came with the handshake's end waits until there is room for it
             secured.append(True)
             self.tell()
 
@@ -350,8 +356,8 @@ class Stream(asyncio.Protocol):
                 await self.changed
         finally:
             timer.cancel()
-        if not self.lost:
-            self._read_on_unless_full()
+        if not (self.lost or self.deaf) and self._has_room:
+            self._read_on()
 
     async def send_file(self, file: int, offset: int, count: int) -> None:
         """Send a part of a file, by its number; see `SendFile`. Raises `OSError` when it cannot be read."""
@@ -401,19 +407,18 @@ class Stream(asyncio.Protocol):
                 loop.remove_writer(out)
                 self.tell()
 
-        def look() -> None:
+        def look(before: int) -> None:
             nonlocal timer
             assert limit is not None
-            silent = clock() - self._written_at
-            if silent >= limit:
+            if self._written - before < self._least_taken(limit):
                 self._give_up_stalled()
             else:
-                timer = self.watch.call_later(limit - silent, look)
+                timer = self.watch.call_later(limit, look, self._written)
 
         self._written_at = clock()
         loop.add_writer(out, copy)
         if limit is not None:
-            timer = self.watch.call_later(limit, look)
+            timer = self.watch.call_later(limit, look, self._written)
         try:
             while count and failure is None and self.connected and not self.transport.is_closing():
                 await self.changed
@@ -514,9 +519,10 @@ class Stream(asyncio.Protocol):
             self.read_no_more()
 
     def break_off(self, error: Exception, trouble: str) -> None:
-        """Give the connection up because of a failure."""
-        if self.connected and self.failure is None:
-            self.failure, self.trouble = error, trouble
+        """Give the connection up because of a failure, or because it does not end after one."""
+        if self.connected:
+            if self.failure is None:
+                self.failure, self.trouble = error, trouble
             self.reset()
 
     # -- for the transport ------------------------------------------------------------------------
@@ -553,8 +559,8 @@ class Stream(asyncio.Protocol):
         if self.watch.stall_timeout is not None:
             if self._stall is None:
                 self._stall = _Stall()
-            self._stall.pauses += 1
             if self._stall.timer is None:
+                self._stall.since, self._stall.taken = self.watch.clock(), self.bytes_out
                 self._watch_stall(self._stall, self.watch.stall_timeout)
 
     def resume_writing(self) -> None:
@@ -571,8 +577,9 @@ class Stream(asyncio.Protocol):
         if self.failure is None and exc is not None:
             self.failure, self.trouble = _as_reset(exc), "broken"
         self.watch.remove(self)
-        if self._expiry is not None:
-            self._expiry.cancel()
+        for timer in (self._expiry, self._pace):
+            if timer is not None:
+                timer.cancel()
         if self._stall is not None and self._stall.timer is not None:
             self._stall.timer.cancel()
         self._become_deaf(self.failure)  # first: who reads is to hear why, before that nobody reads it
@@ -618,8 +625,6 @@ class Stream(asyncio.Protocol):
             self.unread += len(data)
             return
         sink.send(data)
-        if sink.full:
-            self.sink_full()
 
     def _count_outlet(self) -> None:
         """Keep what an outlet that has stopped has written."""
@@ -633,14 +638,9 @@ class Stream(asyncio.Protocol):
         rate = self.watch.receive_rate
         assert rate is not None
         self._inlet.data_received(data)
-        now = self.watch.clock()
-        self._paced_until = max(now, self._paced_until) + len(data) / rate
-        if self._reading and self._paced_until > now:
+        self._paced_until = max(self.watch.clock(), self._paced_until) + len(data) / rate
+        if self._reading:
             self.read_no_more()
-            self.watch.call_later(self._paced_until - now, self._read_on_unless_full)
-
-    def _read_on_unless_full(self) -> None:
-        if not (self.deaf or (self._sink is not None and self._sink.full)):
             self._read_on()
 
     def _expire(self) -> None:
@@ -660,12 +660,26 @@ class Stream(asyncio.Protocol):
                 self.on_deaf(failure)
 
     def _read_on(self) -> None:
-        if self._paced_until and self._paced_until > self.watch.clock():
-            return  # a timer is under way
-        if not self._reading and self.connected and not self.transport.is_closing():
-            self._reading = True
-            self._inlet.active = self.watch.clock()  # the time in which we did not read was not the peer's
-            self.transport.resume_reading()
+        """Read on; if the peer has been too fast, when the time has come and there is room."""
+        if self._reading or not self.connected or self.transport.is_closing():
+            return
+        now = self.watch.clock()
+        if self._paced_until > now:
+            if self._pace is None:
+                self._pace = self.watch.call_later(self._paced_until - now, self._pace_over)
+            return
+        self._reading = True
+        self._inlet.active = now  # the time in which we did not read was not the peer's
+        self.transport.resume_reading()
+
+    def _pace_over(self) -> None:
+        self._pace = None
+        if self.deaf or self._has_room:  # otherwise the sink calls when it has
+            self._read_on()
+
+    @property
+    def _has_room(self) -> bool:
+        return self._sink is None or not self._sink.full
 
     def __lt__(self, other: Stream) -> bool:
         """Which of the two its watch has to look at first."""
@@ -694,32 +708,36 @@ class Stream(asyncio.Protocol):
 
     def _give_up_stalled(self) -> None:
         limit = self.watch.stall_timeout
-        error = TimeoutError(f"the peer has taken nothing of what was written for {limit:g} s")
+        rate = self.watch.least_rate
+        what = "nothing" if rate is None else f"less than {rate:g} B/s"
+        error = TimeoutError(f"the peer has taken {what} of what was written for {limit:g} s")
         self.break_off(error, "stalled")
 
     def _check_stall(self, stall: _Stall, limit: float) -> None:
         stall.timer = None
         if self._writable or self.lost:
             return
-        now = self.watch.clock()
-        seen = (stall.pauses, self.transport.get_write_buffer_size())
-        if seen != stall.seen:
-            stall.seen, stall.since = seen, now
+        now, taken = self.watch.clock(), self.bytes_out
+        if taken - stall.taken >= self._least_taken(limit):
+            stall.taken, stall.since = taken, now
         if now - stall.since >= limit:
             self._give_up_stalled()
         else:
             self._watch_stall(stall, limit)
 
+    def _least_taken(self, limit: float) -> float:
+        """Return how many bytes the peer has to take within the time after which it has stalled."""
+        return max(1.0, (self.watch.least_rate or 0.0) * limit)
+
 
 class _Stall:
     """What is kept of a stream whose transport once had no room."""
 
-    __slots__ = ("pauses", "seen", "since", "timer")
+    __slots__ = ("since", "taken", "timer")
 
     def __init__(self) -> None:
-        self.pauses = 0  # how often it had none
-        self.seen = (0, 0)  # in which pause, and how much was in the transport
-        self.since = 0.0  # when that was first seen
+        self.since = 0.0  # when the peer had last taken enough
+        self.taken = 0  # how many bytes it had then
         self.timer: asyncio.TimerHandle | None = None
 
 

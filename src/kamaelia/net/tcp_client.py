@@ -27,7 +27,8 @@ class TCPClient(StreamClient):
     it, the client connects again whenever the connection ends before the inbox has: what is in the inbox
     waits, and the outbox stays open. What had been handed to the operating system when the connection ended
     may or may not have arrived: TCP does not tell. The log says how much was sent; a protocol that must know
-    asks its peer to confirm.
+    asks its peer to confirm. A connection that breaks when everything has been sent is a failure in any case:
+    there is nothing to connect again for, and what was to come back is not whole.
 
     Of a name with several addresses, the first that answers is taken (RFC 8305). Besides bytes the inbox
     takes `SendFile` and `StartTLS`.
@@ -45,6 +46,7 @@ class TCPClient(StreamClient):
             for never
         stall_timeout: seconds for which the server may take nothing of what is sent, then the connection is
             broken (at the latest a quarter later); None for ever
+        least_rate: bytes a second that the server has to take of what waits for it, over that time
         total_timeout: seconds that a connection may last, then it is broken; None for ever
         linger: seconds to wait for the server's end of stream once nobody reads what it sends
         half_close: go on sending when the server has ended its half; False ends the client then (as it always
@@ -76,6 +78,7 @@ class TCPClient(StreamClient):
         connect_timeout: float = 10.0,
         idle_timeout: float | None = None,
         stall_timeout: float | None = 60.0,
+        least_rate: float | str | None = None,
         total_timeout: float | None = None,
         linger: float = 1.0,
         half_close: bool = True,
@@ -91,6 +94,7 @@ class TCPClient(StreamClient):
             connect_timeout=connect_timeout,
             idle_timeout=idle_timeout,
             stall_timeout=stall_timeout,
+            least_rate=least_rate,
             total_timeout=total_timeout,
             linger=linger,
             half_close=half_close,

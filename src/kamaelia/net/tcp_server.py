@@ -45,8 +45,10 @@ class TCPServer(StreamServer):
         limit_per_address: connections at a time from one address; None for any number
         accept_rate: connections a second, those beyond are closed at once; None for any number
         idle_timeout: seconds without a byte in either direction after which a connection is ended; None for
-            never
+            never. While what has come waits for the component, the peer is not idle
         stall_timeout: seconds for which a peer may take nothing of what is sent; None for ever
+        least_rate: bytes a second, such as ``"1 kB/s"``, that a peer has to take of what waits for it, over
+            that time; None for any that is more than nothing
         total_timeout: seconds that a connection may last; None for ever
         handshake_timeout: seconds for the handshake of TLS and the header of a proxy
         linger: seconds to wait for the peer's end of stream once nobody reads what it sends
@@ -89,6 +91,7 @@ class TCPServer(StreamServer):
         accept_rate: float | None = None,
         idle_timeout: float | None = 300.0,
         stall_timeout: float | None = 60.0,
+        least_rate: float | str | None = None,
         total_timeout: float | None = None,
         handshake_timeout: float = 10.0,
         linger: float = 1.0,
@@ -109,6 +112,7 @@ class TCPServer(StreamServer):
             accept_rate=accept_rate,
             idle_timeout=idle_timeout,
             stall_timeout=stall_timeout,
+            least_rate=least_rate,
             total_timeout=total_timeout,
             handshake_timeout=handshake_timeout,
             linger=linger,

@@ -36,6 +36,8 @@ class Watch:
             never
         stall_timeout: seconds for which the peer may take nothing of what is written, then the connection is
             broken (at the latest a quarter later); None for ever
+        least_rate: bytes per second that the peer has to take of what waits for it, over that time; None for
+            any
         total_timeout: seconds that a connection may last; None for ever
         handshake_timeout: seconds for the handshake of TLS on a live connection
         receive_rate: bytes per second that are read of each; None for all that come
@@ -46,12 +48,14 @@ class Watch:
         *,
         idle_timeout: float | None = None,
         stall_timeout: float | None = None,
+        least_rate: float | None = None,
         total_timeout: float | None = None,
         handshake_timeout: float = 10.0,
         receive_rate: float | None = None,
     ) -> None:
         self.idle_timeout = idle_timeout
         self.stall_timeout = stall_timeout
+        self.least_rate = least_rate
         self.total_timeout = total_timeout
         self.handshake_timeout = handshake_timeout
         self.receive_rate = receive_rate
@@ -64,9 +68,9 @@ class Watch:
         self._over = 0  # of those in the heap
         self._timer: asyncio.TimerHandle | None = None
 
-    def call_later(self, delay: float, callback: Callable[[], Any]) -> asyncio.TimerHandle:
+    def call_later(self, delay: float, callback: Callable[..., Any], *arguments: Any) -> asyncio.TimerHandle:
         """Have the loop call something after so many seconds."""
-        return self._loop.call_later(delay, callback, context=self._context)
+        return self._loop.call_later(delay, callback, *arguments, context=self._context)
 
     def add(self, stream: Watched) -> None:
         """Begin to watch a stream."""

@@ -6,7 +6,7 @@
 | `Chargen` | sends characters without end | RFC 864 |
 | `Fortune` | sends a thought, and closes | RFC 865 |
 | `Daytime` | sends the date and the time, and closes | RFC 867 |
-| `JSONRPC`, `JSONRPCClient` | calls methods of a peer, and is called | JSON-RPC 2.0 |
+| `JSONRPC`, `JSONRPCClient`, `JSONRPCLines` | calls methods of a peer, and is called | JSON-RPC 2.0 |
 | `Conversation`, `Telnet` | talks with a person at a terminal; lets another part do so | RFC 854, 1143 |
 
 >>> from kamaelia.protocol import Echo
@@ -21,7 +21,7 @@ from .chargen import Chargen
 from .daytime import Daytime
 from .echo import Echo
 from .fortune import Fortune
-from .jsonrpc import JSONRPC, Call, ContentLength, JSONRPCClient, Notification, RPCError, caller
+from .jsonrpc import JSONRPC, Call, ContentLength, JSONRPCClient, JSONRPCLines, Notification, RPCError, caller
 from .telnet import CommandError, Commands, Conversation, ConversationOver, Telnet
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "Echo",
     "Fortune",
     "JSONRPCClient",
+    "JSONRPCLines",
     "Notification",
     "RPCError",
     "Telnet",

@@ -7,7 +7,18 @@ from kamaelia.axon.specimen import Specimen
 from kamaelia.chassis import Reply
 from kamaelia.flow import Map
 
-from . import JSONRPC, Chargen, Commands, Conversation, Daytime, Echo, Fortune, JSONRPCClient, Telnet
+from . import (
+    JSONRPC,
+    Chargen,
+    Commands,
+    Conversation,
+    Daytime,
+    Echo,
+    Fortune,
+    JSONRPCClient,
+    JSONRPCLines,
+    Telnet,
+)
 from .chargen import chargen_line
 from .jsonrpc import Call, Notification
 
@@ -121,6 +132,13 @@ SPECIMENS = {
             {"inbox": (Call("pow", [2, 3]),)},
             gives=None,
             outside="it connects to a server",
+        ),
+    ),
+    "JSONRPCLines": (
+        Specimen(
+            lambda: JSONRPCLines(100),
+            {"inbox": (b'{"id"', b": 1}\r\n[\xff", b"]\n{}")},
+            {"outbox": ('{"id": 1}', "[\udcff]", "{}")},
         ),
     ),
     "Telnet": (

@@ -193,21 +193,6 @@ def test_conditions(method: str, headers: dict[str, str], status: int | None) ->
     assert check(method, Headers(headers), '"a"', WHEN + 0.7, now=NOW) == status
 
 
-@pytest.mark.parametrize(
-    ("method", "headers", "status"),
-    [
-        ("PUT", {"If-None-Match": "*"}, None),
-        ("PUT", {"If-Match": "*"}, 412),
-        ("PUT", {"If-Match": '"a"'}, 412),
-        ("PUT", {"If-Unmodified-Since": DATE}, None),
-    ],
-)
-def test_conditions_on_what_is_not_there_yet(
-    method: str, headers: dict[str, str], status: int | None
-) -> None:
-    assert check(method, Headers(headers), now=NOW, exists=False) == status
-
-
 def test_without_validators_only_a_star_matches() -> None:
     for headers, status in [
         ({"If-Match": '"a"'}, 412),

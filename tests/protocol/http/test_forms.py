@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.parser
 import email.policy
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -12,14 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kamaelia.axon import LocalProtocolError, RemoteProtocolError
-from kamaelia.protocol.http import Headers, Request
+from kamaelia.protocol.http import Exchange, Headers, HTTPProtocol, Refused, Request, stream_form
 from kamaelia.protocol.http.forms import (
     END_OF_PART,
     Form,
     FormEvent,
+    FormPart,
     Multipart,
     MultipartParser,
-    Part,
     Upload,
     UrlencodedParser,
     content_type,
@@ -28,7 +29,8 @@ from kamaelia.protocol.http.forms import (
     read_form,
     write_form,
 )
-from kamaelia.protocol.http.messages import BYTES
+from kamaelia.protocol.http.messages import BYTES, CODECS, codec_of
+from kamaelia.testing import drive
 from tests.fuzz import fuzz_http_forms
 
 pytestmark = pytest.mark.one_core
@@ -56,7 +58,7 @@ def parsed(make: Callable[[], MultipartParser | UrlencodedParser], data: bytes) 
 
 
 def field(name: str, value: bytes = b"") -> list[FormEvent]:
-    return [Part(name), *([value] if value else []), END_OF_PART]
+    return [FormPart(name), *([value] if value else []), END_OF_PART]
 
 
 # --- urlencoded: WHATWG URL 5.1 -------------------------------------------------------
@@ -89,7 +91,7 @@ def test_the_urlencoded_format(data: bytes, events: list[FormEvent]) -> None:
 
 def test_a_long_value_passes_piece_by_piece() -> None:
     parser = UrlencodedParser()
-    assert parser.feed(b"a=" + b"x" * 1000) == [Part("a"), b"x" * 1000]
+    assert parser.feed(b"a=" + b"x" * 1000) == [FormPart("a"), b"x" * 1000]
     assert parser.feed(b"y%4") == [b"y"]
     assert parser.feed(b"1&") == [b"A", END_OF_PART]
     assert parser.end() == []
@@ -115,7 +117,7 @@ def test_bounds_of_the_urlencoded_format(data: bytes, text: str) -> None:
 
 def test_names_that_are_all_escaped_have_the_same_bound() -> None:
     parser = UrlencodedParser(most_name=5)
-    assert parser.feed(b"%61%62%63%64%65=") == [Part("abcde")]
+    assert parser.feed(b"%61%62%63%64%65=") == [FormPart("abcde")]
 
 
 # --- multipart/form-data -------------------------------------------------------
@@ -131,11 +133,11 @@ def text_part(name: str, value: bytes) -> bytes:
     return f'Content-Disposition: form-data; name="{name}"\r\n\r\n'.encode() + value
 
 
-def part_of(head: str) -> Part:
+def part_of(head: str) -> FormPart:
     """Return the part that has this head."""
     data = form(head.encode() + b"\r\n\r\n")
     part = parsed(lambda: MultipartParser("AaB03x"), data)[0]
-    assert isinstance(part, Part)
+    assert isinstance(part, FormPart)
     return part
 
 
@@ -150,11 +152,11 @@ def test_a_form_with_a_field_and_a_file() -> None:
     events = parsed(lambda: MultipartParser("AaB03x"), EXAMPLE)
     assert events == [
         *field("submit-name", b"Larry"),
-        Part("files", "file1.txt", "text/plain"),
+        FormPart("files", "file1.txt", "text/plain"),
         b"line\r\n\r\n--AaB03\r\n",
         END_OF_PART,
     ]
-    assert isinstance(events[3], Part)
+    assert isinstance(events[3], FormPart)
     assert events[3].headers.pairs == [
         ("content-disposition", 'form-data; name="files"; filename="file1.txt"'),
         ("Content-Type", "text/plain"),
@@ -182,25 +184,25 @@ def test_the_multipart_format(data: bytes, events: list[FormEvent]) -> None:
 @pytest.mark.parametrize(
     ("head", "part"),
     [
-        ('Content-Disposition: form-data; name="a"', Part("a")),
-        ("Content-Disposition: form-data; name=a", Part("a")),
-        ("Content-Disposition:Form-Data;NAME=a;x=y", Part("a")),
-        ('X-More: 1\r\nContent-Disposition: form-data; name="a b"', Part("a b")),
-        ('Content-Disposition: form-data; name="\xe9"', Part("\xe9")),  # in UTF-8
-        ('Content-Disposition: form-data; name="%22%0d%0A%41%"', Part('"\r\n%41%')),  # HTML 4.10.22.8
-        ('Content-Disposition: form-data; name="a\\"b\\\\"', Part('a"b\\')),
-        ('Content-Disposition: form-data; name="a;b=c"; filename=""', Part("a;b=c", "", BYTES)),
-        ('Content-Disposition: form-data; name="\x1f"', Part("\x1f")),
+        ('Content-Disposition: form-data; name="a"', FormPart("a")),
+        ("Content-Disposition: form-data; name=a", FormPart("a")),
+        ("Content-Disposition:Form-Data;NAME=a;x=y", FormPart("a")),
+        ('X-More: 1\r\nContent-Disposition: form-data; name="a b"', FormPart("a b")),
+        ('Content-Disposition: form-data; name="\xe9"', FormPart("\xe9")),  # in UTF-8
+        ('Content-Disposition: form-data; name="%22%0d%0A%41%"', FormPart('"\r\n%41%')),  # HTML 4.10.22.8
+        ('Content-Disposition: form-data; name="a\\"b\\\\"', FormPart('a"b\\')),
+        ('Content-Disposition: form-data; name="a;b=c"; filename=""', FormPart("a;b=c", "", BYTES)),
+        ('Content-Disposition: form-data; name="\x1f"', FormPart("\x1f")),
         (
             'Content-Disposition: form-data; name=a; filename="C:\\dir\\file.txt"\r\nContent-Type: text/x',
-            Part("a", "C:\\dir\\file.txt", "text/x"),
+            FormPart("a", "C:\\dir\\file.txt", "text/x"),
         ),
         # RFC 7578, 4.2: this form of a name is not to be used
-        ("Content-Disposition: form-data; name=a; filename*=UTF-8''b", Part("a")),
-        ("Content-Disposition: form-data; name=a\r\nContent-Transfer-Encoding: 8BIT", Part("a")),
+        ("Content-Disposition: form-data; name=a; filename*=UTF-8''b", FormPart("a")),
+        ("Content-Disposition: form-data; name=a\r\nContent-Transfer-Encoding: 8BIT", FormPart("a")),
     ],
 )
-def test_heads_of_parts(head: str, part: Part) -> None:
+def test_heads_of_parts(head: str, part: FormPart) -> None:
     assert part_of(head) == part
 
 
@@ -377,8 +379,147 @@ def test_a_field_may_say_in_which_encoding_it_is() -> None:
         return read_form(posted("multipart/form-data; boundary=AaB03x", body))["a"]
 
     assert value("iso-8859-1") == "\xe9"
-    with pytest.raises(RemoteProtocolError, match="a field of the form is in 'klingon', which is unknown"):
-        value("klingon")
+    for strange in ("klingon", "undefined", "punycode", "utf-7", "rot13"):
+        with pytest.raises(RemoteProtocolError, match=f"is in '{strange}', which is not read here"):
+            value(strange)
+
+
+def test_each_encoding_that_is_read_is_there() -> None:
+    for codec in CODECS:
+        assert codec_of(codec) == codec
+        assert b"".decode(codec) == ""
+    common = (
+        "UTF8",
+        "utf-8",
+        "US-ASCII",
+        "iso-8859-15",
+        "Latin1",
+        "windows-1252",
+        "Shift_JIS",
+        "EUC-KR",
+        "UTF-16LE",
+    )
+    assert None not in map(codec_of, common)
+    assert codec_of("a\0b") is None
+
+
+# --- a form that is still coming ------------------------------------------
+
+
+class Streaming:
+    """Answers with what it has found in a form."""
+
+    def __init__(self, *names: str, limit: int = 100) -> None:
+        self.names = names  # of the parts that are read
+        self.limit = limit
+        self.pieces: list[int] = []
+        self.refused: list[str] = []
+
+    async def answer(self, exchange: Exchange) -> Any:
+        found: dict[str, Any] = {}
+        try:
+            async for part in stream_form(exchange, most_parts=4):
+                assert part.name not in found
+                if part.filename is not None:
+                    found[part.name] = [part.display_name, part.type, 0]
+                    async for piece in part:
+                        self.pieces.append(len(piece))
+                        found[part.name][2] += len(piece)
+                elif part.name in self.names:
+                    found[part.name] = (await part.read_all(self.limit)).decode()
+                assert await part.read() == b"" or part.name not in self.names
+        except Refused as error:
+            self.refused.append(str(error))
+            raise
+        return found
+
+
+def streamed(handler: Streaming, kind: str, *pieces: bytes, length: int | None = None) -> tuple[int, bytes]:
+    """Return the status and the body of the answer to a form that comes in pieces."""
+    length = sum(map(len, pieces)) if length is None else length
+    head = f"POST / HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n"
+    with drive(HTTPProtocol({"/": handler})) as http:
+        http.send(head.encode() + pieces[0], *pieces[1:])
+        if sum(map(len, pieces)) < length:
+            http.close()
+        sent = b"".join(http.take_all())
+        assert http.component.site.counts.failed == 0
+    return int(sent.split()[1]), sent.split(b"\r\n\r\n", 1)[1]
+
+
+def test_a_form_may_be_read_as_it_comes() -> None:
+    fields = {
+        "a": "tea",
+        "skipped": "x" * 1000,
+        "file": Upload(bytes(3_000_000), "C:\\cup.png", "image/png"),
+        "b": "",
+    }
+    kind, body = write_form(fields, "bound")
+    for size in (64 * 1024, 1000, 17 * 1024):
+        handler = Streaming("a", "b")
+        pieces = [body[at : at + size] for at in range(0, len(body), size)]
+        status, answer = streamed(handler, kind, *pieces)
+        assert status == 200
+        assert json.loads(answer) == {"a": "tea", "file": ["cup.png", "image/png", 3_000_000], "b": ""}
+        assert max(handler.pieces) <= size + 20  # what might have been the boundary comes with the next
+
+
+def test_the_urlencoded_format_too() -> None:
+    status, answer = streamed(
+        Streaming("a", "b"), "application/x-www-form-urlencoded", b"a=1&skip=2", b"34&b=%20"
+    )
+    assert (status, json.loads(answer)) == (200, {"a": "1", "b": " "})
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "status", "why"),
+    [
+        ("text/plain", b"a=1", 400, "'text/plain' is no form"),
+        ("multipart/form-data; boundary=x", b"--x\r\nrubbish", 400, "the form is cut off"),
+        ("multipart/form-data; boundary=x", b"--x\r\nrubbish\r\n\r\n", 400, "the head of a part has a line"),
+        ("application/x-www-form-urlencoded", b"a=1&b=2&c=3&d=4&e=5", 400, "the form has more than 4 parts"),
+        (
+            "application/x-www-form-urlencoded",
+            b"a=" + b"x" * 101,
+            413,
+            "the field 'a' is larger than 100 bytes",
+        ),
+    ],
+)
+def test_what_is_no_form_to_stream_is_the_clients_fault(
+    kind: str, body: bytes, status: int, why: str
+) -> None:
+    handler = Streaming("a")
+    got, answer = streamed(handler, kind, body)
+    assert got == status
+    assert why in answer.decode()
+    assert [one[: len(why)] for one in handler.refused] == [why]
+
+
+def test_a_form_that_breaks_off_is_never_taken_for_a_whole_one() -> None:
+    class Stubborn(Streaming):
+        async def answer(self, exchange: Exchange) -> None:
+            parts = stream_form(exchange)
+            part = await anext(parts)
+            for _ in range(3):
+                try:
+                    self.refused.append((await part.read()).decode())
+                except Refused as error:
+                    self.refused.append(str(error))
+
+    for body, why in [
+        (
+            b"--x\r\nContent-Disposition: form-data; name=a\r\n\r\nb\r\n--xx",
+            "behind a boundary there is b'x'",
+        ),
+        (
+            b"--x\r\nContent-Disposition: form-data; name=a\r\n\r\nb",
+            "the request ends in the middle of its body",
+        ),
+    ]:
+        handler = Stubborn()
+        streamed(handler, "multipart/form-data; boundary=x", body[:-2], body[-2:], length=1000)
+        assert [one.partition(",")[0] for one in handler.refused[-2:]] == [why, why]
 
 
 def test_a_form_is_written_as_it_has_to_be() -> None:

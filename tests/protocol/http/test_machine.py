@@ -181,7 +181,7 @@ TO_STATE: dict[str, list[str]] = {
     ANSWER: ["request"],
     BODY: ["request", "head"],
     DONE: ["request with body", "whole"],
-    CLOSED: ["close"],
+    CLOSED: ["request", "close", "whole"],
     SWITCHED: ["request", "switch"],
 }
 DO: dict[str, Any] = {
@@ -195,7 +195,7 @@ DO: dict[str, Any] = {
     "data": lambda machine: machine.send_data(b"x"),
     "end": lambda machine: machine.send_end(),
     "switch": lambda machine: machine.switch(Response(b"", 101)),
-    "close": lambda machine: machine.close(),
+    "close": lambda machine: setattr(machine, "closing", True),
 }  # fmt: skip
 
 
@@ -282,8 +282,14 @@ TYPE = b"Content-Type: text/html; charset=utf-8\r\n"
         (HEAD, Response(b"", headers={"Content-Length": 7}), b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n"),
         (None, Response(b"", 204), b"HTTP/1.1 204 No Content\r\n\r\n"),
         (None, Response(b"", 304, {"ETag": '"a"'}), b'HTTP/1.1 304 Not Modified\r\nETag: "a"\r\n\r\n'),
+        (None, Response(b"", 304, {"Content-Length": 7}),
+         b"HTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\n\r\n"),
         (None, Response(b"x", headers={"Connection": "close"}),
          b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx"),
+        (None, Response(b"x", headers={"Connection": "X-A, Close,Keep-Alive , x-b"}),
+         b"HTTP/1.1 200 OK\r\nConnection: X-A, x-b\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx"),
+        (OLD_STAYS, Response(b"x", headers={"Connection": "x-a"}),
+         b"HTTP/1.1 200 OK\r\nConnection: x-a\r\nContent-Length: 1\r\nConnection: keep-alive\r\n\r\nx"),
         (OLD, Response(b"x"), b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx"),
         (OLD_STAYS, Response(b"x"),
          b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: keep-alive\r\n\r\nx"),
@@ -326,6 +332,15 @@ def test_answers_in_pieces(
     out += machine.send_end(Headers({"T": 1}))
     assert out == b"HTTP/1.1 200 OK\r\n" + sent
     assert machine.next_event() is (ENDED if request_ == OLD_STAYS else NEED_DATA)
+
+
+@pytest.mark.parametrize("name", ["Content-Length", "transfer-encoding", "HOST", "Trailer"])
+def test_trailers_say_nothing_about_the_end(name: str) -> None:
+    machine = begun()
+    machine.send_head(Response(b""))
+    with pytest.raises(LocalProtocolError, match="belong into the head"):
+        machine.send_end(Headers({"A": 1, name: "1"}))
+    assert machine.send_end(Headers({"Not-Host": 1})) == b"0\r\nNot-Host: 1\r\n\r\n"
 
 
 def test_a_body_that_does_not_keep_its_length() -> None:
@@ -542,22 +557,47 @@ def test_h11_reads_the_same_where_we_accept(
     assert [one for one in told if isinstance(one, bytes)] == ([body] if body else [])
 
 
-def test_a_head_byte_by_byte_takes_no_time_to_speak_of() -> None:
+class Counting:
+    """In place of what looks for that which may be in no line: counts how much it is to look at."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.searched = 0
+        monkeypatch.setattr(machine_module, "NEVER", self)
+
+    def search(self, data: bytes, at: int, end: int) -> None:
+        self.searched += max(0, min(end, len(data)) - at)
+
+
+def test_a_head_byte_by_byte_takes_no_time_to_speak_of(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each byte is looked at once, however small the pieces are."""
-    searched = 0
-
-    class Counting:
-        def search(self, data: bytes, at: int, end: int) -> None:
-            nonlocal searched
-            searched += max(0, min(end, len(data)) - at)
-
+    counting = Counting(monkeypatch)
     machine = ServerMachine()
-    original, machine_module.NEVER = machine_module.NEVER, Counting()  # type: ignore[assignment]
-    try:
-        with pytest.raises(Refused, match="the target is larger than 8192 bytes"):
-            for _ in range(10_000):
-                machine.receive(b"a")
-                machine.next_event()
-    finally:
-        machine_module.NEVER = original
-    assert searched < 20_000
+    with pytest.raises(Refused, match="the target is larger than 8192 bytes"):
+        for _ in range(10_000):
+            machine.receive(b"a")
+            machine.next_event()
+    assert counting.searched < 20_000
+
+
+def test_nor_do_the_lines_of_a_chunked_body(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = begun(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+    counting = Counting(monkeypatch)
+    lines = (
+        b"1;" + b"e" * 1000 + b"\r\nx\r\n0\r\n" + b"A: b\r\n" * 99 + b"Long: " + b"c" * 10_000 + b"\r\n\r\n"
+    )
+    for byte in lines:
+        machine.receive(bytes([byte]))
+        event = machine.next_event()
+    assert isinstance(event, EndOfRequest)
+    assert len(event.trailers.all("a")) == 99
+    assert counting.searched < 2 * len(lines)
+
+
+def test_what_has_been_read_is_not_kept_when_the_next_head_is_never_whole() -> None:
+    machine = ServerMachine()
+    request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    for _ in range(1000):
+        machine.receive(request[-5:] + request[:-5] if machine.waiting else request[:-5])
+        while machine.next_event() is not NEED_DATA:
+            machine.send_whole(Response(b""))
+        assert len(machine._buffer) < len(request)

@@ -18,10 +18,12 @@ from kamaelia.protocol.http import (
     Headers,
     HTTPProtocol,
     Limits,
+    Refused,
     Response,
     Trailers,
     read_form,
     request,
+    trailers,
 )
 from kamaelia.testing import drive
 
@@ -138,6 +140,29 @@ def test_head_options_and_other_methods() -> None:
         assert whole(http) == page(b"page")
 
 
+def test_what_is_asked_of_the_server_itself_is_for_no_route() -> None:
+    with http_with({"/{name}": lambda request: "a name", "/*": lambda request: "all"}) as http:
+        http.send(get("*", method="OPTIONS"))
+        assert whole(http) == b"HTTP/1.1 204 No Content\r\n" + DATE + b"\r\n"
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        ("http://x/a%20b?c=/d", "/a b"),
+        ("http://x", "/"),
+        ("http://x?c=/d", "/"),
+        ("HTTPS://x:1/a://b", "/a://b"),
+        ("/a?b=://c/d", "/a"),
+        ("http://[.]/a", "/a"),  # no address, but nobody has to go there
+    ],
+)
+def test_a_whole_address_may_be_asked_for(target: str, path: str) -> None:
+    with http_with({"/*": lambda request: request.path}) as http:
+        http.send(get(target))
+        assert whole(http) == page(path.encode())
+
+
 @pytest.mark.parametrize("parser", ["h11", "httptools"])
 def test_requests_in_pieces_and_in_one(parser: str) -> None:
     routes = {"/a": "A", "/b": lambda request: request.body}
@@ -225,6 +250,27 @@ def test_a_component_says_what_its_answer_is_and_adds_trailers() -> None:
             b"Transfer-Encoding: chunked\r\n" + DATE
         )
         assert whole(http) == chunked(b"begin ", b"text", trailers=b"Digest: d\r\n", head=head)
+
+
+def test_a_component_gets_the_trailers_when_the_body_has_ended() -> None:
+    seen: list[Any] = []
+
+    @component
+    async def look(inbox: Any, outbox: Any) -> None:
+        seen.append(trailers())
+        async for _ in inbox:
+            seen.append(trailers())
+        seen.append(trailers())
+
+    with http_with({"/": look}) as http:
+        http.send(get("/", "Transfer-Encoding: chunked", method="POST"))
+        http.send(b"2\r\nab\r\n", b"0\r\nT: 1\r\n\r\n")
+        assert seen == [None, None, Headers({"T": 1})]
+        seen.clear()
+        http.send(get("/", method="POST", body=b"ab"), get("/"))
+        assert (seen[0], seen[2:]) == (None, 3 * [Headers()])
+    with pytest.raises(UsageError, match=r"trailers\(\) is what a component answers: call it in a component"):
+        trailers()
 
 
 def test_the_request_is_there_in_every_part() -> None:
@@ -331,6 +377,12 @@ def test_a_client_that_never_reads_stops_the_component() -> None:
     assert len(sent) < 250
 
 
+CHUNK = 64 * 1024
+MOST = (
+    256 * 1024 + CHUNK
+)  # that may wait for a component: the mark, and the one message by which it is passed
+
+
 def test_a_component_that_does_not_read_stops_the_client() -> None:
     @component
     async def deaf(inbox: Any, outbox: Any) -> None:
@@ -338,13 +390,53 @@ def test_a_component_that_does_not_read_stops_the_client() -> None:
         async for data in inbox:
             await outbox.send(data)
 
+    number = 110
     with http_with({"/": deaf}) as http:
-        http.send(get("/", "Content-Length: 300000", method="POST"))
-        for _ in range(300):
-            http.send(bytes(1000))
-        assert http.full()
+        http.send(get("/", f"Content-Length: {number * CHUNK}", method="POST"))
+        for _ in range(number):
+            http.send(bytes(CHUNK))
+        assert http.full()  # by a hundred messages
+        assert number * CHUNK - http._hold("inbox").inbox.statistics().waiting * CHUNK <= MOST + CHUNK
         http.advance(5)
-        assert len(whole(http)) > 300_000
+        assert len(whole(http)) > number * CHUNK
+
+
+def test_what_a_component_has_sent_waits_in_bytes_that_are_few() -> None:
+    """Beside what waits in the outbox, which is counted by who carries the bytes."""
+    sent: list[int] = []
+
+    @component
+    async def endless(inbox: Any, outbox: Any) -> None:
+        while True:
+            await outbox.send(bytes(CHUNK))
+            sent.append(CHUNK)
+
+    async def switched(exchange: Exchange) -> None:
+        await exchange.switch(Response(b"", 101))
+        await exchange.serve(endless)
+
+    for route in (endless, handler(switched)):
+        sent.clear()
+        with http_with({"/": route}, sizes={"outbox": 1}) as http:
+            http.send(get())
+            assert http.take().startswith(b"HTTP/1.1 ")
+            assert 0 < sum(sent) <= MOST + CHUNK
+
+
+def test_what_a_component_of_another_protocol_is_to_read_waits_in_bytes() -> None:
+    @component
+    async def deaf(inbox: Any, outbox: Any) -> None:
+        await sleep(1000)
+
+    async def switched(exchange: Exchange) -> None:
+        await exchange.switch(Response(b"", 101))
+        await exchange.serve(deaf)
+
+    with http_with({"/": handler(switched)}) as http:
+        http.send(get())
+        for _ in range(10):
+            http.send(bytes(CHUNK))
+        assert 10 * CHUNK - http._hold("inbox").inbox.statistics().waiting * CHUNK <= MOST + CHUNK
 
 
 def test_both_ways_at_once() -> None:
@@ -405,11 +497,24 @@ def test_a_function_that_fails(caplog: pytest.LogCaptureFixture) -> None:
     [
         (lambda request: request.json(), "application/json", b"{", "the body is no JSON: "),
         (lambda request: request.text(), "text/plain", b"\xff", "the body is no text in utf-8: "),
+        (
+            lambda request: request.text(),
+            "text/plain; charset=undefined",
+            b"x",
+            "the body is in 'undefined', ",
+        ),
+        (
+            lambda request: request.text(),
+            "a/b; charset*=us-ascii''a%00b",
+            b"\xff",
+            "the body is no text in utf-8",
+        ),
+        (lambda request: request.text(), "text/plain; charset=punycode", b"x" * 50_000, "the body is in "),
         (lambda request: request.query, "text/plain", b"", "the query of the request cannot be read: "),
         (read_form, "text/plain", b"a=1", "'text/plain' is no form: "),
         (read_form, "application/x-www-form-urlencoded", b"a=1&" * 1001, "the form has more than "),
     ],
-    ids=["json", "text", "query", "no form", "too many fields"],
+    ids=["json", "text", "no encoding", "no word", "slow encoding", "query", "no form", "too many fields"],
 )
 def test_what_cannot_be_read_is_the_clients_fault(read: Any, kind: str, body: bytes, why: str) -> None:
     def answer(request: Any) -> str:
@@ -492,6 +597,15 @@ def test_who_breaks_the_rules_is_told_and_left(caplog: pytest.LogCaptureFixture)
     ]
 
 
+def test_who_will_not_be_read_on_is_told() -> None:
+    for path in ("/there", "/not-there"):
+        for length, more in [(65_536, b""), (65_537, b"Connection: close\r\n")]:
+            with http_with({"/there": "well"}) as http:
+                http.send(get(path, f"Content-Length: {length}", method="POST"))
+                assert whole(http).count(b"Connection: close\r\n") == (1 if more else 0)
+                assert http.ended == bool(more)
+
+
 def test_a_body_that_is_too_large_for_a_function() -> None:
     with http_with({"/": lambda request: "x"}, limits=Limits(body=10)) as http:
         http.send(get("/", "Content-Length: 11", method="POST"))
@@ -503,11 +617,45 @@ def test_a_body_that_is_too_large_for_a_function() -> None:
         assert http.outcome == "ended"
 
 
+def test_a_body_in_many_pieces_takes_no_time_to_speak_of_and_lets_others_work() -> None:
+    number, pieces = 200_000, 1000  # in a time with the square of the number this would take minutes
+    steps: list[Any] = []
+    driver = drive(HTTPProtocol({"/": lambda request: str(len(request.body))}))
+    driver.on_step = steps.append
+    with driver as http:
+        http.send(get("/", "Transfer-Encoding: chunked", method="POST"))
+        before = len(steps)
+        for _ in range(number // pieces):
+            http.send(b"2\r\nab\r\n" * pieces)
+        assert len(steps) - before > number / 101
+        http.send(b"0\r\n\r\n")
+        assert whole(http) == page(str(2 * number).encode())
+
+
 def test_a_body_may_be_limited_for_components_too() -> None:
     with http_with({"/": shout}, limits=Limits(stream=3)) as http:
         http.send(get("/", method="POST", body=b"abcd"))
         assert b"413" in whole(http)
         assert http.outcome == "ended"
+
+
+def test_a_broken_body_is_counted_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    async def calm(exchange: Exchange) -> str:
+        with pytest.raises(Refused):
+            await exchange.read_all()
+        return "well"
+
+    for route in (shout, lambda request: "x", handler(calm)):
+        for first in (b"", b"1\r\na\r\n"):
+            caplog.clear()
+            with http_with({"/": route}) as http:
+                http.send(get("/", "Transfer-Encoding: chunked", method="POST") + first)
+                http.send(b"rubbish\r\n")
+                sent = whole(http)
+                assert sent.count(b"HTTP/1.1 ") == 1
+                assert http.ended
+                assert http.component.site.counts.refused == {400: 1}
+            assert len(caplog.records) == 1
 
 
 def test_a_body_that_breaks_off() -> None:
@@ -519,6 +667,30 @@ def test_a_body_that_breaks_off() -> None:
             sent = whole(http)
             assert (b"400 Bad Request" in sent) or sent.endswith(b"3\r\nABC\r\n")
             assert http.ended
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"3\r\nabc\r\nrubbish\r\n", "a chunk begins with its size"),
+        (b"3\r\nabc\r\n4\r\ndefg\r\n1\r\nh\r\n0\r\n\r\n", "the body is larger than 6 bytes"),
+    ],
+)
+def test_a_body_that_was_refused_is_refused_again(body: bytes, why: str) -> None:
+    seen: list[str] = []
+
+    async def stubborn(exchange: Exchange) -> str:
+        seen.append((await exchange.read()).decode())
+        for _ in range(3):
+            try:
+                seen.append((await exchange.read()).decode())
+            except Refused as error:
+                seen.append(str(error)[: len(why)])
+        return "well"
+
+    with http_with({"/": handler(stubborn)}, limits=Limits(stream=6)) as http:
+        http.send(get("/", "Transfer-Encoding: chunked", method="POST") + body)
+        assert seen == ["abc", why, why, why]
 
 
 def test_a_component_learns_that_the_client_is_gone_in_mid_body() -> None:
@@ -612,6 +784,41 @@ def test_a_slow_body_is_not_waited_for() -> None:
             assert http.ended
 
 
+@pytest.mark.parametrize("first", ["what has come", "the timer"])
+def test_what_has_come_in_the_last_moment_counts(first: str) -> None:
+    """As after a stall of the loop, in which both became due."""
+    post = get("/", "Content-Length: 2000", method="POST")
+    for begun, seconds, rest in [
+        (b"", 60, get()),
+        (get()[:9], 10, get()[9:]),
+        (post + bytes(999), 10, bytes(1001)),
+    ]:
+        with http_with({"/": lambda request: str(len(request.body))}) as http:
+            if not begun:
+                http.send(get())
+                whole(http)
+            loop, hold = http.component.get_loop(), http._hold("inbox")
+            if first == "what has come":
+                loop.call_at(seconds, hold.send, rest)
+            http.send(*([begun] if begun else []))
+            if first == "the timer":
+                loop.call_at(seconds, hold.send, rest)
+            http.advance(seconds - 0.1)
+            http.expect_nothing()
+            http.advance(0.1)
+            assert b"200 OK" in whole(http)
+            assert not http.ended
+
+
+def test_each_body_has_its_own_time() -> None:
+    with http_with({"/": lambda request: str(len(request.body))}) as http:
+        for _ in range(50):
+            http.send(get("/", "Content-Length: 2", method="POST"))
+            http.advance(0.5)
+            http.send(b"ab")
+            assert b"200 OK" in whole(http)
+
+
 def test_time_in_which_nobody_reads_is_not_the_clients() -> None:
     class Nap:
         async def answer(self, exchange: Exchange) -> Response:
@@ -635,6 +842,34 @@ def test_a_request_may_be_limited_in_time() -> None:
         http.advance(3)
         assert b"503 Service Unavailable" in whole(http)
         assert http.outcome == "ended"
+
+
+def test_the_time_for_a_request_is_over_when_another_protocol_is_spoken() -> None:
+    async def serve(exchange: Exchange) -> None:
+        await exchange.serve(shout, await exchange.switch(Response(b"", 101)))
+
+    with http_with({"/": handler(serve)}, limits=Limits(request_timeout=3)) as http:
+        http.send(get())
+        http.advance(10)
+        whole(http)
+        http.send(b"still there")
+        assert whole(http) == b"STILL THERE"
+
+
+def test_an_answer_that_has_begun_and_takes_too_long_is_broken() -> None:
+    @component
+    async def slow(inbox: Any, outbox: Any) -> None:
+        await outbox.send(b"a")
+        await sleep(10)
+        await outbox.send(b"b")
+
+    with http_with({"/": slow}, limits=Limits(request_timeout=3)) as http:
+        http.send(get())
+        http.advance(3)
+        assert whole(http) == chunked(b"a")[: -len(b"0\r\n\r\n")]
+        assert http.ended
+        assert isinstance(http._front.readers["outbox"].failure, Refused)
+        assert http.component.site.counts.refused == {503: 1}
 
 
 # -- continue -----------------------------------------------------------------------------------------

@@ -15,8 +15,6 @@ from kamaelia.protocol.http.ranges import (
     ByteRanges,
     Span,
     coalesced,
-    content_range,
-    parse_content_range,
     parse_range,
 )
 
@@ -106,36 +104,6 @@ def test_whatever_is_asked_for_lies_within_the_whole(text: str, size: int) -> No
             assert piece and 0 <= span.start < span.stop <= size
             assert not piece & covered
             covered |= piece
-
-
-# --- Content-Range: 14.4 -------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("value", "says"),
-    [
-        ("bytes 0-499/1234", (Span(0, 500), 1234)),
-        ("bytes 42-1233/*", (Span(42, 1234), None)),
-        ("bytes */1234", (None, 1234)),
-        ("Bytes 0-0/1", (Span(0, 1), 1)),
-        ("bytes */*", None),
-        ("bytes 5-4/10", None),
-        ("bytes 0-10/10", None),
-        ("bytes 0-", None),
-        ("bytes=0-4/10", None),
-        ("lines 0-4/10", None),
-        ("", None),
-    ],
-)
-def test_what_a_content_range_says(value: str, says: object) -> None:
-    assert parse_content_range(value) == says
-
-
-@given(st.integers(0, 10**6), st.integers(1, 10**6), st.integers(0, 10**6))
-def test_what_is_written_is_read_again(offset: int, count: int, more: int) -> None:
-    span, size = Span(offset, offset + count), offset + count + more
-    assert parse_content_range(content_range(span, size)) == (span, size)
-    assert parse_content_range(content_range(None, size)) == (None, size)
 
 
 # --- several: 14.6 -------------------------------------------------------

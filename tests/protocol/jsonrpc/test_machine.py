@@ -11,9 +11,13 @@ from hypothesis import strategies as st
 
 from kamaelia.axon import LocalProtocolError, RemoteProtocolError
 from kamaelia.protocol.jsonrpc.machine import (
+    BATCH,
     INTERNAL_ERROR,
     INVALID_PARAMS,
     INVALID_REQUEST,
+    LONGEST,
+    LONGEST_ID,
+    MESSAGES,
     METHOD_NOT_FOUND,
     PARSE_ERROR,
     SERVER_ERROR,
@@ -164,6 +168,7 @@ def refusal(code: int, id: Any = None, data: Any = None) -> dict[str, Any]:
         ("nonsense", PARSE_ERROR, None),
         (b"\xff\xfe", PARSE_ERROR, None),
         ("\ufeff{}", PARSE_ERROR, None),
+        (request(id="\udcff").replace("\\udcff", "\udcff"), PARSE_ERROR, None),  # as `JSONRPCLines` has it
         ('{"a":1}{"b":2}', PARSE_ERROR, None),
         ("NaN", PARSE_ERROR, None),
         ("[Infinity]", PARSE_ERROR, None),
@@ -199,6 +204,35 @@ def test_an_id_comes_back_as_it_was(id: Any) -> None:
     answer = endpoint.answer(1, None)
     assert answer is not None and json.loads(answer) == {"jsonrpc": "2.0", "result": None, "id": id}
     assert answer.isascii()
+
+
+@pytest.mark.parametrize("longest", [100, 250, LONGEST])
+@pytest.mark.parametrize("unit", ["x", "é", "𝄞", "\n", 9])
+def test_an_id_that_is_too_long_is_refused_and_to_any_other_an_error_can_be_sent(
+    unit: Any, longest: int
+) -> None:
+    endpoint = Endpoint(longest=longest)
+    most = min(LONGEST_ID, longest // 5)
+
+    def id_of(units: int) -> Any:
+        return unit * units if isinstance(unit, str) else int(str(unit) * units)
+
+    def ask(id: Any) -> Any:
+        text = json.dumps({"jsonrpc": "2.0", "method": "m", "id": id}, ensure_ascii=False)
+        (event,) = endpoint.receive(text)
+        return event
+
+    fits = max(units for units in range(1, most + 1) if len(json.dumps(id_of(units))) <= most)
+    for code in MESSAGES:
+        called = ask(id_of(fits))
+        assert isinstance(called, Called)
+        text = endpoint.refuse(called.number, RPCError(code))
+        assert text is not None and len(text) <= longest
+        assert json.loads(text) == refusal(code, id_of(fits))
+    refused, length = ask(id_of(fits + 1)), len(json.dumps(id_of(fits + 1)))
+    assert isinstance(refused, Send) and json.loads(refused.text) == refusal(
+        INVALID_REQUEST, None, f"an id has {length} characters, and no more than {most} are taken"
+    )
 
 
 def test_two_calls_with_one_id_are_two_calls() -> None:
@@ -376,6 +410,20 @@ def test_the_answers_of_a_batch_are_bounded_together() -> None:
     assert second == refusal(INTERNAL_ERROR, 2, "the answers to a batch have more than 300 characters")
 
 
+def test_ids_make_the_answer_to_a_batch_no_longer_than_they_may() -> None:
+    endpoint = Endpoint(longest=LONGEST)
+    ids = ["x" * (LONGEST_ID - 2), "é" * LONGEST_ID]
+    batch = [{"jsonrpc": "2.0", "method": "m", "id": ids[number % 2]} for number in range(BATCH)]
+    called = [event for event in endpoint.receive(json.dumps(batch)) if isinstance(event, Called)]
+    assert len(called) == BATCH // 2
+    for event in called[:-1]:
+        assert endpoint.answer(event.number, "y" * (LONGEST // 2)) is None
+    answer = endpoint.answer(called[-1].number, "y" * (LONGEST // 2))
+    assert answer is not None and len(answer) <= LONGEST + BATCH * (LONGEST_ID + 200)
+    told = json.loads(answer)
+    assert {one["id"] for one in told} == {None, ids[0]} and len(told) == BATCH
+
+
 def test_depth_is_found_in_a_time_that_grows_with_the_text_and_no_faster() -> None:
     # With a pattern that tries again what it has matched, this would take minutes.
     endpoint = Endpoint(longest=10**6)
@@ -423,7 +471,11 @@ members = st.fixed_dictionaries(
         "jsonrpc": st.sampled_from(["2.0", "1.0", None]),
         "method": st.sampled_from(["m", "", 1]),
         "params": st.lists(values, max_size=3) | st.dictionaries(st.text(max_size=3), values, max_size=3),
-        "id": st.integers(-1, 5) | st.text(max_size=3) | st.none() | values,
+        "id": st.integers(-1, 5)
+        | st.text(max_size=3)
+        | st.integers(1, 250).map(lambda length: "x" * length)
+        | st.none()
+        | values,
         "result": values,
         "error": values | st.fixed_dictionaries({"code": st.integers(), "message": st.text(max_size=5)}),
     },

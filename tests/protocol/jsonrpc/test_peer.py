@@ -84,7 +84,7 @@ def test_a_function_that_does_not_tell_what_it_takes_is_called_all_the_same() ->
     with drive(JSONRPC({"max": max})) as rpc:
         rpc.send(request("max", [1, 2], 1), request("max", [], 2))
         assert rpc.take() == answer(1, 2)
-        assert error_of(rpc.take())[:2] == (-32000, "TypeError: max expected at least 1 argument, got 0")
+        assert error_of(rpc.take()) == (-32000, "Server error", None)
 
 
 def test_answers_come_as_they_are_ready() -> None:
@@ -96,7 +96,8 @@ def test_answers_come_as_they_are_ready() -> None:
         assert got == [(1, answer(9, 2)), (1, answer(1, 1)), (2, answer(2, 2)), (3, answer(3, 3))]
 
 
-def test_what_a_method_raises_is_an_answer_and_is_logged_and_the_peer_gets_no_traceback(caplog: Any) -> None:
+@pytest.mark.parametrize(("tell", "told"), [(False, None), (True, "ValueError: too big")])
+def test_what_a_method_raises_is_an_answer_and_is_logged(caplog: Any, tell: bool, told: str | None) -> None:
     def fail(how: str) -> Any:
         if how == "own":
             raise RPCError(-32001, "no such account", {"account": 7})
@@ -110,13 +111,16 @@ def test_what_a_method_raises_is_an_answer_and_is_logged_and_the_peer_gets_no_tr
 
     for name in ("now", "later"):
         caplog.clear()
-        with drive(JSONRPC({"now": fail, "later": fail_later})) as rpc, caplog.at_level(logging.INFO):
+        with (
+            drive(JSONRPC({"now": fail, "later": fail_later}, tell_errors=tell)) as rpc,
+            caplog.at_level(logging.INFO),
+        ):
             for how in ("own", "other", "unsendable"):
                 rpc.send(request(name, [how], how))
             rpc.advance(1)
             assert list(map(error_of, rpc.take_all())) == [
                 (-32001, "no such account", {"account": 7}),
-                (-32000, "ValueError: too big", None),
+                (-32000, "Server error", told),
                 (-32001, "no", None),
             ]
             assert rpc.component.statistics().failed == 3
@@ -127,13 +131,44 @@ def test_what_a_method_raises_is_an_answer_and_is_logged_and_the_peer_gets_no_tr
 
 
 def test_a_result_that_is_no_json_is_an_internal_error() -> None:
-    with drive(JSONRPC({"object": object, "long": lambda: "x" * 300}, longest=250)) as rpc:
+    methods = {"object": object, "long": lambda: "x" * 300}
+    with drive(JSONRPC(methods, longest=250, tell_errors=True)) as rpc:
         rpc.send(request("object", [], 1), request("long", [], 2))
         code, message, data = error_of(rpc.take())
         assert (code, message) == (-32603, "Internal error")
-        assert data.startswith("a result cannot be written as JSON: Object of type object")
-        why = "an answer has 336 characters, and longest=250 allows no more than that"
+        assert data.startswith(
+            "LocalProtocolError: a result cannot be written as JSON: Object of type object"
+        )
+        why = "LocalProtocolError: an answer has 336 characters, and longest=250 allows no more than that"
         assert error_of(rpc.take()) == (-32603, "Internal error", why)
+    with drive(JSONRPC(methods, longest=250)) as rpc:
+        rpc.send(request("object", [], 1), request("long", [], 2))
+        assert [error_of(text) for text in rpc.take_all()] == [(-32603, "Internal error", None)] * 2
+
+
+@pytest.mark.parametrize("longest", [100, 1024 * 1024])
+def test_there_is_room_for_a_refusal_whatever_the_id_and_the_error(longest: int) -> None:
+    def fail() -> None:
+        raise RPCError(7, "\n" * longest, "x" * longest)
+
+    id = "x" * min(18, longest)
+    methods = {"fail": fail, "long": lambda: "x" * longest}
+    with drive(JSONRPC(methods, longest=longest)) as rpc:
+        rpc.send(request("fail", id=id), request("long", id=id))
+        texts = rpc.take_all()
+        assert rpc.outcome == "running"
+        short = longest == 100
+        assert [error_of(text)[0] for text in texts] == [-32603 if short else 7, -32603]
+        assert all(json.loads(text)["id"] == id and len(text) <= longest for text in texts)
+
+
+def test_an_id_that_is_as_long_as_a_text_harms_nobody() -> None:
+    with drive(JSONRPC({"add": add})) as rpc:
+        for id in ("x" * 1_000_000, "é" * 200_000):
+            rpc.send(request("add", [1], id), request("no", [], id), f"[{request('add', [1], id)}]")
+            assert [json.loads(text.strip("[]"))["error"]["code"] for text in rpc.take_all()] == [-32600] * 3
+        rpc.send(request("add", [1], 1))
+        assert rpc.take() == answer(1, 2)
 
 
 def test_notifications_are_called_in_order_and_have_no_answer(caplog: Any) -> None:
@@ -184,9 +219,9 @@ def test_a_method_that_was_cancelled_by_somebody_else_is_an_answer() -> None:
     async def be_cancelled() -> None:
         raise asyncio.CancelledError
 
-    with drive(JSONRPC({"f": be_cancelled})) as rpc:
+    with drive(JSONRPC({"f": be_cancelled}, tell_errors=True)) as rpc:
         rpc.send(request("f", [], 1))
-        assert error_of(rpc.take())[1] == "RuntimeError: what it waited for was cancelled"
+        assert error_of(rpc.take())[2] == "RuntimeError: what it waited for was cancelled"
         assert rpc.outcome == "running"
 
 
@@ -597,11 +632,11 @@ def test_a_service_that_has_gone_is_an_error_of_the_call() -> None:
     texts = [request("get", ["apples"], 1)]
     _, got = run(
         Calls("stock", Fails),
-        Source(texts) | JSONRPC({"get": Ask("stock")}) | Collect(),
+        Source(texts) | JSONRPC({"get": Ask("stock")}, tell_errors=True) | Collect(),
         loop_factory=VirtualLoop,
     )
-    code, message, _ = error_of(got[0])
-    assert code == -32000 and message.startswith("NoAnswer: ")
+    code, message, told = error_of(got[0])
+    assert (code, message) == (-32000, "Server error") and told.startswith("NoAnswer: ")
 
 
 def test_a_peer_that_leaves_does_not_wait_for_its_services() -> None:

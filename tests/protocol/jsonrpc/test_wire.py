@@ -12,9 +12,18 @@ from hypothesis import strategies as st
 
 from kamaelia import Graphline, Pipeline, background, run
 from kamaelia.axon import RemoteProtocolError, VirtualLoop, make, sleep
-from kamaelia.flow import Collect, Deframe, Encode, Frame, Lines, Source, Take
+from kamaelia.flow import Collect, Deframe, Encode, Frame, Source, Take
 from kamaelia.net import TCPClient, TCPServer
-from kamaelia.protocol import JSONRPC, Call, ContentLength, JSONRPCClient, Notification, RPCError, caller
+from kamaelia.protocol import (
+    JSONRPC,
+    Call,
+    ContentLength,
+    JSONRPCClient,
+    JSONRPCLines,
+    Notification,
+    RPCError,
+    caller,
+)
 from kamaelia.testbed import Network
 
 WAIT = 20
@@ -33,7 +42,7 @@ METHODS = {"pow": pow, "greet": greet, "countdown": countdown, "wait": sleep}
 
 
 def on_lines(**options: Any) -> Pipeline:
-    return Lines() | JSONRPC(METHODS, **options) | Encode(end="\n")
+    return JSONRPCLines() | JSONRPC(METHODS, **options) | Encode(end="\n")
 
 
 def serving(protocol: Any, **options: Any) -> Any:
@@ -61,6 +70,9 @@ def test_a_stranger_with_a_socket_is_answered_and_answers() -> None:
             assert json.loads(stream.readline()) == {"jsonrpc": "2.0", "result": "hello stranger", "id": "x"}
             says("nonsense\n")
             assert json.loads(stream.readline())["error"]["code"] == -32700
+            stream.write(TEXT.encode().replace(b"pow", b"\xff"))
+            says("")
+            assert json.loads(stream.readline())["error"]["code"] == -32700
             says(TEXT)
             sock.shutdown(socket.SHUT_WR)
             assert stream.readline() == b'{"jsonrpc":"2.0","result":1024,"id":1}\n'
@@ -69,7 +81,7 @@ def test_a_stranger_with_a_socket_is_answered_and_answers() -> None:
 
 
 def test_a_line_without_end_is_a_failure_of_that_connection_alone() -> None:
-    short = Lines(longest=100) | JSONRPC(METHODS) | Encode(end="\n")
+    short = JSONRPCLines(25) | JSONRPC(METHODS) | Encode(end="\n")
     server = TCPServer(short, port=0, quiet=True)
     with background(server) as handle:
         address = handle.receive("listening", timeout=WAIT)
@@ -95,6 +107,17 @@ def test_a_client_calls_a_server() -> None:
     ]
 
 
+def test_texts_may_be_as_long_each_way_as_a_peer_takes_them() -> None:
+    most = 1024 * 1024
+    lengths = [(most - 200, 0), (0, most - 200), (most - 200, most - 200)]
+    calls = [Call("say", {"what": "x" * there, "back": back}) for there, back in lengths]
+    protocol = JSONRPCLines() | JSONRPC({"say": lambda what, back: "y" * back}) | Encode(end="\n")
+    with serving(protocol) as handle:
+        client = JSONRPCClient(*handle.receive("listening", timeout=WAIT))
+        replies = run(Source(calls) | client | Collect())
+    assert sorted(len(reply.answer) for reply in replies) == sorted(back for _, back in lengths)
+
+
 def test_they_call_each_other_back_and_forth() -> None:
     mine = {"name": lambda: "anna", "countdown": countdown}
     with serving(on_lines(concurrency=1)) as handle:
@@ -108,7 +131,7 @@ def test_they_call_each_other_back_and_forth() -> None:
 
 
 def test_a_server_calls_its_client_of_its_own_accord() -> None:
-    rpc, lines, encode = JSONRPC(), Lines(), Encode(end="\n")
+    rpc, lines, encode = JSONRPC(), JSONRPCLines(), Encode(end="\n")
     collect = Collect()
     protocol = Graphline(
         "self.inbox" >> lines.inbox,

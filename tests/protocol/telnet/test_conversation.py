@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -133,20 +134,29 @@ def test_the_window_may_be_asked_for() -> None:
         assert visitor.result == [(0, 0), (80, 24)]
 
 
-def test_an_answer_is_checked_and_asked_for_again() -> None:
-    def age(line: str) -> int:
-        if not line.isdecimal():
-            raise ValueError(f"{line!r} is no age.")
-        return int(line)
+def age(line: str) -> int:
+    if not line.isdecimal():
+        raise ValueError(f"{line!r} is no age.")
+    return int(line)
 
+
+async def age_later(line: str) -> int:
+    await sleep(1)
+    return await asyncio.to_thread(age, line)
+
+
+@pytest.mark.parametrize("check", [age, age_later])
+def test_an_answer_is_checked_and_asked_for_again(check: Any) -> None:
     async def ask(visitor: Conversation) -> int:
-        return await visitor.ask("Age? ", check=age, attempts=2)
+        return await visitor.ask("Age? ", check=check, attempts=2)
 
     with drive(Conversation(ask)) as visitor:
         visitor.send(b"old\n", b"7\n")
+        visitor.advance(2)
         assert (shown(visitor), visitor.result) == ("Age? 'old' is no age.\nAge? ", 7)
     with drive(Conversation(ask)) as visitor:
         visitor.send(b"old\nolder\n")
+        visitor.advance(2)
         assert shown(visitor).endswith("'older' is no age.\n\nThat was wrong too often. Good bye!\n")
         assert (visitor.outcome, visitor.error) == ("ended", None)
 

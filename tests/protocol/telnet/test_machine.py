@@ -92,6 +92,12 @@ def test_a_line_that_is_too_long_is_cut_and_counted() -> None:
     assert terminal.feed(b"12345\n123456\r\nab") == [Line("12345"), Line("12345")]
     assert terminal.feed("c€x\n".encode()) == [Line("abc")]
     assert terminal.cut == 2
+    for forget in (b"\x15", b"\xff\xf8"):
+        assert terminal.feed(b"1234567" + forget + b"12345\n" + b"12" + forget + b"3\n") == [
+            Line("12345"),
+            Line("3"),
+        ]
+    assert terminal.cut == 2
     for _ in range(100):
         terminal.feed(b"x" * 1000)
     assert len(terminal._line) == 5

@@ -13,7 +13,7 @@ from websockets.utils import accept_key
 
 from kamaelia import Pipeline, background, component, run, sleep
 from kamaelia.axon import ComponentsFailed, LinkError, RemoteProtocolError
-from kamaelia.flow import Lines, Source, Take
+from kamaelia.flow import Interval, Lines, Map, Source, Take
 from kamaelia.net import CannotConnect, ConnectionLost, Reconnect, TCPServer
 from kamaelia.protocol.websocket import HandshakeRefused, WebSocketClient
 from tests.net.conftest import WAIT
@@ -237,6 +237,45 @@ def test_it_connects_again_and_goes_on_with_what_waits(new_loop):
     assert came == ["0", "1", "2"]
     said = client.statistics()
     assert (said.opened, said.messages_out, said.closed[1001]) == (3, 3, 3)
+
+
+@pytest.mark.parametrize(("trouble", "again"), [
+    *((status, True) for status in (408, 425, 429, 500, 503)),
+    *((status, False) for status in (301, 400, 401, 403, 404, 426)),
+    (b"\x83\x00", True),  # a frame of no kind
+    (answer(TEXT, b"\xff"), True),
+    (answer(TEXT, b"x" * 2000), True),  # above the limit
+    (answer(CLOSE, close(1011)), True),
+    (b"", True),  # nothing, not even a close
+])  # fmt: skip
+def test_it_connects_again_after_whatever_may_be_better_the_next_time(trouble, again):
+    visits = 0
+
+    def meet(connection: Any, request: Any) -> Any:
+        nonlocal visits
+        visits += 1
+        refuses = visits == 1 and isinstance(trouble, int)
+        return connection.respond(trouble, "no\n") if refuses else None
+
+    async def handler(connection: Any) -> None:
+        if visits > 1:
+            await echo(connection)
+        elif trouble:
+            connection.transport.write(trouble)
+            await connection.wait_closed()
+        else:
+            connection.transport.abort()
+
+    with strangers(handler, process_request=meet) as url:
+        policy = Reconnect(initial=0.01, limit=0.01)
+        client = WebSocketClient(url, message_limit=1000, reconnect=policy, close_timeout=0.05)
+        system = Interval(0.01) | Map(lambda _: "hello") | client | Take(1) | gather()
+        if again:
+            assert run(system) == ["hello"]
+        else:
+            error = failure(system)
+            assert isinstance(error, HandshakeRefused) and error.status == trouble
+    assert visits == (2 if again else 1)
 
 
 def test_it_gives_up_after_so_many_attempts():

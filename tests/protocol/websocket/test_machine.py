@@ -29,6 +29,7 @@ from .frames import (
     CONT,
     DATA,
     DEFLATE,
+    MASK,
     PING,
     PONG,
     TEXT,
@@ -115,6 +116,7 @@ def broken(why: str) -> Closed:
 
 
 TOO_LONG = Closed(1009, f"the peer has sent a message of more than {LIMIT} bytes")
+NOT_SHORTEST = broken("the length of a frame takes more bytes than it needs")
 NO_TEXT = Closed(1007, "the peer has sent text that is no UTF-8")
 
 # In which state it is, what comes, what that means, and what is sent by itself.
@@ -132,6 +134,13 @@ TABLE: list[tuple[str, bytes, list[Any], bytes]] = [
     ("open", frame(DATA, b"x" * (LIMIT + 1)), [TOO_LONG], b""),
     ("open", b"\xc2\x7f" + frame(TEXT, b"one")[1:], [broken("incorrect masking")], b""),
     ("open", b"\x82\xff\x7f" + b"\xff" * 7 + b"mask", [TOO_LONG], b""),
+    ("open", frame(TEXT, b"one") + b"\x81\xfe\x00\x7d" + MASK + bytes(125), ["one", NOT_SHORTEST], b""),
+    ("open", b"\x81\xff" + bytes(6) + b"\xff\xff" + MASK + bytes(65535), [NOT_SHORTEST], b""),
+    ("open", b"\x89\xfe\x00\x01" + MASK + b"?", [NOT_SHORTEST], b""),
+    ("open", b"\x82\xff" + bytes(5) + b"\x01\x00\x00" + MASK, [TOO_LONG], b""),
+    ("in a message", b"\x80\xfe\x00\x03" + MASK + b"two", [NOT_SHORTEST], b""),
+    ("closing", b"\x81\xfe\x00\x03" + MASK + b"two", [NOT_SHORTEST], b""),
+    ("client", b"\x81\x7e\x00\x03one", [NOT_SHORTEST], b""),
     ("open", frame(TEXT, b"one") + frame(DATA, b"two") + frame(TEXT, b"th"), ["one", b"two", "th"], b""),
     ("open", frame(TEXT, "é☃𝄞".encode()), ["é☃𝄞"], b""),
     ("open", frame(TEXT, b"one") + frame(TEXT, b"\xff"), ["one", NO_TEXT], b""),
@@ -225,6 +234,49 @@ def test_the_table(state, data, events, sent, size):
     assert (got, answers) == (events, sent)
 
 
+def in_turns(machine: Machine, data: bytes) -> list[list[Any]]:
+    """Return what some bytes mean, as it is told one time after another."""
+    turns = [machine.receive(data)]
+    while machine.has_more:
+        turns.append(machine.receive(b""))
+    return turns
+
+
+def test_messages_that_become_long_are_told_a_few_at_a_time():
+    machine = server(DEFLATE)
+    zeros = frame(DATA, deflated(bytes(600)), rsv=4)
+    turns = in_turns(machine, zeros * 5 + frame(TEXT, b"small") * 3 + zeros * 2 + frame(PING) + frame(CLOSE))
+    assert turns == [
+        [bytes(600)] * 2,
+        [bytes(600)] * 2,
+        [bytes(600)] + ["small"] * 3 + [bytes(600)],
+        [bytes(600), Ping(b""), Closed(1005)],
+    ]
+    assert not machine.has_more
+
+
+def test_so_are_fragments_and_what_comes_with_the_handshake():
+    zeros = deflated(bytes(600))
+    first, rest = frame(DATA, zeros, rsv=4, fin=False), frame(CONT, b"", fin=False) + frame(CONT, b"")
+    machine = ServerMachine(message_limit=LIMIT)
+    (opened, *one), *more = in_turns(machine, request(DEFLATE) + (first + rest) * 4)
+    assert isinstance(opened, Opened)
+    assert [one, *more] == [[bytes(600)], [bytes(600)] * 2, [bytes(600)]]
+
+
+def test_what_is_not_told_yet_is_told_before_what_comes_next_and_before_the_end():
+    zeros = frame(DATA, deflated(bytes(600)), rsv=4)
+    machine = server(DEFLATE)
+    assert machine.receive(zeros * 4 + frame(TEXT, b"one")[:3]) == [bytes(600)] * 2
+    assert machine.receive(frame(TEXT, b"one")[3:]) == [bytes(600)] * 2
+    assert machine.has_more
+    assert machine.receive_end() == ["one", Closed(1006)]
+    machine = server(DEFLATE)
+    machine.receive(zeros * 7)
+    assert machine.receive_end() == [bytes(600)] * 5 + [Closed(1006)]
+    assert not machine.has_more
+
+
 @pytest.mark.parametrize(("more", "headers", "status", "why"), [
     (
         b"Origin: https://evil.example\r\n",
@@ -265,6 +317,9 @@ def test_what_is_no_proper_request_is_answered_with_an_error_of_http(data, statu
     assert isinstance(refused, Refused)
     assert refused.status == status
     assert answered.startswith(b"HTTP/1.1 %d " % status)
+    assert machine.answer.status == status and answered.endswith(b"\r\n\r\n" + machine.answer.body)
+    # Who names what to upgrade to says so in Connection, too (RFC 9110, 7.8).
+    assert (b"\r\nConnection: close, Upgrade\r\n" in answered) == (status == 426)
     assert machine.finished
     assert machine.receive(b"more") == [] and machine.receive_end() == []
 
@@ -277,6 +332,71 @@ def test_an_origin_may_be_a_text_a_pattern_or_none_at_all():
         machine = ServerMachine(origins=origins)
         (opened,) = machine.receive(request(*([] if origin is None else [b"Origin: " + origin])))
         assert isinstance(opened, Opened)
+
+
+@pytest.mark.parametrize(("origin", "host", "same"), [
+    (None, b"example.org", True),
+    (b"http://example.org", b"example.org", True),
+    (b"https://example.org", b"example.org", True),
+    (b"https://Example.org", b"eXample.org", True),
+    (b"http://example.org:8080", b"example.org:8080", True),
+    (b"http://example.org", b"example.org:80", True),
+    (b"https://example.org", b"example.org:443", True),
+    (b"http://127.0.0.1:8080", b"127.0.0.1:8080", True),
+    (b"http://[::1]:8080", b"[::1]:8080", True),
+    (b"https://example.org", b"example.org:80", False),
+    (b"http://example.org:8081", b"example.org:8080", False),
+    (b"http://example.org", b"example.org:8080", False),
+    (b"https://evil.example", b"example.org", False),
+    (b"https://example.org.evil.example", b"example.org", False),
+    (b"https://www.example.org", b"example.org", False),
+    (b"null", b"example.org", False),
+    (b"", b"example.org", False),
+    (b"example.org", b"example.org", False),
+    (b"file://", b"", False),
+    (b"http://localhost:8080", b"127.0.0.1:8080", False),
+    (b"https://evil.example", b"evil.example\r\nHost: example.org", False),
+])  # fmt: skip
+def test_a_page_of_another_host_is_refused_unless_it_is_said_otherwise(origin, host, same):
+    asked = request(*([] if origin is None else [b"Origin: " + origin]))
+    asked = asked.replace(b"Host: example.org", b"Host: " + host)
+    (event,) = ServerMachine().receive(asked)
+    assert isinstance(event, Opened) == same
+    if not same:
+        assert isinstance(event, Refused) and event.status == 403
+        assert event.reason == (
+            f"invalid Origin header: {origin.decode()}" if origin else "empty Origin header"
+        )
+    (event,) = ServerMachine(origins="any").receive(asked)
+    assert isinstance(event, Opened)
+
+
+@pytest.mark.parametrize(("method", "more", "version", "status"), [
+    ("GET", [], "1.1", 101),
+    ("GET", [("Content-Length", "0")], "1.1", 101),
+    ("GET", [("Cookie", "x" * 9000)], "1.1", 101),
+    ("GET", [(f"A{number}", "x") for number in range(200)], "1.1", 101),
+    ("GET", [("Content-Length", "5")], "1.1", 400),
+    ("GET", [("Transfer-Encoding", "chunked")], "1.1", 400),
+    ("GET", [("Sec-WebSocket-Key", "again")], "1.1", 400),
+    ("GET", [("Origin", "https://evil.example")], "1.1", 403),
+    ("GET", [], "1.0", 505),
+    ("POST", [("Content-Length", "5")], "1.1", 405),
+    ("BREW", [], "1.1", 405),
+])  # fmt: skip
+def test_a_request_that_somebody_else_has_read_is_answered(method, more, version, status):
+    lines = request().decode().split("\r\n")[1:-2]
+    headers = [tuple(line.split(": ", 1)) for line in lines] + more
+    machine = ServerMachine()
+    given = machine.accept(method, "/" + "x" * 9000, headers, version)
+    assert given.status == status and machine.to_send() == b""
+    if status == 101:
+        assert machine.opened.target == "/" + "x" * 9000
+        assert machine.receive(frame(TEXT, b"one") + frame(CLOSE)) == ["one", Closed(1005)]
+        assert machine.text("two") == answer(TEXT, b"two")
+    else:
+        assert machine.refused.status == status and machine.refused.reason in given.body.decode()
+        assert (dict(given.headers).get("Allow") == "GET") == (status == 405)
 
 
 def test_of_the_subprotocols_the_first_of_the_servers_is_taken():
@@ -557,6 +677,9 @@ def inputs(draw: Any) -> bytes:
 
 @given(st.one_of(inputs(), st.binary(max_size=100)))
 @settings(max_examples=200, deadline=None)
+@example(b"\x02" + frame(DATA, deflated(bytes(300)), rsv=4) * 40)
+@example(b"\x06" + frame(DATA, deflated(bytes(300)), rsv=4, fin=False) + frame(CONT, b"x") * 40)
+@example(b"\x00\x81\xfe\x00\x03" + MASK + b"two")
 @example(b"\x00" + frame(DATA, b"x", fin=False) + frame(CONT, b"", fin=False) * 100)
 def test_whatever_comes_is_told_in_events_the_same_however_it_is_cut(data):
     fuzz_websocket.one_input(data)

@@ -13,9 +13,10 @@ from kamaelia.flow import Collect, Map, Source
 from kamaelia.net import peer
 from kamaelia.protocol import Echo
 from kamaelia.protocol.websocket import WebSocketProtocol, handshake
+from kamaelia.protocol.websocket.protocol import WAITING
 from kamaelia.testing import drive
 
-from .frames import ACCEPTED, CLOSE, CONT, DATA, PING, PONG, TEXT, answer, close, frame, request
+from .frames import ACCEPTED, CLOSE, CONT, DATA, PING, PONG, TEXT, answer, close, deflated, frame, request
 from .parts import Repeat, Tell, kinds
 
 
@@ -24,6 +25,17 @@ def opened(driver: Any, *more: bytes, path: bytes = b"/") -> Any:
     driver.send(request(*more, path=path))
     assert driver.take().startswith(b"HTTP/1.1 101 ")
     return driver
+
+
+def slow_by(seconds: float) -> Any:
+    """Return a handler that takes so long for each message."""
+
+    @component
+    async def slow(inbox: Any, outbox: Any) -> None:
+        async for _ in inbox:
+            await sleep(seconds)
+
+    return slow
 
 
 def sent(driver: Any) -> bytes:
@@ -459,6 +471,23 @@ def test_a_slow_handler_stops_the_reading_of_the_wire():
         assert 100 < count < 150
 
 
+def test_a_small_chunk_of_messages_that_become_long_is_inflated_as_they_are_taken():
+    zeros = frame(DATA, deflated(bytes(100_000)), rsv=4)
+    with drive(WebSocketProtocol(slow_by(1), message_limit=100_000, ping_interval=None)) as server:
+        opened(server, b"Sec-WebSocket-Extensions: permessage-deflate")
+        server.send(zeros * 60)
+        counts = server.component.statistics
+        # Besides those that wait there is one with the handler, and one that its sender waits with.
+        assert counts().messages_in <= WAITING // 100_000 + 3
+        machine = server.component.machine
+        assert machine.has_more and len(machine._rest) - machine._read > 50 * len(zeros)
+        server.advance(60)
+        assert counts().messages_in == 60 and not machine.has_more
+        server.send(frame(CLOSE, close(1000)))
+        server.advance(60)
+        assert sent(server) == answer(CLOSE, close(1000))
+
+
 def test_a_slow_client_stops_the_handler():
     sent_messages = 0
 
@@ -531,6 +560,20 @@ def test_only_the_answer_to_the_last_ping_says_how_long_it_takes():
         assert server.component.statistics().latency is None
 
 
+def test_a_wire_that_goes_when_it_is_about_to_be_asked_harms_nobody():
+    with drive(WebSocketProtocol(Echo, ping_interval=10)) as server:
+        opened(server)
+        reader, wire = server.component.reader, server._reader("outbox")
+        loop = reader.system.loop
+        # In one round of the loop, the first thing is that the wire goes, and the second is to ask.
+        looked = []
+        loop.call_at(reader._keepalive.when() - 1, lambda: (wire.close(), looked.append(reader._look())))
+        reader._heard -= 1
+        server.advance(20)
+        assert looked == [None]
+        assert (server.outcome, server.component.statistics().pings) == ("ended", 0)
+
+
 def test_a_client_that_says_something_now_and_then_is_not_asked():
     with drive(WebSocketProtocol(Echo, ping_interval=10, ping_timeout=5)) as server:
         opened(server)
@@ -566,6 +609,16 @@ def test_while_it_is_we_who_are_slow_nobody_is_given_up():
             server.send(frame(DATA, bytes(10_000)))
         server.advance(90)
         assert server.outcome == "running"
+
+
+def test_so_it_is_with_all_that_came_in_one_chunk():
+    with drive(WebSocketProtocol(slow_by(10), ping_interval=10, ping_timeout=5)) as server:
+        opened(server)
+        server.send(frame(DATA, bytes(100_000)) * 30)
+        server.advance(250)
+        assert (server.outcome, server.component.statistics().pings) == ("running", 0)
+        server.advance(250)
+        assert server.component.statistics().pings > 0
 
 
 def test_no_pings_are_sent_if_none_are_wanted():
@@ -653,6 +706,8 @@ def test_a_handler_has_to_take_and_send_messages(handler, why):
     ({"subprotocols": "chat"}, TypeError, "WebSocketProtocol(subprotocols='chat'): give names in a list"),
     ({"subprotocols": [1]}, TypeError, "WebSocketProtocol(subprotocols=[1]): 1 cannot be one of the names"),
     ({"origins": "https://x"}, TypeError, "WebSocketProtocol(origins='https://x'): give origins in a list"),
+    ({"origins": None}, TypeError, "WebSocketProtocol(origins=None): give origins in a list, or 'same' or"),
+    ({"origins": [1]}, TypeError, "WebSocketProtocol(origins=[1]): 1 cannot be one of the origins"),
     ({"message_limit": 0}, ValueError, "WebSocketProtocol(message_limit=0): give bytes"),
     ({"message_limit": "much"}, ValueError, "WebSocketProtocol(message_limit='much'): give bytes"),
     (

@@ -17,8 +17,9 @@ from kamaelia.chassis import PublishTo, SubscribeTo
 from kamaelia.flow import Map
 from kamaelia.net import ServerTLS, peer
 from kamaelia.protocol import Echo
-from kamaelia.protocol.http import HTTPServer
+from kamaelia.protocol.http import HTTPProtocol, HTTPServer
 from kamaelia.protocol.websocket import WebSocket, WebSocketServer, handshake
+from kamaelia.testing import drive
 from tests.net.conftest import WAIT, read_all
 
 from .frames import CLOSE, DATA, PING, PONG, TEXT, answer, close, frame, request
@@ -112,6 +113,7 @@ def test_websockets_agrees_on_a_subprotocol_and_shows_its_headers(serve):
 @pytest.mark.parametrize(("options", "ask", "status"), [
     ({"origins": ["https://good.example"]}, {"origin": "https://evil.example"}, 403),
     ({"origins": ["https://good.example"]}, {}, 403),
+    ({}, {"origin": "https://evil.example"}, 403),
     ({"subprotocols": ["chat"]}, {}, 400),
 ])  # fmt: skip
 def test_websockets_is_refused_as_it_should_be(serve, options, ask, status):
@@ -234,7 +236,7 @@ def test_it_is_a_route_beside_pages(serve):
                 await self.outbox.send(message)
 
     chat = WebSocket(Where, origins=[None])
-    site = {"/": "<h1>Hello", "/chat/{room}": chat}
+    site = {"/": "<h1>Hello", "/chat/{room}": chat, "/own": WebSocket(Repeat)}
 
     async def talk(url: str) -> Any:
         async with connect(url + "chat/tea", proxy=None) as connection:
@@ -242,6 +244,11 @@ def test_it_is_a_route_beside_pages(serve):
             got = [await connection.recv(), await connection.recv()]
         with pytest.raises(InvalidStatus) as caught:
             await connect(url + "chat/tea", origin="https://evil.example", proxy=None)
+        async with connect(
+            url + "own", origin=url.replace("ws", "http").rstrip("/"), proxy=None
+        ) as connection:
+            await connection.send("hello")
+            assert await connection.recv() == "hello"
         return got, connection.close_code, caught.value.response.status_code
 
     with serve(site, kind=HTTPServer) as server:
@@ -259,6 +266,41 @@ def test_it_is_a_route_beside_pages(serve):
         assert b"\r\nupgrade: websocket\r\n" in answered.lower()
         until(lambda: chat.messages().open == 0)
         assert (chat.messages().opened, chat.messages().refused) == (1, 2)
+
+
+def asks(*more: bytes, method: bytes = b"GET", path: bytes = b"/chat", body: bytes = b"") -> bytes:
+    return request(*more, path=path).replace(b"GET", method, 1) + body
+
+
+@pytest.mark.parametrize(("asked_for", "status"), [
+    (asks(), 101),
+    (asks(b"Cookie: a=" + b"x" * 9000), 101),
+    (asks(b"Origin: http://example.org"), 101),
+    (asks(path=b"/chat?" + b"x" * 8000), 101),
+    (asks(path=b"/chat?" + b"x" * 9000), 414),
+    (asks(b"Origin: http://evil.example"), 403),
+    (asks(b"Content-Length: 5", body=b"hello"), 400),
+    (asks(b"Transfer-Encoding: chunked", body=b"5\r\nhello\r\n0\r\n\r\n"), 400),
+    (asks(b"Content-Length: 5", method=b"POST", body=b"hello"), 405),
+    (asks(method=b"POST").replace(b"Upgrade: websocket\r\n", b""), 405),
+    (b"GET /chat HTTP/1.1\r\nHost: x\r\n\r\n", 426),
+    (b"GET /chat HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nno", 400),
+])  # fmt: skip
+def test_whatever_asks_for_a_route_is_answered_and_nothing_fails(asked_for, status, caplog):
+    chat = WebSocket(Repeat)
+    again = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    with drive(HTTPProtocol({"/": "home", "/chat": chat})) as server:
+        server.send(asked_for + (frame(TEXT, b"one") if status == 101 else again))
+        got = b"".join(server.take_all())
+        assert got.startswith(b"HTTP/1.1 %d " % status)
+        if status != 414:  # with which the connection ends
+            assert got.endswith(answer(TEXT, b"one") if status == 101 else b"\r\n\r\nhome")
+        head = got.partition(b"\r\n\r\n")[0].lower()
+        assert (b"\r\nupgrade: websocket" in head) == (b"\r\nconnection: upgrade" in head)
+        assert (b"\r\nupgrade: websocket" in head) == (status in (101, 426))
+        assert (b"\r\nallow: get" in head) == (status == 405)
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+    assert chat.messages().refused == (0 if status in (101, 414) else 1)
 
 
 # --- who does not behave ------------------------------------------------------------------------------------

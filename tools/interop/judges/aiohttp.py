@@ -25,10 +25,11 @@ from kamaelia.protocol.http import (
     write_form,
 )
 from kamaelia.protocol.websocket import WebSocketClient
+from tools.ports import free_port
 
 from ..judge import Judge
 from ..site import PAGE, TEXT
-from ..workshop import Workshop, Wrong, contains, equal, film, free_port, true
+from ..workshop import Workshop, Wrong, contains, equal, film, true
 
 judge = Judge("aiohttp", modules=["aiohttp"])
 

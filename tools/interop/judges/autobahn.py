@@ -22,10 +22,10 @@ def cases(shop: Workshop, role: str) -> str:
     except SystemExit as error:
         raise Missing(str(error)) from None
     out = OUT / role
-    command = (sys.executable, ROOT / "tools" / "autobahn.py", "--role", role, "--out", out)
+    command = (sys.executable, "-m", "tools.autobahn", "--role", role, "--out", out)
     done = shop.run(*command, code=None, timeout=HOURS * 3600)
     if done.code != 0:
-        wrong = [line for line in done.text.splitlines() if line.startswith(f"{role}, case ")]
+        wrong = [line for line in done.text.splitlines() if line.startswith(role)]
         raise Wrong("; ".join(wrong) or done.err.strip()[-300:])
     agents = json.loads((out / "summary.json").read_text())[role]
     return "; ".join(_told(name, agents[name]) for name in autobahn.AGENTS)

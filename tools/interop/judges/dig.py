@@ -6,10 +6,11 @@ import re
 
 from kamaelia.flow import Deframe, Frame
 from kamaelia.net import TCPServer, UDPServer
+from tools.ports import free_port
 
 from ..judge import Judge
 from ..names import FORMAT, Names
-from ..workshop import HOST, Workshop, contains, equal, free_port
+from ..workshop import HOST, Workshop, contains, equal
 
 judge = Judge("dig", programs=["dig"], version=["dig", "-v"])
 

@@ -26,10 +26,11 @@ from kamaelia.protocol.http import (
     ReverseProxy,
 )
 from kamaelia.protocol.websocket import WebSocketClient
+from tools.ports import free_port
 
 from ..judge import Judge
 from ..site import PAGE, TEXT
-from ..workshop import HOST, Workshop, Wrong, contains, equal, film, free_port, true
+from ..workshop import HOST, Workshop, Wrong, contains, equal, film, true
 from .curl import CURL
 
 KEPT = 'proxy_set_header Connection "";'  # what nginx needs to keep its connections to us

@@ -8,9 +8,10 @@ from kamaelia import Component, Outbox, run
 from kamaelia.axon import ComponentsFailed
 from kamaelia.flow import Collect, Map, Source, Take
 from kamaelia.net import ServerTLS, StartTLS, TCPClient, TCPServer, peer
+from tools.ports import free_port
 
 from ..judge import Judge
-from ..workshop import HOST, Workshop, Wrong, contains, equal, film, free_port, true
+from ..workshop import HOST, Workshop, Wrong, contains, equal, film, true
 
 judge = Judge("openssl", programs=["openssl"], version=["openssl", "version"])
 

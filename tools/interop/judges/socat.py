@@ -19,9 +19,10 @@ from kamaelia.net import (
     UnixClient,
     UnixServer,
 )
+from tools.ports import free_port
 
 from ..judge import Judge
-from ..workshop import HOST, Workshop, equal, film, free_port
+from ..workshop import HOST, Workshop, equal, film
 
 judge = Judge("socat", programs=["socat"], version=["socat", "-V"])
 GROUP = "239.255.42.42"

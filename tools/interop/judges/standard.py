@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import socket
 import sys
 import urllib.error
@@ -12,10 +11,11 @@ from http.client import HTTPConnection
 from kamaelia import run
 from kamaelia.flow import Collect, Source
 from kamaelia.protocol.http import HTTPClient
+from tools.ports import free_port
 
 from ..judge import Judge
 from ..site import PAGE, TEXT
-from ..workshop import HOST, Workshop, equal, film, free_port
+from ..workshop import HOST, Workshop, equal, film
 
 judge = Judge("Python's http", version=[sys.executable, "--version"])
 
@@ -62,4 +62,3 @@ def client(shop: Workshop) -> None:
     assert isinstance(connection.sock, socket.socket)  # still the same
     connection.close()
     equal(shop.server.statistics().accepted, 3)
-    assert platform.python_version()

@@ -7,9 +7,11 @@ import json
 import subprocess
 import sys
 
+from tools.ports import free_port
+
 from ..judge import Judge
 from ..site import PAGE, TEXT
-from ..workshop import Workshop, contains, equal, film, free_port
+from ..workshop import Workshop, contains, equal, film
 from .curl import CURL
 
 judge = Judge("uvicorn", modules=["uvicorn"])

@@ -165,7 +165,7 @@ class TLSTransport(asyncio.Transport, asyncio.Protocol):
         self._paused = False
         if self._below is not None and not self._lost:
             self._below.resume_reading()
-            if self._machine.pending:
+            if self._machine.pending or (self._machine.received_end and not self._ended):
                 self._loop.call_soon(self._pass_up)
 
     def is_reading(self) -> bool:
@@ -210,12 +210,13 @@ class TLSTransport(asyncio.Transport, asyncio.Protocol):
             act()
         except ProtocolError as failure:
             error = failure
+        if error is not None:
+            self._give_up(error)
+            return
         data = self._machine.to_send()
         if data and self._below is not None and not self._below.is_closing():
             self._below.write(data)
-        if error is not None:
-            self._give_up(error)
-        elif not self._told and self._machine.state is State.OPEN:
+        if not self._told and self._machine.state is State.OPEN:
             self._told = True
             self._on_open()
 
@@ -242,4 +243,7 @@ class TLSTransport(asyncio.Transport, asyncio.Protocol):
         if not self._told:
             self._on_failure(error)
         if self._below is not None:
+            alert = self._machine.to_send()
+            if alert and not self._below.is_closing():
+                self._below.write(alert)
             self._below.close()  # and not abort: the peer is to hear why

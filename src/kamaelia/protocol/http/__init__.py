@@ -4,7 +4,7 @@
 | --- | --- |
 | `HTTPServer` | listens on a TCP port, and answers requests by routes |
 | `HTTPProtocol` | the same for one connection, whatever carries it |
-| `request` | the `Request` that the asking component answers |
+| `request`, `trailers` | the `Request` that the asking component answers, and what came behind its body |
 | `Request`, `Response`, `Headers`, `Trailers` | what is asked, and answered |
 | `Routes`, `Limits` | who answers, and what clients may do |
 | `Exchange`, `Handler` | for handlers that answer piece by piece, or speak another protocol |
@@ -18,6 +18,7 @@
 | `ServerSentEvents`, `Event` | tells pages that stay open what happens |
 | `Compress`, `Decompress`, `compressed` | bodies that are compressed |
 | `read_form`, `write_form`, `Form`, `Upload` | forms, with files |
+| `stream_form`, `StreamedPart` | forms whose files may have any length, as they come |
 | `cookies_of`, `set_cookie`, `delete_cookie`, `CookieJar` | what clients are asked to say again |
 | `choose_type` | what a client likes best |
 """
@@ -41,13 +42,13 @@ from .event_source import EventSource
 from .events import Event, ServerSentEvents
 from .exchange import Exchange, Handler, Trailers
 from .fetch import Fetch, fetch
-from .forms import Form, Upload, read_form, write_form
+from .forms import Form, StreamedPart, Upload, read_form, stream_form, write_form
 from .headers import Headers
 from .limits import Limits
 from .messages import Request, Response
 from .negotiation import choose_type
 from .pool import ConnectionPool, PoolFull, PoolStatistics
-from .protocol import HTTPProtocol, request
+from .protocol import HTTPProtocol, request, trailers
 from .proxy import ReverseProxy
 from .refusal import Refused
 from .routes import Routes
@@ -89,6 +90,7 @@ __all__ = [
     "Routes",
     "ServerSentEvents",
     "StaticFiles",
+    "StreamedPart",
     "TimeLimits",
     "TimedOut",
     "Trailers",
@@ -102,5 +104,7 @@ __all__ = [
     "read_form",
     "request",
     "set_cookie",
+    "stream_form",
+    "trailers",
     "write_form",
 ]

@@ -69,11 +69,10 @@ def check(
     modified: float | None = None,
     *,
     now: float,
-    exists: bool = True,
 ) -> int | None:
     """Return the status with which a request ends because of its conditions: 304 or 412; None if it goes on.
 
-    To be asked when the answer would be a success, or when there is nothing of that name yet (13.2.1).
+    To be asked when the answer would be a success (13.2.1).
 
     Arguments:
         method: of the request
@@ -81,7 +80,6 @@ def check(
         etag: of what is asked for; None if it has none
         modified: when that was changed last, in seconds since 1970; None if nobody knows
         now: seconds since 1970
-        exists: whether there is something of that name at all
 
     >>> check("GET", Headers({"If-None-Match": '"a", "b"'}), '"b"', now=0)
     304
@@ -90,7 +88,7 @@ def check(
         return None
     wanted = headers.get("if-match")
     if wanted is not None:
-        if not (exists and (wanted == "*" or _any(same_strongly, wanted, etag))):
+        if wanted != "*" and not _any(same_strongly, wanted, etag):
             return 412
     elif modified is not None:
         since = parse_date(headers.get("if-unmodified-since", ""), now)
@@ -98,7 +96,7 @@ def check(
             return 412
     unwanted = headers.get("if-none-match")
     if unwanted is not None:
-        if exists and (unwanted == "*" or _any(same_weakly, unwanted, etag)):
+        if unwanted == "*" or _any(same_weakly, unwanted, etag):
             return 304 if method in SAFE else 412
     elif modified is not None and method in SAFE:
         since = parse_date(headers.get("if-modified-since", ""), now)

@@ -29,20 +29,27 @@ To read and send at the same time a handler may do one of them in a task of its 
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Protocol
 
-from kamaelia.axon import BrokenLink, Inbox, LocalProtocolError, Outbox, Signal, SourceFailed, make
+from kamaelia.axon import BrokenLink, Inbox, LocalProtocolError, Outbox, Signal, SourceFailed, make, sleep
 from kamaelia.axon.errors import shorten
+from kamaelia.net.connection import count_in_bytes
 
 from .client_machine import Informational
 from .headers import Headers
-from .machine import BODY, END, Data, EndOfRequest, Refused
+from .machine import BODY, END, ERROR, Data, EndOfRequest, Refused
 from .messages import BYTES, NO_HEADERS, TEXT, Request, Response
 from .private import private_inbox, private_outbox
 
 if TYPE_CHECKING:
     from .protocol import HTTPProtocol
+
+
+WAITING = 256 * 1024  # bytes that wait for a component that answers; and from it, where it sends only bytes
+PIECES = 4  # messages that wait from a component that answers: pieces of 64 KiB are usual
+IN_A_ROW = 100  # pieces of a body that are read before others have their turn, if all are there already
 
 
 class Handler(Protocol):
@@ -69,11 +76,13 @@ class Exchange:
     are few, or else the connection ends.
     """
 
-    __slots__ = ("_bytes_read", "_protocol", "_whole", "begun", "over", "request", "switched", "trailers")
+    __slots__ = (
+        "_bytes_read", "_protocol", "_reads", "_whole", "begun", "over", "request", "switched", "trailers",
+    )  # fmt: skip
 
     def __init__(self, protocol: HTTPProtocol, request: Request) -> None:
         self._protocol = protocol
-        self._bytes_read = 0
+        self._bytes_read = self._reads = 0
         self._whole = False  # the body has been read
         self.request = request
         """What is asked. Its ``body`` is empty: see `read`."""
@@ -98,22 +107,26 @@ class Exchange:
 
         Asks a client for the body that has waited for that ("Expect: 100-continue"). Raises `Refused`, a
         `RemoteProtocolError`, when the body breaks the rules, comes too slowly, is larger than the limit or
-        breaks off.
+        breaks off; and again after that, so that what has come is never taken for the whole.
         """
         protocol = self._protocol
         machine = protocol.machine
+        self._reads += 1
+        if not self._reads % IN_A_ROW:
+            await sleep(0)  # before it is taken, since whoever waits may be cancelled
         while not self._whole:
-            if machine.reading != BODY and machine.reading != END:
+            if machine.reading not in (BODY, END, ERROR):
                 self._whole = True  # it was answered meanwhile
                 break
+            most = protocol.site.limits.stream
+            if most is not None and self._bytes_read > int(most):
+                raise Refused(f"the body is larger than {most} bytes", 413)
             event = machine.next_event()
             if type(event) is Data:
                 self._bytes_read += len(event.data)
-                most = protocol.site.limits.stream
-                if most is not None and self._bytes_read > int(most):
-                    raise Refused(f"the body is larger than {most} bytes", 413)
-                return event.data
-            if type(event) is EndOfRequest:
+                if most is None or self._bytes_read <= int(most):
+                    return event.data
+            elif type(event) is EndOfRequest:
                 self._whole = True
                 self.trailers = event.trailers
             else:
@@ -124,14 +137,14 @@ class Exchange:
         """Return the rest of the body. Raises `Refused`, with the status 413, for more bytes than the
         limit: those of `Limits.body` unless it is given."""
         most: Any = self._protocol.site.limits.body if limit is None else limit
-        pieces: list[bytes] = []
+        body = io.BytesIO()  # a list of pieces could take a hundred times what is in them
         size = self._protocol.machine.expected or 0
         while most is None or size <= most:
             piece = await self.read()
             if not piece:
-                return b"".join(pieces)
-            pieces.append(piece)
-            size = max(size, sum(map(len, pieces)))
+                return body.getvalue()
+            body.write(piece)
+            size = max(size, body.tell())
         raise Refused(f"the body is larger than {most} bytes", 413)
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -200,10 +213,14 @@ class Exchange:
         """Send the head of a response such as 101, and speak another protocol from here on.
 
         Returns the bytes that came behind the request already. Whatever else comes is in `inbox`, and what
-        is to go out is sent to `outbox`, both plain bytes. The connection ends when the handler returns.
+        is to go out is sent to `outbox`, both plain bytes. The connection ends when the handler returns. The
+        request has been answered with that: `Limits.request_timeout` does not count any more.
         """
         await self.read_all()
         sent = self._protocol.machine.switch(response)
+        timer = self._protocol.request_timer
+        if timer is not None and not timer.expired():
+            timer.reschedule(None)
         self.begun = self.over = self.switched = True
         self._protocol.count(self.request, sent[9:12])
         await self._protocol.outbox.send(sent)
@@ -225,7 +242,7 @@ class Exchange:
         Its ``inbox`` gets ``first`` and then what comes; what its ``outbox`` sends goes to the peer; both
         are bytes. One that fails breaks the connection.
         """
-        part = Part(self._protocol, self.request, pattern, with_body=True)
+        part = Part(self, pattern, with_body=True, size=f"{WAITING} B")
 
         await self.relay(part, first)
 
@@ -260,7 +277,7 @@ class Exchange:
     async def run(self, pattern: Any, response: Response | None = None) -> None:
         """Let a component answer; with a response, only for its body."""
         machine = self._protocol.machine
-        part = Part(self._protocol, self.request, pattern, with_body=machine.reading is BODY)
+        part = Part(self, pattern, with_body=machine.reading is BODY)
         try:
             if response is not None:
                 await self.begin(response)
@@ -270,6 +287,7 @@ class Exchange:
                     await self._pass_on(part)
                     feeding.cancel()
             else:
+                self.trailers = self.trailers or NO_HEADERS
                 await self._pass_on(part)
             part.leave()
             await part.over()
@@ -340,14 +358,17 @@ class PartFailed(Exception):
 class Part:
     """A component that answers one request, with the boxes between it and who speaks HTTP."""
 
-    def __init__(self, protocol: HTTPProtocol, request: Request, pattern: Any, *, with_body: bool) -> None:
+    def __init__(
+        self, exchange: Exchange, pattern: Any, *, with_body: bool, size: int | str = PIECES
+    ) -> None:
         self.refused: Refused | None = None
         """Why the body was not given to it to its end."""
         self.answers: Inbox[Any] | None = None
         """What it sends."""
-        self.request = request
+        self.exchange = exchange
+        """What it answers."""
         self.failed = False
-        self._protocol = protocol
+        protocol = self._protocol = exchange._protocol
         part = self._part = make(pattern)
         process = protocol._axon
         protocol.serving[part] = self
@@ -356,9 +377,10 @@ class Part:
         boxes = part.boxes
         self._into: Outbox[Any] | None = None
         if with_body and "inbox" in boxes:
+            count_in_bytes(boxes["inbox"], WAITING)
             self._into = private_outbox(process, boxes["inbox"])
         if "outbox" in boxes:
-            self.answers = private_inbox(process, boxes["outbox"])
+            self.answers = private_inbox(process, boxes["outbox"], size)
 
     def __str__(self) -> str:
         return self.path

@@ -11,31 +11,36 @@ them:
     (bytes)
     --the-boundary--
 
-A parser of either takes bytes as they come, and gives the same events: a `Part` for the head of each, its
+A parser of either takes bytes as they come, and gives the same events: a `FormPart` for the head of each, its
 bytes in pieces, and `END_OF_PART`. So nothing has to be kept in memory but what the user keeps. It moves from
 state to state so (``multipart``):
 
     preamble --boundary--> delimiter --CRLF--> head --empty line--> body --boundary--> delimiter
                            delimiter --"--"--> epilogue
 
-For a form that has been read, `read_form` does all of that.
+For a form that has been read, `read_form` does all of that; for one that is still coming, `stream_form`.
 """
 
 from __future__ import annotations
 
 import enum
+import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_to_bytes, urlencode
 
 from kamaelia.axon import LocalProtocolError, RemoteProtocolError
 from kamaelia.axon.errors import shorten
 
-from .headers import TOKEN, VALUE, Headers
-from .messages import Request
+from .headers import TOKEN, VALUE, Headers, with_parameters
+from .messages import Request, codec_of
 from .refusal import Refused
+
+if TYPE_CHECKING:
+    from .exchange import Exchange
 
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
@@ -43,11 +48,8 @@ MULTIPART = "multipart/form-data"
 MOST_PARTS = 1000
 MOST_HEAD = 8192  # bytes of the head of a part
 MOST_NAME = 200  # bytes of the name of a field
+MOST_FIELD = 1024 * 1024  # bytes that `StreamedPart.read_all` reads
 
-_PARAMETER = re.compile(
-    rf"[ \t]*;[ \t]*(?P<name>{TOKEN.pattern})="
-    r"(?:\"(?P<quoted>(?:[^\"\\]|\\.)*)\"|(?P<plain>[^\s;\"]*))"
-)
 _BOUNDARY = re.compile(r"[\x20-\x7e]{0,69}[\x21-\x7e]")  # RFC 2046, 5.1.1
 _ESCAPE = re.compile("%(22|0D|0A)", re.IGNORECASE)  # HTML 4.10.22.8: what browsers escape of names
 _UNSEEN = re.compile("[\0-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
@@ -65,7 +67,7 @@ END_OF_PART: Final = _EndOfPart.END_OF_PART
 
 
 @dataclass(frozen=True)
-class Part:
+class FormPart:
     """The head of a part of a form."""
 
     name: str
@@ -78,7 +80,7 @@ class Part:
     """All headers of its head; none in the urlencoded format."""
 
 
-FormEvent = Part | bytes | _EndOfPart
+FormEvent = FormPart | bytes | _EndOfPart
 
 
 @dataclass(frozen=True)
@@ -119,20 +121,7 @@ def content_type(headers: Headers) -> tuple[str, dict[str, str]]:
     >>> content_type(Headers({"Content-Type": 'Multipart/Form-Data; Boundary="a b"'}))
     ('multipart/form-data', {'boundary': 'a b'})
     """
-    return _with_parameters(headers.get("content-type", ""))
-
-
-def _with_parameters(value: str) -> tuple[str, dict[str, str]]:
-    kind, semicolon, rest = value.partition(";")
-    found: dict[str, str] = {}
-    rest, at = semicolon + rest, 0
-    while (match := _PARAMETER.match(rest, at)) is not None:
-        quoted = match["quoted"]
-        # Only what has to be escaped is: old browsers send whole paths, with backslashes.
-        text = match["plain"] if quoted is None else re.sub(r'\\(["\\])', r"\1", quoted)
-        found.setdefault(match["name"].lower(), text)
-        at = match.end()
-    return kind.strip().lower(), found
+    return with_parameters(headers.get("content-type", ""))
 
 
 def form_parser(headers: Headers, **bounds: Any) -> MultipartParser | UrlencodedParser:
@@ -237,8 +226,8 @@ class UrlencodedParser(_Parser):
             events.append(self._unescaped(length))
         return events
 
-    def _part(self) -> Part:
-        return Part(self._begin(self._unescaped(len(self._left))))
+    def _part(self) -> FormPart:
+        return FormPart(self._begin(self._unescaped(len(self._left))))
 
     def _unescaped(self, length: int) -> bytes:
         data = bytes(self._left[:length])
@@ -359,7 +348,7 @@ class MultipartParser(_Parser):
         self._left.clear()
         return []
 
-    def _part(self, head: bytes) -> Part:
+    def _part(self, head: bytes) -> FormPart:
         raw: list[tuple[bytes, bytes]] = []
         known: dict[str, str] = {}
         for line in head.split(b"\r\n"):
@@ -370,7 +359,7 @@ class MultipartParser(_Parser):
             known.setdefault(name.decode().lower(), value.decode("utf-8", "replace"))
             if VALUE.fullmatch(value.decode("latin-1")):  # a file's name may have what no header has
                 raw.append((name, value))
-        kind, parameters = _with_parameters(known.get("content-disposition", ""))
+        kind, parameters = with_parameters(known.get("content-disposition", ""))
         if kind != "form-data" or "name" not in parameters:
             raise RemoteProtocolError(
                 "a part of the form has no name: 'Content-Disposition: form-data; name='"
@@ -379,7 +368,7 @@ class MultipartParser(_Parser):
         if coding not in ("7bit", "8bit", "binary"):  # RFC 7578, 4.7: there is to be none
             raise RemoteProtocolError(f"a part of the form is encoded as {shorten(coding)}")
         filename = parameters.get("filename")
-        return Part(
+        return FormPart(
             self._begin(_as_meant(parameters["name"]).encode("utf-8", "replace")),
             None if filename is None else _as_meant(filename),
             known.get("content-type", "text/plain" if filename is None else "application/octet-stream"),
@@ -443,10 +432,10 @@ def read_form(request: Request, **bounds: Any) -> Form:
 def _form_of(request: Request, bounds: dict[str, Any]) -> Form:
     parser = form_parser(request.headers, **bounds)
     pairs: list[tuple[str, str | Upload]] = []
-    part: Part | None = None
+    part: FormPart | None = None
     pieces: list[bytes] = []
     for event in (*parser.feed(request.body), *parser.end()):
-        if isinstance(event, Part):
+        if isinstance(event, FormPart):
             part, pieces = event, []
         elif isinstance(event, bytes):
             pieces.append(event)
@@ -455,16 +444,126 @@ def _form_of(request: Request, bounds: dict[str, Any]) -> Form:
     return Form(pairs)
 
 
-def _value(part: Part, body: bytes) -> str | Upload:
+def _value(part: FormPart, body: bytes) -> str | Upload:
     if part.filename is not None:
         return Upload(body, part.filename, part.type)
-    encoding = _with_parameters(part.type)[1].get("charset", "utf-8")
-    try:
-        return body.decode(encoding, "replace")
-    except LookupError:
-        raise RemoteProtocolError(
-            f"a field of the form is in {shorten(encoding)}, which is unknown"
-        ) from None
+    encoding = with_parameters(part.type)[1].get("charset", "utf-8")
+    codec = codec_of(encoding)
+    if codec is None:
+        raise RemoteProtocolError(f"a field of the form is in {shorten(encoding)}, which is not read here")
+    return body.decode(codec, "replace")
+
+
+# --- a form that is still coming ------------------------------------------
+
+
+class _Stream:
+    """Feeds a parser with the body of a request."""
+
+    def __init__(self, exchange: Exchange, bounds: dict[str, Any]) -> None:
+        self._exchange = exchange
+        self._events: deque[FormEvent] = deque()
+        self._refused = ""  # why it is no form
+        self._over = False
+        try:
+            self._parser = form_parser(exchange.request.headers, **bounds)
+        except RemoteProtocolError as error:
+            raise Refused(str(error)) from error
+
+    async def next_event(self) -> FormEvent | None:
+        """Return what comes next; None at the end. Raises `Refused`, and again after that."""
+        while not self._events and not self._over:
+            if self._refused:
+                raise Refused(self._refused)
+            piece = await self._exchange.read()
+            try:
+                self._events.extend(self._parser.feed(piece) if piece else self._parser.end())
+            except RemoteProtocolError as error:
+                self._refused = str(error)
+                raise Refused(self._refused) from error
+            self._over = not piece
+        return self._events.popleft() if self._events else None
+
+
+class StreamedPart:
+    """A part of a form while it comes, see `stream_form`: a field, or a file if it has a ``filename``."""
+
+    def __init__(self, head: FormPart, stream: _Stream) -> None:
+        self.name = head.name
+        """Of the field."""
+        self.filename = head.filename
+        """What the sender calls the file; None for a field that is none. No path: see `display_name`."""
+        self.type = head.type
+        """What it says about its content; anybody may say anything."""
+        self.headers = head.headers
+        """All headers of its head; none in the urlencoded format."""
+        self._stream = stream
+        self._whole = False
+
+    @property
+    def display_name(self) -> str:
+        """What to call the file on a page or in a log; see `display_name`."""
+        return display_name(self.filename or "")
+
+    async def read(self) -> bytes:
+        """Return the next piece as it comes, b"" at its end (and again after that). Raises `Refused` when the
+        form is none, or breaks off."""
+        if not self._whole:
+            event = await self._stream.next_event()
+            if isinstance(event, bytes):
+                return event
+            self._whole = True
+        return b""
+
+    async def read_all(self, limit: int = MOST_FIELD) -> bytes:
+        """Return the rest of it. Raises `Refused`, with the status 413, for more bytes than the limit."""
+        body = io.BytesIO()
+        while piece := await self.read():
+            body.write(piece)
+            if body.tell() > limit:
+                raise Refused(f"the field {shorten(self.name)} is larger than {limit} bytes", 413)
+        return body.getvalue()
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._pieces()
+
+    async def _pieces(self) -> AsyncIterator[bytes]:
+        while piece := await self.read():
+            yield piece
+
+
+async def stream_form(exchange: Exchange, **bounds: Any) -> AsyncIterator[StreamedPart]:
+    """Give the parts of the form that a request has as they come, for a `Handler`; bounds are those of the
+    parsers.
+
+    Nothing is kept but the piece that came last, so files may have any length: `Limits.stream` bounds the
+    whole form, `Limits.body_rate` the time. What was not read of a part is passed over when the next is asked
+    for. Raises `Refused`, a `RemoteProtocolError`, for what is no form: so the client is answered 400.
+
+    Example:
+        >>> from kamaelia.protocol.http import HTTPProtocol
+        >>> from kamaelia.testing import drive
+        >>> class TakeFiles:
+        ...     async def answer(self, exchange):
+        ...         sizes = {}
+        ...         async for part in stream_form(exchange):
+        ...             async for piece in part:  # here it might be written to a file
+        ...                 sizes[part.name] = sizes.get(part.name, 0) + len(piece)
+        ...         return sizes
+        >>> kind, body = write_form({"picture": Upload(bytes(100_000), "cup.png")}, "x")
+        >>> lines = f"Host: here\\r\\nContent-Type: {kind}\\r\\nContent-Length: {len(body)}\\r\\n\\r\\n"
+        >>> with drive(HTTPProtocol({"POST /up": TakeFiles()})) as http:
+        ...     http.send(b"POST /up HTTP/1.1\\r\\n" + lines.encode(), body)
+        ...     http.take().split(b"\\r\\n")[-1]
+        b'{"picture":100000}'
+    """
+    stream = _Stream(exchange, bounds)
+    while (event := await stream.next_event()) is not None:
+        if isinstance(event, FormPart):
+            part = StreamedPart(event, stream)
+            yield part
+            while await part.read():
+                pass
 
 
 class Multipart:
@@ -479,7 +578,7 @@ class Multipart:
         >>> form = Multipart("x")
         >>> form.type
         'multipart/form-data; boundary=x'
-        >>> form.head(Part("drink")) + b"tea" + form.end
+        >>> form.head(FormPart("drink")) + b"tea" + form.end
         b'--x\\r\\nContent-Disposition: form-data; name="drink"\\r\\n\\r\\ntea\\r\\n--x--\\r\\n'
     """
 
@@ -493,7 +592,7 @@ class Multipart:
         self._boundary = boundary
         self._line_end = ""
 
-    def head(self, part: Part) -> bytes:
+    def head(self, part: FormPart) -> bytes:
         """Return what comes before the bytes of a part."""
         said = f'form-data; name="{_escaped(part.name)}"'
         kind = ""
@@ -533,9 +632,9 @@ def write_form(fields: Mapping[str, Any] | Iterable[tuple[str, Any]], boundary: 
     form, pieces = Multipart(boundary), []
     for name, value in pairs:
         if isinstance(value, Upload):
-            part, body = Part(name, value.filename, value.type), value.body
+            part, body = FormPart(name, value.filename, value.type), value.body
         else:
-            part, body = Part(name), str(value).encode()
+            part, body = FormPart(name), str(value).encode()
         if boundary.encode() in body:
             raise LocalProtocolError(
                 f"the boundary {boundary!r} occurs in {shorten(value)}: give another one"
@@ -548,14 +647,16 @@ __all__ = [
     "END_OF_PART",
     "Form",
     "FormEvent",
+    "FormPart",
     "Multipart",
     "MultipartParser",
-    "Part",
+    "StreamedPart",
     "Upload",
     "UrlencodedParser",
     "content_type",
     "display_name",
     "form_parser",
     "read_form",
+    "stream_form",
     "write_form",
 ]

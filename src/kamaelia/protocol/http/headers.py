@@ -20,6 +20,11 @@ TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 # RFC 9110, 5.5: visible characters, spaces and tabs between them, and what Latin-1 has beyond ASCII.
 VALUE = re.compile(r"(?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?")
 
+_PARAMETER = re.compile(
+    rf"[ \t]*;[ \t]*(?P<name>{TOKEN.pattern})="
+    r"(?:\"(?P<quoted>(?:[^\"\\]|\\.)*)\"|(?P<plain>[^\s;\"]*))"
+)
+
 Given = Mapping[str, Any] | Iterable[tuple[str, Any]]
 
 
@@ -162,3 +167,21 @@ def _checked(name: Any, value: Any) -> tuple[str, str]:
             "break, control characters, blanks at its ends, or what Latin-1 does not have"
         )
     return name, value
+
+
+def with_parameters(value: str) -> tuple[str, dict[str, str]]:
+    """Return the first word of a value, in lower case, and what is said with it.
+
+    >>> with_parameters('Text/HTML; Charset="utf-8"')
+    ('text/html', {'charset': 'utf-8'})
+    """
+    kind, semicolon, rest = value.partition(";")
+    found: dict[str, str] = {}
+    rest, at = semicolon + rest, 0
+    while (match := _PARAMETER.match(rest, at)) is not None:
+        quoted = match["quoted"]
+        # Only what has to be escaped is: old browsers send whole paths, with backslashes.
+        text = match["plain"] if quoted is None else re.sub(r'\\(["\\])', r"\1", quoted)
+        found.setdefault(match["name"].lower(), text)
+        at = match.end()
+    return kind.strip().lower(), found

@@ -42,7 +42,8 @@ class Limits:
     body_window: float = 10.0
     """Seconds over which that is measured. Time in which nobody wanted to read does not count."""
     request_timeout: float | None = None
-    """In which a request is to have come, and been answered. Otherwise the connection ends."""
+    """From the head of a request until the answer is complete. Otherwise it is answered 503 or, when the
+    answer has begun, the connection is broken. (Nothing can interrupt a plain function.)"""
     keep_alive_timeout: float | None = 60.0
     """How long a connection is kept for the next request. (5 s and 75 s are usual with others. An idle one
     costs a few KiB, and a new one a round trip or three.)"""

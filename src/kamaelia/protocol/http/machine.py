@@ -74,7 +74,6 @@ WRITING = {
     (BODY, "end"): DONE,
     (DONE, "next"): IDLE,
     (DONE, "close"): CLOSED,
-    (IDLE, "close"): CLOSED,
 }
 """What we answer: ``(state, what happens): next state``."""
 
@@ -201,7 +200,7 @@ class ServerMachine:
         """Lines of headers that every answer gets: ``b"Date: ...\\r\\n"``. To be set."""
         self._buffer: bytes | bytearray = b""
         self._at = 0  # where in the buffer that begins which has not been read
-        self._scanned = 0  # of a head that is not complete, how much has been looked at
+        self._scanned = 0  # of a head, or line in a body, that is not complete: how much has been looked at
         self._peer_ended = False
         self._error: Refused | None = None
         self._end = END_OF_REQUEST
@@ -310,8 +309,11 @@ class ServerMachine:
             if self._peer_ended:
                 raise self.refuse("the request ends in the middle of its head")
             self._scanned = end - at
-            if type(buffer) is bytes:
-                self._buffer, self._at = bytearray(memoryview(buffer)[at:]), 0
+            if type(buffer) is bytearray:
+                del buffer[:at]  # who always sends a part of the next request, too, leaves nothing behind
+            else:
+                self._buffer = bytearray(memoryview(buffer)[at:])
+            self._at = 0
             return NEED_DATA
         head = bytes(memoryview(buffer)[at:end])
         self._at, self._scanned = end, 0
@@ -507,6 +509,7 @@ class ServerMachine:
                 end = end or self._find_end(b"\r\n\r\n", self._most_head, "trailers", 431)
                 if end < 0:
                     return self._nothing_yet("trailers")
+                self._scanned = 0
                 self._read_trailers(self._take(end))
                 self._read_to_end()
                 self.reading = READING.get((self.reading, "told"), self.reading)
@@ -515,14 +518,16 @@ class ServerMachine:
     def _find_end(self, mark: bytes, most: int, what: str, status: int) -> int:
         """Return how many bytes there are up to a mark and with it, -1 if it has not come; refuse more than
         the limit, and what may be in no line."""
-        found = self._buffer.find(mark, self._at)
-        end = len(self._buffer) if found < 0 else found + len(mark)
-        never = NEVER.search(self._buffer, self._at, min(end, self._at + most + 1))
+        buffer, at = self._buffer, self._at
+        found = buffer.find(mark, at + max(0, self._scanned - len(mark) + 1))
+        end = len(buffer) if found < 0 else found + len(mark)
+        never = NEVER.search(buffer, at + max(0, self._scanned - 1), min(end, at + most + 1))
         if never is not None:
-            raise self.refuse(_never_text(self._buffer, never.start(), self._at))
-        if end - self._at > most:
+            raise self.refuse(_never_text(buffer, never.start(), at))
+        if end - at > most:
             raise self.refuse(f"the {what} is longer than {most} bytes", status)
-        return -1 if found < 0 else end - self._at
+        self._scanned = end - at if found < 0 else 0
+        return -1 if found < 0 else end - at
 
     def _read_trailers(self, lines: bytes) -> None:
         if not FIELDS.fullmatch(lines) or NOT_IN_TRAILERS.search(lines):
@@ -542,7 +547,7 @@ class ServerMachine:
         """Read nothing more of a request that has been answered, or will be: the connection ends then."""
         if self.reading is BODY:
             self.reading = READING[BODY, "give up"]
-            self._buffer, self._at = b"", 0
+            self._buffer, self._at, self._scanned = b"", 0, 0
         self.keep_alive = False
         if self.writing is DONE:
             self._go_on()
@@ -624,6 +629,12 @@ class ServerMachine:
 
     def send_end(self, trailers: Headers = NO_HEADERS) -> bytes:
         """Return the end of the body. Trailers go out only in a chunked one."""
+        lines = b"".join([b"%b: %b\r\n" % pair for pair in trailers.raw])
+        if lines and NOT_IN_TRAILERS.search(lines):
+            raise LocalProtocolError(
+                f"{shorten(lines)} cannot be trailers: Content-Length, Transfer-Encoding, Host and Trailer "
+                "belong into the head"
+            )
         if self.writing is BODY and self._mode == "counted" and self._to_send:
             raise LocalProtocolError(
                 f"the body is shorter than its Content-Length: {self._to_send} bytes are missing"
@@ -631,7 +642,7 @@ class ServerMachine:
         self._write("end")
         sent = b""
         if self._mode == "chunked":
-            sent = b"0\r\n" + b"".join([b"%b: %b\r\n" % pair for pair in trailers.raw]) + b"\r\n"
+            sent = b"0\r\n%b\r\n" % lines
         self._go_on()
         return sent
 
@@ -661,13 +672,6 @@ class ServerMachine:
         lines = b"".join([b"%b: %b\r\n" % pair for pair in response.headers.raw])
         return b"%b%b%b\r\n" % (_status_line(response.status), lines, self.lines)
 
-    def close(self) -> None:
-        """Nothing more will be read or answered; between two requests."""
-        if self.reading is IDLE:
-            self.reading = READING[IDLE, "peer ended"]
-        if self.writing is IDLE:
-            self.writing = WRITING[IDLE, "close"]
-
     def _write(self, what: str) -> None:
         state = WRITING.get((self.writing, what))
         if state is None:
@@ -682,7 +686,9 @@ class ServerMachine:
         if head.length is not None:
             if what == "head" and length is None:
                 length = head.length
-            elif length != head.length and not (request is not None and request.method == "HEAD"):
+            elif length != head.length and not (
+                status == 304 or (request is not None and request.method == "HEAD")  # RFC 9110, 8.6
+            ):
                 raise LocalProtocolError(
                     f"Content-Length says {head.length}, and the body has {length} bytes: leave it out"
                 )
@@ -747,9 +753,13 @@ class PreparedHead:
                 continue
             if name == b"transfer-encoding":
                 raise LocalProtocolError("Transfer-Encoding is added where it is needed: leave it out")
-            if name == b"connection" and pair[1].lower() in (b"close", b"keep-alive"):
-                self.close = self.close or pair[1].lower() == b"close"
-                continue
+            if name == b"connection":
+                said = [one.strip() for one in pair[1].split(b",")]
+                self.close = self.close or any(one.lower() == b"close" for one in said)
+                said = [one for one in said if one.lower() not in (b"close", b"keep-alive")]  # it is added
+                if not said:
+                    continue
+                pair = pair[0], b", ".join(said)
             if name in (b"date", b"server"):
                 self.own |= {name}
             lines.append(b"%b: %b\r\n" % pair)

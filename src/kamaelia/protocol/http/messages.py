@@ -10,13 +10,14 @@ from __future__ import annotations
 import http
 import json
 from dataclasses import dataclass, field, replace
+from encodings.aliases import aliases
 from functools import cached_property, lru_cache
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 from kamaelia.axon.errors import LocalProtocolError, RemoteProtocolError, shorten
 
-from .headers import TOKEN, Given, Headers
+from .headers import TOKEN, Given, Headers, with_parameters
 from .refusal import Refused
 
 TEXT = "text/plain; charset=utf-8"
@@ -31,6 +32,16 @@ WORDS = {
     416: "Range Not Satisfiable",
     422: "Unprocessable Content",
 }
+# A stranger names the encoding: Python has some that take a time with the square of the length, are none of
+# text, or raise what they like; and it keeps each name that it was ever asked for.
+_CODECS = """
+    utf_8 utf_16 utf_16_le utf_16_be ascii latin_1 iso8859_2 iso8859_3 iso8859_4 iso8859_5 iso8859_6 iso8859_7
+    iso8859_8 iso8859_9 iso8859_10 iso8859_11 iso8859_13 iso8859_14 iso8859_15 iso8859_16 cp437 cp850 cp866
+    cp1250 cp1251 cp1252 cp1253 cp1254 cp1255 cp1256 cp1257 cp1258 koi8_r koi8_u mac_roman tis_620 big5
+    big5hkscs gb2312 gbk gb18030 euc_jp iso2022_jp shift_jis cp932 euc_kr cp949
+"""
+CODECS = frozenset(_CODECS.split())
+"""The encodings of text that are read, as Python calls them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,10 +109,12 @@ class Request:
     @property
     def raw_path(self) -> str:
         """The path as it was escaped."""
-        target = self.target
-        if not target.startswith("/") and "://" in target:
-            target = urlsplit(target).path or "/"
-        return target.partition("?")[0].partition("#")[0]
+        path = self.target.partition("?")[0].partition("#")[0]
+        if (
+            not path.startswith("/") and "://" in path
+        ):  # a whole address, of which the machine has seen the host
+            path = "/" + path.partition("://")[2].partition("/")[2]
+        return path
 
     @cached_property
     def query_string(self) -> str:
@@ -240,15 +253,25 @@ def reason(status: int) -> str:
 
 def decoded(body: bytes, headers: Headers, refusal: type[RemoteProtocolError] = RemoteProtocolError) -> str:
     """Return a body as text; raise the refusal if it is none."""
-    import email.message
-
-    message = email.message.Message()
-    message["content-type"] = headers.get("content-type", TEXT)
-    encoding = message.get_content_charset("utf-8")
+    encoding = with_parameters(headers.get("content-type", TEXT))[1].get("charset", "utf-8")
+    codec = codec_of(encoding)
+    if codec is None:
+        raise refusal(f"the body is in {shorten(encoding)}, which is not read here")
     try:
-        return body.decode(encoding)
-    except (LookupError, UnicodeDecodeError) as error:
+        return body.decode(codec)
+    except UnicodeDecodeError as error:
         raise refusal(f"the body is no text in {encoding}: {error}") from error
+
+
+def codec_of(encoding: str) -> str | None:
+    """Return what Python calls an encoding of text, None for one that is not to be read.
+
+    >>> codec_of("ISO-8859-1"), codec_of("punycode")
+    ('latin_1', None)
+    """
+    name = encoding.lower().replace("-", "_")
+    codec = aliases.get(name, name)
+    return codec if codec in CODECS else None
 
 
 def from_json(body: bytes, refusal: type[RemoteProtocolError] = RemoteProtocolError) -> Any:

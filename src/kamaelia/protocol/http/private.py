@@ -7,14 +7,20 @@ have more and more of them; these go when they are closed, as those do that lead
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from kamaelia.axon import Inbox, Outbox, postman
 from kamaelia.axon.box import Box
+from kamaelia.axon.inbox import DEFAULT_SIZE
 from kamaelia.axon.process import Process
 
 _TO_PART: Outbox[Any] = Outbox("to a part, for one request")
-_FROM_PART: Inbox[Any] = Inbox("from a part, for one request")
+
+
+@lru_cache(maxsize=16)
+def _from_part(size: int | str) -> Inbox[Any]:
+    return Inbox("from a part, for one request", size=size)
 
 
 def private_outbox(owner: Process, target: Box[Any]) -> Outbox[Any]:
@@ -25,9 +31,9 @@ def private_outbox(owner: Process, target: Box[Any]) -> Outbox[Any]:
     return outbox
 
 
-def private_inbox(owner: Process, source: Box[Any]) -> Inbox[Any]:
+def private_inbox(owner: Process, source: Box[Any], size: int | str = DEFAULT_SIZE) -> Inbox[Any]:
     """Return an inbox of a running component into which a box leads; close it when it is done with."""
-    inbox = _FROM_PART.attached(owner, "_from part")
+    inbox = _from_part(size).attached(owner, "_from part")
     inbox.own = inbox.settled = True
     assert owner.system is not None
     inbox.prepare(owner.system)

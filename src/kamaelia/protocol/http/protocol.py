@@ -21,7 +21,8 @@ the part learns that nobody listens.
 
 **Time.** There is one timer for a connection, and it is lazy: to say when it would be too late costs an
 assignment, and only when the timer fires is it seen whether that has moved. When it is too late, the inbox is
-closed, which ends whatever waits for the client.
+closed, which ends whatever waits for the client. But when the loop has stood still, what came in time may not
+have been read yet: so it is too late only if the loop has gone round once more and still nothing is there.
 
 **The end.** When the inbox ends, because the client has finished or the system stops, what has come is
 answered; a request that is not complete then can't be. When the peer is gone, sending raises `BrokenLink`,
@@ -36,7 +37,6 @@ import inspect
 import logging
 import math
 from collections.abc import Mapping
-from email.utils import formatdate
 from typing import Any
 
 from kamaelia.axon import (
@@ -59,12 +59,14 @@ from kamaelia.axon.errors import shorten
 from kamaelia.net import peer
 from kamaelia.net.connection import address_text
 
+from .dates import format_date
 from .exchange import Exchange, Part, PartFailed
+from .headers import Headers
 from .limits import DEFAULT, Limits
 from .machine import ANSWER, BODY, END, NEED_DATA, PreparedHead, Refused, ServerMachine, prepare
 from .messages import BYTES, HTML, Request, Response
 from .parsers import choose_parser
-from .routes import ANY, Answer, Routes, as_answer, as_response
+from .routes import ANY, Plan, Routes, as_response, plan_of
 
 log = logging.getLogger("kamaelia")
 
@@ -75,6 +77,9 @@ FAILED_PAGE = FAILED.body
 NOTHING: Any = object()
 LARGE = 64 * 1024  # bytes of a body that is not put behind its head, which would copy it
 NEVER = math.inf
+ROUNDS = (
+    2  # of the loop; uvloop calls timers before it reads, and what is soon to be called in the same round
+)
 
 
 class Counts:
@@ -109,7 +114,7 @@ class Site:
         """Write the date anew."""
         date = calendar(loop)
         self.good_until = now + 1 - date % 1
-        lines = [f"Date: {formatdate(date // 1, usegmt=True)}\r\n".encode()]
+        lines = [f"Date: {format_date(date)}\r\n".encode()]
         if self._server is not None:
             lines += [b"%b: %b\r\n" % pair for pair in self._server.raw]
         self.lines = b"".join(lines)
@@ -126,7 +131,8 @@ class HTTPProtocol(Component):
     `Request` when its body has been read. A *component* is made for each request. Its ``inbox`` gets the body
     of the request as it comes, its ``outbox`` sends the body of the answer, bytes or text, at the client's
     pace. Its first message may be a `Response`, whose status and headers (and bytes) begin the answer; its
-    last may be `Trailers`. It, and every part of it, gets the request from `request`. One that sends nothing
+    last may be `Trailers`. It, and every part of it, gets the request from `request`, and what came behind
+    the body from `trailers`. One that sends nothing
     answers 200 with an empty body; a function that returns None, 204.
 
     Ending: it ends after the last answer, when the client has ended or asked for that, at the end of a time
@@ -146,9 +152,10 @@ class HTTPProtocol(Component):
     h11 is not installed.
 
     Example:
+        >>> from html import escape
         >>> from kamaelia.testing import drive
         >>> def greet(request):
-        ...     return f"Hello {request.arguments['name']}"
+        ...     return f"Hello {escape(request.arguments['name'])}"
         >>> with drive(HTTPProtocol({"/hello/{name}": greet})) as http:
         ...     http.send(b"GET /hello/Ada HTTP/1.1\\r\\nHost: here\\r\\n\\r\\n")
         ...     http.take().split(b"\\r\\n")[-1]
@@ -177,11 +184,14 @@ class HTTPProtocol(Component):
         """The components that answer."""
         self.part_over: Signal | None = None
         """For who waits until one of them has ended."""
+        self.request_timer: asyncio.Timeout | None = None
+        """What limits the time for the answer that is being given."""
         self._deadline = NEVER  # when it is too late for what is waited for
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
         self._timer_due = NEVER
         self._late = ""  # for what it was too late: "request", "head" or "body"
         self._waited, self._came = 0.0, 0  # seconds for the body, and bytes of it, in this window
+        self._noted: Refused | None = None  # the refusal that was counted last
 
     # -- the short way ----------------------------------------------------------------------------
 
@@ -212,18 +222,18 @@ class HTTPProtocol(Component):
                 self._deadline = NEVER
                 while type(request) is Request:
                     here = quick.get(request.target)
-                    answer = None if here is None else here.get(request.method) or here.get(ANY)
+                    plan = None if here is None else here.get(request.method) or here.get(ANY)
                     sent = b""
-                    if answer is None or machine.reading is not END or system.stopping:
-                        await self._answer(request, answer)
-                    elif answer.head is not None:
-                        if len(answer.body) < LARGE:
-                            sent = machine.send_plain(answer.head, answer.body)
+                    if plan is None or machine.reading is not END or system.stopping:
+                        await self._answer(request, plan)
+                    elif plan.head is not None:
+                        if len(plan.body) < LARGE:
+                            sent = machine.send_plain(plan.head, plan.body)
                         else:
-                            await self._answer(request, answer)
-                    elif answer.is_plain:
+                            await self._answer(request, plan)
+                    elif plan.is_plain:
                         try:
-                            value = answer.function(request)  # type: ignore[misc]  # it has one
+                            value = plan.function(request)  # type: ignore[misc]  # it has one
                             kind = type(value)
                             if kind is str:
                                 if len(value) < LARGE:
@@ -239,7 +249,7 @@ class HTTPProtocol(Component):
                             if not sent:
                                 await self._answer(request, None, value)
                     else:
-                        await self._answer(request, answer)
+                        await self._answer(request, plan)
                     if sent:
                         counts.requests += 1
                         counts.by_class[sent[9] - 48] += 1
@@ -271,6 +281,7 @@ class HTTPProtocol(Component):
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
+            self._noted = None
             del self.machine, machine  # it has much that nobody needs until there is a garbage collection
 
     def _find_peer(self) -> tuple[str, Any]:
@@ -283,17 +294,19 @@ class HTTPProtocol(Component):
 
     # -- the longer way ---------------------------------------------------------------------------
 
-    async def _answer(self, request: Request, answer: Answer | None, value: Any = NOTHING) -> None:
+    async def _answer(self, request: Request, plan: Plan | None, value: Any = NOTHING) -> None:
         """Answer a request as its route says, or with a value if one is given."""
         exchange = Exchange(self, request)
+        self._waited, self._came = 0.0, 0
         limit = self.site.limits.request_timeout
         try:
             if limit is None:
-                await self._answer_in(exchange, answer, value)
+                await self._answer_in(exchange, plan, value)
             else:
                 try:
                     async with asyncio.timeout(limit) as timer:
-                        await self._answer_in(exchange, answer, value)
+                        self.request_timer = timer
+                        await self._answer_in(exchange, plan, value)
                 except TimeoutError:
                     if not timer.expired():
                         raise
@@ -306,37 +319,37 @@ class HTTPProtocol(Component):
                 await self._read_on(exchange)
             machine.give_up()
 
-    async def _answer_in(self, exchange: Exchange, answer: Answer | None, value: Any) -> None:
+    async def _answer_in(self, exchange: Exchange, plan: Plan | None, value: Any) -> None:
         request = exchange.request
         if value is not NOTHING:
             await self.give(exchange, value)
         else:
-            if answer is None:
-                answer, arguments = self.site.routes.find(request.method, request.raw_path)
+            if plan is None:
+                plan, arguments = self.site.routes.find(request.method, request.raw_path)
                 request.arguments.update(arguments)
-            await self._give_by(exchange, answer)
+            await self._give_by(exchange, plan)
         if not exchange.begun:
             await self.give(exchange, Response(b"", 204))
         elif not exchange.over:
             await exchange.finish()
 
-    async def _give_by(self, exchange: Exchange, answer: Answer) -> None:
+    async def _give_by(self, exchange: Exchange, plan: Plan) -> None:
         request = exchange.request
-        if answer.head is not None:
-            await self._send_whole(exchange, answer.head, answer.body)
-        elif answer.part is not None:
-            part = answer.part
+        if plan.head is not None:
+            await self._send_whole(exchange, plan.head, plan.body)
+        elif plan.part is not None:
+            part = plan.part
             whole = isinstance(part, Response)
             await exchange.run(part.body if whole else part, part if whole else None)
-        elif answer.function is not None:
+        elif plan.function is not None:
             if self.machine.reading is BODY:
                 request.__dict__["body"] = await exchange.read_all()
-            value = answer.function(request)
-            if answer.is_async:
+            value = plan.function(request)
+            if plan.is_async:
                 value = await value
             await self.give(exchange, value)
         else:
-            await self._give_handled(exchange, answer.handler)
+            await self._give_handled(exchange, plan.handler)
 
     async def _give_handled(self, exchange: Exchange, handler: Any) -> None:
         value = handler.answer(exchange)
@@ -354,15 +367,17 @@ class HTTPProtocol(Component):
             else:
                 await exchange.run(response.body, response)
         elif value is not None:
-            answer = as_answer(value, self.path)
-            if answer.function is not None:
+            plan = plan_of(value, self.path)
+            if plan.function is not None:
                 raise TypeError(f"{exchange.request.target} is answered with {shorten(value)}: call it")
-            await self._give_by(exchange, answer)
+            await self._give_by(exchange, plan)
 
     async def _send_whole(self, exchange: Exchange, head: PreparedHead, body: bytes) -> None:
         """Answer with a body that is there."""
         self._prepare_head()
         machine = self.machine
+        if machine.reading is BODY and (machine.expected or 0) > int(self.site.limits.unread):
+            machine.closing = True  # the rest will not be read, which the client is to know (RFC 9112, 9.6)
         exchange.begun = True
         if len(body) < LARGE:
             sent = machine.send_plain(head, body)
@@ -450,6 +465,7 @@ class HTTPProtocol(Component):
             raise error
         if isinstance(error, Refused):
             if self.machine.writing is not ANSWER:
+                self._note(error)
                 raise _Break from error
             await self._refuse(error)
             return
@@ -464,9 +480,7 @@ class HTTPProtocol(Component):
 
     async def _refuse(self, error: Refused) -> None:
         """A request breaks the rules: answer that, if it has no answer yet, and let it be the last."""
-        refused = self.site.counts.refused
-        refused[error.status] = refused.get(error.status, 0) + 1
-        log.warning("%s refused a request (%d): %s", self.path, error.status, error)
+        self._note(error)
         machine = self.machine
         machine.closing = True
         if machine.writing is ANSWER:
@@ -475,6 +489,15 @@ class HTTPProtocol(Component):
             self.count(None, sent[9:12])
             await self.outbox.send(sent)
             machine.give_up()
+
+    def _note(self, error: Refused) -> None:
+        """Count a refusal, and log it; once, however often the machine says it."""
+        if error is self._noted:
+            return
+        self._noted = error
+        refused = self.site.counts.refused
+        refused[error.status] = refused.get(error.status, 0) + 1
+        log.warning("%s refused a request (%d): %s", self.path, error.status, error)
 
     def _tell(self, failure: Failure) -> None:
         super()._tell(failure)
@@ -499,12 +522,16 @@ class HTTPProtocol(Component):
             self._timer_due = when
             self._timer = self._event_loop.call_at(when, self._look, context=contextvars.Context())
 
-    def _look(self) -> None:
-        """See whether it is too late."""
+    def _look(self, rounds: int = ROUNDS) -> None:
+        """See whether it is too late, unless something comes in so many rounds of the loop."""
         self._timer = None
         now = self._event_loop.time()
         if now < self._deadline:
             self._wait_until(self._deadline)
+            return
+        if rounds or self.inbox.statistics().waiting:
+            following = max(rounds - 1, 0)
+            self._timer = self._event_loop.call_soon(self._look, following, context=contextvars.Context())
             return
         limits, machine = self.site.limits, self.machine
         if machine.reading is BODY:
@@ -539,18 +566,44 @@ def request() -> Request:
         ...     http.take_all()[1]
         b'3\\r\\nTEA\\r\\n'
     """
+    return _answered("request").request
+
+
+def trailers() -> Headers | None:
+    """Return what came behind the body of the request that the asking component answers; None before its end.
+
+    It is there when the component's ``inbox`` has ended. Anything else is as with `request`.
+
+    Example:
+        >>> from kamaelia import component
+        >>> from kamaelia.testing import drive
+        >>> @component
+        ... async def check(inbox, outbox):
+        ...     size = sum([len(data) async for data in inbox])
+        ...     await outbox.send("whole" if trailers()["X-Size"] == str(size) else "cut")
+        >>> with drive(HTTPProtocol({"/": check})) as http:
+        ...     http.send(b"POST / HTTP/1.1\\r\\nHost: here\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n")
+        ...     http.send(b"3\\r\\ntea\\r\\n0\\r\\nX-Size: 3\\r\\n\\r\\n")
+        ...     http.take_all()[1]
+        b'5\\r\\nwhole\\r\\n'
+    """
+    return _answered("trailers").trailers
+
+
+def _answered(function: str) -> Exchange:
+    """Return the exchange that the asking component answers."""
     advice = "call it in a component that stands in the routes of a server, or in a part of one"
     try:
         asking = around = current_component()
     except UsageError:
-        raise UsageError(f"request() is what a component answers: {advice}") from None
+        raise UsageError(f"{function}() is what a component answers: {advice}") from None
     while around is not None:
         chassis = around.chassis
         part = chassis.serving.get(around) if isinstance(chassis, HTTPProtocol) else None
         if part is not None:
-            return part.request
+            return part.exchange
         around = chassis
-    raise UsageError(f"{asking.path} asks for its request, but answers none: {advice}")
+    raise UsageError(f"{asking.path} asks for its {function}, but answers none: {advice}")
 
 
-__all__ = ["HTTPProtocol", "request"]
+__all__ = ["HTTPProtocol", "request", "trailers"]

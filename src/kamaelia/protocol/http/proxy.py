@@ -204,8 +204,7 @@ class ReverseProxy:
             await exchange.run(lambda: _Forward(self, pool, exchange))
             return
         pool = self._pool(self._pools_of_tunnels, self._tunnels, idle=0, waiting=0)
-        protocol: Any = current_component()
-        part = Part(protocol, request, lambda: _Forward(self, pool, exchange, upgrade), with_body=True)
+        part = Part(exchange, lambda: _Forward(self, pool, exchange, upgrade), with_body=True)
         try:
             await self._switch(exchange, part)
         finally:

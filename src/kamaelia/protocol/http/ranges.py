@@ -19,11 +19,6 @@ GAP = 80  # bytes between two ranges that are sent rather than the head of anoth
 DIGITS = 100  # of a number: no file is so large, and to read long ones takes time
 
 _SPEC = re.compile(rf"(?P<first>[0-9]{{0,{DIGITS}}})-(?P<last>[0-9]{{0,{DIGITS}}})")
-_CONTENT_RANGE = re.compile(
-    rf"bytes (?:(?P<first>[0-9]{{1,{DIGITS}}})-(?P<last>[0-9]{{1,{DIGITS}}})|\*)"
-    rf"/(?:(?P<size>[0-9]{{1,{DIGITS}}})|\*)",
-    re.IGNORECASE,
-)
 
 
 class Span(NamedTuple):
@@ -104,24 +99,6 @@ def content_range(span: Span | None, size: int) -> str:
     return f"bytes {span.start}-{span.stop - 1}/{size}"
 
 
-def parse_content_range(value: str) -> tuple[Span | None, int | None] | None:
-    """Return which piece came, of how many bytes; None for what the server does not say, or if it is wrong.
-
-    >>> parse_content_range("bytes 0-4/1000"), parse_content_range("bytes */7"), parse_content_range("x")
-    ((Span(start=0, stop=5), 1000), (None, 7), None)
-    """
-    found = _CONTENT_RANGE.fullmatch(value.strip())
-    if found is None:
-        return None
-    size = None if found["size"] is None else int(found["size"])
-    if found["first"] is None:
-        return None if size is None else (None, size)
-    first, last = int(found["first"]), int(found["last"])
-    if last < first or (size is not None and last >= size):
-        return None
-    return Span(first, last + 1), size
-
-
 class ByteRanges:
     """What surrounds several pieces in one ``multipart/byteranges`` (14.6).
 
@@ -160,4 +137,4 @@ class ByteRanges:
         return sum(map(len, self.heads)) + sum(span.length for span in self.spans) + len(self.end)
 
 
-__all__ = ["ByteRanges", "Span", "coalesced", "content_range", "parse_content_range", "parse_range"]
+__all__ = ["ByteRanges", "Span", "coalesced", "content_range", "parse_range"]

@@ -47,7 +47,7 @@ PARAMETER = re.compile(r"\{([A-Za-z_]\w*)\}")
 ANY = ""  # in place of a method: every one that has no answer of its own
 
 
-class Answer:
+class Plan:
     """What stands for an answer, found out once. Exactly one of ``head``, ``function``, ``part`` and
     ``handler`` is there."""
 
@@ -83,38 +83,38 @@ def as_response(value: Any) -> Response | None:
     return None
 
 
-def as_answer(value: Any, where: str = "") -> Answer:
+def plan_of(value: Any, where: str = "") -> Plan:
     """Find out how something answers. Raises `TypeError` for what does not, and for a component that takes
     no bytes `LinkError`."""
-    answer = Answer()
+    plan = Plan()
     if isinstance(value, (Component, ComponentFunction)) or (
         isinstance(value, type) and issubclass(value, Component)
     ):
         part = as_part(value)
         check_part(part, where)
-        answer.part = part
-        return answer
+        plan.part = part
+        return plan
     if callable(getattr(type(value), "answer", None)):
-        answer.handler = value
-        return answer
+        plan.handler = value
+        return plan
     if isinstance(value, type) and callable(getattr(value, "answer", None)):
         raise TypeError(f"{where}: {value.__name__} is a class: make one, {value.__name__}(...)")
     response = as_response(value)
     if response is not None:
         if isinstance(response.body, bytes):
-            answer.head, answer.body = PreparedHead(response), response.body
+            plan.head, plan.body = PreparedHead(response), response.body
         else:
             check_part(as_part(response.body), where)
-            answer.part = response
-        return answer
+            plan.part = response
+        return plan
     if callable(value):
         check_function(value, where)
-        answer.function = value
-        answer.is_async = inspect.iscoroutinefunction(value) or inspect.iscoroutinefunction(
+        plan.function = value
+        plan.is_async = inspect.iscoroutinefunction(value) or inspect.iscoroutinefunction(
             getattr(value, "__call__", None)  # noqa: B004  # an object may have an async one
         )
-        answer.is_plain = not answer.is_async
-        return answer
+        plan.is_plain = not plan.is_async
+        return plan
     raise TypeError(
         f"{where}: {shorten(value)} answers nothing: give text, bytes, a Response, a dict or list, "
         "a function of the request, a component or a handler"
@@ -154,7 +154,7 @@ class _Node:
         self.texts: dict[str, _Node] = {}
         self.any: _Node | None = None
         self.rest: _Node | None = None
-        self.answers: dict[str, Answer] = {}  # by method
+        self.answers: dict[str, Plan] = {}  # by method
         self.names: dict[str, list[str]] = {}  # what the parameters are called, by method
 
 
@@ -178,14 +178,14 @@ class Routes:
         if not isinstance(mapping, Mapping):
             raise TypeError(f"routes are a mapping of paths, such as {{'/': page}}, not {shorten(mapping)}")
         self._tree = _Node()
-        self.quick: dict[str, dict[str, Answer]] = {}
+        self.quick: dict[str, dict[str, Plan]] = {}
         """By target and method, those that need no looking."""
         for method, path, value in _spread(mapping, ""):
             self._add(method, path, value)
 
     def _add(self, method: str, path: str, value: Any) -> None:
         where = f"the route {method} {path}" if method else f"the route {path}"
-        answer = as_answer(value, where)
+        plan = plan_of(value, where)
         node, names, plain = self._tree, [], True
         segments = path[1:].split("/")
         for index, segment in enumerate(segments):
@@ -207,12 +207,12 @@ class Routes:
         if len(set(names)) < len(names):
             raise ValueError(f"{where} uses a name twice")
         methods = [method]
-        if method == ANY and answer.head is not None:
+        if method == ANY and plan.head is not None:
             methods = ["GET"]
         for one in methods:
             if one in node.answers:
                 raise ValueError(f"{where} is there twice")
-            node.answers[one] = answer
+            node.answers[one] = plan
             node.names[one] = names
         if plain and path.isascii() and not set(path) & set("%?# "):
             quick = self.quick.setdefault(path, {})
@@ -220,31 +220,31 @@ class Routes:
             if "GET" in quick:
                 quick.setdefault("HEAD", quick["GET"])
 
-    def find(self, method: str, path: str) -> tuple[Answer, dict[str, str]]:
+    def find(self, method: str, path: str) -> tuple[Plan, dict[str, str]]:
         """Return what answers, and the arguments that stand in the path, which is given as it was escaped.
 
-        There is always an answer: 404 and 405 are ones, too.
+        There is always a plan: there is one for 404, and for 405, too.
         """
+        if path == "*":  # OPTIONS * is about the server itself
+            return EMPTY, {}
         segments = path[1:].split("/") if path.startswith("/") else [path]
         allowed: set[str] = set()
         tried = (method, "GET", ANY) if method == "HEAD" else (method, ANY)
         for node, values in _matches(self._tree, segments, 0, []):
             for one in tried:
-                answer = node.answers.get(one)
-                if answer is not None:
-                    return answer, dict(zip(node.names[one], values, strict=True))
+                plan = node.answers.get(one)
+                if plan is not None:
+                    return plan, dict(zip(node.names[one], values, strict=True))
             allowed.update(node.answers)
-        if path == "*":  # OPTIONS * is about the server itself
-            return as_answer(Response(b"", 204)), {}
         if not allowed:
             return NOT_FOUND, {}
         if "GET" in allowed:
             allowed.add("HEAD")
         allow = {"Allow": ", ".join(sorted(allowed | {"OPTIONS"}))}
         if method == "OPTIONS":
-            return as_answer(Response(b"", 204, allow)), {}  # type: ignore[arg-type]  # it makes Headers of it
+            return plan_of(Response(b"", 204, allow)), {}  # type: ignore[arg-type]  # it makes Headers of it
         page = Response.error(405)
-        return as_answer(page.with_(headers=page.headers.with_(allow))), {}
+        return plan_of(page.with_(headers=page.headers.with_(allow))), {}
 
 
 def _matches(
@@ -303,6 +303,7 @@ def _parts_of(key: Any) -> tuple[str, str]:
     return parts
 
 
-NOT_FOUND = as_answer(Response.error(404))
+EMPTY = plan_of(Response(b"", 204))
+NOT_FOUND = plan_of(Response.error(404))
 
-__all__ = ["Answer", "Exchange", "Handler", "Routes", "as_answer", "as_response"]
+__all__ = ["Exchange", "Handler", "Plan", "Routes", "as_response", "plan_of"]

@@ -13,6 +13,8 @@ from .limits import Limits
 from .protocol import HTTPProtocol, Site
 from .routes import Routes
 
+LEAST_RATE = 240.0  # bytes a second: a slow modem is faster, and who keeps a connection for long is slower
+
 
 @dataclass(frozen=True)
 class HTTPStatistics:
@@ -50,6 +52,8 @@ class HTTPServer(TCPServer):
         limits: what clients may do, see `Limits`
         parser: ``"h11"``, ``"httptools"``, or ``"auto"`` for the faster that is installed
         server: what ``Server`` says; None for nothing
+        least_rate: bytes a second that a client has to take of what waits for it, over ``stall_timeout``;
+            None for any
         options: of `TCPServer`: ``limit``, ``idle_timeout``, ``stall_timeout``, ``quiet`` and the others
 
     Boxes: those of `TCPServer`. Raises what `HTTPProtocol` and `TCPServer` raise.
@@ -72,11 +76,14 @@ class HTTPServer(TCPServer):
         limits: Limits | None = None,
         parser: str = "auto",
         server: str | None = "kamaelia",
+        least_rate: float | str | None = LEAST_RATE,
         **options: Any,
     ) -> None:
         protocol = HTTPProtocol(routes, limits=limits, parser=parser, server=server)
         self._site: Site = protocol.site
-        super().__init__(protocol, port=port, host=host, **options)
+        if least_rate == LEAST_RATE and "stall_timeout" in options and options["stall_timeout"] is None:
+            least_rate = None  # who waits for ever for a byte does not mean this
+        super().__init__(protocol, port=port, host=host, least_rate=least_rate, **options)
 
     def _hint(self) -> str:
         host, port = self.addresses[0]

@@ -7,9 +7,10 @@ from typing import Any
 
 from kamaelia.axon import Graphline, Inbox, Outbox
 from kamaelia.chassis import Reply
-from kamaelia.flow import Encode, Lines
+from kamaelia.flow import Encode
 from kamaelia.net import TCPClient
 
+from .lines import JSONRPCLines
 from .machine import LONGEST, Notification
 from .peer import _Caller
 
@@ -36,10 +37,10 @@ class JSONRPCClient(Graphline):
 
     Example:
         >>> from kamaelia import background, run
-        >>> from kamaelia.flow import Collect, Encode, Lines, Source
+        >>> from kamaelia.flow import Collect, Encode, Source
         >>> from kamaelia.net import TCPServer
-        >>> from kamaelia.protocol import JSONRPC, Call, JSONRPCClient
-        >>> server = TCPServer(Lines() | JSONRPC({"pow": pow}) | Encode(end="\\n"), port=0, quiet=True)
+        >>> from kamaelia.protocol import JSONRPC, Call, JSONRPCClient, JSONRPCLines
+        >>> server = TCPServer(JSONRPCLines() | JSONRPC({"pow": pow}) | Encode(end="\\n"), port=0, quiet=True)
         >>> with background(server) as handle:
         ...     host, port = handle.receive("listening")
         ...     replies = run(Source([Call("pow", [2, 10])]) | JSONRPCClient(host, port) | Collect())
@@ -61,8 +62,7 @@ class JSONRPCClient(Graphline):
     ) -> None:
         rpc = _Caller(methods, timeout=timeout, **options)
         rpc.named("JSONRPC")
-        # `longest` counts characters, each of which may take four bytes.
-        lines = Lines(errors="strict", longest=4 * options.get("longest", LONGEST))
+        lines = JSONRPCLines(options.get("longest", LONGEST))
         encode, client = Encode(end="\n"), TCPClient(host, port)
         super().__init__(
             "self.inbox" >> rpc.calls,

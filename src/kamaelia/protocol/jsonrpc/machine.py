@@ -16,7 +16,9 @@ one text, a batch, are answered in one text, when the last of them is. So `Endpo
 `Endpoint.refuse` return a text or None: not yet.
 
 Everything that is kept is bounded: the length and depth of a text, the members of a batch, the calls that are
-open in either direction.
+open in either direction. An id goes back with the answer, so it is bounded too, and so far below the length
+of a text that an error of the standard, without data, can always be sent (the answer to a batch has so much
+room for each member, beyond the length of a text).
 """
 
 from __future__ import annotations
@@ -48,6 +50,7 @@ LONGEST: Final = 1024 * 1024  # characters, or bytes, of a text
 DEEPEST: Final = 100  # lists and objects within each other
 BATCH: Final = 100  # members of a batch
 LIMIT: Final = 1000  # calls that are open, each way
+LONGEST_ID: Final = 1000  # characters of an id, as JSON; where texts are short, a fifth of the longest
 
 # A string or a bracket. A string that is never closed goes on to the end, so nothing is ever tried in another
 # way, and the time it takes grows with the text and no faster.
@@ -59,8 +62,8 @@ Params = Sequence[Any] | Mapping[str, Any]
 class RPCError(KamaeliaError):
     """A call that was refused: with a code, a message, and perhaps more in ``data``.
 
-    A method raises it to say which code the caller is to get; what else a method raises becomes -32000. Who
-    calls gets it when the peer has refused.
+    A method raises it to say which code the caller is to get, and what else; of what else a method raises the
+    caller gets nothing but the code -32000. Who calls gets it when the peer has refused.
     """
 
     def __init__(self, code: int, message: str | None = None, data: Any = None) -> None:
@@ -214,7 +217,8 @@ class Endpoint:
         self._dumps = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
         self._loads = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite).decode
         self._numbers = 0  # of the peer's calls, so far
-        self._calls: dict[int, tuple[Any, _Batch | None]] = {}  # of the peer, that are open
+        self._longest_id = min(LONGEST_ID, longest // 5)
+        self._calls: dict[int, tuple[str, _Batch | None]] = {}  # of the peer, that are open; ids are JSON
         self._ids = 0  # of our calls, so far
         self._asked: set[int] = set()  # our calls that are open
 
@@ -235,15 +239,15 @@ class Endpoint:
         try:
             value = self._parse(text)
         except RPCError as error:
-            return [Send(self._error_text(error, None))]
+            return [Send(self._error_text(error))]
         events: list[Event] = []
         if not isinstance(value, list):
             self._take(value, None, events)
         elif not value:
-            events.append(Send(self._error_text(RPCError(INVALID_REQUEST), None)))
+            events.append(Send(self._error_text(RPCError(INVALID_REQUEST))))
         elif len(value) > self.batch:
             why = f"a batch has {len(value)} members, and no more than {self.batch} are taken"
-            events.append(Send(self._error_text(RPCError(INVALID_REQUEST, data=why), None)))
+            events.append(Send(self._error_text(RPCError(INVALID_REQUEST, data=why))))
         else:
             batch = _Batch()
             batch.open += 1  # as long as we read it
@@ -260,6 +264,8 @@ class Endpoint:
         try:
             if not isinstance(text, str):
                 text = str(text, "utf-8")
+            elif not text.isascii():
+                text.encode()  # half a surrogate pair stands for what was no UTF-8, see `JSONRPCLines`
             if self._is_too_deep(text):
                 why = f"there are more than {self.deepest} lists and objects within each other"
                 raise RPCError(INVALID_REQUEST, data=why)
@@ -284,17 +290,21 @@ class Endpoint:
     def _take(self, value: Any, batch: _Batch | None, events: list[Event]) -> None:
         """Take one request or answer."""
         if not isinstance(value, dict):
-            self._refuse_now(RPCError(INVALID_REQUEST), None, batch, events)
+            self._refuse_now(RPCError(INVALID_REQUEST), "null", batch, events)
         elif "method" not in value and ("result" in value or "error" in value):
             events.append(self._take_answer(value))
         else:
             self._take_request(value, batch, events)
 
     def _take_request(self, value: dict[str, Any], batch: _Batch | None, events: list[Event]) -> None:
-        method, id = value.get("method"), value.get("id")
-        params = value.get("params", [])
-        if not _is_id(id):
-            self._refuse_now(RPCError(INVALID_REQUEST), None, batch, events)
+        method, params = value.get("method"), value.get("params", [])
+        if not _is_id(value.get("id")):
+            self._refuse_now(RPCError(INVALID_REQUEST), "null", batch, events)
+            return
+        id = self._dumps(value.get("id"))
+        if len(id) > self._longest_id:
+            why = f"an id has {len(id)} characters, and no more than {self._longest_id} are taken"
+            self._refuse_now(RPCError(INVALID_REQUEST, data=why), "null", batch, events)
         elif value.get("jsonrpc") != "2.0" or type(method) is not str or type(params) not in (list, dict):
             self._refuse_now(RPCError(INVALID_REQUEST), id, batch, events)
         elif "id" not in value:
@@ -330,7 +340,7 @@ class Endpoint:
             return Refused(number, RemoteProtocolError(f"this is no error: {shorten(error, 200)}"))
         return Refused(number, RPCError(error["code"], message, error.get("data")))
 
-    def _refuse_now(self, error: RPCError, id: Any, batch: _Batch | None, events: list[Event]) -> None:
+    def _refuse_now(self, error: RPCError, id: str, batch: _Batch | None, events: list[Event]) -> None:
         text = self._error_text(error, id)
         if batch is None:
             events.append(Send(text))
@@ -346,31 +356,32 @@ class Endpoint:
         open then as it was.
         """
         id, batch = self._open_call(number)
-        text = f'{{"jsonrpc":"2.0","result":{self._json(result, "a result")},"id":{self._dumps(id)}}}'
+        text = f'{{"jsonrpc":"2.0","result":{self._json(result, "a result")},"id":{id}}}'
         self._check_length(text, "an answer")
         return self._finish(number, text, id, batch)
 
     def refuse(self, number: int, error: RPCError) -> str | None:
-        """Answer a call of the peer with an error; see `answer`."""
+        """Answer a call of the peer with an error; see `answer`. One of the standard, with a message of the
+        standard and without data, is never too long."""
         id, batch = self._open_call(number)
         text = self._error_text(error, id)
         self._check_length(text, "an error")
         return self._finish(number, text, id, batch)
 
-    def _open_call(self, number: int) -> tuple[Any, _Batch | None]:
+    def _open_call(self, number: int) -> tuple[str, _Batch | None]:
         try:
             return self._calls[number]
         except KeyError:
             raise LocalProtocolError(f"no call has the number {shorten(number)}, or it is answered") from None
 
-    def _finish(self, number: int, text: str, id: Any, batch: _Batch | None) -> str | None:
+    def _finish(self, number: int, text: str, id: str, batch: _Batch | None) -> str | None:
         del self._calls[number]
         if batch is None:
             return text
         self._add(text, id, batch)
         return self._closed(batch)
 
-    def _add(self, text: str, id: Any, batch: _Batch) -> None:
+    def _add(self, text: str, id: str, batch: _Batch) -> None:
         if batch.size + len(text) > self.longest:
             why = f"the answers to a batch have more than {self.longest} characters"
             text = self._error_text(RPCError(INTERNAL_ERROR, data=why), id)
@@ -384,11 +395,11 @@ class Endpoint:
             return None
         return f"[{','.join(batch.answers)}]"
 
-    def _error_text(self, error: RPCError, id: Any) -> str:
+    def _error_text(self, error: RPCError, id: str = "null") -> str:
         data = "" if error.data is None else f',"data":{self._json(error.data, "the data of an error")}'
         return (
             f'{{"jsonrpc":"2.0","error":{{"code":{error.code},"message":{self._dumps(error.message)}{data}}},'
-            f'"id":{self._dumps(id)}}}'
+            f'"id":{id}}}'
         )
 
     # -- our calls --------------------------------------------------------------------------------

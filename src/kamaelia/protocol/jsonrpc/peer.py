@@ -88,16 +88,16 @@ class JSONRPC(Component):
     """Speak JSON-RPC 2.0 with one peer, in both directions: the peer calls methods of ours, and we call its.
 
     Inbox: ``inbox``, str or bytes, one JSON text in each message. Outbox: ``outbox``, str, the texts for the
-    peer. For a stream, give each text a line of its own: ``Lines() | JSONRPC(...) | Encode(end="\\n")``; with
-    the headers of language servers it is ``Deframe(ContentLength()) | JSONRPC(...) | Encode() |
-    Frame(ContentLength())``; a WebSocket carries texts as they are.
+    peer. For a stream, give each text a line of its own: ``JSONRPCLines() | JSONRPC(...) |
+    Encode(end="\\n")``; with the headers of language servers it is ``Deframe(ContentLength()) |
+    JSONRPC(...) | Encode() | Frame(ContentLength())``; a WebSocket carries texts as they are.
 
     **The peer calls.** A method is a function, plain or ``async``; it gets the params by position or by name.
     Plain ones run on the loop's thread, so they should be quick. What it raises is an answer, too: an
-    `RPCError` as it is, anything else with the code -32000 and its text; it is logged, and the peer gets no
-    traceback. Answers are sent as they are ready. In a method, `caller` is the way to call back. A method
-    that is an `Ask` is answered by the service of that name (see `Calls`), which all connections may share:
-    the question is a `Call`. What it answers, if it is an `RPCError`, refuses.
+    `RPCError` as it is, anything else with the code -32000 and no more, for its text may tell what is no
+    business of a stranger's; it is logged. Answers are sent as they are ready. In a method, `caller` is the
+    way to call back. A method that is an `Ask` is answered by the service of that name (see `Calls`), which
+    all connections may share: the question is a `Call`. What it answers, if it is an `RPCError`, refuses.
 
     **We call.** ``calls``, inbox, takes each `Call` and `Notification`; ``results``, outbox, sends a `Reply`
     for each call, in the order in which they come, whose ``question`` is the call, and whose ``error`` is
@@ -118,6 +118,7 @@ class JSONRPC(Component):
         longest: characters of the longest text, in either direction; a longer one is refused
         batch: calls in the longest batch that is taken
         deepest: lists and objects that may be within each other
+        tell_errors: tell the peer the text of whatever a method raises, for peers that are trusted
 
     Example:
         >>> from kamaelia import run
@@ -143,6 +144,7 @@ class JSONRPC(Component):
         longest: int = machine.LONGEST,
         batch: int = machine.BATCH,
         deepest: int = machine.DEEPEST,
+        tell_errors: bool = False,
     ) -> None:
         check_methods(methods or {})
         check_positive(f"JSONRPC(timeout={shorten(timeout)})", timeout, "the seconds that an answer may take")
@@ -157,6 +159,7 @@ class JSONRPC(Component):
         self.timeout = timeout
         self.concurrency = concurrency
         self.limit = limit
+        self.tell_errors = tell_errors
         self._endpoint = machine.Endpoint(longest=longest, deepest=deepest, batch=batch, limit=limit)
         self._methods: dict[str, Method | _Service] = {}
         self._services: dict[Inbox[Any], _Service] = {}  # by the boxes to which their answers come
@@ -394,17 +397,17 @@ class JSONRPC(Component):
         else:
             log.error("%s: %s failed: %s: %s", self.path, job.method, type(error).__name__, text_of(error))
             log.debug("%s: %s failed", self.path, job.method, exc_info=error)
-            if isinstance(error, LocalProtocolError):
-                refusal = RPCError(INTERNAL_ERROR, data=text_of(error)[:MESSAGE])
-            else:
-                refusal = RPCError(SERVER_ERROR, f"{type(error).__name__}: {text_of(error)}"[:MESSAGE])
+            refusal = RPCError(INTERNAL_ERROR if isinstance(error, LocalProtocolError) else SERVER_ERROR)
+            if self.tell_errors:
+                refusal = RPCError(refusal.code, data=f"{type(error).__name__}: {text_of(error)}"[:MESSAGE])
         if job.number is None:
             return None
-        try:
-            return self._endpoint.refuse(job.number, refusal)
-        except LocalProtocolError as wrong:  # its data
-            log.error("%s: %s: %s", self.path, job.method, wrong)
-            return self._endpoint.refuse(job.number, RPCError(refusal.code, refusal.message[:MESSAGE]))
+        for one in (refusal, RPCError(refusal.code, refusal.message[:MESSAGE])):
+            try:
+                return self._endpoint.refuse(job.number, one)
+            except LocalProtocolError as wrong:  # its data, or its length
+                log.error("%s: %s: %s", self.path, job.method, wrong)
+        return self._endpoint.refuse(job.number, RPCError(INTERNAL_ERROR))  # for which there is always room
 
     def _send(self, job: _Job, text: str | None) -> None:
         """Send an answer now if there is room; otherwise have a task wait for it."""

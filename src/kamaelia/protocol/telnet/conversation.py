@@ -130,7 +130,7 @@ class Conversation(Component):
             question: shown before
             hidden: ask the client not to show what is typed
             check: a function of the line, whose result is returned instead; if it raises ValueError, its text
-                is shown, and the question is asked again
+                is shown, and the question is asked again. One that has to wait is ``async``
             attempts: how many wrong answers are too many
 
         Raises `ConversationOver` after too many of them, or a silence that is too long, `EndOfMessages` when
@@ -142,7 +142,8 @@ class Conversation(Component):
             if check is None:
                 return line
             try:
-                return check(line)
+                checked = check(line)
+                return await checked if inspect.isawaitable(checked) else checked
             except ValueError as error:
                 await self.say(str(error))
         raise ConversationOver("That was wrong too often. Good bye!")

@@ -205,7 +205,7 @@ class Terminal:
         elif byte in (BACKSPACE, DELETE):
             self._erase()
         elif byte == KILL:
-            self._line.clear()
+            self._forget_line()
         elif byte in LEAVE:
             self._events.append(Leave())
         elif (byte == 0 and after_cr) or (byte < 32 and byte != 9):
@@ -232,6 +232,10 @@ class Terminal:
             text = "".join(one for one in text if not "\x7f" <= one <= "\x9f")
         self._events.append(Line(text))
 
+    def _forget_line(self) -> None:
+        self._line.clear()
+        self._too_long = False
+
     def _erase(self) -> None:
         if not self._line:
             return
@@ -253,7 +257,7 @@ class Terminal:
         elif byte == EC:
             self._erase()
         elif byte == EL:
-            self._line.clear()
+            self._forget_line()
         elif byte == AYT:
             self._events.append(Send(YES_I_AM))
         elif byte in (IP, BRK, ABORT, EOF):

@@ -6,11 +6,11 @@ import asyncio
 import ssl
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from kamaelia.axon import BrokenLink, Failure, Hold, Inbox, Outbox, SourceFailed, lifecycle, postman
 from kamaelia.axon.component import Component
-from kamaelia.axon.errors import KamaeliaError, shorten
+from kamaelia.axon.errors import KamaeliaError, RemoteProtocolError, shorten
 from kamaelia.axon.graph import Chassis
 from kamaelia.chassis import Backoff, Retry
 from kamaelia.net import CannotConnect, ClientTLS, ConnectionLost, Reconnect, TCPClient
@@ -20,6 +20,9 @@ from kamaelia.protocol.http import Headers
 from .arguments import check_texts
 from .conversation import Conversation, Counts, Reader, Settings, WebSocketStatistics, Writer, chance
 from .machine import NORMAL, ClientMachine, Machine, Opened, Refused, need_websockets
+
+LATER: Final = frozenset({408, 425, 429, *range(500, 600)})
+"""What a server answers that may think otherwise later."""
 
 
 class HandshakeRefused(KamaeliaError):
@@ -44,8 +47,10 @@ class WebSocketClient(Chassis):
 
     Without ``reconnect`` a server that closes (codes 1000, 1001, none) ends the client; another code, no
     close, and a server that breaks the protocol or does not answer a ping, are failures of it. With
-    ``reconnect``, the client connects again whenever the connection ends before the inbox has: what is in the
-    inbox waits, and the outbox stays open. What had been taken from the inbox may or may not have arrived.
+    ``reconnect``, the client connects again whenever the connection ends before the inbox has, in whichever
+    of these ways, and when there is none because nobody is there, or not now (answers such as 408, 429 and
+    503): what is in the inbox waits, and the outbox stays open. What had been taken from the inbox may or may
+    not have arrived. A server that refuses in another way ends it all the same.
 
     A stop closes with "going away" (1001). A slow reader of the outbox stops the reading of the wire, a slow
     server who sends to the inbox.
@@ -67,8 +72,11 @@ class WebSocketClient(Chassis):
         tls: for ``wss``: a `ClientTLS` or an `ssl.SSLContext`, for other than the usual
         options: of `TCPClient`: ``connect_timeout``, ``stall_timeout`` and others
 
-    Raises `CannotConnect`, `HandshakeRefused`, `ConnectionLost`; `TypeError` and `ValueError` for arguments
-    that cannot be meant; `UsageError` without the package ``websockets`` (``kamaelia[websocket]``).
+    Raises `CannotConnect`, also for a server that refuses for the time being; `HandshakeRefused`;
+    `ConnectionLost`; `RemoteProtocolError` for a server that breaks the protocol, or sends what ``messages``
+    or ``message_limit`` exclude; `TimeoutError` for one that does not answer a ping; `TypeError` and
+    `ValueError` for arguments that cannot be meant; `UsageError` without the package ``websockets``
+    (``kamaelia[websocket]``).
 
     Example:
         >>> from kamaelia import background, run
@@ -136,7 +144,7 @@ class WebSocketClient(Chassis):
         once: Component = Session(settings, self._counts, asked, messages, options)
         if policy is not None:
             backoff = Backoff(policy.initial, policy.factor, policy.limit, policy.jitter)
-            lost = (CannotConnect, ConnectionLost, TimeoutError)
+            lost = (CannotConnect, ConnectionLost, RemoteProtocolError, TimeoutError)
             once = Again(once, attempts=policy.attempts or sys.maxsize, on=lost, backoff=backoff)
         self.add(once, name="session")
         self.link(self.boundary("inbox", once.boxes["inbox"], inward=True), once.boxes["inbox"])
@@ -214,6 +222,8 @@ class ClientReader(Reader):
                 await self.outbox.send(machine.close(NORMAL))
                 async for data in self.inbox:
                     machine.receive(data)  # which nobody takes
+                    while machine.has_more:
+                        machine.receive(b"")
                     await self.outbox.send(machine.to_send())
                     if machine.closed is not None:
                         return
@@ -263,7 +273,7 @@ class ClientConversation(Conversation):
         """See `Conversation`."""
         status = refused.status
         text = f"{self.path}: {self._server} does not speak WebSocket with us: {refused.reason}"
-        if status is None or status >= 500:
+        if status is None or status in LATER:
             raise CannotConnect(text)
         raise HandshakeRefused(text, status)
 

@@ -23,7 +23,8 @@ out, and then "going away".
 
 **Time.** One deadline stands around the reader: for the handshake, for the other's close, and for the answer
 to a ping. A ping is sent when the peer has been silent for a while. Whether we were too slow to read is
-known: then something waits in our inbox, and that is a sign of life.
+known: then something waits in our inbox, or we are busy with what we had from there, and that is a sign of
+life.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from typing import Any
 
 from kamaelia.axon import (
     BrokenLink,
+    ClosedBox,
     Component,
     Inbox,
     LocalProtocolError,
@@ -234,6 +236,7 @@ class Reader(Component):
         self._writer: Writer | None = None
         self._keepalive: asyncio.TimerHandle | None = None
         self._heard = 0.0  # when something came last
+        self._is_busy = False  # with that
         self._pings = 0  # that were sent
         self._pinged: float | None = None  # when, and it has not been answered
 
@@ -281,20 +284,25 @@ class Reader(Component):
             await self.outbox.send(first)
         send, now = self.messages.send, self.system.loop.time
         async for data in self.inbox:
-            self._heard = now()
-            events = machine.receive(data)
-            if answer := machine.to_send():
-                await self.outbox.send(answer)
-            for event in events:
-                if type(event) is str or (type(event) is bytes and conversation.takes_bytes):
-                    counts.messages_in += 1
-                    await send(event)
-                elif type(event) is bytes:
-                    return await self._refuse_bytes()
-                else:
-                    await self._happened(event)
-            if machine.finished:
-                return
+            self._heard, self._is_busy = now(), True
+            while True:
+                events = machine.receive(data)
+                if answer := machine.to_send():
+                    await self.outbox.send(answer)
+                for event in events:
+                    if type(event) is str or (type(event) is bytes and conversation.takes_bytes):
+                        counts.messages_in += 1
+                        await send(event)
+                    elif type(event) is bytes:
+                        return await self._refuse_bytes()
+                    else:
+                        await self._happened(event)
+                if machine.finished:
+                    return
+                if not machine.has_more:
+                    break
+                data = b""
+            self._is_busy = False
         if machine.closed is not None:
             self._dismiss_writer()  # the peer has not waited for what it has to say
         elif machine.refused is None and not self.system.stopping:
@@ -390,7 +398,7 @@ class Reader(Component):
         if interval is None or machine.closing or machine.closed is not None:
             return
         now = self.system.loop.time()
-        if self.inbox.statistics().waiting:
+        if self._is_busy or self.inbox.statistics().waiting:
             self._heard = now  # it is we who are slow
         if self._pinged is not None and self._heard < self._pinged:
             limit, path = self._settings.ping_timeout, self._conversation.path
@@ -399,10 +407,13 @@ class Reader(Component):
             return
         silent = now - self._heard
         if silent >= interval and not self.outbox.full:
+            try:
+                self.outbox.send(machine.ping(str(self._pings + 1).encode()))
+            except (BrokenLink, ClosedBox):
+                return  # the wire has gone in this moment, as `main` is about to hear
             self._conversation.counts.pings += 1
             self._pings += 1
             self._pinged = now
-            self.outbox.send(machine.ping(self._ping_payload()))
             self._look_after(self._settings.ping_timeout)
         else:
             self._look_after(max(interval - silent, interval / 10))

@@ -11,8 +11,7 @@ so in a close frame as well, which comes, like any, when we have sent what we st
 `ServerMachine` and `ClientMachine` are given what comes from the peer, by `Machine.receive`, and say what it
 means: a list of events, each message in full. What is to be sent they return as bytes: `Machine.text`,
 `Machine.data`, `Machine.ping`, `Machine.close`. What a machine answers by itself (the handshake, a pong)
-waits in it for `Machine.to_send`, which is asked after each
-`receive`.
+waits in it for `Machine.to_send`, which is asked after each `receive`.
 
 The rules of the protocol are those of the package ``websockets``, whose machines stand behind these. In front
 of them is a short way, for most frames are messages in full, and there in full when a chunk has come:
@@ -21,7 +20,9 @@ on. Tests feed both ways the same bytes, and compare.
 
 **Text** is decoded as its frames come, so that what is no UTF-8 is refused (close code 1007) at the frame
 that shows it. **Every length has a bound**: a message as long as `message_limit`, after inflation, or 1009; a
-handshake of `HANDSHAKE_LIMIT`; and of fragments only the bytes are kept, however many there are.
+handshake of `HANDSHAKE_LIMIT`; and of fragments only the bytes are kept, however many there are. A small
+chunk may hold many messages that become long when they are inflated, so `Machine.receive` stops when more
+than `message_limit` has been inflated, and `Machine.has_more` says that it is to be asked again.
 
 **Chance**: keys and masks of a client must not be foretold (RFC 6455, 10.3). A machine has no chance of its
 own, so it is given some bytes, of which it makes as many more as it needs.
@@ -176,6 +177,8 @@ class Machine:
         protocol.fail = self._fail
         self._events: list[Event] = []
         self._rest = b""  # the beginning of what a frame, or a line of the handshake, begins with
+        self._read = 0  # bytes of the rest that have been told; the rest is more than a beginning then
+        self._taken = 0  # bytes of payload that websockets has told since we have stopped because of them
         self._left = 0  # bytes of a frame that websockets has got a part of
         self._message: bytearray | None = None  # what has come of a message in fragments
         self._in_fragments = False  # and more of it will come
@@ -198,15 +201,20 @@ class Machine:
     # -- what comes -------------------------------------------------------------------------------
 
     def receive(self, data: bytes) -> list[Event]:
-        """Take what has come from the peer, and return what it means."""
+        """Take what has come from the peer, and return what it means; then look at `has_more`."""
         if self.closed is not None:
             return []
+        at = 0
         if self.opened is None:
             data = self._shake_hands(data)
         elif self._rest:
-            data, self._rest = self._rest + data, b""
+            if data:
+                data = self._rest[self._read :] + data
+            else:
+                data, at = self._rest, self._read
+            self._rest, self._read = b"", 0
         events, bit = self._events, self._peers_mask_bit
-        at, size = 0, len(data)
+        size = len(data)
         if self._left and at < size:
             at = self._hand_on(data, 0, self._left)
         while at < size and self.closed is None:
@@ -220,6 +228,9 @@ class Machine:
                 more = 2 if length == 126 else 8
                 start += more
                 length = int.from_bytes(data[start - more : start], "big")
+                if (length < 126 or (more == 8 and length < 65536)) and start <= size:
+                    self._break_off("the length of a frame takes more bytes than it needs")
+                    break
             if masked:
                 start += 4
             if start > size:
@@ -246,12 +257,24 @@ class Machine:
                 except UnicodeDecodeError:  # websockets is to close because of it
                     pass
             at = self._hand_on(data, at, end - at)
+            if self._taken > self._limit and at < size and self.closed is None:
+                # The whole of it, for to cut off what has been told takes long if that is done often.
+                self._rest, self._read, self._taken = data, at, 0
+                return self._told()
         if at < size and self.closed is None:
             self._rest = data[at:]
         return self._told()
 
+    @property
+    def has_more(self) -> bool:
+        """Whether not all that has come is told yet: ask `receive` again, with ``b""``, before more comes."""
+        return self._read > 0
+
     def receive_end(self) -> list[Event]:
-        """The peer's stream has ended."""
+        """The peer's stream has ended; return what that means, and all that has not been told yet."""
+        events = []
+        while self.has_more:
+            events += self.receive(b"")
         rest, self._rest = self._rest, b""
         if rest:
             self._feed(rest)
@@ -259,7 +282,7 @@ class Machine:
             self._answer()
         self._protocol.receive_eof()
         self._look()
-        return self._told()
+        return events + self._told()
 
     def to_send(self) -> bytes:
         """Return what the machine itself has to say to the peer, such as a pong; then look at `finished`."""
@@ -297,6 +320,14 @@ class Machine:
     def _feed(self, data: bytes) -> None:
         """Have websockets take something."""
         self._protocol.receive_data(data)
+        self._look()
+
+    def _break_off(self, why: str) -> None:
+        """The peer has broken a rule that websockets does not look after."""
+        from websockets.exceptions import ProtocolError
+
+        self._protocol.parser_exc = ProtocolError(why)
+        self._fail(BAD_PROTOCOL, why)
         self._look()
 
     def _look(self) -> None:
@@ -357,6 +388,7 @@ class Machine:
         type(self._protocol).recv_frame(self._protocol, frame)
         self._protocol.events.clear()
         opcode, data = frame.opcode, frame.data
+        self._taken += len(data)
         if opcode is self._opcode.PING:
             self._events.append(Ping(bytes(data)))
         elif opcode is self._opcode.PONG:
@@ -531,8 +563,9 @@ class ServerMachine(Machine):
     Arguments:
         subprotocols: those that the server speaks, the best first; a client that speaks none of them is
             refused
-        origins: from whose pages a browser may connect: values of ``Origin``, or compiled patterns, and None
-            in the list for clients that are no browsers; None for all
+        origins: from whose pages a browser may connect: ``"same"`` for those of the host that it asks,
+            ``"any"`` for all; or a list of values of ``Origin`` and compiled patterns, and None in it for
+            clients that are no browsers
         compression: compress messages, if the client can
         message_limit: bytes of a message
         streaming: tell fragments, see `Fragment`
@@ -556,7 +589,7 @@ class ServerMachine(Machine):
         self,
         *,
         subprotocols: Sequence[str] = (),
-        origins: Sequence[Any] | None = None,
+        origins: Sequence[Any] | str = "same",
         compression: bool = True,
         message_limit: int = MESSAGE_LIMIT,
         streaming: bool = False,
@@ -574,8 +607,9 @@ class ServerMachine(Machine):
                     server_max_window_bits=12, client_max_window_bits=12, compress_settings={"memLevel": 5}
                 )
             ]
+        listed: Any = None if isinstance(origins, str) else origins
         protocol = ServerProtocol(
-            origins=origins,
+            origins=listed,
             extensions=extensions,
             subprotocols=list(subprotocols) or None,  # type: ignore[arg-type]
             max_size=_limits(message_limit, streaming),
@@ -584,17 +618,51 @@ class ServerMachine(Machine):
         super().__init__(
             protocol, message_limit=message_limit, streaming=streaming, as_bytes=as_bytes, chance=None
         )
+        # websockets calls these, too.
         protocol.reject = self._reject  # type: ignore[method-assign]
+        protocol.send_response = self._send_response  # type: ignore[method-assign]
+        if origins == "same":
+            protocol.process_origin = self._process_origin  # type: ignore[method-assign]
+
+    def accept(
+        self, method: str, target: str, headers: Iterable[tuple[str, str]], version: str = "1.1"
+    ) -> Answer:
+        """Take a request that somebody else has read, in full and by rules of his own; return the answer.
+
+        He writes that in his own way, so `to_send` does not have it. What comes then is given to `receive`.
+        """
+        from websockets.datastructures import Headers
+        from websockets.http11 import Request
+
+        protocol, given = self._protocol, Headers(headers)
+        if method != "GET":
+            self._turn_away(405, f"it is asked for with GET, and not with {shorten(method)}", Allow="GET")
+        elif version != "1.1":
+            self._turn_away(505, f"it is asked for with HTTP/1.1, and not with HTTP/{version}")
+        elif "Transfer-Encoding" in given or not set(given.get_all("Content-Length")) <= {"0"}:
+            self._turn_away(400, "the request has a body")
+        else:
+            protocol.events.append(Request(target, given))
+            self._open()
+            if self.opened is not None:
+                protocol.parser = protocol.parse()  # it has waited for the request
+                next(protocol.parser)
+        self._told()
+        protocol.writes.clear()
+        assert self.answer is not None
+        return self.answer
 
     def refuse(self, status: int, why: str) -> list[Event]:
         """Answer a request that has not come in full with an error of HTTP."""
         self._turn_away(status, why)
         return self._told()
 
-    def _turn_away(self, status: int, why: str) -> None:
+    def _turn_away(self, status: int, why: str, **headers: str) -> None:
         protocol = self._protocol
         if protocol.state is self._state.CONNECTING and not protocol.eof_sent:
-            self._respond(protocol.reject(status, f"Failed to open a WebSocket connection: {why}.\n"))
+            response = protocol.reject(status, f"Failed to open a WebSocket connection: {why}.\n")
+            response.headers.update(headers)
+            protocol.send_response(response)
             self._refuse(status, why)
 
     def _handshake_too_long(self) -> None:
@@ -604,7 +672,7 @@ class ServerMachine(Machine):
         protocol = self._protocol
         for request in protocol.events_received():
             response = protocol.accept(request)
-            self._respond(response)
+            protocol.send_response(response)
             if response.status_code == 101:
                 headers = tuple(request.headers.raw_items())
                 self.opened = Opened(request.path, headers, protocol.subprotocol, bool(protocol.extensions))
@@ -614,24 +682,42 @@ class ServerMachine(Machine):
         if self.opened is None and self.refused is None and protocol.eof_sent:
             if protocol.reader.eof:
                 self._refuse(None, "the stream has ended before the request had")
-            elif len(protocol.writes) > 1:
-                self._refuse(int(protocol.writes[-2].split(b" ", 2)[1]), _why(protocol.handshake_exc))
+            elif self.answer is not None:
+                self._refuse(self.answer.status, _why(protocol.handshake_exc))
             else:  # websockets would just end the stream
-                protocol.writes.insert(0, protocol.reject(400, "This is no request of HTTP.\n").serialize())
+                response = protocol.reject(400, "This is no request of HTTP.\n")
+                protocol.writes.insert(0, response.serialize())
+                self._note_answer(response)
                 self._refuse(400, _why(protocol.handshake_exc))
 
     def _reject(self, status: Any, text: str) -> Any:
-        """Make an error of HTTP: called by websockets, too."""
+        """Make an error of HTTP."""
         response = type(self._protocol).reject(self._protocol, status, text)
         del response.headers["Date"]  # who has no clock gives none (RFC 9110, 6.6.1)
         return response
 
-    def _respond(self, response: Any) -> None:
+    def _send_response(self, response: Any) -> None:
+        """Write the answer."""
         if response.status_code == 101:
             del response.headers["Date"]
-        self._protocol.send_response(response)
+        elif "Upgrade" in response.headers:  # and then it is said twice (RFC 9110, 7.8)
+            del response.headers["Connection"]
+            response.headers["Connection"] = "close, Upgrade"
+        type(self._protocol).send_response(self._protocol, response)
+        self._note_answer(response)
+
+    def _note_answer(self, response: Any) -> None:
         headers = tuple(response.headers.raw_items())
         self.answer = Answer(response.status_code, headers, bytes(response.body))
+
+    def _process_origin(self, headers: Any) -> Any:
+        """See whether a browser asks on behalf of a page of the same host that it asks."""
+        from websockets.exceptions import InvalidOrigin
+
+        origin = type(self._protocol).process_origin(self._protocol, headers)
+        if origin is not None and not is_same_host(origin, headers.get_all("Host")):
+            raise InvalidOrigin(origin)
+        return origin
 
 
 class ClientMachine(Machine):
@@ -745,6 +831,22 @@ class _Masks:
             self._state, self._pool, self._at = made[:32], made[32:], 0
         self._at += 4
         return self._pool[self._at - 4 : self._at]
+
+
+def is_same_host(origin: str, hosts: Sequence[str]) -> bool:
+    """Say whether the page of an origin is of the host that a request names in its ``Host``.
+
+    The scheme need not be the same: what stands before a server may have taken the protection off.
+
+    Example:
+        >>> is_same_host("https://example.org", ["Example.org"])
+        True
+        >>> is_same_host("https://example.org:8443", ["example.org"])
+        False
+    """
+    scheme, _, place = origin.lower().partition("://")
+    usual = {"http": ":80", "https": ":443"}.get(scheme, "")
+    return len(hosts) == 1 and place != "" and hosts[0].lower() in (place, place + usual)
 
 
 def need_websockets() -> None:

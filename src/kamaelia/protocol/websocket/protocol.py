@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +27,7 @@ from kamaelia.net.arguments import check_protocol_is_one
 from kamaelia.net.connection import count_in_bytes
 from kamaelia.protocol.http import Headers, Request, Response
 
-from .arguments import check_texts
+from .arguments import Origins, check_origins, check_texts
 from .conversation import Conversation, Counts, Settings, Writer, let_others_act
 from .machine import Machine, Opened, Refused, ServerMachine, need_websockets
 
@@ -85,8 +84,7 @@ class WebSocketProtocol(Conversation):
     """Speaks WebSocket with one client, for a handler that sends and receives messages.
 
     Inbox: ``inbox``, bytes from the client, in any chunks. Outbox: ``outbox``, bytes for it. The handler is
-        made
-    when the handshake is done. Each message from the client goes to its inbox, and what it sends is one
+    made when the handshake is done. Each message from the client goes to its inbox, and what it sends is one
     message each. One whose inbox declares ``str``, or ``str | bytes``, gets text as str; to one that declares
     ``bytes`` all messages are bytes, so that the same component serves TCP and WebSocket. From one that takes
     only ``str`` a client that sends bytes is parted (close code 1003). A str that it sends is a text, bytes
@@ -104,8 +102,9 @@ class WebSocketProtocol(Conversation):
     Arguments:
         handler: serves the connection: a component (made again from its recipe), a class, a factory
         subprotocols: those that the handler speaks, the best first; who speaks none of them is refused
-        origins: from whose pages a browser may connect, values of the header ``Origin`` or compiled patterns;
-            None in the list stands for clients that send none. None, instead of a list, for everybody
+        origins: from whose pages a browser may connect: ``"same"`` for those of the host that it asks, and
+            then what is no browser, and says nothing of pages, may as well; ``"any"`` for all. Or a list of
+            values of the header ``Origin`` and compiled patterns, in which None stands for clients without
         compression: compress messages, if the client can (permessage-deflate)
         message_limit: bytes of one message, after inflation
         ping_interval: seconds of silence after which the client is asked whether it is there; None for never
@@ -139,7 +138,7 @@ class WebSocketProtocol(Conversation):
         handler: Any,
         *,
         subprotocols: Sequence[str] = (),
-        origins: Sequence[str | re.Pattern[str] | None] | None = None,
+        origins: Origins = "same",
         compression: bool = True,
         message_limit: int | str = "1 MiB",
         ping_interval: float | None = 20.0,
@@ -152,13 +151,13 @@ class WebSocketProtocol(Conversation):
         need_websockets()
         check_protocol_is_one(handler, "WebSocketProtocol")
         check_texts(subprotocols, "WebSocketProtocol(subprotocols=...)", "names")
-        if origins is not None:
-            check_texts(origins, "WebSocketProtocol(origins=...)", "origins", (str, re.Pattern, type(None)))
+        check_origins(origins, "WebSocketProtocol(origins=...)")
         settings = Settings(
             compression, message_limit, ping_interval, ping_timeout, open_timeout, close_timeout, text
         )
         self._limit = settings.check("WebSocketProtocol")
-        self._subprotocols, self._origins = tuple(subprotocols), None if origins is None else tuple(origins)
+        self._subprotocols = tuple(subprotocols)
+        self._origins = origins if isinstance(origins, str) else tuple(origins)
         self._handler = handler
         self._request: Request | None = None
         self._hold: Hold[Any] | None = None  # keeps the connection open for a handler that sends nothing
@@ -196,19 +195,17 @@ class WebSocketProtocol(Conversation):
         To be called before the component is started.
         """
         machine = self.make_machine()
-        lines = [f"{request.method} {request.target} HTTP/{request.version}"]
-        lines += [f"{name}: {value}" for name, value in request.headers.pairs]
-        machine.receive("\r\n".join([*lines, "", ""]).encode("latin-1"))
-        machine.to_send()  # somebody else writes this, in his own way
-        answer = machine.answer
-        assert answer is not None, "a whole request has an answer"
+        answer = machine.accept(request.method, request.target, request.headers.pairs, request.version)
         if machine.opened is not None:
             self.machine, self._request = machine, request
         else:
             self.counts.refused += 1
+            self._log_refusal(machine)
         headers = Headers(answer.headers)
         if answer.status != 101:  # who writes it goes on with the connection
             headers = headers.without("Connection", "Content-Length")
+            if "Upgrade" in headers:
+                headers = headers.with_(Connection="Upgrade")
         return Response(answer.body, answer.status, headers)
 
     # -- see `Conversation` ---------------------------------------------------------------------------
@@ -259,7 +256,13 @@ class WebSocketProtocol(Conversation):
 
     def refused(self, refused: Refused) -> None:
         """See `Conversation`."""
-        log.info("%s: no WebSocket: %s", self.path, shorten(refused.reason))
+        assert self.machine is not None
+        self._log_refusal(self.machine)
+
+    def _log_refusal(self, machine: Machine) -> None:
+        assert machine.refused is not None
+        hint = "; see the argument origins" if machine.refused.status == 403 else ""
+        log.info("%s: no WebSocket: %s%s", self.path, shorten(machine.refused.reason, 200), hint)
 
     def too_slow(self, machine: Machine) -> None:
         """See `Conversation`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from kamaelia.net import TCPServer
 from kamaelia.net.connection import address_text
 from kamaelia.protocol.http import Exchange
 
+from .arguments import Origins
 from .conversation import Counts, WebSocketStatistics
 from .protocol import WebSocketProtocol
 
@@ -27,7 +27,7 @@ class WebSocketServer(TCPServer):
         port: to listen on; 0 for any that is free, see `address`
         host: name or address to listen on, several in a list, or None for every address of the machine
         subprotocols: those that the handler speaks, the best first; who speaks none of them is refused
-        origins: from whose pages a browser may connect, see `WebSocketProtocol`; None for everybody
+        origins: from whose pages a browser may connect, see `WebSocketProtocol`
         compression: compress messages, if the client can (permessage-deflate)
         message_limit: bytes of one message, after inflation
         ping_interval: seconds of silence after which a client is asked whether it is there; None for never
@@ -56,7 +56,7 @@ class WebSocketServer(TCPServer):
         host: str | Sequence[str] | None = "127.0.0.1",
         *,
         subprotocols: Sequence[str] = (),
-        origins: Sequence[str | re.Pattern[str] | None] | None = None,
+        origins: Origins = "same",
         compression: bool = True,
         message_limit: int | str = "1 MiB",
         ping_interval: float | None = 20.0,

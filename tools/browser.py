@@ -2,6 +2,7 @@
 
 One WebSocket leads to the browser, and each tab is a *session* on it: what one does there has a number, and
 the answer has the same one; what happens by itself (something on the console, an exception) is an event.
+Tests run it with `chromium`; `make interop` brings a WebSocket of our own, because that is judged as well.
 """
 
 from __future__ import annotations
@@ -16,23 +17,45 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
 
-WAIT = 30.0  # seconds for anything at all
+WAIT = 60.0  # seconds for anything at all
 SWITCHES = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--headless=new", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-extensions",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",  # it reaches nobody but us
+    "--no-sandbox",  # so it needs none, which it would not get as root
     "--disable-dev-shm-usage", "--hide-scrollbars", "--remote-debugging-port=0",
 )  # fmt: skip
+
+
+def command(profile: Path, *switches: str) -> list[str]:
+    """Return how to start Chromium, with a profile in a folder."""
+    return ["chromium", *SWITCHES, *switches, f"--user-data-dir={profile}", "about:blank"]
+
+
+def find_devtools(profile: Path) -> tuple[int, str] | None:
+    """Return the port and the path of the WebSocket that drives it; None until it has started."""
+    said = profile / "DevToolsActivePort"
+    if not (said.exists() and said.read_text().count("\n")):
+        return None
+    port, path = said.read_text().split()
+    return int(port), path
+
+
+class Wire(Protocol):
+    """A WebSocket that leads to the browser."""
+
+    def send(self, message: str) -> Any: ...
+    def recv(self, timeout: float) -> str | bytes: ...
 
 
 class Browser:
     """A running Chromium."""
 
-    def __init__(self, wire: ClientConnection) -> None:
+    def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self._numbers = itertools.count(1)
         self._tabs: dict[str, Tab] = {}
@@ -58,7 +81,7 @@ class Browser:
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         tab.call("Emulation.setDeviceMetricsOverride", **size)  # of the page, without the window's frame
         tab.call("Emulation.setFocusEmulationEnabled", enabled=True)  # also when another window is in front
-        for domain in ("Page", "Runtime", "Log"):
+        for domain in ("Page", "Runtime", "Log", "Network"):
             tab.call(f"{domain}.enable")
         tab.call("Page.navigate", url=url)
         tab.wait_for("location.href != 'about:blank' && document.readyState == 'complete'")
@@ -72,6 +95,8 @@ class Tab:
         self._browser, self._session = browser, session
         self.complaints: list[str] = []
         """Errors and warnings on its console, and exceptions of its scripts."""
+        self.responses: list[dict[str, Any]] = []
+        """What it was answered when it asked for something: status, protocol and so on."""
 
     def note(self, method: str, parameters: dict[str, Any]) -> None:
         """Something has happened."""
@@ -81,6 +106,8 @@ class Tab:
             self.complaints.append(json.dumps(parameters["args"]))
         elif method == "Log.entryAdded" and parameters["entry"]["level"] in ("error", "warning"):
             self.complaints.append(json.dumps(parameters["entry"]))
+        elif method == "Network.responseReceived":
+            self.responses.append(parameters["response"])
 
     def call(self, method: str, **parameters: Any) -> Any:
         """Do something in this tab."""
@@ -125,19 +152,18 @@ class Tab:
 @contextlib.contextmanager
 def chromium(folder: Path) -> Iterator[Browser]:
     """Run Chromium, with a profile in a folder; nothing of it is left afterwards."""
-    said = folder / "DevToolsActivePort"
     process = subprocess.Popen(
-        ["chromium", *SWITCHES, f"--user-data-dir={folder}", "about:blank"],
+        command(folder),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,  # so that all of its processes can be ended
     )
     try:
         end = time.monotonic() + WAIT
-        while not (said.exists() and said.read_text().count("\n")):
+        while (devtools := find_devtools(folder)) is None:
             assert process.poll() is None and time.monotonic() < end, "chromium has not started"
             time.sleep(0.02)
-        port, path = said.read_text().split()
+        port, path = devtools
         with connect(f"ws://127.0.0.1:{port}{path}", max_size=None, compression=None) as wire:
             browser = Browser(wire)
             yield browser
