@@ -243,7 +243,6 @@ class Exchange:
         are bytes. One that fails breaks the connection.
         """
         part = Part(self, pattern, with_body=True, size=f"{WAITING} B")
-
         await self.relay(part, first)
 
     async def relay(self, part: Part, first: bytes = b"") -> None:
