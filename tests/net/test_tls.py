@@ -155,6 +155,40 @@ def test_certificates_are_read_anew_without_disturbing_anybody(serve, certificat
     assert "connections go on with the certificate that there was" in caplog.text
 
 
+def test_a_client_reads_its_files_anew_when_they_change(serve, certificates, tmp_path, new_loop, caplog):
+    believed, own = tmp_path / "believed.pem", tmp_path / "client.pem"
+    shutil.copy(Certificates(tmp_path).authorities, believed)
+    shutil.copy(certificates.issue("old.example"), own)
+    tls = ClientTLS(authorities=believed, certificate=own)
+
+    def name_given(server: Any) -> Any:
+        return eval(b"".join(run(TCPClient(*server.address, tls=tls) | Collect(), loop_factory=new_loop)))[3]
+
+    with serve(who, tls=ServerTLS(certificates.local, clients=certificates.authorities)) as server:
+        with pytest.raises(ComponentsFailed, match="1 component"):
+            name_given(server)
+        shutil.copy(certificates.authorities, believed)
+        assert name_given(server) == (("DNS", "old.example"),)
+        shutil.copy(certificates.issue("new.example"), own)
+        assert name_given(server) == (("DNS", "new.example"),)
+        context = tls.context()
+        own.write_text("this is none")
+        assert name_given(server) == (("DNS", "new.example"),)
+        assert tls.context() is context
+    assert "connections go on with the certificates that there were" in caplog.text
+
+
+def test_a_client_that_believes_what_the_system_does_sees_that_change(certificates, monkeypatch, tmp_path):
+    believed = shutil.copy(certificates.authorities, tmp_path)
+    paths = ssl.get_default_verify_paths()._replace(cafile=believed, capath=None)
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: paths)
+    tls = ClientTLS()
+    before = tls.context()
+    assert tls.context() is before
+    os.utime(believed, ns=(1, 1))
+    assert tls.context() is not before
+
+
 def test_a_bad_certificate_is_found_when_the_server_begins(certificates, tmp_path):
     (tmp_path / "bad.pem").write_text("nothing")
     for tls, text in (

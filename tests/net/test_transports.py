@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from kamaelia import Component, Graphline, Inbox, Outbox, component, run
+from kamaelia import Component, Graphline, Inbox, Outbox, component, run, sleep
 from kamaelia.axon import ComponentsFailed, SourceFailed
-from kamaelia.flow import Collect, Lines, Map, Source
+from kamaelia.flow import Collect, Lines, Map, Source, Take
 from kamaelia.net import (
     CannotConnect,
     ClientTLS,
@@ -363,3 +363,51 @@ def test_lines_and_a_pipeline_serve_every_transport(transport, new_loop):
 
     server = transport.server(Lines() | Map(lambda line: f"{line.upper()}\n".encode()))
     assert visit(new_loop, server, act) == ["A", "BB", "C"]
+
+
+class Keep(Component):
+    """Says hello, and keeps what comes, and how that ends."""
+
+    def __init__(self, told: list[Any], hello: bytes = b"hello", *, then: float = 0.0) -> None:
+        self.told, self.hello, self.wait = told, hello, then
+
+    async def main(self) -> None:
+        await self.outbox.send(self.hello)
+        await sleep(self.wait)
+        try:
+            async for data in self.inbox:
+                self.told.append(data)
+        except SourceFailed as error:
+            self.told.append(type(error.__cause__))
+        else:
+            self.told.append("end")
+
+
+def test_a_client_that_leaves_is_an_end_for_the_server_and_no_failure(transport, new_loop):
+    told: list[Any] = []
+
+    async def act(address):
+        return await (Source([], then="stay") | transport.client(address) | Take(1) | Collect()).run()
+
+    server = transport.server(Keep(told))
+    assert visit(new_loop, server, act) == [b"hello"]
+    if transport.kind.startswith("TLS"):  # where an end that was not said in the protected stream is a break
+        assert told != ["end"]
+    else:
+        assert told == ["end"]
+        assert (server.statistics().broken, server.statistics().failed) == (0, 0)
+
+
+def test_who_writes_to_one_that_has_left_is_told_and_does_not_wait(transport, new_loop):
+    @component
+    async def flood(inbox: Any, outbox: Outbox[bytes]) -> None:
+        while True:
+            await outbox.send(b"x" * 10_000)
+
+    async def act(address):
+        return await (Source([], then="stay") | transport.client(address) | Take(1) | Collect()).run()
+
+    server = transport.server(flood, stall_timeout=5)
+    assert len(visit(new_loop, server, act)) == 1
+    done = server.statistics()
+    assert (done.broken, done.stalled, done.open) == (1, 0, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import logging
@@ -22,11 +23,15 @@ from kamaelia.net import (
     CannotListen,
     ConnectionLost,
     Datagram,
+    MulticastReceiver,
+    MulticastTransceiver,
     UDPPeer,
     UDPReceiver,
     UDPSender,
     UDPServer,
+    UDPSocket,
 )
+from kamaelia.testbed import Network
 
 from .conftest import WAIT
 from .parts import gather, source
@@ -371,6 +376,92 @@ def test_a_name_that_nobody_has_is_an_error_and_in_a_datagram_none(new_loop, str
     assert "UDPSender does not send a datagram: " in caplog.text
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        (HERE, 70000), (HERE, -1), (HERE, 0), ("::1", 70000), ("localhost", 70000), ("::1", 9, 1 << 20),
+        ("::1", 9, 0, -1), ("", 9), ("a\0b", 9),
+    ],
+)  # fmt: skip
+def test_an_address_that_cannot_be_one_costs_one_datagram_only(new_loop, stranger, address, caplog):
+    sock = stranger()
+    sender = UDPSender()
+    sent = source([Datagram(b"lost", address), Datagram(b"good", sock.getsockname())])
+    run(Graphline(sent.outbox >> sender.datagrams), loop_factory=new_loop)
+    assert sock.recv(10) == b"good"
+    assert (sender.statistics().sent, sender.statistics().unsent) == (1, 1)
+    assert f"{address!r} is no address: give (host, port), with a port from 1 to 65535" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "address", [(HERE, "9"), (HERE, None), (HERE,), "127.0.0.1:9", [HERE, 9], (7, 9), ("::1", 9, "x")]
+)
+def test_what_is_no_address_at_all_is_a_type_error(new_loop, address):
+    for box, message in (("datagrams", Datagram(b"x", address)), ("target", address)):
+        sender = UDPSender()
+        sent = source([message])
+        with pytest.raises(ComponentsFailed) as caught:
+            run(Graphline(sent.outbox >> getattr(sender, box)), loop_factory=new_loop)
+        (error,) = caught.value.exceptions
+        assert isinstance(error, TypeError)
+        assert str(error).startswith(f"Graphline/UDPSender: {address!r} is no address: give (host, port)")
+
+
+def test_an_ipv4_address_may_have_too_much(new_loop, stranger):
+    sock = stranger()
+    sender, sent = UDPSender(), source([Datagram(b"x", (*sock.getsockname(), 0, 0))])
+    run(Graphline(sent.outbox >> sender.datagrams), loop_factory=new_loop)
+    assert sock.recv(10) == b"x"
+
+
+def ports_of(part: Any) -> list[Any]:
+    """Return the sockets of any part for datagrams."""
+    if isinstance(part, UDPServer):
+        return [part._port] if part._port is not None else []
+    if isinstance(part, MulticastReceiver):
+        return part._all_ports()
+    return part._ports if isinstance(part._ports, list) else list(part._ports.values())
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda address: UDPReceiver(port=0, quiet=True),
+        lambda address: UDPPeer(*address),
+        lambda address: UDPServer(Map(bytes.upper), port=0, quiet=True),
+        lambda address: UDPSender(*address),
+        lambda address: UDPSocket(*address, quiet=True),
+        lambda address: MulticastReceiver("239.255.7.7", 50049, interface=HERE, quiet=True),
+        lambda address: MulticastTransceiver("239.255.7.7", 50049, interface=HERE, quiet=True),
+        lambda address: MulticastTransceiver("239.255.7.7", 50049, interface=HERE, quiet=True),
+    ],
+    ids=["receiver", "peer", "server", "sender", "socket", "group", "transceiver 0", "transceiver 1"],
+)
+def test_a_socket_that_the_loop_closes_for_an_error_is_a_failure(stranger, make, request):
+    last = "transceiver 1" in request.node.callspec.id  # which has two
+    part = make(stranger().getsockname())
+
+    @component
+    async def feed(inbox, outbox):
+        while not ports_of(part):
+            await outbox.send(b"x")
+            await sleep(0.001)
+        ports_of(part)[-1 if last else 0]._transport._fatal_error(RuntimeError("on purpose"))
+        while True:
+            await outbox.send(b"x")
+            await sleep(0.001)
+
+    with pytest.raises(ComponentsFailed) as caught:
+        run(
+            *([feed() | part] if "inbox" in part.boxes else [feed(), part]),
+            loop_factory=asyncio.new_event_loop,
+        )
+    (error,) = caught.value.exceptions
+    assert isinstance(error, ConnectionLost)
+    assert str(error).endswith(f"{type(part).__name__}: its socket has failed: on purpose")
+    assert isinstance(error.__cause__, RuntimeError)
+
+
 def test_what_a_failing_source_has_sent_is_sent(new_loop, stranger):
     @component
     async def fails(inbox, outbox):
@@ -536,6 +627,139 @@ def test_a_stop_lets_a_peer_send_what_it_has(new_loop, stranger):
     assert [friend.recv(10) for _ in range(99)] == items[1:]
 
 
+# --- a socket for both ways -------------------------------------------------------------------------
+
+
+def test_a_socket_hears_everybody_and_answers_from_where_it_hears(new_loop, stranger):
+    friends = [stranger(), stranger()]
+    part = UDPSocket(*friends[0].getsockname(), quiet=True)
+    with background(part, loop_factory=new_loop) as handle:
+        address = handle.receive("listening", timeout=WAIT)
+        assert address == part.address
+        handle.send(b"hello")
+        assert friends[0].recvfrom(10) == (b"hello", address)
+        for friend in friends:
+            friend.sendto(b"you", address)
+            assert handle.receive(timeout=WAIT) == Datagram(b"you", friend.getsockname())
+        handle.send(Datagram(b"and you", friends[1].getsockname()), "datagrams")
+        assert friends[1].recvfrom(10) == (b"and you", address)
+        handle.send(("localhost", friends[1].getsockname()[1]), "target")
+        until(lambda: part.target.statistics().received == 1)
+        handle.send(b"again")
+        assert friends[1].recvfrom(10) == (b"again", address)
+    done = part.statistics()
+    assert (done.sent, done.received, done.bytes_in, done.bytes_out, done.errors) == (3, 2, 6, 17, 0)
+
+
+def test_a_socket_goes_on_when_it_has_sent_everything_and_a_stop_lets_it_pass_on_what_has_come(
+    new_loop, stranger
+):
+    friend = stranger()
+    part = UDPSocket(*friend.getsockname(), quiet=True)
+    with background(Source([b"last"]) | part | Collect(), loop_factory=new_loop) as handle:
+        _, address = friend.recvfrom(10)
+        for number in range(3):
+            friend.sendto(b"%d" % number, address)
+        until(lambda: part.statistics().received == 3)
+    assert [datagram.data for datagram in handle.result] == [b"0", b"1", b"2"]
+
+
+def test_a_socket_that_nobody_feeds_receives(new_loop, stranger):
+    part, take, collect = UDPSocket(quiet=True), Take(1), Collect()
+    system = Graphline(part.outbox >> take.inbox, take.outbox >> collect.inbox)
+    with background(system, loop_factory=new_loop):
+        until(lambda: part.address is not None)
+        stranger().sendto(b"x", part.address)
+        until(system.done)  # for nobody listens any more
+    assert part.statistics().received == 1
+
+
+def test_a_slow_reader_of_a_socket_does_not_hold_up_what_it_sends(new_loop, stranger):
+    friend = stranger()
+
+    class Deaf(Component):
+        inbox = Inbox[Datagram]("what comes", size=1)
+
+        async def main(self):
+            await sleep(1000)
+
+    @component
+    async def say(inbox, outbox):
+        while not (part.statistics().received == 50 and part.outbox.full):
+            await sleep(0.001)
+        await outbox.send(b"still here")
+        await sleep(1000)
+
+    part = UDPSocket(*friend.getsockname(), quiet=True)
+    with (
+        pytest.raises(RuntimeError, match="enough"),
+        background(say() | part | Deaf(), loop_factory=new_loop),
+    ):
+        until(lambda: part.address is not None)
+        for _ in range(50):
+            friend.sendto(b"x", part.address)
+        assert friend.recv(100) == b"still here"
+        raise RuntimeError("enough")
+
+
+def test_what_feeds_a_socket_fails(new_loop, stranger):
+    @component
+    async def fails(inbox, outbox):
+        await outbox.send(b"last words")
+        raise RuntimeError("oh")
+
+    seen = []
+
+    @component
+    async def watch(inbox, outbox):
+        try:
+            async for data in inbox:
+                seen.append(data)
+        except SourceFailed as error:
+            seen.append(str(error.__cause__))
+            raise
+
+    friend = stranger()
+    with pytest.raises(ComponentsFailed) as caught:
+        run(fails() | UDPSocket(*friend.getsockname(), quiet=True) | watch(), loop_factory=new_loop)
+    assert [type(error) for error in caught.value.exceptions] == [RuntimeError]
+    assert friend.recv(100) == b"last words"
+    assert seen == ["oh"]
+
+
+def test_sockets_talk_on_simulated_hosts_by_their_names():
+    @component
+    async def greet(inbox, outbox, others=()):
+        await sleep(1)
+        for other in others:
+            await outbox.send(Datagram(b"hello", (other, 1500)))
+
+    network, names = Network(), ("anna", "bert", "carl")
+    network.host("switch")
+    heard = {}
+
+    def equal(name):
+        part, said = (
+            UDPSocket(local=("0.0.0.0", 1500), quiet=True),
+            greet([one for one in names if one != name]),
+        )
+
+        class Note(Component):
+            inbox = Inbox[Datagram]("what comes")
+
+            async def main(self):
+                heard[name] = sorted([(datagram.data, datagram.address) async for datagram in self.inbox])
+
+        return Graphline(said.outbox >> part.datagrams, part.outbox >> Note().inbox)
+
+    for name in names:
+        network.host(name).run(lambda name=name: equal(name))
+        network.link(name, "switch", delay="1 ms")
+    network.simulate(seconds=5)
+    own = {name: (f"10.0.0.{number}", 1500) for number, name in enumerate(names, 2)}
+    assert heard == {name: [(b"hello", own[one]) for one in names if one != name] for name in names}
+
+
 # --- strangers ------------------------------------------------------------------------------------
 
 
@@ -592,6 +816,8 @@ def test_a_component_that_is_cancelled_leaves_no_socket(new_loop, stranger):
         ),
         (lambda: UDPPeer("a", 9, linger=-1), "UDPPeer(linger=-1): give seconds, 0 or more"),
         (lambda: UDPPeer("a", 9, on_error="x"), "UDPPeer(on_error='x'): it is 'ignore' or 'fail'"),
+        (lambda: UDPSocket(local=None), "UDPSocket(local=None): give our own address as (host, port), where"),
+        (lambda: UDPSocket(size=0), "UDPSocket(size=0): give bytes, as a number"),
         (lambda: UDPPeer(None, 9), "UDPPeer(host=None): give the name or address of the server"),
     ],
 )

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from kamaelia import Component, Inbox, Outbox, background, component, run, sleep
+from kamaelia import Component, Inbox, Outbox, background, clock, component, run, sleep
 from kamaelia.axon import ComponentsFailed, LinkError
 from kamaelia.flow import Collect, Map, Source, Take
 from kamaelia.net import CannotListen, UDPPeer, UDPServer, peer
@@ -251,11 +251,64 @@ def test_beyond_the_limit_nobody_new_is_served(serve, visitor, caplog):
             sock.send(b"x")
         until(lambda: server.statistics().refused == 2)
         assert ask(socks[0], b"y") == b"y"
+        assert server.statistics().reasons == {"limit": 2}
     lines = [one.getMessage() for one in caplog.records if "refuses" in one.getMessage()]
     assert lines == ["UDPServer refuses who is new: it has 2 components, which is its limit=2"]
 
 
-def test_what_a_slow_component_has_no_room_for_is_dropped(serve, visitor, caplog):
+def test_one_host_has_so_many_components_whatever_its_ports(serve, visitor, caplog):
+    with serve(Take(2), limit_per_address=2) as server:
+        socks = [visitor(server) for _ in range(4)]
+        assert [ask(sock, b"x") for sock in socks[:2]] == [b"x", b"x"]
+        for sock in socks[2:]:
+            sock.send(b"x")
+        until(lambda: server.statistics().refused == 2)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            other.bind(("127.0.0.2", 0))
+            other.settimeout(WAIT)
+            other.connect(server.address)
+            assert ask(other, b"from elsewhere") == b"from elsewhere"
+        assert ask(socks[0], b"y") == b"y"  # and with that it ends
+        until(lambda: server.statistics().open == 2)
+        assert ask(socks[3], b"now") == b"now"
+        assert server.statistics().reasons == {"address": 2}
+    lines = [one.getMessage() for one in caplog.records if "refuses" in one.getMessage()]
+    assert lines == ["UDPServer refuses who is new: one host has 2, which is its limit_per_address"]
+
+
+def test_a_factory_that_fails_does_not_use_up_the_places_of_its_visitors_host(serve, visitor):
+    def make():
+        raise RuntimeError("no")
+
+    with serve(make, limit_per_address=1) as server:
+        sock = visitor(server)
+        for n in range(3):
+            sock.send(b"x")
+            until(lambda expected=n + 1: server.statistics().failed == expected)
+        assert (server.statistics().dropped, server.statistics().refused) == (3, 0)
+
+
+def test_what_has_come_too_late_before_a_stop_is_counted_in_full(new_loop):
+    server = UDPServer(Echo, port=0, quiet=True)
+
+    @component
+    async def stop(inbox, outbox):
+        while server.address is None:
+            await sleep(0.001)
+        for data in (b"one", b"two", b"three"):
+            server._receive(data, ("192.0.2.1", 9))
+        server._receive(b"one", ("192.0.2.2", 9))
+        server.system.stop()
+        server._receive(b"late", ("192.0.2.3", 9))
+
+    run(server, stop(), loop_factory=new_loop)
+    done = server.statistics()
+    assert (done.received, done.accepted, done.refused, done.reasons) == (5, 0, 5, {"stop": 5})
+
+
+# Of 1000 bytes, and 64 for each, 3 fit into 4 KiB; of one byte 63.
+@pytest.mark.parametrize("size, fit", [(1000, 3), (1, 63)])
+def test_what_a_slow_component_has_no_room_for_is_dropped(serve, visitor, caplog, size, fit):
     go = threading.Event()
 
     class Deaf(Component):
@@ -270,11 +323,10 @@ def test_what_a_slow_component_has_no_room_for_is_dropped(serve, visitor, caplog
     with serve(Deaf, size="4 KiB") as server:
         sock = visitor(server)
         assert ask(sock, b"x") == b"here"
-        for n in range(20):
-            sock.send(bytes(1000))
+        for n in range(100):
+            sock.send(bytes(size))
             until(lambda expected=n + 2: server.statistics().received == expected)
-        # 5 of 1000 bytes are at the mark of 4 KiB.
-        assert server.statistics().dropped == 15
+        assert server.statistics().dropped == 100 - fit
         go.set()
     lines = [one.getMessage() for one in caplog.records if "drops" in one.getMessage()]
     assert lines == ["UDPServer drops what comes for a component that is slow, or reads no more"]
@@ -316,6 +368,32 @@ def test_an_idle_component_is_ended_and_the_next_datagram_makes_a_new_one():
     server = UDPServer(note, port=1500, quiet=True, idle_timeout=10)
     simulate(server, at_times([0, 9, 18, 30]) | UDPPeer("server", 1500) | Collect(), 50)
     assert seen == ["begin", b"0", b"9", b"18", "end", "begin", b"30", "end"]
+
+
+@pytest.mark.parametrize("idle_timeout", [None, 10])
+def test_a_component_has_so_much_time_in_all(idle_timeout):
+    seen, counted = [], []
+
+    @component
+    async def note(inbox, outbox):
+        seen.append("begin")
+        async for data in inbox:
+            seen.append(data)
+        seen.append(("end", round(clock(), 6)))
+
+    class Counting(UDPServer):
+        async def main(self):
+            try:
+                await super().main()
+            finally:
+                counted.append(self.statistics())
+
+    server = Counting(note, port=1500, quiet=True, idle_timeout=idle_timeout, total_timeout=12)
+    simulate(server, at_times([0, 8, 13]) | UDPPeer("server", 1500) | Collect(), 40)
+    after = 23.01 if idle_timeout else 25.01
+    assert seen == ["begin", b"0", b"8", ("end", 12.01), "begin", b"13", ("end", after)]
+    (done,) = counted
+    assert (done.expired, done.idle) == ((1, 1) if idle_timeout else (2, 0))
 
 
 def test_a_component_that_ignores_its_end_loses_its_listener_a_second_later():
@@ -362,10 +440,10 @@ def test_new_components_may_be_so_many_a_second():
             finally:
                 counted.append(self.statistics())
 
-    simulate(Counting(Echo, 1500, quiet=True, new_per_second=3), many(), 10)
+    simulate(Counting(Echo, port=1500, quiet=True, new_per_second=3), many(), 10)
     (done,) = counted
     # Three at once, and in the 0.9 s after that one each third of a second.
-    assert (done.accepted, done.refused) == (5, 5)
+    assert (done.accepted, done.refused, done.reasons) == (5, 5, {"rate": 5})
 
 
 # --- what is refused --------------------------------------------------------------------------------
@@ -402,6 +480,11 @@ def test_a_protocol_that_does_not_speak_bytes_is_refused_at_once():
         ({"port": 70000}, "UDPServer(port=70000): give a port from 0 (any that is free) to 65535"),
         ({"host": []}, "UDPServer(host=[]): give one name or address, or None for all of IPv4"),
         ({"limit": 0}, "UDPServer(limit=0): give how many components there may be, 1 or more"),
+        (
+            {"limit_per_address": 0},
+            "UDPServer(limit_per_address=0): give how many components there may be for",
+        ),
+        ({"total_timeout": 0}, "UDPServer(total_timeout=0): give seconds, more than 0, or None for never"),
         ({"new_per_second": 0}, "UDPServer(new_per_second=0): give how many, more than 0"),
         ({"idle_timeout": 0}, "UDPServer(idle_timeout=0): give seconds, more than 0, or None for never"),
         ({"size": "x"}, "UDPServer(size='x'): give bytes"),

@@ -1,8 +1,9 @@
-"""Unix sockets whose name is in no folder, which only Linux has."""
+"""Unix sockets: what cannot be had, and names in no folder, which only Linux has."""
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import itertools
 import os
 import socket
@@ -79,3 +80,34 @@ def test_uvloop_connects_to_no_such_name_and_the_error_says_what_does(name: str)
         error = failure(Source([b"tea"]) | UnixClient(name) | Collect(), loop_factory=uvloop.new_event_loop)
         assert isinstance(error, CannotConnect)
         assert "use run(..., loop_factory=asyncio.new_event_loop)" in str(error)
+
+
+def test_a_path_that_cannot_be_had_is_an_error_that_speaks_of_paths(new_loop: NewLoop, tmp_path: Any) -> None:
+    error = failure(upper(str(tmp_path / "none" / "socket")), loop_factory=new_loop)
+    assert isinstance(error, CannotListen)
+    assert str(error).endswith("/none/socket: make it, or choose another path")
+
+
+@pytest.mark.one_core()
+@pytest.mark.parametrize(
+    "number, says",
+    [
+        (errno.EACCES, "this user may not make a socket at clock: choose another folder"),
+        (errno.EROFS, "this user may not make a socket at clock: choose another folder"),
+        (
+            errno.EADDRINUSE,
+            "another program listens on clock, or it is no socket: stop it",
+        ),
+        (errno.ENOTDIR, "there is no folder for clock"),
+        (errno.ENOSPC, "it cannot listen on clock: "),
+    ],
+)
+def test_of_a_unix_socket_no_port_is_spoken(monkeypatch: Any, number: int, says: str) -> None:
+    """Whatever the path, and whoever runs the tests: the error is what the loop raises."""
+
+    async def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(asyncio.SelectorEventLoop, "create_unix_server", refuse)
+    error = failure(upper("clock"), loop_factory=asyncio.SelectorEventLoop)
+    assert str(error).startswith(f"UnixServer: {says}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import struct
 from typing import Any
 
 import pytest
@@ -289,6 +290,71 @@ def test_what_linux_refuses_is_refused():
         "EADDRNOTAVAIL", "", "EADDRINUSE", "EINVAL", "", "", "EADDRNOTAVAIL", "", "EADDRNOTAVAIL", "EINVAL",
         "ENODEV", "EINVAL",
     ]  # fmt: skip
+
+
+SOURCE_REQ = bytes([1]).ljust(8, b"\0") + b"".join(
+    struct.pack("@HH4s", socket.AF_INET, 0, socket.inet_aton(host)).ljust(128, b"\0")
+    for host in (GROUP, "10.0.0.9")
+)
+
+
+def test_a_source_may_be_joined_by_the_number_of_the_interface():
+    async def body(loop):
+        sock, _ = await bound(loop, "0.0.0.0")
+        refused = []
+        for option, value in (
+            (47, SOURCE_REQ),
+            (46, SOURCE_REQ),
+            (46, SOURCE_REQ),
+            (socket.IP_ADD_MEMBERSHIP, MREQ),
+            (46, b"\2" + SOURCE_REQ[1:]),
+            (47, SOURCE_REQ),
+            (46, SOURCE_REQ[:8] + SOURCE_REQ[136:] * 2),
+        ):
+            try:
+                sock.setsockopt(socket.IPPROTO_IP, option, value)
+                refused.append("")
+            except OSError as error:
+                refused.append(errno.errorcode[error.errno])
+        return refused
+
+    assert on_a_host(body) == ["EADDRNOTAVAIL", "", "EADDRNOTAVAIL", "EADDRINUSE", "ENODEV", "", "EINVAL"]
+
+
+@pytest.mark.parametrize(
+    "level, option", [(socket.IPPROTO_IP, 42), (socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP)]
+)
+def test_an_option_that_is_not_modelled_is_refused_by_name(level, option):
+    async def body(loop):
+        sock, _ = await bound(loop, "0.0.0.0")
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 0x88)  # which makes no difference here
+        with pytest.raises(OSError, match=f"simulated hosts do not have option {option} of IP") as caught:
+            sock.setsockopt(level, option, bytes(20))
+        return caught.value.errno
+
+    assert on_a_host(body) == errno.ENOPROTOOPT
+
+
+@pytest.mark.parametrize("interface", [1, "eth0", "lo", "10.0.0.1", "127.0.0.1", None])
+@pytest.mark.parametrize("source", [None, "studio"])
+def test_the_one_interface_of_a_host_may_be_said_in_any_way(interface, source, monkeypatch):
+    monkeypatch.setattr(socket, "if_nametoindex", lambda name: 1 / 0)  # it is not this machine that counts
+    network = Network()
+    receiver = MulticastReceiver("232.1.1.1", 5004, source=source, interface=interface, quiet=True)
+    network.host("viewer").run(receiver | Collect())
+    if interface == "10.0.0.1":
+        interface = "10.0.0.2"
+    network.host("studio").run(say([b"x"]) | MulticastSender("232.1.1.1", 5004, interface=interface))
+    network.link("studio", "viewer", delay="1 ms")
+    assert network.simulate(seconds=3).results["viewer"] == [b"x"]
+
+
+def test_an_interface_that_no_simulated_host_has_is_an_error_that_says_so():
+    network = Network()
+    network.host("viewer").run(MulticastReceiver(GROUP, 5004, interface="wlan0", quiet=True) | Collect())
+    (error,) = network.simulate(seconds=3, errors="collect").errors.values()
+    assert "there is no such interface" in str(error.exceptions[0])
+    assert "a simulated host has one, 'eth0'" in str(error.exceptions[0].__cause__)
 
 
 def test_ports_of_groups_are_shared_as_on_linux():

@@ -116,6 +116,31 @@ def test_a_syn_that_is_always_lost_times_out_as_on_linux() -> None:
     assert trace.events[-1].what == "expire"
 
 
+@pytest.mark.parametrize("listens", [True, False], ids=["syn-ack", "rst"])
+def test_an_answer_to_a_syn_that_is_always_lost_times_out_too(listens: bool) -> None:
+    async def client() -> Any:
+        with pytest.raises(TimeoutError):
+            await open_stream()
+        return now()
+
+    network = between(client)
+    if listens:
+
+        @component
+        async def server(inbox: Any, outbox: Any) -> None:
+            async with await asyncio.start_server(until_end, port=1500):
+                await sleep(100)
+
+        network.hosts["server"].run(server())
+    network.links.clear()
+    network.link("client", "server", delay=0.5, one_way=True)
+    network.link("server", "client", delay=0.5, one_way=True, loss=1)
+    trace = network.simulate(seconds=200)
+    assert trace.results["client"] == 0.5 + 1 + 2 + 4 + 8 + 16 + 32
+    assert [event.what for event in trace.events].count("expire") == 1
+    assert str(trace.events[-1]).startswith("63.500000 expire")
+
+
 def test_a_connection_over_which_nothing_comes_through_is_given_up() -> None:
     network = Network()
 

@@ -8,6 +8,7 @@
 | `stream` | the adapter between an asyncio transport and boxes: start reading here |
 | `server` | what all servers of streams have in common: who is let in, and what is counted |
 | `client` | what all clients have in common |
+| `serving` | what these have in common with servers of datagrams |
 | `connection` | what a server makes for each peer; `peer` says who that is |
 | `gate` | what a connection goes through before: the header of a proxy, the handshake of TLS |
 | `instructions` | messages among the bytes: `SendFile`, `StartTLS` |
@@ -17,6 +18,7 @@
 | `datagram` | what the parts for datagrams have in common; start there for UDP |
 | `udp_receiver`, `udp_sender` | `UDPReceiver`: what comes to a port; `UDPSender`: to one address, or many |
 | `udp_peer` | `UDPPeer`: both ways with one address |
+| `udp_socket` | `UDPSocket`: both ways with anybody |
 | `udp_server` | `UDPServer`: a component of its own for each address that datagrams come from |
 | `multicast` | groups, `JoinGroup`, `LeaveGroup`; `options`: what the kernel has to be told for that |
 | `multicast_receiver`, `multicast_sender`, `multicast_transceiver` | the parts for groups |
@@ -49,6 +51,7 @@ from .udp_peer import UDPPeer
 from .udp_receiver import UDPReceiver
 from .udp_sender import UDPSender
 from .udp_server import UDPServer, UDPServerStatistics
+from .udp_socket import UDPSocket
 from .unix_client import UnixClient
 from .unix_server import UnixServer
 
@@ -85,6 +88,7 @@ __all__ = [
     "UDPSender",
     "UDPServer",
     "UDPServerStatistics",
+    "UDPSocket",
     "UnixClient",
     "UnixServer",
     "peer",

@@ -19,7 +19,8 @@ keeps what the kernel did not take and says "pause", and the component waits, so
 **Errors**: what a datagram met on its way does not concern the next one. So an error that the kernel reports
 (nobody has the port, no way there, too long) is counted and logged once of each kind, and ends nothing,
 unless the component was told otherwise. A socket that is connected to one address hears that nobody has the
-port there; others never do.
+port there; others never do. What an event loop closes a socket for is another thing: nothing goes through it
+any more, so it is a failure of the component.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ import asyncio
 import contextlib
 import errno
 import logging
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from socket import SO_RCVBUF, SOL_SOCKET
@@ -37,17 +37,18 @@ from typing import Any, NamedTuple, cast
 from kamaelia.axon import Component, Hold, Inbox, Outbox, Signal, core, units
 from kamaelia.axon.arguments import check_bytes
 from kamaelia.axon.errors import shorten
-from kamaelia.axon.system import describe_core
 
 from . import options
 from .arguments import check_size, check_whole
+from .errors import ConnectionLost
+from .kernel import LARGEST_BUFFER
+from .serving import reachable
 
 log = logging.getLogger("kamaelia")
 
 LONGEST = 65507  # bytes of data in a datagram: 65535 less the headers of IP and UDP
 OVERHEAD = 64  # bytes: what a datagram that waits takes besides its data, about
 SIZE = "256 KiB"  # that may wait for a reader
-HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # where on this machine one reaches who receives at any address
 
 
 class Datagram(NamedTuple):
@@ -164,6 +165,7 @@ class Port(asyncio.DatagramProtocol):
         once: what logs
         receive: called with data and address for each datagram; without it they are thrown away
         on_error: called with each error that the operating system reports; without it they are logged
+        on_failure: called when the loop has closed the socket because of an error
     """
 
     def __init__(
@@ -173,12 +175,15 @@ class Port(asyncio.DatagramProtocol):
         receive: Callable[[bytes, Any], None] | None = None,
         *,
         on_error: Callable[[Exception], object] | None = None,
+        on_failure: Callable[[ConnectionLost], object] | None = None,
     ) -> None:
         self.component = component
         self.sent = self.unsent = self.errors = self.bytes_out = 0
         self.full = False
         """The transport has no room: send nothing more for now."""
         self.closed = True
+        self.failure: ConnectionLost | None = None
+        """Why the loop has closed the socket, if nobody asked for it."""
         self.address: Any = None
         """Our own address."""
         self.changed = Signal("hear from its socket")
@@ -189,6 +194,7 @@ class Port(asyncio.DatagramProtocol):
         self.on_change: Callable[[], object] | None = None
         """Called when `full` or `closed` has changed."""
         self._on_error = on_error
+        self._on_failure = on_failure
         self._missed: int | None = 0
         self._transport: asyncio.DatagramTransport | None = None
 
@@ -201,7 +207,12 @@ class Port(asyncio.DatagramProtocol):
                 raise error.__cause__ from None  # uvloop puts why behind an error that says nothing
             raise
         if buffer is not None:
-            self.set(options.Option(SOL_SOCKET, SO_RCVBUF, units.size(buffer, "buffer")))
+            size = min(units.size(buffer, "buffer"), LARGEST_BUFFER)
+            try:
+                self.set(options.Option(SOL_SOCKET, SO_RCVBUF, size))
+            except BaseException:
+                await self.close()
+                raise
         return self
 
     @property
@@ -222,7 +233,11 @@ class Port(asyncio.DatagramProtocol):
         return self._missed
 
     def send(self, data: Any, address: Any = None) -> None:
-        """Send a datagram; if then `full`, `flush` before the next. Raises `TypeError` for no bytes."""
+        """Send a datagram; if then `full`, `flush` before the next.
+
+        The address must have been checked (`check_address`): for one that is none some loops close the
+        socket. Raises `TypeError` for no bytes, and `ConnectionLost` when the loop has closed the socket.
+        """
         if type(data) is not bytes:
             check_bytes(self.component, data)
             data = bytes(data)
@@ -233,6 +248,13 @@ class Port(asyncio.DatagramProtocol):
             self.sent += 1
             self.bytes_out += length
             self._transport.sendto(data, address)  # type: ignore[union-attr]
+        else:
+            self.check()
+
+    def check(self) -> None:
+        """Raise `ConnectionLost` if the loop has closed the socket because of an error."""
+        if self.failure is not None:
+            raise self.failure
 
     def refuse(self, data: bytes) -> None:
         """Count a message that is none that a datagram could carry."""
@@ -304,6 +326,12 @@ class Port(asyncio.DatagramProtocol):
             with contextlib.suppress(OSError, TypeError, ValueError):
                 self._missed = options.dropped_by_kernel(self.socket)
             self.closed = True
+        if exc is not None:
+            self.errors += 1
+            self.failure = ConnectionLost(f"{self.component.path}: its socket has failed: {exc}")
+            self.failure.__cause__ = exc
+            if self._on_failure is not None:
+                self._on_failure(self.failure)
         self._tell()
 
     def _tell(self) -> None:
@@ -420,20 +448,10 @@ def how_to_try(address: tuple[str, int]) -> str:
     """Return the command by which a person may send something to an address.
 
     >>> how_to_try(("0.0.0.0", 1500))
-    'Try: nc -u 127.0.0.1 1500. '
+    'nc -u 127.0.0.1 1500'
     """
     host, port = address
-    return f"Try: nc -u {HERE.get(host, host)} {port}. "
-
-
-def announce(component: Component, doing: str, hint: str, *, quiet: bool) -> None:
-    """Say where a component listens: log it, and unless quiet tell whoever is at the terminal."""
-    text = f"{component.path} {doing}"
-    log.info("%s", text)
-    if not quiet:
-        form = describe_core(asyncio.get_running_loop())
-        version = ".".join(sys.modules["kamaelia"].__version__.split(".")[:2])
-        component.system.announce(f"kamaelia {version} ({form}): {text}. {hint}Ctrl-C ends.")
+    return f"nc -u {reachable(host)} {port}"
 
 
 def check_buffer(buffer: Any, where: str) -> None:
@@ -459,6 +477,23 @@ def check_local(local: Any, where: str) -> None:
             f"{where.replace('...', shorten(local))}: give our own address as (host, port), or None for any"
         )
     check_port(local[1], where, free=True)
+
+
+def check_address(address: Any, where: str) -> None:
+    """Refuse what is no address to send to: (host, port), of IPv6 with flow and scope if need be.
+
+    >>> check_address(("127.0.0.1", 70000), "UDPSender")
+    Traceback (most recent call last):
+    ValueError: UDPSender: ('127.0.0.1', 70000) is no address: give (host, port), with a port from 1 to 65535
+    """
+    wrong = f"{where}: {shorten(address)} is no address: give (host, port), with a port from 1 to 65535"
+    if not isinstance(address, tuple) or not 2 <= len(address) <= 4 or not isinstance(address[0], str):
+        raise TypeError(wrong)
+    if not all(isinstance(number, int) for number in address[1:]):
+        raise TypeError(wrong)
+    within = zip(address[1:], (range(1, 1 << 16), range(1 << 20), range(1 << 32)), strict=False)
+    if not address[0] or "\0" in address[0] or not all(number in numbers for number, numbers in within):
+        raise ValueError(wrong)
 
 
 def check_listening_host(host: Any, where: str) -> None:

@@ -24,6 +24,21 @@ class ConnectionLost(KamaeliaError, ConnectionError):
     """
 
 
+def why_no_socket_at(error: OSError, path: str) -> str:
+    """Say why a Unix socket could not be made, and what to do.
+
+    >>> why_no_socket_at(PermissionError(errno.EACCES, "denied"), "/run/clock")
+    'this user may not make a socket at /run/clock: choose another folder, or have it made writable'
+    """
+    if error.errno == errno.EADDRINUSE:
+        return f"another program listens on {path}, or it is no socket: stop it or choose another path"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"this user may not make a socket at {path}: choose another folder, or have it made writable"
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return f"there is no folder for {path}: make it, or choose another path"
+    return f"it cannot listen on {path}: {error}"
+
+
 def why_not_listening(error: OSError | UnicodeError, address: str) -> str:
     """Say why an address could not be had, and what to do.
 
@@ -32,8 +47,6 @@ def why_not_listening(error: OSError | UnicodeError, address: str) -> str:
     """
     if isinstance(error, UnicodeError):
         return f"{address} is no name that could be looked up: check how it is spelt ({error})"
-    if error.errno == errno.EADDRINUSE and "/" in address:
-        return f"another program listens on {address}, or it is no socket: stop it or choose another path"
     if error.errno == errno.EADDRINUSE:
         return f"another program listens on {address}: stop it or choose another port=... (0 for a free one)"
     if error.errno in (errno.EACCES, errno.EPERM):

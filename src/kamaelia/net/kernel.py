@@ -24,6 +24,7 @@ else:
     SIOCOUTQ = getattr(termios, "TIOCOUTQ", None) if sys.platform == "linux" else None
 
 SO_NWRITE = 0x1024  # macOS' option for the same; simulated sockets know it too
+LARGEST_BUFFER = 2**31 - 1  # bytes: what can be asked for at all
 LINGER = "hh" if sys.platform == "win32" else "ii"  # struct linger
 
 
@@ -61,6 +62,7 @@ def bound_buffers(socket_: Any, size: int) -> None:
     """
     if socket_ is None:
         return  # there is no operating system in this
+    size = min(size, LARGEST_BUFFER)
     with contextlib.suppress(OSError):  # it is closed already, or cannot do this
         socket_.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
         socket_.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)

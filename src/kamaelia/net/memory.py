@@ -5,12 +5,17 @@ What has a connection of its own for each client, but need not leave the program
 that. Both are made of the same parts; only the two transports are of another kind, and joined to each other.
 
 Between the two fit so many bytes each way; what does not fit is not taken, as a socket would not take it.
+They end as sockets do, too, so that nobody who is served can tell: closing says "end of stream", unless a
+reset was asked for or there is something that nobody has read; a reset comes behind what came before, or at
+once to who writes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import errno
+import socket
+import struct
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Unpack
@@ -20,6 +25,7 @@ from kamaelia.axon.arguments import check_name
 
 from .client import ClientOptions, StreamClient
 from .errors import CannotListen
+from .kernel import LINGER, SO_NWRITE
 from .server import ServerOptions, StreamServer
 
 CAPACITY = 64 * 1024  # bytes that are on their way, in each direction
@@ -131,11 +137,36 @@ class Listener:
         self._closed = True
 
 
+class MemorySocket:
+    """What there is of a socket in memory: what `kernel` asks of one."""
+
+    def __init__(self, transport: MemoryTransport) -> None:
+        self.resets = False
+        """Closing it is a reset."""
+        self._transport = transport
+
+    def fileno(self) -> int:
+        """Return -1: there is no file behind it."""
+        return -1
+
+    def setsockopt(self, level: int, option: int, value: Any) -> None:
+        """Set an option; only ``SO_LINGER`` means something here."""
+        if (level, option) == (socket.SOL_SOCKET, socket.SO_LINGER):
+            on, seconds = struct.unpack(LINGER, value)
+            self.resets = bool(on) and seconds == 0
+
+    def getsockopt(self, level: int, option: int) -> int:
+        """Return how many bytes have not arrived, for the option that asks so."""
+        asks = (level, option) == (socket.SOL_SOCKET, SO_NWRITE)
+        return self._transport.get_write_buffer_size() if asks else 0
+
+
 class MemoryTransport(asyncio.Transport):
     """One end of a connection in memory."""
 
     def __init__(self, protocol: Any, name: str) -> None:
-        super().__init__({"peername": name, "sockname": name})
+        self._socket = MemorySocket(self)
+        super().__init__({"peername": name, "sockname": name, "socket": self._socket})
         self.other: MemoryTransport
         self._protocol = protocol
         self._loop = asyncio.get_running_loop()
@@ -143,6 +174,7 @@ class MemoryTransport(asyncio.Transport):
         self._size = 0  # of that
         self._ended = False  # behind that, the other end has ended its half
         self._told = False  # and the protocol has heard of it
+        self._reset = False  # behind that, the other end has reset the connection
         self._reading = True
         self._scheduled = False
         self._write_ended = False
@@ -157,10 +189,13 @@ class MemoryTransport(asyncio.Transport):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """See asyncio."""
-        if self._closing or self._lost or not data:
+        if self.is_closing() or not data:
             return
         if self._write_ended:
             raise RuntimeError("Cannot call write() after write_eof()")
+        if self.other._lost:
+            self._be_reset(at_once=self._reset)  # it has been told already, unless this is the first
+            return
         self._waiting.append(bytes(data))
         self._waiting_size += len(self._waiting[-1])
         self._send()
@@ -170,8 +205,9 @@ class MemoryTransport(asyncio.Transport):
 
     def write_eof(self) -> None:
         """See asyncio."""
-        self._write_ended = True
-        self._send()
+        if not self.is_closing():
+            self._write_ended = True
+            self._send()
 
     def can_write_eof(self) -> bool:
         """See asyncio."""
@@ -179,18 +215,13 @@ class MemoryTransport(asyncio.Transport):
 
     def close(self) -> None:
         """See asyncio."""
-        if not self._closing:
+        if not self.is_closing():
             self._closing = True
-            self._write_ended = True
             self._send()
 
     def abort(self) -> None:
-        """See asyncio. The other end hears of a reset."""
-        if not self._lost:
-            self._waiting.clear()
-            self._waiting_size = 0
-            self.other._lose(ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"))
-            self._lose(None)
+        """See asyncio. What is on its way arrives."""
+        self._lose(None)
 
     def is_closing(self) -> bool:
         """See asyncio."""
@@ -250,7 +281,7 @@ class MemoryTransport(asyncio.Transport):
             self._protocol.resume_writing()
 
     def _schedule(self) -> None:
-        news = self._coming or (self._ended and not self._told)
+        news = self._coming or (self._ended and not self._told) or self._reset
         if news and not self._scheduled and self._reading and not self._lost:
             self._scheduled = True
             self._loop.call_soon(self._deliver)
@@ -258,22 +289,45 @@ class MemoryTransport(asyncio.Transport):
     def _deliver(self) -> None:
         """Give the protocol what has come, as far as it reads."""
         self._scheduled = False
-        while self._coming and self._reading and not self._lost and not self._closing:
+        while self._coming and self._reading and not self.is_closing():
             data = self._coming.popleft()
             self._size -= len(data)
             self._protocol.data_received(data)
         if not self._lost and not self.other._lost:
             self.other._send()
-        if self._ended and not self._coming and self._reading and not self._told and not self.is_closing():
+        if self._coming or not self._reading or self.is_closing():
+            return
+        if self._ended and not self._told:
             self._told = True
             if not self._protocol.eof_received():
                 self.close()
+            self._schedule()
+        elif self._reset:
+            self._be_reset(at_once=True)
+
+    def _be_reset(self, *, at_once: bool) -> None:
+        """The other end has gone, and will not take what this one sends, or has sent."""
+        self._reset = True
+        if at_once:
+            self._lose(ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"))
+        else:
+            self._schedule()
 
     def _lose(self, error: Exception | None) -> None:
-        if not self._lost:
-            self._lost = True
-            self._loop.call_soon(self._say_lost, error)
-
-    def _say_lost(self, error: Exception | None) -> None:
+        """The connection is over for this end; the other hears of an end, or of a reset."""
+        if self._lost:
+            return
+        self._lost = True
+        # What nobody has read is no proper end: sockets reset the connection then, too.
+        resets = self._socket.resets or bool(self._coming)
         self._coming.clear()
-        self._protocol.connection_lost(error)
+        self._waiting.clear()
+        self._waiting_size = 0
+        other = self.other
+        if not other._lost:
+            if resets or other._waiting:
+                other._be_reset(at_once=bool(other._waiting))
+            else:
+                other._ended = True
+                other._schedule()
+        self._loop.call_soon(self._protocol.connection_lost, error)

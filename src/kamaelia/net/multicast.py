@@ -127,17 +127,17 @@ class Membership:
             if self.sources:
                 raise ValueError("it is heard from certain sources already: leave those first")
             if self.sources is not None:
-                self.port.set(options.membership(self.group, None, self._interface))
+                self.port.set(options.membership(self.group, None, self._interface, self.port.socket))
                 self.sources = None
         elif self.sources is None:
             raise ValueError("it is heard from any source already: leave it first")
         elif source not in self.sources:
-            self.port.set(options.membership(self.group, source, self._interface))
+            self.port.set(options.membership(self.group, source, self._interface, self.port.socket))
             self.sources[source] = None
 
     def hears(self, address: Any) -> bool:
         """Say whether what comes from an address is from a source that was joined."""
-        return self.sources is None or address[0].partition("%")[0] in self.sources
+        return self.sources is None or without_scope(address[0]) in self.sources
 
     def leave(self, source: str | None) -> bool:
         """Hear the group, or one source of it, no more; return whether nothing is left of it.
@@ -148,7 +148,9 @@ class Membership:
         if source is not None:
             if self.sources is None or source not in self.sources:
                 raise ValueError(f"it was not joined for {source}")
-            self.port.set(options.membership(self.group, source, self._interface, leave=True))
+            self.port.set(
+                options.membership(self.group, source, self._interface, self.port.socket, leave=True)
+            )
             del self.sources[source]
         return source is None or not self.sources
 
@@ -158,14 +160,32 @@ def _is_of_one_link(group: str) -> bool:
     return ipaddress.ip_address(group).packed[1] & 15 in (1, 2)
 
 
+def usual(address: str) -> str:
+    """Return an address as it is usually written: one has many forms in IPv6.
+
+    >>> usual("FF15:0:0::1"), usual("239.1.2.3")
+    ('ff15::1', '239.1.2.3')
+    """
+    return str(ipaddress.ip_address(address))
+
+
+def without_scope(address: str) -> str:
+    """Return an address without the interface of a link-local one: the kernel has it from elsewhere.
+
+    >>> without_scope("fe80::1%eth0")
+    'fe80::1'
+    """
+    return address.partition("%")[0]
+
+
 async def address_of(source: str, group: str) -> str:
     """Return the address of a source, of the same kind as a group. Raises `OSError` for an unknown name."""
     if options.family_of(source) is not None:
-        return str(ipaddress.ip_address(source))
+        return usual(without_scope(source))
     family = options.family_of(group)
     assert family is not None
     infos = await asyncio.get_running_loop().getaddrinfo(source, 0, family=family, type=socket.SOCK_DGRAM)
-    return str(infos[0][4][0])
+    return without_scope(str(infos[0][4][0]))
 
 
 def check_group(group: Any, where: str) -> None:

@@ -23,7 +23,6 @@ from .datagram import (
     Once,
     Port,
     add_statistics,
-    announce,
     check_buffer,
     check_port,
     pass_on,
@@ -39,7 +38,9 @@ from .multicast import (
     check_group,
     check_interface,
     check_sources,
+    usual,
 )
+from .serving import announce
 
 log = logging.getLogger("kamaelia")
 
@@ -69,7 +70,8 @@ class MulticastReceiver(Component):
         limit: groups at a time; each takes a socket
         quiet: do not say on standard error what it receives
 
-    Raises `CannotListen`; `TypeError` and `ValueError` for arguments that cannot be meant.
+    Raises `CannotListen`, `ConnectionLost` when a socket fails; `TypeError` and `ValueError` for arguments
+    that cannot be meant.
 
     Example:
         >>> from kamaelia import background, run
@@ -126,18 +128,18 @@ class MulticastReceiver(Component):
         self._arrivals = Arrivals(self, self._arrived, size, self._once)
         self._joined: dict[str, Membership] = {}
         self._refused = 0  # to join or to leave
-        self._missed = 0  # in sockets that are closed
+        self._missed = self._errors = 0  # of sockets that are closed
 
     @property
     def joined(self) -> list[str]:
-        """The addresses of the groups that it hears now."""
+        """The addresses of the groups that it hears now, as they are usually written."""
         return list(self._joined)
 
     def statistics(self) -> DatagramStatistics:
         """Return what has passed so far. ``errors`` also counts groups that could not be joined or left."""
         done = add_statistics(self._all_ports(), self._arrivals)
         missed = None if done.missed is None else done.missed + self._missed
-        return replace(done, missed=missed, errors=done.errors + self._refused)
+        return replace(done, missed=missed, errors=done.errors + self._errors + self._refused)
 
     def _all_ports(self) -> list[Port]:
         return [membership.port for membership in self._joined.values()]
@@ -155,6 +157,8 @@ class MulticastReceiver(Component):
                 else:
                     await pass_on(self, self._arrivals, self._arrived)
             except SourceFailed:
+                for port in self._all_ports():
+                    port.check()
                 await self._finish()
                 raise
             await self._finish()
@@ -224,14 +228,15 @@ class MulticastReceiver(Component):
 
     async def _join(self, join: JoinGroup) -> None:
         source = None if join.source is None else await address_of(join.source, join.group)
-        membership = self._joined.get(join.group)
+        group = usual(join.group)
+        membership = self._joined.get(group)
         if membership is not None:
             membership.join(source)
             return
         if len(self._joined) >= self._most:
             raise ValueError(f"there are {self._most} groups, which is its limit=")
-        port = Port(self, self._once)
-        membership = Membership(join.group, self._interface, port)
+        port = Port(self, self._once, on_failure=self._arrivals.hold.release)
+        membership = Membership(group, self._interface, port)
         port.datagram_received = functools.partial(self._receive, membership)  # type: ignore[method-assign]
         try:
             await membership.open(self._port, buffer=self._buffer)
@@ -239,10 +244,10 @@ class MulticastReceiver(Component):
         except BaseException:
             await port.close()
             raise
-        self._joined[join.group] = membership
+        self._joined[group] = membership
 
     async def _leave(self, leave: LeaveGroup) -> None:
-        membership = self._joined.get(leave.group)
+        membership = self._joined.get(usual(leave.group))
         if membership is None:
             raise ValueError("it was not joined")
         source = None if leave.source is None else await address_of(leave.source, leave.group)
@@ -251,10 +256,11 @@ class MulticastReceiver(Component):
 
     async def _drop(self, membership: Membership) -> None:
         """Leave a group by closing its socket."""
-        del self._joined[membership.group]
         port = membership.port
         await port.close()
+        del self._joined[membership.group]
         self._missed += port.missed or 0
+        self._errors += port.errors
 
 
 def _why_not_joined(error: Exception, address: str) -> str:

@@ -66,5 +66,5 @@ class MulticastSender(UDPSender):
         self._way_out = (ttl, loop, interface)
 
     def _prepare(self, port: Port, family: int) -> None:
-        for option in options.sending(family, *self._way_out):
+        for option in options.sending(family, *self._way_out, port.socket):
             port.set(option)

@@ -11,7 +11,7 @@ from kamaelia.axon import Inbox
 from . import options
 from .connection import address_text
 from .datagram import SIZE, Outgoing, Port, check_port
-from .errors import CannotConnect, why_not_connected
+from .errors import CannotConnect, ConnectionLost, why_not_connected
 from .multicast import check_group
 from .multicast_receiver import MulticastReceiver
 from .multicast_sender import check_sending
@@ -40,8 +40,8 @@ class MulticastTransceiver(MulticastReceiver):
         limit: groups at a time
         quiet: do not say on standard error what it receives
 
-    Raises `CannotListen`, `CannotConnect`; `TypeError` for messages that are no bytes, and with `ValueError`
-    for arguments that cannot be meant.
+    Raises `CannotListen`, `CannotConnect`, `ConnectionLost` when a socket fails; `TypeError` for messages
+    that are no bytes, and with `ValueError` for arguments that cannot be meant.
 
     Example:
         >>> from kamaelia import run
@@ -92,14 +92,14 @@ class MulticastTransceiver(MulticastReceiver):
 
     async def _begin(self) -> None:
         if self.inbox.incoming:
-            port = Port(self, self._once)
+            port = Port(self, self._once, on_failure=self._sent)
             family: Any = options.family_of(self._to[0])
             try:
                 await port.open(
                     local_addr=("0.0.0.0" if family == socket.AF_INET else "::", 0), family=family
                 )
                 self._sender = port
-                for option in options.sending(family, *self._way_out):
+                for option in options.sending(family, *self._way_out, port.socket):
                     port.set(option)
             except OSError as error:
                 why = why_not_connected(error, address_text(self._to))
@@ -125,8 +125,10 @@ class MulticastTransceiver(MulticastReceiver):
         """Everything has been sent, or something has failed."""
         assert self._sender is not None
         self._sender.changed.set()
-        if isinstance(failure, TypeError):
+        if isinstance(failure, (TypeError, ConnectionLost)):
             self._failure = failure
+            if self._outgoing is not None:
+                self._outgoing.close()
             self._arrivals.hold.release()
         elif failure is not None:
             self._arrivals.hold.release(failure)

@@ -13,6 +13,9 @@ too. Python's `socket` names only some of the numbers; these are Linux's:
 | `IPV6_MULTICAST_ALL` | 29 | 4.20 | does not exist; there 0 is what is meant |
 | `SO_MEMINFO` | 55 | 4.12 | does not exist: nobody tells what was dropped |
 
+A name of an interface means something on one host only, which a simulated one need not share with us: its
+sockets have an ``if_nametoindex`` of their own, and where there is none it is the machine's that counts.
+
 Source memberships 39 and 40 take the address of an interface, 46 and 47 its number, also for IPv6. On
 other systems any-source multicast goes by the numbers that Python knows. Source-specific multicast is for
 Linux so far, and says so.
@@ -73,11 +76,17 @@ def family_of(host: str) -> socket.AddressFamily | None:
     return socket.AF_INET if version == 4 else socket.AF_INET6
 
 
-def interface_index(interface: str | int | None) -> int:
-    """Return the number of an interface, 0 for any. Raises `OSError` for a name that no interface has."""
+def interface_index(interface: str | int | None, sock: Any = None) -> int:
+    """Return the number of an interface on the host of a socket, 0 for any.
+
+    Raises `OSError` for a name that no interface has.
+    """
     if interface is None:
         return 0
-    return interface if isinstance(interface, int) else socket.if_nametoindex(interface)
+    if isinstance(interface, int):
+        return interface
+    number: int = getattr(sock, "if_nametoindex", socket.if_nametoindex)(interface)
+    return number
 
 
 def alone() -> tuple[Option, Option]:
@@ -85,7 +94,9 @@ def alone() -> tuple[Option, Option]:
     return Option(socket.IPPROTO_IP, IP_MULTICAST_ALL, 0), Option(socket.IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0)
 
 
-def membership(group: str, source: str | None, interface: str | int | None, *, leave: bool = False) -> Option:
+def membership(
+    group: str, source: str | None, interface: str | int | None, sock: Any = None, *, leave: bool = False
+) -> Option:
     """Return the option by which a socket joins a group, or leaves it.
 
     Raises `OSError` for an interface that is not there, `NotImplementedError` for a source where that is not
@@ -94,7 +105,7 @@ def membership(group: str, source: str | None, interface: str | int | None, *, l
     if source is not None and not LINUX:
         raise NotImplementedError("source-specific multicast is for Linux so far: leave source= out")
     if family_of(group) is socket.AF_INET6:
-        index = interface_index(interface)
+        index = interface_index(interface, sock)
         if source is not None:
             return _source_group(socket.IPPROTO_IPV6, group, source, index, leave)
         number = socket.IPV6_LEAVE_GROUP if leave else socket.IPV6_JOIN_GROUP
@@ -102,14 +113,14 @@ def membership(group: str, source: str | None, interface: str | int | None, *, l
     by_address = _address_of(interface)
     if source is None:
         number = socket.IP_DROP_MEMBERSHIP if leave else socket.IP_ADD_MEMBERSHIP
-        return Option(socket.IPPROTO_IP, number, _packed(group) + _ipv4_interface(interface))
+        return Option(socket.IPPROTO_IP, number, _packed(group) + _ipv4_interface(interface, sock))
     if by_address is None:
-        return _source_group(socket.IPPROTO_IP, group, source, interface_index(interface), leave)
+        return _source_group(socket.IPPROTO_IP, group, source, interface_index(interface, sock), leave)
     number = IP_DROP_SOURCE_MEMBERSHIP if leave else IP_ADD_SOURCE_MEMBERSHIP
     return Option(socket.IPPROTO_IP, number, _packed(group) + by_address + _packed(source))
 
 
-def sending(family: int, ttl: int, loop: bool, interface: str | int | None) -> list[Option]:
+def sending(family: int, ttl: int, loop: bool, interface: str | int | None, sock: Any = None) -> list[Option]:
     """Return the options of a socket that sends to groups."""
     if family == socket.AF_INET6:
         level = socket.IPPROTO_IPV6
@@ -118,7 +129,7 @@ def sending(family: int, ttl: int, loop: bool, interface: str | int | None) -> l
             Option(level, socket.IPV6_MULTICAST_LOOP, int(loop)),
         ]
         if interface is not None:
-            options.append(Option(level, socket.IPV6_MULTICAST_IF, interface_index(interface)))
+            options.append(Option(level, socket.IPV6_MULTICAST_IF, interface_index(interface, sock)))
         return options
     level = socket.IPPROTO_IP
     options = [
@@ -128,7 +139,7 @@ def sending(family: int, ttl: int, loop: bool, interface: str | int | None) -> l
     if interface is not None:
         by_address = _address_of(interface)
         # By name or number it is the same structure as for joining, where the group is left empty.
-        value = by_address if by_address is not None else bytes(4) + _ipv4_interface(interface)
+        value = by_address if by_address is not None else bytes(4) + _ipv4_interface(interface, sock)
         options.append(Option(level, socket.IP_MULTICAST_IF, value))
     return options
 
@@ -158,10 +169,12 @@ def _address_of(interface: str | int | None) -> bytes | None:
     return None
 
 
-def _ipv4_interface(interface: str | int | None) -> bytes:
+def _ipv4_interface(interface: str | int | None, sock: Any) -> bytes:
     """Return the end of a ``struct ip_mreq`` (an address), or of a ``struct ip_mreqn`` (with a number)."""
     by_address = _address_of(interface)
-    return by_address if by_address is not None else bytes(4) + struct.pack("@i", interface_index(interface))
+    if by_address is not None:
+        return by_address
+    return bytes(4) + struct.pack("@i", interface_index(interface, sock))
 
 
 def _source_group(level: int, group: str, source: str, index: int, leave: bool) -> Option:

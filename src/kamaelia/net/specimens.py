@@ -17,6 +17,7 @@ from . import (
     UDPReceiver,
     UDPSender,
     UDPServer,
+    UDPSocket,
     UnixClient,
     UnixServer,
 )
@@ -108,6 +109,15 @@ SPECIMENS = {
     "UDPServer": (
         Specimen(
             lambda: UDPServer(Map(bytes.upper), port=0, quiet=True),
+            gives=None,
+            endless=True,
+            outside="it listens on the network",
+        ),
+    ),
+    "UDPSocket": (
+        Specimen(
+            lambda: UDPSocket("127.0.0.1", 1500, quiet=True),
+            {"inbox": (b"one", b"two")},
             gives=None,
             endless=True,
             outside="it listens on the network",

@@ -13,6 +13,7 @@ from .arguments import check_server_host, check_whole
 from .connection import SIZE, address_text
 from .errors import CannotListen, why_not_listening
 from .server import BUFFERS, StreamServer
+from .serving import reachable
 from .tls.settings import ServerTLS
 
 
@@ -141,8 +142,12 @@ class TCPServer(StreamServer):
                 reuse_port=self._reuse_port or None,
                 start_serving=False,
             )
-            self._bound_buffers(server)  # before the first is accepted
-            await server.start_serving()
+            try:
+                self._bound_buffers(server)  # before the first is accepted
+                await server.start_serving()
+            except BaseException:
+                server.close()
+                raise
         except (OSError, UnicodeError) as error:  # the latter comes of names that cannot be looked up
             hosts = self._host if isinstance(self._host, (list, tuple)) else [self._host or "*"]
             address = " or ".join(address_text((host, self._port)) for host in hosts)
@@ -155,5 +160,5 @@ class TCPServer(StreamServer):
 
     def _hint(self) -> str:
         host, port = self.addresses[0]
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+        host = reachable(host)
         return f"nc {host} {port}" if self.tls is None else f"openssl s_client -connect {host}:{port}"

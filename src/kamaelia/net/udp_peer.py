@@ -51,8 +51,9 @@ class UDPPeer(Component):
         buffer: bytes that the operating system may keep of what comes; None for what is usual
         on_error: ``"ignore"``, or ``"fail"`` when the operating system reports that something did not arrive
 
-    Raises `CannotConnect` (the name is unknown, there is no way); `TypeError` for messages that are no bytes,
-    and with `ValueError` for arguments that cannot be meant.
+    Raises `CannotConnect` (the name is unknown, there is no way), `ConnectionLost` also when the socket
+    fails; `TypeError` for messages that are no bytes, and with `ValueError` for arguments that cannot be
+    meant.
 
     Example:
         >>> from kamaelia import background, run
@@ -106,7 +107,8 @@ class UDPPeer(Component):
 
     async def main(self) -> None:
         """Send and receive."""
-        port = Port(self, self._once, self._receive, on_error=self._on_error if self._fails else None)
+        on_error = self._on_error if self._fails else None
+        port = Port(self, self._once, self._receive, on_error=on_error, on_failure=self._fail)
         try:
             await port.open(local_addr=self._local, remote_addr=self._remote, buffer=self._buffer)
         except (OSError, UnicodeError) as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kamaelia.axon import Component, Inbox, Outbox
+from kamaelia.axon import Component, Inbox, Outbox, SourceFailed
 
 from .arguments import check_size
 from .connection import address_text
@@ -17,7 +17,6 @@ from .datagram import (
     Once,
     Port,
     add_statistics,
-    announce,
     check_buffer,
     check_listening_host,
     check_port,
@@ -25,6 +24,7 @@ from .datagram import (
     pass_on,
 )
 from .errors import CannotListen, why_not_listening
+from .serving import announce
 
 
 class UDPReceiver(Component):
@@ -49,7 +49,8 @@ class UDPReceiver(Component):
         reuse_port: several receivers may share the port; each sender is given to one of them
         quiet: do not say on standard error where it listens
 
-    Raises `CannotListen`; `TypeError` and `ValueError` for arguments that cannot be meant.
+    Raises `CannotListen`, `ConnectionLost` when the socket fails; `TypeError` and `ValueError` for arguments
+    that cannot be meant.
 
     Example:
         >>> from kamaelia import background, run
@@ -100,7 +101,7 @@ class UDPReceiver(Component):
         if self._arrivals.hold.released:  # a stop, or a failure, has come before it had begun
             await pass_on(self, self._arrivals, self._arrived)
             return
-        port = Port(self, self._once, self._receive)
+        port = Port(self, self._once, self._receive, on_failure=self._arrivals.hold.release)
         try:
             await port.open(local_addr=self._where, reuse_port=self._reuse_port or None, buffer=self._buffer)
         except (OSError, UnicodeError) as error:
@@ -113,7 +114,11 @@ class UDPReceiver(Component):
             announce(self, f"receives datagrams on {text}", how_to_try(address), quiet=self._quiet)
             await self.listening.send(address)
             self.listening.close()
-            await pass_on(self, self._arrivals, self._arrived)
+            try:
+                await pass_on(self, self._arrivals, self._arrived)
+            except SourceFailed:
+                port.check()
+                raise
         finally:
             await port.close()
 

@@ -14,11 +14,13 @@ from kamaelia.axon.errors import shorten
 from .arguments import check_client_host
 from .connection import address_text
 from .datagram import (
+    Arrivals,
     Datagram,
     DatagramStatistics,
     Once,
     Port,
     add_statistics,
+    check_address,
     check_buffer,
     check_local,
     check_port,
@@ -43,7 +45,8 @@ class UDPSender(Component):
     only when ``inbox`` alone is linked: the socket is then connected to the address, which is quicker too.
 
     A datagram has 65507 bytes at most, and above some 1400 it travels in several pieces, of which none may be
-    lost: messages that are too long are counted as unsent. So are empty ones, which not every loop can send.
+    lost: messages that are too long are counted as unsent. So are empty ones, which not every loop can send,
+    and those for an address that cannot be found, or cannot be one.
 
     Arguments:
         host: name or address to send to; None leaves it to ``target``
@@ -53,8 +56,9 @@ class UDPSender(Component):
         buffer: bytes that the operating system may keep of what comes back; None for what is usual
 
     Raises `CannotConnect` (the name is unknown, there is no way), `CannotListen` for a ``local`` address that
-    cannot be had, `UsageError` for bytes without an address; `TypeError` for messages that are no bytes, and
-    with `ValueError` for arguments that cannot be meant.
+    cannot be had, `UsageError` for bytes without an address, `ConnectionLost` when the socket fails;
+    `TypeError` for messages that are no bytes or have nothing like an address, and with `ValueError` for a
+    ``target`` and for arguments that cannot be meant.
 
     Example:
         >>> from kamaelia import background, run
@@ -67,11 +71,12 @@ class UDPSender(Component):
     """
 
     inbox = Inbox[bytes]("bytes for the address", size="192 KiB")
-    outbox = None
+    outbox: Any = None
     datagrams = Inbox[Datagram]("datagrams for addresses of their own")
     target = Inbox[tuple[str, int]]("new addresses for the bytes")
 
     _connects = True  # to its address, if it is the only one
+    _arrivals: Arrivals | None = None  # what has come, of a kind that receives
 
     def __init__(
         self,
@@ -101,21 +106,24 @@ class UDPSender(Component):
 
     def statistics(self) -> DatagramStatistics:
         """Return what has passed so far."""
-        done = add_statistics(list(self._ports.values()))
+        done = add_statistics(list(self._ports.values()), self._arrivals)
         return replace(done, unsent=done.unsent + self._unknown)
 
     async def main(self) -> None:
         """Send what comes."""
         try:
-            if not (is_over(self.datagrams) and is_over(self.target)):
-                await self._send_to_many()
-            elif self._to is not None:
-                await self._send_to_one(*await (self._connect if self._connects else self._way)(self._to))
-            else:
-                self._check_nothing_is_left()
+            await self._send_all()
         finally:
             for port in self._ports.values():
                 await port.close()
+
+    async def _send_all(self) -> None:
+        if not (is_over(self.datagrams) and is_over(self.target)):
+            await self._send_to_many()
+        elif self._to is not None:
+            await self._send_to_one(*await (self._connect if self._connects else self._way)(self._to))
+        else:
+            self._check_nothing_is_left()
 
     async def _send_to_one(self, port: Port, address: Any) -> None:
         send = port.send
@@ -148,11 +156,14 @@ class UDPSender(Component):
 
     async def _send_datagram(self, datagram: Datagram) -> None:
         data, to = datagram
-        way = self._known.get(to)
+        try:
+            way = self._known.get(to)
+        except TypeError:  # it cannot be looked up, so it is no address: `_way` says so
+            way = None
         if way is None:
             try:
                 way = await self._way(to)
-            except CannotConnect as error:
+            except (CannotConnect, ValueError) as error:
                 self._unknown += 1
                 self._once.warn("address", f"does not send a datagram: {error}")
                 return
@@ -178,8 +189,7 @@ class UDPSender(Component):
 
     async def _way(self, to: Any) -> tuple[Port, Any]:
         """Return the socket that sends to an address, and that address as numbers."""
-        if not isinstance(to, tuple) or len(to) < 2 or not isinstance(to[0], str):
-            raise TypeError(f"{self.path}: {shorten(to)} is no address: give (host, port)")
+        check_address(to, self.path)
         family: Any = family_of(to[0])
         if family is None:
             try:
@@ -187,6 +197,8 @@ class UDPSender(Component):
             except (OSError, UnicodeError) as error:
                 raise self._cannot_send(to, error) from error
             family, _, _, _, to = infos[0]
+        elif family == socket.AF_INET:
+            to = to[:2]
         port = self._ports.get(family)
         if port is None:
             local = self._local or ("0.0.0.0" if family == socket.AF_INET else "::", 0)
@@ -198,7 +210,7 @@ class UDPSender(Component):
         return port, to
 
     async def _open(self, key: Any, to: Any, **where: Any) -> Port:
-        port = Port(self, self._once)
+        port = self._new_port()
         try:
             await port.open(allow_broadcast=self._broadcast or None, buffer=self._buffer, **where)
         except (OSError, UnicodeError) as error:
@@ -209,6 +221,9 @@ class UDPSender(Component):
             raise self._cannot_send(to, error) from error
         self._ports[key] = port
         return port
+
+    def _new_port(self) -> Port:
+        return Port(self, self._once)
 
     def _prepare(self, port: Port, family: int) -> None:
         """A socket has been made."""

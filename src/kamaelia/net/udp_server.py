@@ -13,10 +13,11 @@ component stands between. An address that is new makes a session, which goes int
 
 from __future__ import annotations
 
-import logging
+import asyncio
+import functools
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from kamaelia.axon import (
@@ -30,19 +31,23 @@ from kamaelia.axon import (
     SourceFailed,
     as_part,
     core,
-    lifecycle,
-    make,
     units,
 )
 from kamaelia.axon.outlet import lead_outside
 
 from .arguments import check_limit, check_number, check_protocol_is_one, check_size, check_whole
 from .connection import Peer, Server, address_text, check_protocol, count_in_bytes
-from .datagram import Once, Port, announce, check_buffer, check_listening_host, check_port, how_to_try
+from .datagram import OVERHEAD, Once, Port, check_buffer, check_listening_host, check_port, how_to_try
 from .errors import CannotListen, why_not_listening
+from .serving import (
+    Admission,
+    announce,
+    make_protocol,
+    report_not_made,
+    report_unwritable,
+    start_protocol,
+)
 from .watch import Watch
-
-log = logging.getLogger("kamaelia")
 
 SIZE = "64 KiB"  # that may wait for one component, and from it
 FAREWELL = 1.0  # seconds that a component has to say its last words when its peer was idle for too long
@@ -58,16 +63,17 @@ class UDPServerStatistics:
     accepted: int
     """Components that have been made."""
     refused: int
-    """Datagrams from new addresses that got no component: beyond ``limit`` or ``new_per_second``, or during a
-    stop."""
+    """Datagrams from new addresses that got no component; ``reasons`` says why."""
     failed: int
     """Components that failed."""
     idle: int
     """Components whose inbox was ended by ``idle_timeout``."""
+    expired: int
+    """Components whose inbox was ended by ``total_timeout``."""
     received: int
     """Datagrams that have come."""
     dropped: int
-    """Of those, dropped because their component was slow, or read no more."""
+    """Of those, dropped because their component was slow, read no more, or could not be made."""
     missed: int | None
     """Datagrams that came besides, which the operating system dropped; None where it does not tell."""
     sent: int
@@ -80,6 +86,9 @@ class UDPServerStatistics:
     """Bytes of data received."""
     bytes_out: int
     """Bytes of data given to the operating system."""
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    """Of those refused, how many for what: ``"limit"`` (components of the server), ``"address"`` (components
+    of one host), ``"rate"`` (components a second), ``"stop"``."""
 
 
 class UDPServer(Server):
@@ -90,14 +99,15 @@ class UDPServer(Server):
     The children are called ``client-1``, ``client-2``, ...
 
     UDP has no end that a peer could send. The component's inbox ends when no datagram has passed in either
-    direction for ``idle_timeout`` seconds, and at a stop; a second after the former nobody listens to it
-    either. When the component has ended, or its inbox has, the next datagram from there makes a new one. A
-    component that fails concerns no other; its peer is not told.
+    direction for ``idle_timeout`` seconds, after ``total_timeout`` seconds, and at a stop; but for a stop,
+    nobody listens to it either a second later. When the component has ended, or its inbox has, the next
+    datagram from there makes a new one. A component that fails concerns no other; its peer is not told.
 
     What comes while a component has ``size`` bytes to read is dropped, and counted. So is what comes from a
-    new address when there are ``limit`` components; sender addresses are easily forged, so there is no
-    telling who that is. The first of each kind is logged. What a component sends waits where the operating
-    system takes nothing more; what it reports of a datagram is counted, and logged once of each kind.
+    new address when there are ``limit`` components, or ``limit_per_address`` for one host with many ports;
+    sender addresses are easily forged, so there is no telling who that is. The first of each kind is logged.
+    What a component sends waits where the operating system takes nothing more; what it reports of a datagram
+    is counted, and logged once of each kind.
 
     Arguments:
         protocol: the component for an address: a class, a component (made again from its recipe), a factory
@@ -105,17 +115,21 @@ class UDPServer(Server):
         host: name or address to receive at; None for every IPv4 address of the machine, ``"::"`` for
             every one of both kinds
         limit: components at a time
+        limit_per_address: components at a time for one host, whatever its ports; None for any number
         new_per_second: components that may be made in a second; None for any number
         idle_timeout: seconds without a datagram in either direction after which a component's inbox ends;
             None for never
-        size: bytes that may wait for a component, and from it
+        total_timeout: seconds after which a component's inbox ends all the same; None for never
+        size: bytes that may wait for a component, and from it; each that waits for it counts 64 more than its
+            data
         buffer: bytes that the operating system may keep of what comes; None for what is usual
         on_failure: ``"isolate"`` ends only the component that failed; ``"stop"`` the server too
         quiet: do not say on standard error where the server receives
 
     Boxes: ``listening`` sends the address once the server receives, ``failures`` a `Failure` for each
-    component that failed. Raises `CannotListen`; `LinkError` for a protocol that does not take and send
-    bytes; `TypeError` and `ValueError` for arguments that cannot be meant.
+    component that failed. Raises `CannotListen`, `ConnectionLost` when the socket fails;
+    `LinkError` for a protocol that does not take and send bytes; `TypeError` and `ValueError` for
+    arguments that cannot be meant.
 
     Example:
         >>> from kamaelia import background, run
@@ -137,12 +151,14 @@ class UDPServer(Server):
     def __init__(
         self,
         protocol: Any,
+        *,
         port: int,
         host: str | None = "127.0.0.1",
-        *,
         limit: int = 1000,
+        limit_per_address: int | None = None,
         new_per_second: float | None = None,
         idle_timeout: float | None = 60.0,
+        total_timeout: float | None = None,
         size: int | str = SIZE,
         buffer: int | str | None = None,
         on_failure: Literal["isolate", "stop"] = "isolate",
@@ -152,11 +168,16 @@ class UDPServer(Server):
         check_port(port, "UDPServer(port=...)", free=True)
         check_listening_host(host, "UDPServer(host=...)")
         check_whole(limit, "UDPServer(limit=...)", 1, math.inf, "how many components there may be, 1 or more")
+        if limit_per_address is not None:
+            give = "how many components there may be for one host, 1 or more, or None for any number"
+            check_whole(limit_per_address, "UDPServer(limit_per_address=...)", 1, math.inf, give)
         if new_per_second is not None:
             give = "how many, more than 0, or None for any number"
             check_number(new_per_second, "UDPServer(new_per_second=...)", lambda number: number > 0, give)
         if idle_timeout is not None:
             check_limit(idle_timeout, "UDPServer(idle_timeout=...)", ", or None for never")
+        if total_timeout is not None:
+            check_limit(total_timeout, "UDPServer(total_timeout=...)", ", or None for never")
         check_size(size, "UDPServer(size=...)")
         check_buffer(buffer, "UDPServer(buffer=...)")
         if on_failure not in ("isolate", "stop"):
@@ -166,9 +187,20 @@ class UDPServer(Server):
             check_protocol(protocol, "UDPServer")
         self._protocol = protocol
         self._where = ("0.0.0.0" if host is None else host, port)
-        self._most = limit
-        self._new_per_second = new_per_second
+        self._admission = Admission(
+            self,
+            "refuses who is new",
+            {
+                "limit": f"it has {limit} components, which is its limit={limit}",
+                "address": f"one host has {limit_per_address}, which is its limit_per_address",
+                "rate": f"they are more than new_per_second={new_per_second}",
+            },
+            limit=limit,
+            limit_per_address=limit_per_address,
+            rate=new_per_second,
+        )
         self._idle_timeout = idle_timeout
+        self._total_timeout = total_timeout
         self._bytes_waiting = units.size(size, "size")
         self._buffer = buffer
         self._isolated = on_failure == "isolate"
@@ -181,18 +213,15 @@ class UDPServer(Server):
         self._waiting: dict[Session, None] = {}  # those who have no component yet
         self.connections = {}
         self._once = Once(self)
-        self._refusing = False  # and it has been logged
-        self._allowance = 0.0  # components that may be made now, as of
-        self._allowed_at = -math.inf
         self._changed = Signal("see its last component end")
         self._port: Port | None = None
         self._counts = dict.fromkeys(
-            ("accepted", "refused", "failed", "idle", "received", "dropped", "bytes_in"), 0
+            ("accepted", "failed", "idle", "expired", "received", "dropped", "bytes_in"), 0
         )
 
     def statistics(self) -> UDPServerStatistics:
         """Return what the server has done so far; may be called from any thread."""
-        port = self._port
+        port, reasons = self._port, dict(self._admission.reasons)
         return UDPServerStatistics(
             open=len(self._waiting) + len(self.connections),
             missed=port.missed if port is not None else None,
@@ -200,6 +229,8 @@ class UDPServer(Server):
             unsent=port.unsent if port is not None else 0,
             errors=port.errors if port is not None else 0,
             bytes_out=port.bytes_out if port is not None else 0,
+            refused=sum(reasons.values()),
+            reasons=reasons,
             **self._counts,
         )
 
@@ -209,7 +240,7 @@ class UDPServer(Server):
             return  # the system was stopped before it had begun
         self._watch = Watch(idle_timeout=self._idle_timeout)
         self.clock = self._watch.clock
-        port = Port(self, self._once, self._receive)
+        port = Port(self, self._once, self._receive, on_failure=self._arrivals.release)
         port.on_change = self._on_change
         try:
             await port.open(local_addr=self._where, buffer=self._buffer)
@@ -229,6 +260,7 @@ class UDPServer(Server):
                     self._serve(session)
                     del session  # or it would be kept until the next one comes
             except SourceFailed as error:  # something has failed, but the others may still end well
+                port.check()
                 failure = error
             for session in list(self._waiting):
                 self._refuse(session)
@@ -250,41 +282,28 @@ class UDPServer(Server):
         counts["bytes_in"] += len(data)
         session = self._by_address.get(address)
         if session is None:
-            session = self._arrived(address)
-            if session is None:
-                counts["refused"] += 1
+            reason = self._why_not(address)
+            if reason is not None:
+                self._admission.refuse(reason)
                 return
+            session = self._admit(address)
         session.take(data)
 
-    def _arrived(self, address: Any) -> Session | None:
-        """Somebody new has sent something."""
+    def _why_not(self, address: Any) -> str | None:
+        """Return why somebody new gets no component."""
         if self._arrivals.released:
-            return None
-        why = self._why_not_one_more()
-        if why is not None:
-            if not self._refusing:
-                self._refusing = True
-                log.warning("%s refuses who is new: %s", self.path, why)
-            return None
-        self._refusing = False
+            return "stop"
+        reason = self._admission.why_not(len(self._waiting) + len(self.connections), address)
+        return reason or ("rate" if self._admission.too_fast(self._watch.clock()) else None)
+
+    def _admit(self, address: Any) -> Session:
+        """Somebody new has sent something."""
+        self._admission.admit()
+        self._admission.count(address, 1)
         session = self._by_address[address] = Session(self, address, self._watch.clock)
         self._waiting[session] = None
         self._arrivals.send(session)
         return session
-
-    def _why_not_one_more(self) -> str | None:
-        count = len(self._waiting) + len(self.connections)
-        if count >= self._most:
-            return f"it has {count} components, which is its limit={self._most}"
-        rate = self._new_per_second
-        if rate is not None:
-            now = self._watch.clock()
-            self._allowance = min(max(1.0, rate), self._allowance + (now - self._allowed_at) * rate)
-            self._allowed_at = now
-            if self._allowance < 1:
-                return f"they are more than new_per_second={rate:g}"
-            self._allowance -= 1
-        return None
 
     def dropped(self) -> None:
         """A component has not taken a datagram."""
@@ -300,8 +319,10 @@ class UDPServer(Server):
     # -- components -------------------------------------------------------------------------------
 
     def _refuse(self, session: Session) -> None:
-        self._waiting.pop(session, None)
-        self._counts["refused"] += 1
+        """The server is stopping, and the session has no component yet."""
+        del self._waiting[session]
+        self._admission.refuse("stop", session.waiting)
+        self._admission.count(session.address, -1)
         self.forget(session)
 
     def _serve(self, session: Session) -> None:
@@ -314,49 +335,44 @@ class UDPServer(Server):
         path = f"{self.path}/client-{number}"
         assert self._port is not None
         try:
-            protocol = make(self._protocol)
-            if not isinstance(self._protocol, Component):  # else that has been done
-                check_protocol(protocol, path)
-                lifecycle.refuse_used(protocol._axon)
+            protocol = make_protocol(self._protocol, path)
             session.attach(protocol, self._port, self._bytes_waiting)
             self.connections[protocol] = session
-            process = protocol.named("client" if number > 1 else "client-1")._axon
-            counted = number if number > 1 else 0
-            lifecycle.add_child(self._axon, process, isolated=self._isolated, number=counted)
-            session.begin()
+            start_protocol(self, protocol, number, isolated=self._isolated)
+            session.begin(self._total_timeout)
             self._watch.add(session)
         except Exception as error:  # the factory of somebody's protocol may raise anything
             if session.protocol is not None:
                 self.connections.pop(session.protocol, None)
+            self._admission.count(session.address, -1)
             self.forget(session)
             if not self._isolated:
                 raise
             self._counts["failed"] += 1
-            log.error("%s could not be made: %s: %s", path, type(error).__name__, error, exc_info=error)
-            lifecycle.send_failure(self._axon, Failure(path, error, self._protocol))
+            self._counts["dropped"] += session.waiting
+            report_not_made(self, path, error, self._protocol)
 
     def forget(self, session: Session) -> None:
         """What comes from that address from now on is for somebody new."""
         if self._by_address.get(session.address) is session:
             del self._by_address[session.address]
 
-    def end_by(self, session: Session, error: Exception) -> None:
-        """No datagram has passed for too long."""
-        self._counts["idle"] += 1
+    def end_by(self, session: Session, trouble: str) -> None:
+        """No datagram has passed for too long, or the time is over."""
+        self._counts[trouble] += 1
         self.forget(session)
         self._watch.remove(session)
         self._watch.call_later(FAREWELL, session.close)
 
     def unwritable(self, session: Session, error: Exception) -> None:
         """A protocol has sent what is no datagram."""
-        protocol = session.protocol
-        assert protocol is not None
+        assert session.protocol is not None
         self._counts["failed"] += 1
-        error.add_note(f"in {protocol.path}")
-        if self._isolated:
-            lifecycle.report_isolated(self._axon, Failure(protocol.path, error, protocol))
-        else:
-            lifecycle.fail(self._axon, error, [error])
+        report_unwritable(self, session.protocol, error, isolated=self._isolated)
+
+    def call_later(self, delay: float, callback: Callable[[], Any]) -> asyncio.TimerHandle:
+        """Have the loop call something after so many seconds."""
+        return self._watch.call_later(delay, callback)
 
     def _child_over(self, child: Component, failure: Failure | None) -> None:
         super()._child_over(child, failure)
@@ -372,8 +388,9 @@ class UDPServer(Server):
         """Something has ended: is the session over?"""
         if session.protocol_over and session.sent_all and session.protocol in self.connections:
             del self.connections[session.protocol]
+            self._admission.count(session.address, -1)
             if not session.lost:
-                session.lost = True
+                session.be_over()
                 self._watch.remove(session)
             self._changed.set()
 
@@ -383,6 +400,7 @@ class Session:
 
     __slots__ = (
         "_early",
+        "_expiry",
         "_full",
         "_hold",
         "_inlet",
@@ -415,11 +433,17 @@ class Session:
         self._port: Port | None = None
         self._full = False  # the component has enough to read
         self._early: list[bytes] | None = []  # what came before there was a component
+        self._expiry: asyncio.TimerHandle | None = None
 
     @property
     def peer(self) -> Peer:
         """Both ends of the conversation."""
         return Peer(self.address, self.server.address)
+
+    @property
+    def waiting(self) -> int:
+        """How many datagrams wait for there to be a component."""
+        return len(self._early or ())
 
     def take(self, data: bytes) -> None:
         """A datagram has come."""
@@ -428,10 +452,24 @@ class Session:
             if len(self._early) > EARLY:
                 self._early.pop()
                 self.server.dropped()
-        elif self._full:
+        elif self._full or self._has_no_room_for(len(data)):
             self.server.dropped()
         else:
             self._inlet.data_received(data)
+
+    def _has_no_room_for(self, length: int) -> bool:
+        """Say whether too much waits, with what each datagram takes besides its data.
+
+        Inboxes count the data only, and of tiny datagrams there would be far too many.
+        """
+        if self._hold is not None and not self._hold.released:
+            for route in self._hold.outbox.routes:
+                queue = route.queue
+                if queue.in_bytes and len(queue):
+                    level = queue.level() + length + (len(queue) + 1) * OVERHEAD
+                    if level > queue.size:
+                        return True
+        return False
 
     def attach(self, protocol: Component, port: Port, limit: int) -> None:
         """Link the two ways between the address and a component, which has not been started yet."""
@@ -448,8 +486,12 @@ class Session:
             self._outlet = core.Outlet(inbox, self, self, self.server.clock)
             self.pause(port.full)
 
-    def begin(self) -> None:
+    def begin(self, total_timeout: float | None) -> None:
         """The component has been started: give it what has come."""
+        if total_timeout is not None:
+            text = f"it has lasted {total_timeout:g} s, and may not longer"
+            expire = functools.partial(self.break_off, TimeoutError(text), "expired")
+            self._expiry = self.server.call_later(total_timeout, expire)
         if self._hold is not None and not self._hold.released:
             self._inlet.box = self._hold.outbox
         early, self._early = self._early, None
@@ -470,6 +512,12 @@ class Session:
             self.sent_all = True
             self._outlet.close()
             self.server.see(self)
+
+    def be_over(self) -> None:
+        """It needs no watch any more."""
+        self.lost = True
+        if self._expiry is not None:
+            self._expiry.cancel()
 
     def _end_input(self) -> None:
         self._inlet.box = None
@@ -516,9 +564,9 @@ class Session:
         return latest if self._outlet is None else max(latest, self._outlet.active)
 
     def break_off(self, error: Exception, trouble: str) -> None:
-        """No datagram has passed for too long."""
-        self.lost = True
-        self.server.end_by(self, error)
+        """No datagram has passed for too long, or its time is over."""
+        self.be_over()
+        self.server.end_by(self, trouble)
         if self._hold is not None:
             self._hold.release()
 

@@ -12,7 +12,7 @@ from typing import Any, Unpack
 from kamaelia.axon import Outbox
 
 from .arguments import check_unix_path, check_whole
-from .errors import CannotListen, why_not_listening
+from .errors import CannotListen, why_no_socket_at
 from .server import ServerOptions, StreamServer
 
 
@@ -77,14 +77,18 @@ class UnixServer(StreamServer):
             server = await loop.create_unix_server(
                 make, self._path, backlog=self._backlog, start_serving=False
             )
-            if server.sockets[0].fileno() >= 0 and not self._path.startswith("\0"):  # there is a file
-                self._made = _identity(self._path)
-                if self._mode is not None:
-                    os.chmod(self._path, self._mode)
-            self._bound_buffers(server)
-            await server.start_serving()
+            try:
+                if server.sockets[0].fileno() >= 0 and not self._path.startswith("\0"):  # there is a file
+                    self._made = _identity(self._path)
+                    if self._mode is not None:
+                        os.chmod(self._path, self._mode)
+                self._bound_buffers(server)
+                await server.start_serving()
+            except BaseException:
+                server.close()
+                raise
         except OSError as error:
-            why = why_not_listening(error, self._path)
+            why = why_no_socket_at(error, self._path)
             raise CannotListen(f"{self.path}: {why}") from error
         return server
 

@@ -6,9 +6,11 @@ drops a copy takes it from all that is behind. Each link but the first takes 1 o
 neighbours only, and 0 nobody but the sender's own host, which hears it unless ``IP_MULTICAST_LOOP`` is off.
 
 A host joins by ``setsockopt`` on a UDP socket, as on Linux: ``IP_ADD_MEMBERSHIP`` and its like, 20 groups a
-socket, ``IP_MULTICAST_ALL``; what it refuses it refuses with Linux's errors. A host has one interface, which
-0.0.0.0, its address, and 127.0.0.1 name. Joining and leaving take effect at once, everywhere: how hosts tell
-routers (IGMP), and the time that takes, is not modelled.
+socket, ``IP_MULTICAST_ALL``; what it refuses it refuses with Linux's errors. An option of IP that is not
+modelled is refused too, but for those that could make no difference here: nobody is to be deaf unnoticed. A
+host has one interface, which 0.0.0.0, its address, 127.0.0.1, the number 1, ``eth0`` and ``lo`` name. Joining
+and leaving take effect at once, everywhere: how hosts tell routers (IGMP), and the time that takes, is not
+modelled.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import struct
 import sys
 from typing import TYPE_CHECKING, Any
 
-from .sockets import ANY, Address
+from .sockets import ANY, INTERFACE, Address
 from .wire import Channel, Packet
 
 if TYPE_CHECKING:
@@ -29,7 +31,9 @@ if TYPE_CHECKING:
     from .stack import Stack
 
 IP_ADD_SOURCE_MEMBERSHIP, IP_DROP_SOURCE_MEMBERSHIP = 39, 40
+MCAST_JOIN_SOURCE_GROUP, MCAST_LEAVE_SOURCE_GROUP = 46, 47
 IP_MULTICAST_ALL = 49
+NO_DIFFERENCE = {socket.IP_TOS}  # options that are remembered: no link here looks at the class of a packet
 MOST = 20  # groups that one socket may join
 
 
@@ -54,8 +58,10 @@ class Memberships:
 
     def set(self, level: int, option: int, value: Any) -> None:
         """An option of the socket is set. Raises `OSError`."""
-        if level != socket.IPPROTO_IP:
+        if level not in (socket.IPPROTO_IP, socket.IPPROTO_IPV6):
             return
+        if level == socket.IPPROTO_IPV6:
+            raise _not_modelled(level, option)
         if option == socket.IP_ADD_MEMBERSHIP:
             self._join(*self._group_in(value))
         elif option == socket.IP_DROP_MEMBERSHIP:
@@ -65,6 +71,8 @@ class Memberships:
             self._check_interface(interface)
             self._check_group(group)
             (self._join if option == IP_ADD_SOURCE_MEMBERSHIP else self._leave)(group, source)
+        elif option in (MCAST_JOIN_SOURCE_GROUP, MCAST_LEAVE_SOURCE_GROUP):
+            (self._join if option == MCAST_JOIN_SOURCE_GROUP else self._leave)(*self._source_group_in(value))
         elif option == IP_MULTICAST_ALL:
             self.hears_all = bool(_number(value))
         elif option == socket.IP_MULTICAST_LOOP:
@@ -77,6 +85,8 @@ class Memberships:
         elif option == socket.IP_MULTICAST_IF:
             start = 0 if len(value) == 4 else 4
             self._check_interface(socket.inet_ntoa(value[start : start + 4]), value[start + 4 :])
+        elif option not in NO_DIFFERENCE:
+            raise _not_modelled(level, option)
 
     def leave_all(self) -> None:
         """The socket is closed."""
@@ -133,12 +143,24 @@ class Memberships:
         self._check_group(group)
         return (group,)
 
+    def _source_group_in(self, value: bytes) -> tuple[str, str]:
+        """Read a ``struct group_source_req``: the number of an interface, and two addresses."""
+        hosts = []
+        for start in (len(value) - 256, len(value) - 128):
+            (family,) = struct.unpack_from("@H", value, start)
+            if family != socket.AF_INET:
+                raise _error(errno.EADDRNOTAVAIL)
+            hosts.append(socket.inet_ntoa(value[start + 4 : start + 8]))
+        self._check_interface(ANY, value[:4])
+        self._check_group(hosts[0])
+        return hosts[0], hosts[1]
+
     def _check_group(self, group: str) -> None:
         if not is_group(group):
             raise _error(errno.EINVAL)
 
     def _check_interface(self, address: str, index: bytes = b"") -> None:
-        if len(index) >= 4 and struct.unpack_from("@i", index)[0] not in (0, 1):
+        if len(index) >= 4 and struct.unpack_from("@i", index)[0] not in (0, INTERFACE):
             raise _error(errno.ENODEV)
         if address not in (ANY, self._stack.address) and not address.startswith("127."):
             raise _error(errno.ENODEV)
@@ -261,3 +283,9 @@ def _number(value: Any) -> int:
 
 def _error(number: int) -> OSError:
     return OSError(number, os.strerror(number))
+
+
+def _not_modelled(level: int, option: int) -> OSError:
+    name = "IP" if level == socket.IPPROTO_IP else "IPv6"
+    text = f"{os.strerror(errno.ENOPROTOOPT)}: simulated hosts do not have option {option} of {name}"
+    return OSError(errno.ENOPROTOOPT, text)

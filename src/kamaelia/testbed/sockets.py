@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 from collections.abc import Callable
@@ -11,6 +12,8 @@ SO_NWRITE = 0x1024
 SO_PEERCRED = 17
 
 LOOPBACK, ANY = "127.0.0.1", "0.0.0.0"
+INTERFACE = 1  # the number of the one interface that a host has
+INTERFACES = ("eth0", "lo")  # what it is called: it leads to the others, and to the host itself
 
 Address = tuple[str, int]
 
@@ -60,6 +63,14 @@ class SimulatedSocket:
         if (level, option) == (socket.SOL_SOCKET, SO_NWRITE):
             return self.not_arrived()
         return self.options.get((level, option), 0)
+
+    def if_nametoindex(self, name: str) -> int:
+        """Return the number of an interface of this host. Raises `OSError` for a name that it has not."""
+        if name not in INTERFACES:
+            raise OSError(
+                errno.ENODEV, f"no interface is called {name!r}: a simulated host has one, {INTERFACES[0]!r}"
+            )
+        return INTERFACE
 
     @property
     def resets(self) -> bool:

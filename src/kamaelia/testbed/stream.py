@@ -9,7 +9,7 @@ server accepts. Or it gets *rst*: connection refused.
 **Loss costs time, not bytes.** A segment that a link loses is sent again after a time-out: the round trip,
 at least 0.2 s, doubled each time it is lost again (for a syn 1 s). Segments are numbered; those that arrive
 before their turn are held until the gap is filled, so one loss holds up all that follows. After 15 losses
-of one segment (6 of a syn) the connection is given up: `TimeoutError`.
+of one segment (6 of a syn, or of its answer) the connection is given up: `TimeoutError`.
 
 **Back-pressure.** At most 64 KiB are under way or unread: what the receiver reads is acknowledged, which
 the sender learns one delay later, and only then it sends more. What the window does not take waits in the
@@ -99,7 +99,10 @@ class Segment(Packet):
                 return  # a reset is sent once; only a syn would be sent again, and refused again
             opening = True
         if self.losses > (MOST_SYN_LOSSES if opening else MOST_LOSSES):
-            self.sender.expire()
+            if opening and self.receiver is not None:
+                self.receiver.expire_unanswered(self.sender)
+            else:
+                self.sender.expire()
             return
         timeout = SYN_TIMEOUT if opening else max(SHORTEST_TIMEOUT, self.sender.round_trip)
         self.position = 0
@@ -275,6 +278,13 @@ class StreamEnd:
         """One segment was lost too often."""
         self.stack.simulation.record_for(self, "expire")
         self._fail(TimeoutError(errno.ETIMEDOUT, "Connection timed out"))
+
+    def expire_unanswered(self, answer: StreamEnd) -> None:
+        """The answer to a syn was lost too often: of the two ends only the one who waits for it can tell."""
+        answer.dead = True
+        answer.stack.forget_end(answer)
+        if self.is_connecting:
+            self.expire()
 
     def _send_in_order(self, kind: str, data: bytes = b"") -> None:
         segment = Segment(kind, self, self.peer, data)

@@ -147,11 +147,6 @@ class HeaderReader:
         self._done = isinstance(found, ProxyHeader)
         return found
 
-    def receive_end(self) -> None:
-        """The connection has ended, which is an error before the header is complete."""
-        if not self._done:
-            raise _wrong("the connection has ended in the middle of it")
-
     def _read_line(self) -> ProxyHeader | Sentinel:
         end = self._data.find(b"\n", 0, LONGEST_LINE) + 1
         if not end:

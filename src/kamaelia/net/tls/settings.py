@@ -1,7 +1,7 @@
 """What a server or client is to know for TLS: its certificate, its name, and whom it believes.
 
-Both are recipes: the files are read when the first connection needs them, and a server reads them anew when
-they have changed (`ServerTLS`). Whoever has an `ssl.SSLContext` of his own gives that instead.
+Both are recipes: the files are read when the first connection needs them, and anew when they have changed.
+Whoever has an `ssl.SSLContext` of his own gives that instead.
 """
 
 from __future__ import annotations
@@ -79,7 +79,8 @@ class ServerTLS:
     def context(self, now: float) -> ssl.SSLContext:
         """Return the context for a connection that is made now (seconds of any clock)."""
         if self._contexts is None:
-            self._contexts, self._seen, self._looked = self._load(), self._look(), now
+            self._seen, self._looked = self._look(), now
+            self._contexts = self._load()
         elif not 0 <= now - self._looked < RELOAD_CHECK:
             self._looked = now
             seen = self._look()
@@ -152,6 +153,9 @@ class ClientTLS:
         verify: False believes everybody, so that whoever is between can read and change everything: for
             tests only
 
+    The files are looked at for each connection: where they have changed, also those of the operating system,
+    it is made with the new ones. Files that cannot be used any more are logged, and the old ones go on.
+
     Example:
         >>> ClientTLS(authorities="ours.pem", alpn=["http/1.1"])
         ClientTLS(authorities='ours.pem', alpn=['http/1.1'])
@@ -178,26 +182,47 @@ class ClientTLS:
         self._alpn = _checked_alpn(alpn, "ClientTLS")
         self._verify = verify
         self._context: ssl.SSLContext | None = None
+        self._seen: list[Any] = []
 
     def context(self) -> ssl.SSLContext:
-        """Return the context for connections. Raises `BadCertificate`."""
+        """Return the context for a connection that is made now. Raises `BadCertificate`."""
+        seen = self._look()
         if self._context is None:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.minimum_version = ssl.TLSVersion.TLSv1_2
-            if not self._verify:
-                context.check_hostname = False
-                context.verify_mode = ssl.CERT_NONE
-            elif self._authorities is not None:
-                _load_authorities(context, self._authorities, repr(self))
-            else:
-                context.load_default_certs()
-            certificate, key, password = self._chain
-            if certificate is not None:
-                _load_chain(context, certificate, key, password, repr(self))
-            if self._alpn:
-                context.set_alpn_protocols(self._alpn)
-            self._context = context
+            self._context, self._seen = self._make(), seen
+        elif seen != self._seen:
+            self._seen = seen
+            try:
+                self._context = self._make()
+                log.info("%r: the certificates have been read anew", self)
+            except BadCertificate as error:
+                log.error("%s; connections go on with the certificates that there were", error)
         return self._context
+
+    def _make(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if not self._verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        elif self._authorities is not None:
+            _load_authorities(context, self._authorities, repr(self))
+        else:
+            context.load_default_certs()
+        certificate, key, password = self._chain
+        if certificate is not None:
+            _load_chain(context, certificate, key, password, repr(self))
+        if self._alpn:
+            context.set_alpn_protocols(self._alpn)
+        return context
+
+    def _look(self) -> list[Any]:
+        files: list[Path | None] = [*self._chain[:2]]
+        if self._verify and self._authorities is None:
+            usual = ssl.get_default_verify_paths()
+            files += [usual.cafile, usual.capath]
+        elif self._verify:
+            files.append(self._authorities)
+        return [_stamp(file) for file in files if file is not None]
 
     def __repr__(self) -> str:
         given = []
