@@ -338,6 +338,58 @@ def test_when_it_is_answered_there_is_nothing_more_to_receive() -> None:
         assert noted == [{"type": "http.disconnect"}]
 
 
+def test_who_listened_to_one_request_says_nothing_to_the_next_one() -> None:
+    noted: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        if scope["path"] == "/first":
+            listening = asyncio.ensure_future(receive())
+            await asyncio.sleep(1)
+            await answer(send, b"tea")
+            listening.cancel()  # before it has taken notice
+            return
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": b"tea", "more_body": True})
+        noted.append((await receive())["type"])
+
+    with driving(app) as http:
+        http.send(b"GET /first HTTP/1.1\r\nHost: a\r\n\r\n")
+        http.advance(2)
+        assert taken(http).endswith(b"tea")
+        http.send(b"GET /second HTTP/1.1\r\nHost: a\r\n\r\n")
+        http.advance(2)
+        assert taken(http).endswith(b"3\r\ntea\r\n")
+        assert noted == []
+        http.leave()
+        assert noted == ["http.disconnect"]
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+def test_several_tasks_may_wait_for_the_end(leaves: bool) -> None:
+    noted: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        async def listen(name: str) -> None:
+            noted.append(f"{name} {(await receive())['type']}")
+
+        await receive()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(listen("first"))
+            tasks.create_task(listen("second"))
+            await asyncio.sleep(1)
+            if not leaves:
+                await answer(send, b"tea")
+
+    with driving(app) as http:
+        http.send(GET)
+        if leaves:
+            http.leave()
+        http.advance(2)
+        assert noted == ["first http.disconnect", "second http.disconnect"]
+        assert http.error is None
+
+
 # --- lifespans ---------------------------------------------------------------------------------------
 
 

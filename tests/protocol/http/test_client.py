@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import logging
+import ssl
 from typing import Any
 
 import pytest
@@ -30,7 +31,7 @@ from kamaelia.protocol.http import (
 from kamaelia.protocol.http.cookies import CookieJar
 from kamaelia.testing import drive
 
-from .servers import OK, ok, scripted
+from .servers import OK, Script, ok, scripted
 
 
 def say_target(head: bytes, body: bytes) -> list[Any]:
@@ -351,13 +352,30 @@ def test_what_is_for_one_server_does_not_go_to_another():
     assert b"secret" not in answer.body and b"c=d" not in answer.body and b"mine" not in answer.body
     (answer,) = answers(["http://me:you@a/302/http://b/x"], redirecting)
     assert b"Authorization" not in answer.body
-    (answer,) = answers(["http://me:you@a/302/x"], redirecting)
-    assert b"Authorization: Basic" in answer.body
+    for here in ("x", "http://a:80/x"):
+        (answer,) = answers([f"http://me:you@a/302/{here}"], redirecting)
+        assert b"Authorization: Basic" in answer.body
 
 
 def test_a_redirect_that_nobody_wants_to_follow_is_an_answer():
     (answer,) = answers(["http://a/302/x"], redirecting, follow_redirects=False)
     assert answer.status == 302 and answer.headers["location"] == "/x"
+
+
+@pytest.mark.parametrize("where", ["/x#\xe9", "/x#a b", "/x#\x85", "#\xe9"])
+def test_a_redirect_names_a_fragment_that_no_server_hears_of(where):
+    # Such as Request would refuse; the server is not to end the client with it.
+    there = b"/x" if where.startswith("/") else b"/"
+    gone: list[bytes] = []
+
+    def answer(head: bytes, body: bytes) -> list[Any]:
+        gone.append(head.split(b" ")[1])
+        if len(gone) > 1:
+            return [ok(b"there")]
+        return [b"HTTP/1.1 302 x\r\nContent-Length: 0\r\nLocation: " + where.encode() + b"\r\n\r\n"]
+
+    (found,) = answers(["http://a/"], answer)
+    assert (found.body, gone) == (b"there", [b"/", there])
 
 
 def test_there_is_an_end_of_redirects():
@@ -574,12 +592,107 @@ def test_a_request_is_repeated_on_a_connection_that_is_new():
     assert [one for one in log if one.startswith("connect")] == ["connect a:80"] * 3
 
 
-def test_a_stream_goes_over_a_connection_that_is_new():
+def streams(answer: Any, *pauses: float, method: str = "PUT") -> list[Any]:
+    """Return what becomes of some streams, sent one after the other over the same pool, after pauses."""
     log: list[Any] = []
-    asked = Source([Request("GET", "http://a/1")]) | HTTPClient(pool="web") | Map(lambda answer: b"hello")
-    system = asked | Fetch("http://a/2", "PUT", pool="web") | Collect()
-    run(scripted(say_target, log, name="web"), system, loop_factory=VirtualLoop)
-    assert log[:4] == ["connect a:80", "GET /1", "connect a:80", "PUT /2"]
+
+    class Uploads(Component):
+        async def main(self) -> None:
+            for number, pause in enumerate(pauses):
+                await sleep(pause)
+                upload = Fetch(f"http://a/{number}", method, pool="web", length=5)
+                try:
+                    await (Source([b"he", b"llo"]) | upload | Collect()).named(f"upload-{number}").run()
+                except Exception as error:
+                    log.append(error)
+
+    run(scripted(answer, log, name="web"), Uploads(), loop_factory=VirtualLoop)
+    return [one for one in log if one not in ("gone", "close")]
+
+
+def test_streams_use_a_connection_again_that_was_used_just_now():
+    assert streams(say_target, 0, 0.5, 0.5) == ["connect a:80", "PUT /0", "PUT /1", "PUT /2"]
+
+
+def test_a_stream_goes_over_a_connection_that_is_new_if_the_other_may_be_gone():
+    told = streams(say_target, 0, 2, 0.5)
+    assert told == ["connect a:80", "PUT /0", "connect a:80", "PUT /1", "PUT /2"]
+
+
+def test_connections_that_are_too_old_for_a_stream_do_not_pile_up():
+    log: list[Any] = []
+    pool = scripted(say_target, log, name="web", per_host=100)
+
+    class Uploads(Component):
+        async def main(self) -> int:
+            for number in range(5):
+                upload = Fetch(f"http://a/{number}", "PUT", pool="web", length=5)
+                await (Source([b"hello"]) | upload | Collect()).named(f"upload-{number}").run()
+                await sleep(2)
+            return pool.statistics().open
+
+    uploads = Uploads()
+    run(pool, uploads, loop_factory=VirtualLoop)
+    assert uploads.result() == 1
+    assert log.count("connect a:80") == 5
+
+
+def test_a_connection_that_takes_the_place_of_another_costs_no_third_one():
+    log: list[Any] = []
+
+    class Uploads(Component):
+        async def main(self) -> None:
+            for name, method, pause in (("a", "GET", 0), ("b", "GET", 0), ("a", "PUT", 2), ("b", "GET", 0)):
+                await sleep(pause)
+                asked = Source([b"hello"] if method == "PUT" else []) | Fetch(
+                    f"http://{name}/", method, pool="web"
+                )
+                await (asked | Collect()).named(f"{method}-{name}-{len(log)}").run()
+
+    run(scripted(say_target, log, name="web", limit=2), Uploads(), loop_factory=VirtualLoop)
+    connects = [one for one in log if one.startswith("connect")]
+    assert connects == ["connect a:80", "connect b:80", "connect a:80"]
+
+
+@pytest.mark.parametrize(
+    ("method", "pieces", "is_repeated"), [("PUT", 0, True), ("PUT", 1, False), ("POST", 0, False)]
+)
+def test_a_stream_is_asked_again_only_if_nothing_of_it_is_gone(method, pieces, is_repeated):
+    log: list[Any] = []
+
+    @component
+    async def hangs_up(inbox, outbox):
+        await inbox.receive()
+        await outbox.send(ok())
+        for _ in range(1 + pieces):  # the head of the next request, and something of its body
+            await inbox.receive()
+
+    def transport(url: Any) -> Any:
+        log.append("connect")
+        return hangs_up() if log == ["connect"] else Script(say_target, log, url)
+
+    @component
+    async def later(inbox, outbox):
+        await outbox.send(b"")  # a stream begins when its first piece is there
+        for piece in (b"he", b"llo"):
+            await sleep(3)
+            await outbox.send(piece)
+
+    class Uploads(Component):
+        async def main(self) -> Any:
+            await (Fetch("http://a/", pool="web") | Collect()).named("first").run()
+            upload = later() | Fetch("http://a/2", method, pool="web", length=5) | Collect()
+            return await upload.named("second").run()
+
+    uploads = Uploads()
+    try:
+        run(ConnectionPool("web", transport=transport), uploads, loop_factory=VirtualLoop)
+    except ComponentsFailed as failed:
+        assert not is_repeated
+        assert "the server closed the connection before it had answered" in str(failed.exceptions[0])
+    else:
+        assert is_repeated and uploads.result() == [b"/2"]
+    assert log.count("connect") == 1 + is_repeated
 
 
 def test_a_connection_that_fails_before_it_is_used_says_why():
@@ -606,6 +719,32 @@ def test_no_request_is_repeated_when_something_of_an_answer_has_come():
     log: list[Any] = []
     failure(["http://a/0", "http://a/1"], Answer(), log=log, concurrency=1)
     assert log.count("GET /1") == 1
+
+
+def test_a_connection_that_cannot_be_made_concerns_nobody_else():
+    def transport(url: Any) -> Any:
+        if url.host == "b":
+            raise OSError("no way to b")
+        return Script(say_target, [], url)
+
+    pool = ConnectionPool(transport=transport)
+    with drive(HTTPClient(pool=pool)) as client:
+        client.send("http://a/1", "http://b/2", "http://a/3")
+        (failed,) = client.take_all("failures")
+        assert failed.message == "http://b/2" and "GET http://b/2: no way to b" in str(failed.error)
+        assert isinstance(failed.error.__cause__, OSError)
+        assert [one.body for one in client.take_all()] == [b"/1", b"/3"]
+        assert (pool.statistics().made, pool.statistics().failed) == (1, 1)
+
+
+def test_tls_of_which_a_proxy_cannot_be_told_fails_one_request():
+    pool = scripted(say_target, tls=ssl.create_default_context())
+    with drive(HTTPClient(pool=pool, proxy="http://p:80")) as client:
+        client.send("https://a/")
+        client.send("http://a/1")
+        (failed,) = client.take_all("failures")
+        assert isinstance(failed.error, RequestFailed) and "give ClientTLS(...)" in str(failed.error)
+        assert [one.status for one in client.take_all()] == [200]
 
 
 def test_more_that_wait_than_may_are_refused():

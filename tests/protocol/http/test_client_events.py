@@ -58,6 +58,34 @@ def test_it_comes_back_and_says_where_it_was():
         assert source.outcome == "ended"
 
 
+@pytest.mark.parametrize(
+    ("said", "sent"),
+    [
+        (b"1 ", "1"),
+        (b" 1\t", "1"),
+        (b"a\x08b", None),
+        (b"a\x7f", None),
+        (b" ", None),
+        (b"\xc3\xa9 x", "\xe9 x"),
+    ],
+)
+def test_an_id_that_cannot_stand_in_a_header_ends_nothing(said, sent):
+    server = Server([HEAD, b"id: " + said + b"\ndata: one\n\n", "close"], [HEAD, b"data: two\n\n", 1000])
+    with drive(EventSource("http://a/", retry=1, pool=scripted(server))) as source:
+        source.advance(2)
+        assert [event.data for event in source.take_all()] == ["one", "two"]
+        assert server.asked == [None, sent]
+        source.leave()
+
+
+def test_a_server_that_wants_us_back_at_once_gets_us_back_soon():
+    server = Server(*[[HEAD, b"retry: 0\ndata: one\n\n", "close"]] * 1000)
+    with drive(EventSource("http://a/", retry=1, pool=scripted(server))) as source:
+        source.advance(1)
+        assert 5 <= len(server.asked) <= 11
+        source.leave()
+
+
 def test_it_waits_longer_and_longer():
     server = Server(*[["close"]] * 100)
     times = []

@@ -217,6 +217,16 @@ def test_what_an_answer_means_however_it_is_divided(request_, answer, end, event
 TRUNCATED = "peer closed connection without sending complete message body"
 # (name, request, answer, part of what is said)
 REFUSED: list[tuple[str, Request, bytes, str]] = [
+    *(
+        (f"control character {code:#x}", get(), OK + b"X: a%cb\r\n\r\n" % code, "of the answer")
+        for code in (0x01, 0x07, 0x0E, 0x1B, 0x1F, 0x7F)
+    ),
+    (
+        "a control character in a trailer",
+        get(),
+        OK + b"Transfer-Encoding: chunked\r\n\r\n0\r\nX: a\x08b\r\n\r\n",
+        "the header X of the answer has a control character: 'a\\x08b'",
+    ),
     ("no HTTP", get(), b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "illegal status line"),
     ("HTTP/2", get(), b"HTTP/2.0 200 OK\r\n\r\n", "the server speaks HTTP/2.0, and we 1.1"),
     ("HTTP/0.9", get(), b"<html>hello</html>\r\n\r\n", "illegal status line"),

@@ -120,12 +120,17 @@ def test_a_slow_reader_of_the_answer_holds_back_the_wire():
 
 # --- 100-continue -----------------------------------------------------------------------------------
 
-ASKING = Begin(Request("PUT", "/", HOST.with_({"Expect": "100-continue"})), 2)
+EXPECT = HOST.with_({"Expect": "100-continue"})
+ASKING = [
+    pytest.param([Begin(Request("PUT", "/", EXPECT), 2), b"hi", End()], id="in parts"),
+    pytest.param([Request("PUT", "/", EXPECT, b"hi")], id="whole"),
+]
 
 
-def test_a_body_waits_until_the_server_wants_it():
+@pytest.mark.parametrize("asked", ASKING)
+def test_a_body_waits_until_the_server_wants_it(asked):
     with drive(HTTPClientProtocol()) as http:
-        http.send(ASKING, b"hi", End(), box="requests")
+        http.send(*asked, box="requests")
         assert http.take().endswith(b"\r\n\r\n")
         http.expect_nothing()
         http.send(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -134,9 +139,10 @@ def test_a_body_waits_until_the_server_wants_it():
         assert http.time == 0
 
 
-def test_a_body_waits_for_a_second_at_most():
+@pytest.mark.parametrize("asked", ASKING)
+def test_a_body_waits_for_a_second_at_most(asked):
     with drive(HTTPClientProtocol()) as http:
-        http.send(ASKING, b"hi", End(), box="requests")
+        http.send(*asked, box="requests")
         http.take()
         http.advance(0.9)
         http.send(b"HTTP/1.1 103 x\r\n\r\n")  # says nothing of the body
@@ -147,14 +153,26 @@ def test_a_body_waits_for_a_second_at_most():
         assert plain(http.take_all("responses")) == [(103,), (200,), b"hello", ("end", True)]
 
 
-def test_a_body_that_is_refused_is_not_sent():
+@pytest.mark.parametrize("asked", ASKING)
+def test_a_body_that_is_refused_is_not_sent(asked):
     with drive(HTTPClientProtocol()) as http:
-        http.send(ASKING, b"hi", End(), box="requests")
+        http.send(*asked, box="requests")
         http.take()
         http.send(b"HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n")
         assert plain(http.take_all("responses")) == [(417,), ("end", False)]
         http.expect_nothing()
         assert http.outcome == "ended"
+
+
+@pytest.mark.parametrize("asked", ASKING)
+def test_a_body_follows_an_answer_that_came_before_it(asked):
+    with drive(HTTPClientProtocol()) as http:
+        http.send(*asked, box="requests")
+        http.take()
+        http.send(HELLO[:-1])
+        assert http.take_all() == [b"hi"]
+        http.send(HELLO[-1:])
+        assert plain(http.take_all("responses")) == [(200,), b"hell", b"o", ("end", True)]
 
 
 # --- a server that does not wait ----------------------------------------------------------------------

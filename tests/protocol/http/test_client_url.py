@@ -85,30 +85,6 @@ def test_name_and_password_become_a_header_and_are_not_shown():
     assert URL.parse("http://me@example.org/").authorization == "Basic bWU6"
 
 
-@pytest.mark.parametrize(
-    ("reference", "found"),
-    [
-        ("/x", "http://a:81/x"),
-        ("x?y#z", "http://a:81/b/x?y"),
-        ("?y", "http://a:81/b/c?y"),
-        ("//d/e", "http://d/e"),
-        ("https://a/", "https://a/"),
-        ("", "http://a:81/b/c?d"),
-        (" x ", "http://a:81/b/x"),
-    ],
-)
-def test_a_reference_is_found_from_an_address(reference, found):
-    assert str(URL.parse("http://a:81/b/c?d").join(reference)) == found
-
-
-def test_a_name_and_password_go_nowhere_else():
-    url = URL.parse("http://me:you@a/b")
-    assert url.join("/c").userinfo == b"me:you"
-    assert url.join("http://a:80/c").userinfo == b"me:you"
-    for elsewhere in ("http://b/", "https://a/", "http://a:81/"):
-        assert url.join(elsewhere).userinfo is None
-
-
 @given(st.text(max_size=40))
 def test_any_text_is_an_address_or_is_refused(text):
     for one in (text, f"http://{text}", f"http://a/{text}"):

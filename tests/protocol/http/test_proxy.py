@@ -11,10 +11,11 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.exceptions import ConnectionClosed
 
-from kamaelia import Inbox, Outbox, background, component
-from kamaelia.net import TCPServer
-from kamaelia.protocol.http import Headers, HTTPServer, Response, TimeLimits, Trailers
+from kamaelia import Graphline, Inbox, Outbox, background, component, sleep
+from kamaelia.net import TCPClient, TCPServer
+from kamaelia.protocol.http import Exchange, Headers, HTTPServer, Response, TimeLimits, Trailers
 from kamaelia.protocol.http.messages import Request
 from kamaelia.protocol.http.proxy import (
     ReverseProxy,
@@ -27,6 +28,8 @@ from kamaelia.protocol.http.proxy import (
     onward_headers,
     without_connection,
 )
+from kamaelia.protocol.websocket import WebSocket
+from kamaelia.testbed import Network
 
 pure = pytest.mark.one_core
 
@@ -41,6 +44,7 @@ pure = pytest.mark.one_core
         ({"Connection": "X-One, keep-alive", "X-One": "1", "X-Two": "2", "Keep-Alive": "5"}, {"X-Two": "2"}),
         ({"TE": "trailers", "Transfer-Encoding": "chunked", "Trailer": "X"}, {"Trailer": "X"}),
         ({"Upgrade": "websocket", "Connection": "upgrade"}, {}),
+        ({"Host": "a", "Connection": "host, Via", "Via": "x"}, {"Host": "a"}),
         ({"Proxy-Authorization": "x", "Proxy-Connection": "y", "Authorization": "z"}, {"Authorization": "z"}),
     ],
 )
@@ -67,6 +71,39 @@ def test_who_has_passed_it_on() -> None:
     assert (trusting["X-Forwarded-For"], trusting["X-Forwarded-Proto"]) == ("6.6.6.6, 10.0.0.1", "https")
     assert trusting["Forwarded"] == 'for=6.6.6.6, for=10.0.0.1;proto=http;host="shop.example"'
     assert (trusting["Via"], trusting["X-Real-IP"]) == ("1.0 other, 1.1 edge", "6.6.6.6")
+
+
+@pure
+@pytest.mark.parametrize(
+    "name",
+    [
+        "X-Forwarded-For", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Ssl", "X-Forwarded-Server",
+        "X-Forwarded-Whatever", "X_Forwarded_For", "X-Real-IP", "X-Client-IP", "True-Client-IP",
+        "CF-Connecting-IP", "Forwarded", "x_real_ip",
+    ],
+)  # fmt: skip
+def test_what_a_client_says_of_itself_is_believed_only_if_somebody_wants_that(name: str) -> None:
+    asked = Request("GET", "/", Headers({"Host": "a", name: "6.6.6.6", "X-Forward": "stays"}))
+    distrusting, trusting = (onward_headers(asked, ReverseProxy(["a:1"], trust=one)) for one in (False, True))
+    assert "6.6.6.6" not in str(distrusting) and distrusting["x-forward"] == "stays"
+    assert "6.6.6.6" in trusting[name]
+
+
+@pure
+@pytest.mark.parametrize(
+    ("method", "said", "then"),
+    [
+        ("OPTIONS", "3", "2"), ("TRACE", "1", "0"), ("GET", "3", "3"), ("OPTIONS", "x", "x"),
+        ("TRACE", "9" * 6000, "999"), ("OPTIONS", "0" * 6000 + "12", "11"), ("OPTIONS", None, None),
+        ("OPTIONS", "-1", "-1"),
+    ],
+)  # fmt: skip
+def test_how_often_a_request_is_passed_on_is_counted_down(method: str, said: Any, then: Any) -> None:
+    headers = {"Host": "a"} if said is None else {"Host": "a", "Max-Forwards": said}
+    assert (
+        onward_headers(Request(method, "/", Headers(headers)), ReverseProxy(["a:1"])).get("max-forwards")
+        == then
+    )
 
 
 @pure
@@ -224,6 +261,57 @@ def test_trailers_come_back_too() -> None:
     assert received.lower().endswith(b"3\r\ntea\r\n0\r\nx-digest: 1\r\n\r\n")
 
 
+class TellTrailers:
+    """Answers with the body, and the trailers of a request."""
+
+    async def answer(self, exchange: Exchange) -> Response:
+        body = await exchange.read_all()
+        assert exchange.trailers is not None
+        return Response.json([body.decode(), exchange.trailers.pairs])
+
+
+def test_trailers_of_requests_go_on() -> None:
+    asked = (
+        b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"3\r\ntea\r\n0\r\nX-Digest: 1\r\nConnection: X-One\r\nX-One: 2\r\n\r\n"
+    )
+    with serving({"/": TellTrailers()}) as (_, _, address):
+        assert exchanged(address, asked).endswith(b'["tea",[["X-Digest","1"]]]')
+
+
+class Hints:
+    """Says what will be needed, ahead of the answer."""
+
+    async def answer(self, exchange: Exchange) -> Response:
+        await exchange.inform(
+            103, Headers({"Link": "</style.css>; rel=preload", "Connection": "X-One", "X-One": "1"})
+        )
+        return Response("tea")
+
+
+def test_what_is_said_ahead_of_an_answer_comes_back_too() -> None:
+    with serving({"/": Hints()}) as (_, _, address):
+        for upgrade in (b"", b"Connection: upgrade\r\nUpgrade: websocket\r\n"):
+            with socket.create_connection(address, timeout=20) as peer:
+                peer.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n" + upgrade + b"\r\n")
+                received = b""
+                while not received.endswith(b"tea"):
+                    received += peer.recv(10_000)
+            early, answer, _ = received.split(b"\r\n\r\n")
+            assert early == b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload"
+            assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_trailers_that_speak_of_the_message_stay_behind() -> None:
+    answer = (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\ntea\r\n0\r\nContent-Length: 9\r\n"
+        b"Host: x\r\nConnection: close\r\nTrailer: X\r\nX-Digest: 1\r\n\r\n"
+    )
+    with serving(raw(answer)) as (_, _, address):
+        received = exchanged(address, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert received.endswith(b"3\r\ntea\r\n0\r\nX-Digest: 1\r\n\r\n")
+
+
 def test_an_answer_comes_back_as_it_comes() -> None:
     go_on = threading.Event()
 
@@ -246,6 +334,35 @@ def test_upstreams_take_turns() -> None:
         assert "".join(client.get("/").text for _ in range(6)) == "abcabc"
 
 
+def exchanged(address: Any, said: bytes) -> bytes:
+    """Say something to a server, and return all that comes back."""
+    with socket.create_connection(address, timeout=20) as peer:
+        peer.sendall(said)
+        received = b""
+        while data := peer.recv(10_000):
+            received += data
+    return received
+
+
+def test_a_request_that_names_no_host_asks_that_of_the_upstream() -> None:
+    with serving({"/": lambda asked: asked.host}) as (_, proxy, address):
+        port = int(proxy.upstreams[0].address.rpartition(":")[2])
+        assert exchanged(address, b"GET / HTTP/1.0\r\n\r\n").endswith(f"\r\n\r\n127.0.0.1:{port}".encode())
+        hostile = b"GET / HTTP/1.1\r\nHost: mine\r\nConnection: host, close\r\n\r\n"
+        assert exchanged(address, hostile).endswith(b"\r\n\r\nmine")
+        assert (proxy.upstreams[0].failed, proxy.upstreams[0].out_until) == (0, float("-inf"))
+
+
+def test_a_request_that_is_forwarded_no_more_is_answered_here() -> None:
+    with serving({"/": tell}) as (client, proxy, _):
+        for method, status in (("OPTIONS", 204), ("TRACE", 501)):
+            answer = client.request(method, "/", headers={"Max-Forwards": "0", "Authorization": "secret"})
+            assert answer.status_code == status and "secret" not in answer.text
+        assert proxy.upstreams[0].answered == 0
+        told = client.options("/", headers={"Max-Forwards": "1"}).json()
+        assert told["headers"]["max-forwards"] == "0" and proxy.upstreams[0].answered == 1
+
+
 def free_address() -> str:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
@@ -262,6 +379,43 @@ def test_one_that_is_not_there_is_left_out_for_a_while(caplog: pytest.LogCapture
             codes = [client.post("/", content=b"x").status_code for _ in range(3)]
             assert sorted(codes) == [200, 200, 502]
     assert len([one for one in caplog.records if "_Forward" in one.message]) == 2
+
+
+def test_one_that_hangs_up_without_an_answer_is_left_out() -> None:
+    @component
+    async def hangs_up(inbox: Inbox[bytes], outbox: Outbox[bytes]) -> None:
+        await inbox.receive()
+
+    server = TCPServer(hangs_up, port=0, quiet=True, linger=0.01)
+    with serving(server, {"/": "b"}) as (client, proxy, _):
+        assert [client.get("/").text for _ in range(4)] == ["b"] * 4
+        assert [(one.answered, one.failed) for one in proxy.upstreams] == [(0, 1), (4, 0)]
+
+
+def test_one_that_closes_an_idle_connection_is_not_left_out() -> None:
+    @component
+    async def once(inbox: Inbox[bytes], outbox: Outbox[bytes]) -> None:
+        async for data in inbox:
+            if data.endswith(b"y"):
+                return
+            if data.endswith(b"x"):
+                await outbox.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    with serving(TCPServer(once, port=0, quiet=True, linger=0.01)) as (client, proxy, _):
+        assert [client.post("/", content=one).status_code for one in (b"x", b"y")] == [200, 502]
+        assert (proxy.upstreams[0].failed, proxy.upstreams[0].out_until) == (1, float("-inf"))
+
+
+def test_bodies_go_on_over_connections_that_are_kept() -> None:
+    seen = set()
+
+    def note(asked: Request) -> str:
+        seen.add(asked.peer)
+        return str(len(asked.body))
+
+    with serving({"/": note}) as (client, _, _):
+        assert [client.post("/", content=b"x" * n).text for n in range(10)] == [str(n) for n in range(10)]
+    assert len(seen) <= 2  # one, unless a second goes by between two of them
 
 
 def test_none_is_there() -> None:
@@ -287,8 +441,9 @@ def test_an_upstream_that_breaks_the_rules() -> None:
         b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nCon",
     ):
-        with serving(raw(said)) as (client, _, _):
+        with serving(raw(said)) as (client, proxy, _):
             assert client.get("/").status_code == 502
+            assert (proxy.upstreams[0].failed, proxy.upstreams[0].out_until) == (1, float("-inf"))
 
 
 def test_an_answer_that_breaks_off_breaks_off() -> None:
@@ -309,8 +464,12 @@ def test_an_upstream_that_is_too_slow() -> None:
             pass
 
     server = TCPServer(silent, port=0, quiet=True, linger=0.01)
-    with serving(server, timeout=TimeLimits(total=0.2)) as (client, _, _):
+    with serving(server, {"/": "tea"}, timeout=TimeLimits(total=0.2)) as (client, proxy, _):
+        # All would have the same work with it, one after the other; and others may be quick.
         assert client.get("/").status_code == 504
+        assert [(one.answered, one.failed) for one in proxy.upstreams] == [(0, 1), (0, 0)]
+        assert [client.get("/").status_code for _ in range(3)] == [200, 504, 200]
+        assert all(one.out_until == float("-inf") for one in proxy.upstreams)
 
 
 def test_when_a_client_leaves_its_upstream_hears_of_it() -> None:
@@ -351,6 +510,202 @@ def test_a_slow_client_holds_an_upstream_back() -> None:
             assert before < 400  # 40 MB: what sockets and boxes on the way hold
 
 
+# --- other protocols -------------------------------------------------------------------------------------
+
+
+@component
+async def repeat(inbox: Inbox[str | bytes], outbox: Outbox[str | bytes]) -> None:
+    async for message in inbox:
+        await outbox.send(message)
+
+
+def test_websocket_goes_through() -> None:
+    from websockets.sync.client import connect
+
+    routes = {"/chat": WebSocket(repeat, subprotocols=["tea"]), "/page": "tea"}
+    with serving(routes) as (client, proxy, (host, port)):
+        url = f"ws://{host}:{port}/chat"
+        with connect(url, subprotocols=["milk", "tea"], proxy=None, max_size=None) as talk:  # type: ignore[list-item]
+            assert talk.subprotocol == "tea" and talk.response.headers["via"] == "1.1 kamaelia"
+            for message in ("hello", b"x" * 500_000, "bye"):
+                talk.send(message)
+                assert talk.recv(timeout=20) == message
+            assert proxy.upstreams[0].open == 1
+            assert client.get("/page").text == "tea"  # others are answered meanwhile
+        assert talk.close_code == 1000
+        assert client.get("/chat").status_code == 426
+    assert (proxy.upstreams[0].open, proxy.upstreams[0].failed) == (0, 0)
+
+
+def test_at_a_stop_both_ends_of_a_tunnel_hear_of_it(caplog: pytest.LogCaptureFixture) -> None:
+    from websockets.sync.client import connect
+
+    with background(HTTPServer({"/": WebSocket(repeat)}, port=0, quiet=True)) as behind:
+        proxy = ReverseProxy(["{}:{}".format(*behind.receive("listening"))])
+        with background(HTTPServer({"/*": proxy}, port=0, quiet=True)) as handle:
+            host, port = handle.receive("listening")
+            with connect(f"ws://{host}:{port}/", proxy=None) as talk:
+                talk.send("tea")
+                assert talk.recv(timeout=20) == "tea"
+                handle.stop()
+                with pytest.raises(ConnectionClosed):
+                    talk.recv(timeout=20)
+    assert not [one for one in caplog.records if one.levelno >= logging.ERROR]
+
+
+UPGRADE = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+
+
+def switching(*said: bytes, protocol: bytes = b"websocket", **options: Any) -> TCPServer:
+    """Return a server that agrees, and says something then for everything that it hears."""
+
+    @component
+    async def switches(inbox: Inbox[bytes], outbox: Outbox[bytes]) -> None:
+        answers = list(said)
+        await inbox.receive()
+        head = b"HTTP/1.1 101 Yes\r\nUpgrade: %b\r\nConnection: upgrade\r\n\r\n" % protocol
+        await outbox.send(head + answers.pop(0))
+        async for data in inbox:
+            await outbox.send(data + answers.pop(0))
+        await outbox.send(b"bye")
+
+    return TCPServer(switches, **{"port": 0, "quiet": True, "linger": 0.01, **options})
+
+
+def test_bytes_pass_both_ways_and_so_do_ends() -> None:
+    with serving(switching(b"first", b"!")) as (_, proxy, address):
+        with socket.create_connection(address, timeout=20) as peer, peer.makefile("rb") as heard:
+            peer.sendall(UPGRADE)
+            assert heard.readline() == b"HTTP/1.1 101 Switching Protocols\r\n"
+            head = b"".join(iter(heard.readline, b"\r\n")).lower()
+            assert b"upgrade: websocket\r\n" in head and b"connection: upgrade\r\n" in head
+            assert heard.read(5) == b"first"
+            peer.sendall(b"tea")
+            assert heard.read(4) == b"tea!"
+            peer.shutdown(socket.SHUT_WR)
+            assert heard.read() == b"bye"
+        assert (proxy.upstreams[0].answered, proxy.upstreams[0].failed) == (1, 0)
+
+
+@pure
+def test_a_tunnel_has_no_limits_in_time() -> None:
+    heard: list[bytes] = []
+
+    @component
+    async def talk(inbox: Inbox[bytes], outbox: Outbox[bytes]) -> None:
+        await outbox.send(UPGRADE)
+        heard.append(await inbox.receive())
+        for _ in range(3):
+            await sleep(200)
+            await outbox.send(b"tea")
+            heard.append(await inbox.receive())
+
+    network = Network()
+    proxy = ReverseProxy(["behind:80"], timeout=TimeLimits(answer=1, idle=1, total=2))
+    network.host("behind").run(switching(b"", b"!", b"!", b"!", port=80))
+    network.host("proxy").run(HTTPServer({"/*": proxy}, 80, None))
+    network.host("client").run(
+        Graphline((one := talk()).outbox >> (tcp := TCPClient("proxy", 80)).inbox, tcp.outbox >> one.inbox)
+    )
+    network.link("behind", "proxy", rate="10 Mbit/s", delay="5 ms")
+    network.link("proxy", "client", rate="10 Mbit/s", delay="5 ms")
+    network.simulate(seconds=700, seed=7)
+    assert heard[0].startswith(b"HTTP/1.1 101 ")
+    assert heard[-3:] == [b"tea!"] * 3
+
+
+def test_when_either_side_goes_so_does_the_other() -> None:
+    left = threading.Event()
+
+    @component
+    async def waits(inbox: Inbox[bytes], outbox: Outbox[bytes]) -> None:
+        try:
+            await inbox.receive()
+            await outbox.send(b"HTTP/1.1 101 Yes\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n")
+            async for data in inbox:
+                if data == b"go":
+                    return
+        finally:
+            left.set()
+
+    with serving(TCPServer(waits, port=0, quiet=True, linger=0.01)) as (_, proxy, address):
+        for how in ("go", "close", "reset"):
+            left.clear()
+            with socket.create_connection(address, timeout=20) as peer:
+                peer.sendall(UPGRADE)
+                assert peer.recv(1000).startswith(b"HTTP/1.1 101 ")
+                if how == "go":
+                    peer.sendall(b"go")
+                    assert peer.recv(1000) == b""
+                elif how == "reset":
+                    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            assert left.wait(20)
+        assert proxy.upstreams[0].out_until == float("-inf")
+
+
+def test_a_slow_client_holds_the_other_side_of_a_tunnel_back() -> None:
+    sent = [0]
+
+    @component
+    async def endless(inbox: Inbox[bytes], outbox: Outbox[bytes]) -> None:
+        await inbox.receive()
+        await outbox.send(b"HTTP/1.1 101 Yes\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n")
+        while True:
+            await outbox.send(b"x" * 100_000)
+            sent[0] += 1
+
+    with serving(TCPServer(endless, port=0, quiet=True, linger=0.01)) as (_, _, address):
+        with socket.create_connection(address, timeout=20) as peer:
+            peer.sendall(UPGRADE)
+            peer.recv(100)
+            before = -1
+            while before != sent[0]:  # until nothing moves any more
+                before = sent[0]
+                threading.Event().wait(0.2)
+            assert before < 400  # 40 MB: what sockets and boxes on the way hold
+
+
+@pytest.mark.parametrize(
+    ("changed", "options"),
+    [
+        ((b"websocket", b"h2c"), {}),  # which would lead past everything that a proxy keeps out
+        ((b"websocket", b"websocket"), {"upgrades": ()}),
+        ((b"Connection: upgrade", b"Connection: close"), {}),
+        ((b"HTTP/1.1", b"HTTP/1.0"), {}),
+        ((b"\r\n\r\n", b"\r\nContent-Length: 1\r\n\r\nx"), {}),
+    ],
+)
+def test_what_is_asked_as_if_there_were_no_upgrade(changed: tuple[bytes, bytes], options: Any) -> None:
+    with serving({"/": tell}, **options) as (_, _, address):
+        said = UPGRADE.replace(b"Host: x", b"Host: x\r\nConnection: close").replace(*changed)
+        answer = exchanged(address, said)
+    assert answer.startswith(b"HTTP/1.1 200 ") and b"upgrade" not in answer
+
+
+def test_a_server_that_wants_another_protocol_than_was_asked_for_is_not_heard() -> None:
+    with serving(switching(b"", protocol=b"tea")) as (_, _, address):
+        with socket.create_connection(address, timeout=20) as peer:
+            peer.sendall(UPGRADE)
+            assert peer.recv(1000).startswith(b"HTTP/1.1 502 ")
+
+
+def test_no_more_tunnels_than_may() -> None:
+    with serving(switching(b""), tunnels=1) as (_, _, address):
+        with socket.create_connection(address, timeout=20) as one:
+            one.sendall(UPGRADE)
+            assert one.recv(1000).startswith(b"HTTP/1.1 101 ")
+            with socket.create_connection(address, timeout=20) as another:
+                another.sendall(UPGRADE)
+                assert another.recv(1000).startswith(b"HTTP/1.1 503 ")
+
+
+def test_an_upgrade_that_cannot_be_had() -> None:
+    with serving(free_address()) as (_, _, address):
+        with socket.create_connection(address, timeout=20) as peer:
+            peer.sendall(UPGRADE)
+            assert peer.recv(1000).startswith(b"HTTP/1.1 502 ")
+
+
 def test_what_is_behind_the_route_may_be_all_that_is_passed_on() -> None:
     with background(HTTPServer({"/users": lambda asked: asked.target}, port=0, quiet=True)) as behind:
         address = "{}:{}".format(*behind.receive("listening"))
@@ -374,6 +729,8 @@ def test_what_is_behind_the_route_may_be_all_that_is_passed_on() -> None:
         (lambda: ReverseProxy(["a"], balance="x"), ValueError, "balance='x'.: it is one of 'round-robin'"),  # type: ignore[arg-type]
         (lambda: ReverseProxy(["a"], left_out=0), ValueError, "give the seconds to leave one out"),
         (lambda: ReverseProxy(["a"], per_upstream=0), ValueError, "give how many connections to each"),
+        (lambda: ReverseProxy(["a"], tunnels=0), ValueError, "give how many connections of other protocols"),
+        (lambda: ReverseProxy(["a"], upgrades="websocket"), TypeError, "give a list such as .'websocket'"),
         (lambda: ReverseProxy(["a"], via="a b"), ValueError, "via='a b'.: give a name of letters"),
     ],
 )

@@ -7,6 +7,8 @@ functions, to ``receive`` the body of the request and to ``send`` the answer, in
 handler that calls it in the component that speaks HTTP with the client, so it may await whatever the asyncio
 world has; its ``receive`` and ``send`` are those of the `Exchange`, and so is their back-pressure.
 
+So it is with WebSocket, see `kamaelia.protocol.http.asgi_websocket`.
+
 When the client leaves, ``receive`` says so (``http.disconnect``), and ``send`` raises `Disconnected`, an
 `OSError`, as the specification asks for. What the application raises then is no failure of anybody's.
 
@@ -34,12 +36,14 @@ from kamaelia.axon import (
     System,
     UsageError,
     current_component,
+    units,
 )
 from kamaelia.axon.errors import shorten
 from kamaelia.net import peer
 
 from .exchange import Exchange
 from .headers import Headers
+from .machine import BODILESS
 from .messages import Request, Response
 
 log = logging.getLogger("kamaelia")
@@ -50,7 +54,6 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 VERSIONS = {"version": "3.0", "spec_version": "2.4"}
-BODILESS = (204, 304)
 NEWS: Inbox[None] = Inbox("nothing; but who waits here hears that the client has gone", held=True)
 
 
@@ -62,7 +65,9 @@ class ASGI:
     """Has an application of ASGI 3 answer: a route, as in ``{"/*": ASGI(app)}`` or ``{"/api/*": ASGI(app)}``.
 
     Mounted below a path, the application finds that in its ``root_path``. It is given the body of the request
-    as it comes, and may answer piece by piece, with trailers as well (``http.response.trailers``).
+    as it comes, and may answer piece by piece, with trailers as well (``http.response.trailers``). Requests
+    for WebSocket get scopes of their own, with ``pip install 'kamaelia[websocket]'``; one that an application
+    does not accept is answered 403, or as it says (``websocket.http.response``).
 
     One that raises before it has begun to answer is answered 500; later, the connection breaks. Either is
     logged, as is one that returns without having answered. One whose start fails ends the whole system: it
@@ -71,8 +76,9 @@ class ASGI:
     Arguments:
         application: called with ``scope, receive, send``
         lifespan: tell it when it begins and ends
+        message_limit: bytes that a message of WebSocket may have
 
-    Raises `TypeError` for what cannot be called.
+    Raises `TypeError` for what cannot be called, and `UsageError` for a limit that is none.
 
     Example:
         >>> import urllib.request
@@ -87,34 +93,61 @@ class ASGI:
         b'/tea'
     """
 
-    def __init__(self, application: Application, *, lifespan: bool = True) -> None:
+    def __init__(
+        self, application: Application, *, lifespan: bool = True, message_limit: int | str = "1 MiB"
+    ) -> None:
         if not callable(application):
             raise TypeError(f"ASGI({shorten(application)}): give an application: scope, receive, send")
+        self._message_limit = units.size(message_limit, "ASGI(message_limit=...)")
         self.application = application
         self._wants_lifespan = lifespan
         self._lifespans: WeakKeyDictionary[System, Lifespan] = WeakKeyDictionary()
 
     async def answer(self, exchange: Exchange) -> None:
         """See `Handler`."""
+        request = exchange.request
+        scope = scope_of(request)
+        dialogue: Any = None
+        if "upgrade" in request.headers:
+            from . import asgi_websocket as websocket  # here, as it needs this, and most do without
+
+            if websocket.wants_websocket(request):
+                _, response = websocket.handshake(request, self._message_limit)
+                if response.status != 101:
+                    await exchange.answer(response)
+                    return
+                scope = websocket_scope_of(scope, request)
+                dialogue = websocket.WebSocketDialogue(exchange, self._message_limit)
+        await self._call(exchange, dialogue or Dialogue(exchange), scope)
+
+    async def _call(self, exchange: Exchange, dialogue: Any, scope: dict[str, Any]) -> None:
         lifespan = await self._begun() if self._wants_lifespan else None
-        conversation = Conversation(exchange)
-        scope = scope_of(exchange.request)
         if lifespan is not None:
             scope["state"] = lifespan.state.copy()
             lifespan.requests += 1
+        has_failed = False
         try:
-            await self.application(scope, conversation.receive, conversation.send)
-        except Exception as error:
-            if conversation.gone is not None:
-                raise conversation.gone from None
-            if not exchange.over:
-                raise
-            path = current_component().path
-            log.error("%s: the application has failed after it had answered: %s", path, error, exc_info=error)
+            try:
+                await self.application(scope, dialogue.receive, dialogue.send)
+            except Exception as error:
+                if dialogue.gone is not None:
+                    raise dialogue.gone from None
+                if not exchange.over:
+                    raise
+                if not dialogue.left:
+                    has_failed = True
+                    path = current_component().path
+                    log.error(
+                        "%s: the application has failed after it had answered: %s",
+                        path,
+                        error,
+                        exc_info=error,
+                    )
+            await dialogue.complete(has_failed=has_failed)
         finally:
+            dialogue.leave()
             if lifespan is not None:
                 lifespan.request_over()
-        conversation.check_complete()
 
     async def _begun(self) -> Lifespan:
         """Return who looks after the application in this system, when that has begun."""
@@ -127,8 +160,11 @@ class ASGI:
         return lifespan
 
 
-class Conversation:
+class Dialogue:
     """One request to an application: what it calls ``receive`` and ``send``."""
+
+    left = False
+    """The client has ended it in a good way, so that an application may fail for it: not here."""
 
     def __init__(self, exchange: Exchange) -> None:
         self.gone: BrokenLink | None = None
@@ -138,8 +174,8 @@ class Conversation:
         self._start: Message | None = None
         self._over = False
         self._trailers: list[tuple[bytes, bytes]] | None = None  # when they are to come
-        self._changed = Signal("see its client answered")
-        self._hold: Hold[None] | None = None  # of the box at which the application waits for the end
+        # For each task in which the application waits for the end: a hold of its box, and what else wakes it.
+        self._waiting: list[tuple[Hold[None], Signal]] = []
 
     async def receive(self) -> Message:
         """Return the next piece of the body, or say that the client has gone or been answered."""
@@ -164,17 +200,21 @@ class Conversation:
         component = current_component()
         known: Any = component._axon.boxes.get("_client")
         box: Inbox[None] = known or component.add_box("_client", NEWS)
-        self._hold = box.hold(outside=True)
+        hold, changed = box.hold(outside=True), Signal("see its client answered")
+        self._waiting.append((hold, changed))
         try:
-            await box.receive()
+            while not (self._over or self.gone):
+                try:
+                    # What comes may have been for a task of an earlier request that waited no more.
+                    await box.receive()
+                except EndOfMessages:  # the system is stopping, and the client may still be there
+                    await changed
         except BrokenLink as error:
             self.gone = error
-        except EndOfMessages:  # the system is stopping, and the client may still be there
-            while not (self._over or self.gone):
-                await self._changed
+            self._tell()  # only one of several tasks hears it
         finally:
-            self._hold.release()
-            self._hold = None
+            self._waiting.remove((hold, changed))
+            hold.release()
 
     async def send(self, message: Message) -> None:
         """Take a part of the answer."""
@@ -198,7 +238,7 @@ class Conversation:
         elif kind == "http.response.trailers" and self._trailers is not None and not self._over:
             self._trailers += message.get("headers", ())
             if not message.get("more_trailers", False):
-                await self._finish(_headers(self._trailers))
+                await self._finish(headers_of(self._trailers))
         else:
             raise RuntimeError(f"the application has sent {shorten(kind)} when that could not be")
 
@@ -206,7 +246,7 @@ class Conversation:
         exchange = self._exchange
         assert self._start is not None
         if not exchange.begun:
-            headers = _headers(self._start.get("headers", ()))
+            headers = headers_of(self._start.get("headers", ()))
             status = self._start["status"]
             length = None if more else len(body)
             if "content-length" in headers:
@@ -229,17 +269,21 @@ class Conversation:
         self._tell()
 
     def _tell(self) -> None:
-        self._changed.set()
-        if self._hold is not None and not self._hold.released:
-            self._hold.send(None)
+        for hold, changed in self._waiting:
+            changed.set()
+            if not hold.released:
+                hold.send(None)
 
-    def check_complete(self) -> None:
+    async def complete(self, *, has_failed: bool) -> None:
         """The application has returned: raise if it has not answered, unless there is nobody to answer."""
         if self.gone is not None:
             raise self.gone
         if not self._over:
             what = "part of an answer" if self._exchange.begun else "no answer"
             raise RuntimeError(f"the application has returned, and has given {what}")
+
+    def leave(self) -> None:
+        """It is over, however."""
 
 
 class Lifespan(Component):
@@ -327,14 +371,27 @@ def scope_of(request: Request) -> dict[str, Any]:
     }
 
 
+def websocket_scope_of(scope: dict[str, Any], request: Request) -> dict[str, Any]:
+    """Return what an application is told of a request for WebSocket, of what it would be told of another."""
+    said = ",".join(request.headers.all("sec-websocket-protocol"))
+    changed: dict[str, Any] = {
+        "type": "websocket",
+        "scheme": "wss" if scope["scheme"] == "https" else "ws",
+        "subprotocols": [one for each in said.split(",") if (one := each.strip())],
+        "extensions": {"websocket.http.response": {}},
+    }
+    return {name: value for name, value in scope.items() if name != "method"} | changed
+
+
 def _address(given: Any) -> tuple[str, int | None] | None:
     if isinstance(given, (tuple, list)) and len(given) >= 2:
         return str(given[0]), int(given[1])
     return (given, None) if isinstance(given, str) and given else None
 
 
-def _headers(given: Any) -> Headers:
+def headers_of(given: Any) -> Headers:
+    """Return headers as an application gives them."""
     return Headers([(name.decode("latin-1"), value.decode("latin-1").strip(" \t")) for name, value in given])
 
 
-__all__ = ["ASGI", "Disconnected"]
+__all__ = ["ASGI", "Dialogue", "Disconnected", "headers_of"]

@@ -45,14 +45,11 @@ from .limits import Limits
 from .messages import Request, Response
 from .private import private_inbox
 from .protocol import HTTPProtocol, Site
+from .proxy import without_connection
 from .routes import Routes
 from .static import in_thread
 
 PIECE = 256 * 1024  # bytes of a file that are read at a time
-_OF_THE_CONNECTION = (
-    "connection", "expect", "http2-settings", "keep-alive", "proxy-connection", "te", "transfer-encoding",
-    "upgrade",
-)  # fmt: skip
 
 
 def asgi_application(
@@ -312,7 +309,8 @@ def _request(scope: Message, length: int | None) -> tuple[Request, int | None]:
     said = headers.get("content-length", "")
     if length is None and said.isdigit():
         length = int(said)
-    headers = headers.without("content-length", *_OF_THE_CONNECTION).with_({"Connection": "close"})
+    headers = without_connection(headers).without("content-length", "expect", "http2-settings")
+    headers = headers.with_({"Connection": "close"})
     if "host" not in headers:
         host, port = (scope.get("server") or ("localhost", None))[:2]
         headers = headers.with_({"Host": host if port is None else f"{host}:{port}"})

@@ -11,7 +11,10 @@ a stop a request that has no answer yet is given up; of an answer, what has come
 
 from __future__ import annotations
 
+import asyncio
+import math
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -33,12 +36,13 @@ from .client_machine import EndOfResponse, Informational, Unanswered
 from .client_protocol import Begin, End
 from .headers import Headers
 from .messages import Request, Response, reason
-from .pool import ConnectionPool, Gone, Lease, Refused, Returned, Wanted
+from .pool import ConnectionPool, Gone, Lease, NoConnection, Returned, Wanted
 from .room import Room, is_over
 from .url import URL
 
 _PATH = re.compile(r"^\S+/\S+(?:| cannot connect): ")  # where in the pool something failed
 
+ALIVE: Final = 1.0  # seconds for which a connection that nobody uses is taken to be there still
 IDEMPOTENT: Final = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"}  # RFC 9110, 9.2.2
 
 
@@ -72,6 +76,10 @@ class BodyTooLong(RequestFailed):
     """The body of an answer has more bytes than were allowed."""
 
 
+class Stale(RequestFailed):
+    """A connection that had been used before was closed, and the request is not to be made twice."""
+
+
 class Interrupted(RequestFailed):
     """The system was stopped before the whole answer had come."""
 
@@ -99,6 +107,9 @@ class TimeLimits:
                 check_positive(f"TimeLimits({name}={shorten(value)})", value, "seconds, or None for no limit")
 
 
+NO_LIMITS: Final = TimeLimits(None, None, None)
+
+
 class Caller:
     """Asks servers, one thing after the other, for the component that it belongs to.
 
@@ -123,12 +134,18 @@ class Caller:
         self._lease: Lease | None = None
         self._links: tuple[Link, ...] = ()
         self._body: Inbox[Any] | None = None  # what of the request is still to come
+        self._consumed = False  # some of that has been taken, and cannot be had again
         self._answered = False  # the head of the answer has come
+        self._is_switched = False  # what comes now is not HTTP
         self._due: float | None = None  # when all has to be done
         self._limits = TimeLimits()
         self._is_stopped = False
         self.trailers = Headers()
         """What came after the body."""
+        self.on_information: Callable[[Informational], Awaitable[None]] | None = None
+        """Told of what comes ahead of an answer."""
+        self.end_of_body: Callable[[], Headers] = Headers
+        """Asked for trailers at the end of a body that streams."""
 
     def use(self, pool: ConnectionPool) -> None:
         """Take connections from a pool from now on."""
@@ -162,10 +179,11 @@ class Caller:
             length: of that; None if it is not known
         """
         self._request, self._url, self.trailers = request, url, Headers()
-        fresh = body is not None  # which cannot be sent twice
+        idle = math.inf if body is None else ALIVE  # a body that comes cannot be sent twice
+        self._consumed = False
         while True:
             try:
-                await self._connect(url, proxy, fresh)
+                await self._connect(url, proxy, idle)
                 if body is None:
                     self._to_http.send(request)
                 else:
@@ -180,11 +198,13 @@ class Caller:
                         self._answered = True
                         return event
                     assert isinstance(event, Informational)
+                    if self.on_information is not None:
+                        await self.on_information(event)
             except _Again as again:
                 self._give_back(reusable=False)
-                if request.method not in IDEMPOTENT:
-                    raise self._failed(again.error) from again.error
-                fresh = True
+                if request.method not in IDEMPOTENT or self._consumed:
+                    raise Stale(str(self._failed(again.error)), request) from again.error
+                idle = 0.0
             except BaseException:
                 self._give_back(reusable=False)
                 raise
@@ -206,6 +226,39 @@ class Caller:
             self._give_back(reusable=False)
             raise self.failure("the server has switched to something else than HTTP")
         return event
+
+    async def relay(self, source: Inbox[Any], to: Outbox[Any]) -> None:
+        """After an answer of 101: pass on what is spoken now, both ways, until the server has ended it.
+
+        An end of the source ends only one half of the connection. There are no limits in time any more.
+        """
+        self._limits, self._due, self._is_switched = NO_LIMITS, None, True
+
+        async def pass_on() -> None:
+            async for data in source:
+                await self._to_http.send(data)
+            self._end_half()
+
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                passing = tasks.create_task(pass_on())
+                while (event := await self._next()) is not None:
+                    if isinstance(event, bytes):
+                        await to.send(event)
+                passing.cancel()
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None
+        finally:
+            self._is_switched = False
+            self._give_back(reusable=False)
+
+    def _end_half(self) -> None:
+        """Nothing more will be sent to the server."""
+        if self._lease is not None:
+            self._lease.connection.hold.release()
+            links, self._links = self._links, self._links[1:]
+            for link in links[:1]:
+                postman.unlink(link)
 
     async def pause(self, seconds: float) -> bool:
         """Do nothing for some seconds; say whether they have passed, and not a stop has come."""
@@ -234,25 +287,25 @@ class Caller:
 
     # -- connections --------------------------------------------------------------------------------
 
-    async def _connect(self, url: URL, proxy: URL | None, fresh: bool) -> None:
+    async def _connect(self, url: URL, proxy: URL | None, idle: float) -> None:
         """Be linked to a connection."""
         pool = self._pool
         assert pool is not None
         if pool.wanted.ended or pool.wanted.closed or self._is_stopped:
             raise self._stopped()
-        wanted = Wanted(url, proxy, self._way_back, fresh)
+        wanted = Wanted(url, proxy, self._way_back, idle)
         self._to_pool.send(wanted)
         try:
             while True:
                 answer = await self._receive_from_pool()
-                if isinstance(answer, (Lease, Refused)) and answer.wanted is wanted:
+                if isinstance(answer, (Lease, NoConnection)) and answer.wanted is wanted:
                     break
                 if answer is None:
                     raise self._stopped()
         except BaseException:
             self._to_pool.send(Returned(wanted))
             raise
-        if isinstance(answer, Refused):
+        if isinstance(answer, NoConnection):
             if self._is_stopped:
                 raise self._stopped()
             raise self._failed(answer.error) from answer.error
@@ -295,7 +348,7 @@ class Caller:
             if body is not None and self._room.is_there():
                 if is_over(body):
                     self._body = None
-                    self._to_http.send(End())
+                    self._to_http.send(End(self.end_of_body()))
                     since = clock()
                     continue
                 boxes.append(body)
@@ -316,9 +369,12 @@ class Caller:
                 return message
             if box is body:
                 check_bytes(self.component, message)
+                self._consumed = True
                 self._to_http.send(message)
                 since = clock()
             elif isinstance(message, Gone) and message.lease is self._lease:
+                if self._is_switched and message.error is None:
+                    return None
                 self._look_why(message)
             elif box is self._from_pool and message is None and not self._answered:
                 raise self._stopped()

@@ -28,6 +28,7 @@ have closed an idle connection just when we wanted to use it again, so that aski
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -42,6 +43,7 @@ HEADER_LIMIT: Final = 256  # headers in one head
 INFORMATIONAL_LIMIT: Final = 16  # responses such as "103 Early Hints" before the real one
 SLICE: Final = 16 * 1024  # bytes that h11 is given at a time where it reads heads or chunks
 MERGE: Final = 64 * 1024  # bytes of a body that are made one event, if they are there
+_CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # what no header may have (RFC 9110, 5.5)
 
 
 class Unanswered(RemoteProtocolError):
@@ -179,7 +181,7 @@ class ClientMachine:
         headers = self._framed(request, length)
         h11 = self._h11
         connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=self.head_limit)
-        exchange = _Exchange(connection, request.method, chunked=length is None)
+        exchange = _Exchange(connection, request.method)
         try:
             head: bytes = connection.send(
                 h11.Request(method=request.method, target=request.target, headers=headers.raw)
@@ -375,7 +377,7 @@ class ClientMachine:
         version = bytes(event.http_version)
         if version[:2] != b"1.":
             raise RemoteProtocolError(f"the server speaks HTTP/{version.decode('latin-1')}, and we 1.1")
-        headers = Headers.from_wire([(bytes(name), bytes(value)) for name, value in raw])
+        headers = _headers(raw)
         if status < 200 and status != 101:
             exchange.informational += 1
             if exchange.informational > INFORMATIONAL_LIMIT:
@@ -399,6 +401,7 @@ class ClientMachine:
             raise RemoteProtocolError(f"the trailers have more than head_limit={self.head_limit} bytes")
         if len(raw) > self.header_limit:
             raise RemoteProtocolError(f"there are {len(raw)} trailers, and header_limit={self.header_limit}")
+        trailers = _headers(raw)
         self._exchanges.popleft()
         rest = exchange.rest()
         if rest:
@@ -408,7 +411,6 @@ class ClientMachine:
         if connection.our_state is not h11.DONE or connection.their_state is not h11.DONE:
             self._last = True
             self._exchanges.clear()  # what was sent ahead will not be answered
-        trailers = Headers.from_wire([(bytes(name), bytes(value)) for name, value in raw])
         return EndOfResponse(trailers, not (self._last or self._ended))
 
     def _take_unread(self) -> bytes:
@@ -422,7 +424,6 @@ class _Exchange:
 
     __slots__ = (
         "answered",
-        "chunked",
         "connection",
         "counted",
         "fed",
@@ -433,10 +434,9 @@ class _Exchange:
         "switches",
     )
 
-    def __init__(self, connection: Any, method: str, *, chunked: bool) -> None:
+    def __init__(self, connection: Any, method: str) -> None:
         self.connection = connection  # h11's
         self.method = method
-        self.chunked = chunked  # how the request's body is sent
         self.fed = 0  # bytes of the answer that h11 was given
         self.counted = 0  # of these, how many belong to heads and bodies that have been looked at
         self.informational = 0  # responses before the real one
@@ -464,6 +464,17 @@ class _Exchange:
                     f"the head of a chunk has {used - self.counted} bytes, and head_limit={limit}"
                 )
             self.counted = used
+
+
+def _headers(raw: list[tuple[Any, Any]]) -> Headers:
+    """Make headers of what h11 has parsed, which lets more through than a header may have."""
+    for name, value in raw:
+        if _CONTROL.search(value):
+            raise RemoteProtocolError(
+                f"the header {name.decode('latin-1')} of the answer has a control character: "
+                f"{shorten(value.decode('latin-1'))}"
+            )
+    return Headers.from_wire([(bytes(name), bytes(value)) for name, value in raw])
 
 
 def _h11() -> Any:

@@ -154,6 +154,7 @@ class HTTPClientProtocol(Component):
         self._is_whole = True  # the request taken last needs no End
         self._wants_no_more = False  # the server has refused what it is being sent
         self._waits_until: float | None = None  # when a body is sent that nobody has asked for
+        self._held = b""  # the body of a whole request, until then
         self._can_write = True
         self._asked: deque[str] = deque()  # what was asked for and is not answered, for errors
         self._room = Room(self, self.outbox)
@@ -190,7 +191,7 @@ class HTTPClientProtocol(Component):
             try:
                 box, message = await select(*boxes, until=until, timeout=left)
             except TimeoutError:
-                self._waits_until = None
+                self._go_on_with_body()
             except EndOfMessages:
                 if is_over(self.requests) and not self._is_whole:
                     if self.system.stopping:
@@ -226,7 +227,12 @@ class HTTPClientProtocol(Component):
         elif isinstance(message, Request):
             self._check_whole(message)
             self._asked.append(f"{message.method} {shorten(message.target)}")
-            self._write(machine.send_whole(message))
+            head = machine.send_request(message, len(message.body))
+            if machine.waits_to_continue:
+                self._write(head)
+                self._held, self._waits_until = message.body, clock() + self._go_on
+            else:
+                self._write(head + self._whole_body(message.body))
         elif isinstance(message, Begin):
             self._check_whole(message)
             self._is_whole = message.length == 0
@@ -245,6 +251,15 @@ class HTTPClientProtocol(Component):
             raise TypeError(
                 f"{self.path} takes a Request, or Begin, bytes and End, but got {shorten(message)}"
             )
+
+    def _go_on_with_body(self) -> None:
+        """The server wants the body, or has not said that it does not."""
+        self._waits_until = None
+        held, self._held = self._held, b""
+        self._write(self._whole_body(held))
+
+    def _whole_body(self, body: bytes) -> bytes:
+        return self._machine.send_data(body) + self._machine.send_end() if body else b""
 
     def _check_whole(self, message: Any) -> None:
         if not self._is_whole:
@@ -274,11 +289,13 @@ class HTTPClientProtocol(Component):
         try:
             while (event := self._machine.next_event()) is not None:
                 if isinstance(event, Response):
-                    self._waits_until = None
                     self._wants_no_more = self._machine.sending and event.status >= 300
+                    if self._wants_no_more:
+                        self._held = b""
+                    self._go_on_with_body()
                 elif isinstance(event, Informational):
                     if event.status == 100:
-                        self._waits_until = None
+                        self._go_on_with_body()
                 elif isinstance(event, EndOfResponse):
                     self._asked.popleft()
                     self._is_whole = self._is_whole or not self._machine.sending

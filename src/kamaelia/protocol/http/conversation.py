@@ -134,7 +134,7 @@ class Conversation(Caller):
             try:
                 after = next_request(
                     request.method,
-                    str(url),
+                    url,
                     request.headers,
                     head.status,
                     head.headers.get("location"),
@@ -144,7 +144,7 @@ class Conversation(Caller):
                 )
                 if after is None:
                     break
-                there = URL.parse(after.url)
+                there = after.url
                 if after.keeps_body and body is not None:
                     raise ValueError(
                         f"{shorten(str(there))} wants the body, which came as a stream and has gone"
@@ -156,7 +156,7 @@ class Conversation(Caller):
                 there = replace(there, userinfo=url.userinfo)
             url, followed = there, followed + 1
             request = Request(
-                after.method, after.url, after.headers, request.body if after.keeps_body else b""
+                after.method, str(there), after.headers, request.body if after.keeps_body else b""
             )
             body = None
             await self.skip()

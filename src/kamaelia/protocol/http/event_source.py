@@ -15,7 +15,7 @@ from .client import adopted, pool_for
 from .conversation import Conversation, Manners
 from .cookies import CookieJar
 from .events import TYPE, Event, EventParser
-from .headers import Given, Headers
+from .headers import VALUE, Given, Headers
 from .messages import Request
 from .pool import ConnectionPool
 from .url import URL
@@ -23,6 +23,7 @@ from .url import URL
 log = logging.getLogger("kamaelia")
 
 RETRY: Final = 3.0  # seconds before coming back, unless the server says how many
+SHORTEST: Final = 0.1  # whatever the server says
 LONGEST: Final = 60.0  # to which they double while nothing comes
 FOR_NOW: Final = {408, 425, 429, 500, 502, 503, 504}  # statuses of which it may be different next time
 
@@ -31,9 +32,9 @@ class EventSource(Component):
     """Listen to server-sent events: send each `Event` as it comes.
 
     Outbox: ``outbox``, each `Event`. There is no inbox. When the connection ends or breaks, it comes back
-    after the time that the server has asked for, and says which event was the last (``Last-Event-ID``). While
-    it gets no event that time doubles, up to a minute; each time a part of it is left to chance, so that
-    clients do not come in step.
+    after the time that the server has asked for (a tenth of a second at least), and says which event was the
+    last (``Last-Event-ID``). While it gets no event that time doubles, up to a minute; each time a part of it
+    is left to chance, so that clients do not come in step.
 
     Ending: when the server answers 204, which means that there is nothing more to come; and when nobody
     listens. Failure: an answer that will not change, such as 404, or another type than ``text/event-stream``,
@@ -47,7 +48,8 @@ class EventSource(Component):
         last_id: where to go on, as it was in the `Event.id` of an earlier run
         retry: seconds before coming back, unless the server says how many
         idle_timeout: seconds without a sign of life after which the connection counts as broken; None for
-            any number
+            any number: then a server that has gone without a word is not missed. `ServerSentEvents` gives
+            one every 15 s; how often others do is theirs to say
         cookies: see `HTTPClient`
         proxy: see there
         pool: see there
@@ -127,8 +129,9 @@ class EventSource(Component):
         """Pass events on until the connection ends; say whether to come back."""
         conversation = self._conversation
         more: dict[str, Any] = {"Accept": TYPE, "Cache-Control": "no-cache"}
-        if self._last_id:
-            more["Last-Event-ID"] = self._last_id.encode("utf-8").decode("latin-1")
+        last = (self._last_id or "").encode().decode("latin-1").strip(" \t")
+        if last and VALUE.fullmatch(last):  # else it cannot stand in a header, whoever has made it
+            more["Last-Event-ID"] = last
         request = Request("GET", str(self._url), self._headers.with_(more))
         head = await conversation.fetch(request, self._url)
         if head.status == 204:
@@ -156,7 +159,8 @@ class EventSource(Component):
             raise conversation.failure(str(error)) from error
         finally:
             self._last_id = parser.last_id
-            self._retry = self._retry if parser.retry is None else parser.retry
+            if parser.retry is not None:
+                self._retry = max(SHORTEST, parser.retry)
         return True
 
     def _delay(self) -> float:

@@ -37,6 +37,7 @@ from kamaelia.axon import BrokenLink, Inbox, LocalProtocolError, Outbox, Signal,
 from kamaelia.axon.errors import shorten
 from kamaelia.net.connection import count_in_bytes
 
+from .client_machine import Informational
 from .headers import Headers
 from .machine import BODY, END, ERROR, Data, EndOfRequest, Refused
 from .messages import BYTES, NO_HEADERS, TEXT, Request, Response
@@ -242,6 +243,10 @@ class Exchange:
         are bytes. One that fails breaks the connection.
         """
         part = Part(self, pattern, with_body=True, size=f"{WAITING} B")
+        await self.relay(part, first)
+
+    async def relay(self, part: Part, first: bytes = b"") -> None:
+        """After `switch`: let a component have the connection that has been made before, see `serve`."""
 
         async def feed() -> None:
             try:
@@ -310,6 +315,9 @@ class Exchange:
                 async for message in part.answers:
                     if isinstance(message, Trailers):
                         trailers = message.headers
+                        continue
+                    if isinstance(message, Informational):
+                        await self.inform(message.status, message.headers)
                         continue
                     if isinstance(message, str):
                         message, kind = message.encode(), TEXT

@@ -14,13 +14,15 @@ never waits to send: what it sends to a caller is so little that there is room.
 
 A connection is kept for as long as both sides allow (`EndOfResponse.reusable`), and then for some seconds. It
 may be closed by the server in the very moment in which it is leased again; a caller that has heard nothing
-of an answer then may ask for a *fresh* one.
+of an answer then may ask for one that is new. Who could not ask again says for how long at most a connection
+may have been idle: one that was used just now is most likely still there.
 """
 
 from __future__ import annotations
 
 import itertools
 import logging
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -82,8 +84,8 @@ class Wanted:
     proxy: URL | None
     way_back: Outbox[Any]
     """Where to send the `Lease`, or what is in the way."""
-    fresh: bool = False
-    """One that has not been used."""
+    idle: float = math.inf
+    """Seconds for which it may have been idle; 0 for one that has not been used."""
 
 
 @dataclass(eq=False)
@@ -97,7 +99,7 @@ class Lease:
 
 
 @dataclass(frozen=True)
-class Refused:
+class NoConnection:
     """There will be no connection."""
 
     wanted: Wanted
@@ -291,7 +293,12 @@ class ConnectionPool(Component):
             route = Route(wanted.url.origin, wanted.proxy)
             if wanted.way_back.closed:
                 continue
-            connection = None if route in busy else self._find(route, wanted)
+            try:
+                connection = None if route in busy else self._find(route, wanted)
+            except Exception as error:  # of what makes transports, or of how TLS is to be
+                self._failed += 1
+                self._refuse(wanted, error)
+                continue
             if connection is None:
                 busy.add(route)
                 still.append(wanted)
@@ -303,18 +310,20 @@ class ConnectionPool(Component):
         """Return a connection for somebody, a new one if there is none; None if there cannot be one now."""
         same = [one for one in self._connections if one.route == route and not one.closing]
         idle = [one for one in same if one.lease is None]
-        if idle and not wanted.fresh:
-            return max(idle, key=lambda one: one.idle_since)
-        if len(same) >= self._per_host:
-            if not idle:
+        if idle:
+            newest = max(idle, key=lambda one: one.idle_since)
+            if clock() - newest.idle_since < wanted.idle:
+                return newest
+            # The new one takes its place: else there were ever more.
+            self._close(min(idle, key=lambda one: one.idle_since))
+        elif len(same) >= self._per_host:
+            return None
+        there = [one for one in self._connections if not one.closing]
+        if len(there) >= self._limit:
+            unused = [one for one in there if one.lease is None]
+            if not unused:
                 return None
-            self._close(idle[0])
-        if len(self._connections) >= self._limit:
-            unused = [one for one in self._connections if one.lease is None and not one.closing]
-            if unused:
-                self._close(min(unused, key=lambda one: one.idle_since))
-            if sum(not one.closing for one in self._connections) >= self._limit:
-                return None
+            self._close(min(unused, key=lambda one: one.idle_since))
         return self._connect(route, wanted.url)
 
     def _lend(self, connection: Connection, wanted: Wanted) -> None:
@@ -347,7 +356,7 @@ class ConnectionPool(Component):
 
     def _refuse(self, wanted: Wanted, error: Exception) -> None:
         if not wanted.way_back.closed:
-            wanted.way_back.send(Refused(wanted, error))
+            wanted.way_back.send(NoConnection(wanted, error))
 
     # -- connections --------------------------------------------------------------------------------
 
@@ -362,11 +371,11 @@ class ConnectionPool(Component):
         http = HTTPClientProtocol(head_limit=self._head_limit, tunnel=tunnel)
         transport = as_part(self._make_transport(url if proxy is None else proxy))
         line = Graphline(http.outbox >> transport.inbox, transport.outbox >> http.inbox)
+        self.add(line, name=str(route), isolated=True)
         self._made += 1
         connection = Connection(route, http, http.requests.hold())
         self._connections.append(connection)
         http.add_done_callback(lambda _: self._note_end(connection))
-        self.add(line, name=str(route), isolated=True)
         return connection
 
     def _make_transport(self, url: URL) -> Any:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import base64
 import ipaddress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import quote, unquote_to_bytes, urljoin, urlsplit
+from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from kamaelia.axon.errors import shorten
 
@@ -27,8 +27,8 @@ class URL:
         >>> url = URL.parse("http://bücher.example:8080/a b".replace(" ", "%20") + "?q=1#top")
         >>> url.host, url.port, url.target
         ('xn--bcher-kva.example', 8080, '/a%20b?q=1')
-        >>> str(url.join("../c")), url.authority
-        ('http://xn--bcher-kva.example:8080/c', 'xn--bcher-kva.example:8080')
+        >>> str(url), url.authority
+        ('http://xn--bcher-kva.example:8080/a%20b?q=1', 'xn--bcher-kva.example:8080')
     """
 
     scheme: str
@@ -113,13 +113,6 @@ class URL:
         if self.userinfo is None:
             return None
         return "Basic " + base64.b64encode(self.userinfo).decode("ascii")
-
-    def join(self, reference: str) -> URL:
-        """Return the address that a reference found here means; name and password stay with the origin."""
-        found = URL.parse(urljoin(str(self), reference.strip(" \t")), "the address")
-        if found.origin == self.origin and found.userinfo is None:
-            return replace(found, userinfo=self.userinfo)
-        return found
 
     @property
     def _host_text(self) -> str:
