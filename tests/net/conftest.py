@@ -6,8 +6,11 @@ import asyncio
 import contextlib
 import gc
 import importlib
+import os
 import socket
+import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -88,3 +91,45 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Any:
     from .certificates import Certificates
 
     return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+def ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True, capture_output=True, text=True, timeout=WAIT)
+
+
+def wait_for_multicast(namespace: str, device: str) -> None:
+    """Wait until IPv6 has seen that the link is up: before, there is no route for what comes for groups.
+
+    It notices that within a second or so, and there is nothing to be told by.
+    """
+    for _ in range(100 * WAIT):
+        show = ["ip", "-n", namespace, "-6", "route", "show", "table", "local", "ff00::/8", "dev", device]
+        if subprocess.run(show, check=True, capture_output=True, text=True, timeout=WAIT).stdout:
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"{device} has no route for multicast after {WAIT} s")
+
+
+@pytest.fixture(scope="module")
+def namespaces() -> Iterator[tuple[str, str]]:
+    left, right = f"kamaelia-{os.getpid()}-left", f"kamaelia-{os.getpid()}-right"
+    made = []
+    try:
+        for name in (left, right):
+            ip("netns", "add", name)
+            made.append(name)
+        ip("-n", left, "link", "add", "va", "type", "veth", "peer", "name", "vb", "netns", right)
+        for name, device, number in ((left, "va", 1), (right, "vb", 2)):
+            ip("-n", name, "address", "add", f"10.99.0.{number}/24", "dev", device)
+            # Without "nodad" an address cannot be used for a second.
+            ip("-n", name, "address", "add", f"fd99::{number}/64", "dev", device, "nodad")
+            ip("-n", name, "link", "set", "lo", "up")
+            ip("-n", name, "link", "set", device, "up")
+        ip("-n", left, "address", "add", "fd99::11/64", "dev", "va", "nodad")
+        ip("-n", left, "address", "add", "10.99.0.11/24", "dev", "va")
+        for name, device in ((left, "va"), (right, "vb")):
+            wait_for_multicast(name, device)
+        yield left, right
+    finally:
+        for name in made:
+            ip("netns", "delete", name)

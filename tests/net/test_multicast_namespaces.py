@@ -6,10 +6,8 @@ IPv6 multicast fails on ``lo``; and what leaves by a real interface comes back o
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -57,23 +55,6 @@ def loop(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-def ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True, capture_output=True, text=True, timeout=WAIT)
-
-
-def wait_for_multicast(namespace: str, device: str) -> None:
-    """Wait until IPv6 has seen that the link is up: before, there is no route for what comes for groups.
-
-    It notices that within a second or so, and there is nothing to be told by.
-    """
-    for _ in range(100 * WAIT):
-        show = ["ip", "-n", namespace, "-6", "route", "show", "table", "local", "ff00::/8", "dev", device]
-        if subprocess.run(show, check=True, capture_output=True, text=True, timeout=WAIT).stdout:
-            return
-        time.sleep(0.01)
-    raise AssertionError(f"{device} has no route for multicast after {WAIT} s")
-
-
 class Wire:
     """Two namespaces, ``left`` with the interface ``va`` and ``right`` with ``vb``, joined by a veth."""
 
@@ -102,31 +83,6 @@ class Wire:
         process = self.start(self.left, SEND, loop, "5004", json.dumps(datagrams))
         _, errors = process.communicate(timeout=WAIT)
         assert process.returncode == 0, errors
-
-
-@pytest.fixture(scope="module")
-def namespaces() -> Iterator[tuple[str, str]]:
-    left, right = f"kamaelia-{os.getpid()}-left", f"kamaelia-{os.getpid()}-right"
-    made = []
-    try:
-        for name in (left, right):
-            ip("netns", "add", name)
-            made.append(name)
-        ip("-n", left, "link", "add", "va", "type", "veth", "peer", "name", "vb", "netns", right)
-        for name, device, number in ((left, "va", 1), (right, "vb", 2)):
-            ip("-n", name, "address", "add", f"10.99.0.{number}/24", "dev", device)
-            # Without "nodad" an address cannot be used for a second.
-            ip("-n", name, "address", "add", f"fd99::{number}/64", "dev", device, "nodad")
-            ip("-n", name, "link", "set", "lo", "up")
-            ip("-n", name, "link", "set", device, "up")
-        ip("-n", left, "address", "add", "fd99::11/64", "dev", "va", "nodad")
-        ip("-n", left, "address", "add", "10.99.0.11/24", "dev", "va")
-        for name, device in ((left, "va"), (right, "vb")):
-            wait_for_multicast(name, device)
-        yield left, right
-    finally:
-        for name in made:
-            ip("netns", "delete", name)
 
 
 @pytest.fixture

@@ -168,9 +168,10 @@ class Socket:
     def fileno(self) -> int:
         return -1
 
-    def setsockopt(self, level: int, option: int, value: bytes) -> None:
-        assert (level, option, struct.unpack("ii", value)) == (socket.SOL_SOCKET, socket.SO_LINGER, (1, 0))
-        self.transport.resets = True
+    def setsockopt(self, level: int, option: int, value: Any) -> None:
+        if (level, option) == (socket.SOL_SOCKET, socket.SO_LINGER):
+            assert struct.unpack("ii", value) == (1, 0)
+            self.transport.resets = True
 
     def getsockopt(self, level: int, option: int) -> int:
         assert (level, option) == (socket.SOL_SOCKET, SO_NWRITE)

@@ -56,6 +56,16 @@ def check_time_outs(where: str, idle_timeout: Any, stall_timeout: Any, linger: A
     check_number(linger, f"{where}(linger=...)", lambda seconds: seconds >= 0, "seconds, 0 or more")
 
 
+KEEPALIVE = 60.0  # seconds of silence after which a peer is asked whether it is there
+
+
+def check_keepalive(seconds: Any, where: str) -> None:
+    """Refuse what is no time, in whole seconds, after which a peer can be asked whether it is there."""
+    if seconds is not None:
+        give = "seconds, from 1 to 32767, or None for never"
+        check_number(seconds, f"{where}(keepalive=...)", lambda number: 1 <= number <= 32767, give)
+
+
 def check_size(size: Any, where: str) -> None:
     """Refuse what is no number of bytes."""
     give = "bytes, as a number (1 or more) or like '256 KiB'"

@@ -313,11 +313,15 @@ class StreamClient(Component):
             if error.errno is not None:
                 raise  # it is the operating system that has waited long enough
             raise TimeoutError(f"no connection within {limit:g} s") from error
-        if self._buffers is not None:
-            bound_buffers(stream.transport.get_extra_info("socket"), self._buffers)
+        self._set_up(stream.transport.get_extra_info("socket"))
         if protocol is stream and self._preface and stream.connected:
             stream.transport.write(self._preface)
         return stream
+
+    def _set_up(self, socket: Any) -> None:
+        """Set the options of a connection that has been made."""
+        if self._buffers is not None:
+            bound_buffers(socket, self._buffers)
 
     def _secured(self, stream: _ToServer, opened: asyncio.Future[None]) -> TLSTransport:
         """Return what protects a connection that is about to be made."""

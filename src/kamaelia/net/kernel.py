@@ -25,6 +25,7 @@ else:
 
 SO_NWRITE = 0x1024  # macOS' option for the same; simulated sockets know it too
 LARGEST_BUFFER = 2**31 - 1  # bytes: what can be asked for at all
+PROBES = 4  # questions without an answer until a peer is given up
 LINGER = "hh" if sys.platform == "win32" else "ii"  # struct linger
 
 
@@ -66,6 +67,24 @@ def bound_buffers(socket_: Any, size: int) -> None:
     with contextlib.suppress(OSError):  # it is closed already, or cannot do this
         socket_.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
         socket_.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+
+
+def ask_whether_alive(socket_: Any, after: float) -> None:
+    """Have the operating system ask the peer whether it is still there, after so many seconds of silence.
+
+    Who has not answered within as long again is given up, as one who cannot be reached: nothing is heard of a
+    machine that has lost its power or its network. For a socket, or for all that it accepts.
+    """
+    if socket_ is None:
+        return  # there is nobody to ask in this
+    idle = getattr(socket, "TCP_KEEPIDLE", None) or getattr(socket, "TCP_KEEPALIVE", None)  # macOS'
+    pause = max(1, round(after / PROBES))
+    with contextlib.suppress(OSError):  # it is closed already, or cannot do this
+        socket_.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if idle is not None:
+            socket_.setsockopt(socket.IPPROTO_TCP, idle, max(1, round(after)))
+            socket_.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, pause)
+            socket_.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, PROBES)
 
 
 def duplicate(transport: asyncio.BaseTransport) -> int | None:

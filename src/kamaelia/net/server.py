@@ -304,8 +304,8 @@ class StreamServer(Server):
         """Return what a person may type to try the server."""
         return ""
 
-    def _bound_buffers(self, server: Any) -> None:
-        """Have what the server accepts keep no more in the operating system than it should."""
+    def _set_up(self, server: Any) -> None:
+        """Set the options of the loop's server, before it accepts anybody, who has them then as well."""
         if self._buffers is not None:
             for socket in server.sockets:
                 bound_buffers(socket, self._buffers)

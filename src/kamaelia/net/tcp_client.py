@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
+from typing import Any
 
-from .arguments import check_client_host, check_whole
+from .arguments import KEEPALIVE, check_client_host, check_keepalive, check_whole
 from .client import Reconnect, StreamClient
 from .connection import address_text
 from .dial import dial
+from .kernel import ask_whether_alive
 from .proxy import ProxyHeader
 from .tls.settings import ClientTLS
 
@@ -48,6 +50,8 @@ class TCPClient(StreamClient):
             broken (at the latest a quarter later); None for ever
         least_rate: bytes a second that the server has to take of what waits for it, over that time
         total_timeout: seconds that a connection may last, then it is broken; None for ever
+        keepalive: seconds of silence after which the operating system asks whether the server is still there;
+            one that does not answer within as long again is given up. None for never
         linger: seconds to wait for the server's end of stream once nobody reads what it sends
         half_close: go on sending when the server has ended its half; False ends the client then (as it always
             does the connection with ``reconnect``)
@@ -80,6 +84,7 @@ class TCPClient(StreamClient):
         stall_timeout: float | None = 60.0,
         least_rate: float | str | None = None,
         total_timeout: float | None = None,
+        keepalive: float | None = KEEPALIVE,
         linger: float = 1.0,
         half_close: bool = True,
         receive_rate: float | str | None = None,
@@ -103,7 +108,14 @@ class TCPClient(StreamClient):
             tls=tls,
             proxied=proxied,
         )
+        check_keepalive(keepalive, "TCPClient")
         self._host, self._port = host, port
+        self._keepalive = keepalive
+
+    def _set_up(self, socket: Any) -> None:
+        super()._set_up(socket)
+        if self._keepalive is not None:
+            ask_whether_alive(socket, self._keepalive)
 
     async def _dial(self, make: Callable[[], asyncio.Protocol]) -> asyncio.Protocol:
         return await dial(make, self._host, self._port)

@@ -9,9 +9,10 @@ from typing import Any, Literal
 
 from kamaelia.axon import Outbox
 
-from .arguments import check_server_host, check_whole
+from .arguments import KEEPALIVE, check_keepalive, check_server_host, check_whole
 from .connection import SIZE, address_text
 from .errors import CannotListen, why_not_listening
+from .kernel import ask_whether_alive
 from .server import BUFFERS, StreamServer
 from .serving import reachable
 from .tls.settings import ServerTLS
@@ -52,6 +53,8 @@ class TCPServer(StreamServer):
             that time; None for any that is more than nothing
         total_timeout: seconds that a connection may last; None for ever
         handshake_timeout: seconds for the handshake of TLS and the header of a proxy
+        keepalive: seconds of silence after which the operating system asks whether the peer is still there;
+            one that does not answer within as long again is given up. None for never
         linger: seconds to wait for the peer's end of stream once nobody reads what it sends
         size: bytes that may wait for the component, and for the peer, and one message more
         receive_rate: what is read of each connection a second, such as ``"1 MB/s"``; None for all that comes
@@ -95,6 +98,7 @@ class TCPServer(StreamServer):
         least_rate: float | str | None = None,
         total_timeout: float | None = None,
         handshake_timeout: float = 10.0,
+        keepalive: float | None = KEEPALIVE,
         linger: float = 1.0,
         size: int | str = SIZE,
         receive_rate: float | str | None = None,
@@ -128,6 +132,8 @@ class TCPServer(StreamServer):
         )
         check_whole(port, "TCPServer(port=...)", 0, 65535, "a port from 0 (any that is free) to 65535")
         check_server_host(host, "TCPServer(host=...)")
+        check_keepalive(keepalive, "TCPServer")
+        self._keepalive = keepalive
         self._host, self._port = host, port
         self._reuse_port = reuse_port
 
@@ -143,7 +149,7 @@ class TCPServer(StreamServer):
                 start_serving=False,
             )
             try:
-                self._bound_buffers(server)  # before the first is accepted
+                self._set_up(server)  # before the first is accepted
                 await server.start_serving()
             except BaseException:
                 server.close()
@@ -154,6 +160,12 @@ class TCPServer(StreamServer):
             why = why_not_listening(error, address)
             raise CannotListen(f"{self.path}: {why}") from error
         return server
+
+    def _set_up(self, server: Any) -> None:
+        super()._set_up(server)
+        if self._keepalive is not None:
+            for socket in server.sockets:
+                ask_whether_alive(socket, self._keepalive)
 
     def _addresses_of(self, server: asyncio.Server) -> list[tuple[str, int]]:
         return sorted(socket.getsockname()[:2] for socket in server.sockets)

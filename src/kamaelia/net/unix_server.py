@@ -82,7 +82,7 @@ class UnixServer(StreamServer):
                     self._made = _identity(self._path)
                     if self._mode is not None:
                         os.chmod(self._path, self._mode)
-                self._bound_buffers(server)
+                self._set_up(server)
                 await server.start_serving()
             except BaseException:
                 server.close()

@@ -78,6 +78,7 @@ class TLSMachine:
         "_object",
         "_outgoing",
         "_sent_end",
+        "agreed",
         "received_end",
         "server",
         "state",
@@ -88,6 +89,8 @@ class TLSMachine:
     ) -> None:
         self.server = server
         self.state = State.HANDSHAKE
+        self.agreed = False
+        """The handshake has succeeded, so there is `info`, whatever has become of the connection since."""
         self.received_end = False
         """The peer has said that it will send nothing more."""
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -106,7 +109,7 @@ class TLSMachine:
     @property
     def info(self) -> TLSInfo:
         """What has been agreed, from the end of the handshake on."""
-        if self.state is State.HANDSHAKE:
+        if not self.agreed:
             raise LocalProtocolError("TLS: nothing has been agreed before the end of the handshake")
         cipher = self._object.cipher()
         name = getattr(self._object, "asked_name", None) if self.server else self._object.server_hostname
@@ -210,7 +213,7 @@ class TLSMachine:
             return
         except (ssl.SSLError, ssl.CertificateError) as error:
             raise self._failed(_remote(error)) from error
-        self.state = State.OPEN
+        self.state, self.agreed = State.OPEN, True
 
     def _read(self) -> bytes:
         try:

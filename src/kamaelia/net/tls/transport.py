@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from kamaelia.axon import ProtocolError, RemoteProtocolError
 
-from .machine import State, TLSInfo, TLSMachine
+from .machine import State, TLSMachine
 
 
 class TLSTransport(asyncio.Transport, asyncio.Protocol):
@@ -65,11 +65,6 @@ class TLSTransport(asyncio.Transport, asyncio.Protocol):
         self._ended = False  # the protocol has been told of the peer's end
         self._closing = False
         self._error: Exception | None = None  # why the connection was given up
-
-    @property
-    def info(self) -> TLSInfo:
-        """What has been agreed."""
-        return self._machine.info
 
     def take_over(self, below: asyncio.Transport) -> None:
         """Begin the handshake on a connection that somebody else has used until now."""
@@ -192,7 +187,7 @@ class TLSTransport(asyncio.Transport, asyncio.Protocol):
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """See asyncio; ``tls`` is the `TLSInfo`."""
         if name == "tls":
-            return self._machine.info if self._machine.state is not State.HANDSHAKE else default
+            return self._machine.info if self._machine.agreed else default
         if name == "ssl_object":
             return self._machine.object
         if self._below is None:
