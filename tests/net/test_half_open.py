@@ -85,10 +85,6 @@ run(TCPServer(Echo, port=1500, host="10.99.0.1"))
 @pytest.mark.needs("program:ip", "right:namespaces")
 def test_a_client_that_only_listens_notices_that_the_server_has_vanished(namespaces):
     left, right = namespaces
-    serve = (
-        "from kamaelia import run; from kamaelia.protocol import Echo; from kamaelia.net import TCPServer; "
-    )
-    serve += "run(TCPServer(Echo, port=1500, host='10.99.0.1'))"
     with contextlib.ExitStack() as stack:
 
         def start(where: str, program: str) -> subprocess.Popen[str]:
