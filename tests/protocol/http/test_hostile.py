@@ -44,7 +44,7 @@ class SayPort(Component):
             print(json.dumps({{"port": port}}), flush=True)
 
 # A garbage collection of all takes half a second with so many visitors: docs/how-to/serve-many-people.md.
-gc.set_threshold(700, 1000, 10)
+gc.set_threshold(200, 5, 10_000)
 routes = {{"/": "<h1>Hello", "/large": b"x" * 1_000_000}}
 server = HTTPServer(routes, port=0, limit=12_000, backlog=1024, quiet=True, {options})
 run(Graphline(server.listening >> SayPort().inbox), loop_factory={factory})
@@ -142,6 +142,5 @@ def test_ten_thousand_of_whom_two_thirds_mean_no_good() -> None:
     assert said["refused"]["408"] >= crowd["refused"] > number
     assert said["stalled"] >= number
     assert said["failed"] == said["failures"] == 0
-    # Within a millisecond, a machine answers or not as it likes.
-    assert crowd["p99"] <= 3 * max(quiet["p99"], 0.001)
+    assert crowd["p99"] <= 3 * quiet["p99"]
     assert server.memory < 1000 * MB
