@@ -41,6 +41,7 @@ GOOD = {
     "version 2, IPv4 and UDP": (binary(0x21, 0x12, ADDRESSES), V4),
     "version 2, the proxy itself": (binary(0x20, 0x00, b""), ProxyHeader()),
     "version 2, itself with addresses": (binary(0x20, 0x11, ADDRESSES), ProxyHeader()),
+    "version 2, itself with extras": (binary(0x20, 0x11, ADDRESSES + b"\x01\x00\x02h2"), ProxyHeader()),
     "version 2, family unknown": (binary(0x21, 0x00, b"whatever"), ProxyHeader()),
     "version 2, Unix": (
         binary(0x21, 0x31, b"/run/a".ljust(108, b"\0") + b"/run/b".ljust(108, b"\0")),
@@ -140,6 +141,7 @@ def test_what_is_written_is_read(header):
         (ProxyHeader(("host", 1), ("host", 2)), 2),
         (ProxyHeader(("1.2.3.4", 70000), ("1.2.3.4", 2)), 1),
         (ProxyHeader("/" + "a" * 108, "/b"), 2),
+        (ProxyHeader(extras={1: b"x"}), 2),
         (V4, 3),
     ],
     ids=repr,

@@ -67,12 +67,13 @@ class ProxyHeader:
             return self._as_line()
         if version != 2:
             raise LocalProtocolError(f"PROXY protocol: there is no version {version!r}: give 1 or 2")
-        command, family, addresses = 0x20, 0x00, b""
-        if self.source is not None:
-            command = 0x21
-            family, addresses = self._packed()
+        if self.source is None:
+            if self.extras:
+                raise LocalProtocolError("PROXY protocol: without addresses nothing else is heard: no extras")
+            return SIGNATURE + struct.pack("!BBH", 0x20, 0x00, 0)
+        family, addresses = self._packed()
         rest = b"".join(struct.pack("!BH", kind, len(value)) + value for kind, value in self.extras.items())
-        return SIGNATURE + struct.pack("!BBH", command, family, len(addresses + rest)) + addresses + rest
+        return SIGNATURE + struct.pack("!BBH", 0x21, family, len(addresses + rest)) + addresses + rest
 
     def _packed(self) -> tuple[int, bytes]:
         source, destination = self.source, self.destination
@@ -180,8 +181,8 @@ class HeaderReader:
         extras = _extras(body[used:]) if family else {}
         if CRC32C in extras:
             self._check_sum(16 + length, 16 + used, extras[CRC32C])
-        if command & 15 == 0:  # the proxy itself: what is said of addresses is to be ignored (2.2)
-            source = destination = None
+        if command & 15 == 0:  # the proxy speaks for itself: what else is said is to be ignored (2.2)
+            return ProxyHeader()
         return ProxyHeader(source, destination, extras)
 
     def _check_sum(self, length: int, extras_at: int, said: bytes) -> None:
