@@ -83,6 +83,34 @@ def test_what_is_said_goes_both_ways() -> None:
     assert (b"upgrade", b"websocket") in scope["headers"]
 
 
+def test_the_pages_of_strangers_and_long_cookies_are_for_the_application_to_see() -> None:
+    app = Noting()
+    with driving(app) as http:
+        opened(http, frames.request(b"Origin: http://elsewhere", b"Cookie: " + b"x" * 9000))
+        http.send(HELLO)
+        assert taken(http) == answer(TEXT, b"hello")
+    headers = dict(app.told[0]["headers"])
+    assert (headers[b"origin"], len(headers[b"cookie"])) == (b"http://elsewhere", 9000)
+
+
+def test_many_messages_that_become_long_in_one_chunk_come_one_after_the_other() -> None:
+    """Each has 100,000 bytes, and the machine tells no more at a time than a message may have."""
+    sizes: list[int] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        while (message := await receive())["type"] == "websocket.receive":
+            sizes.append(len(message["bytes"]))
+
+    message = frame(DATA, frames.deflated(bytes(100_000)), rsv=4)
+    with driving(app, message_limit=100_000) as http:
+        opened(http, frames.request(frames.DEFLATE + b"; client_no_context_takeover"))
+        http.send(message * 5)
+        http.advance(0)
+        assert sizes == [100_000] * 5
+
+
 def test_an_application_chooses_how_to_speak_and_what_to_say_with_it() -> None:
     app = Noting(subprotocol="tea", headers=[(b"set-cookie", b"a=1"), (b"set-cookie", b"b=2")])
     with driving(app) as http:

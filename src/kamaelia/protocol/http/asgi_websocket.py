@@ -27,7 +27,6 @@ from kamaelia.protocol.websocket.machine import (
     GOING_AWAY,
     NO_CLOSE,
     NORMAL,
-    Answer,
     Closed,
     Event,
     ServerMachine,
@@ -59,16 +58,14 @@ def wants_websocket(request: Request) -> bool:
 
 def handshake(request: Request, limit: int, *subprotocols: str) -> tuple[ServerMachine, Response]:
     """Return the machine for a connection, and how it answers a request."""
-    machine = ServerMachine(subprotocols=subprotocols, message_limit=limit)
-    lines = [f"{request.method} {request.target} HTTP/{request.version}"]
-    lines += [f"{name}: {value}" for name, value in request.headers.pairs]
-    machine.receive("\r\n".join([*lines, "", ""]).encode("latin-1"))
-    machine.to_send()  # the exchange writes this, in its own way
-    answer = machine.answer
-    assert isinstance(answer, Answer), "a whole request has an answer"
+    # Whose pages may connect is said by the application.
+    machine = ServerMachine(subprotocols=subprotocols, message_limit=limit, origins="any")
+    answer = machine.accept(request.method, request.target, request.headers.pairs, request.version)
     headers = Headers(answer.headers)
-    if answer.status != 101:
+    if answer.status != 101:  # who writes it goes on with the connection
         headers = headers.without("Connection", "Content-Length")
+        if "Upgrade" in headers:
+            headers = headers.with_(Connection="Upgrade")
     return machine, Response(answer.body, answer.status, headers)
 
 
@@ -205,7 +202,7 @@ class WebSocketDialogue:
         is_asked = False  # whether it is there
         try:
             while True:
-                if data:
+                if data or machine.has_more:
                     is_asked = False
                     events = machine.receive(data)
                     if answer := machine.to_send():
@@ -217,6 +214,9 @@ class WebSocketDialogue:
                     while self._size > WAITING and not machine.closing:
                         self._room.clear()
                         await self._room.wait()
+                    if machine.has_more:
+                        data = b""
+                        continue
                 try:
                     data = await inbox.receive(timeout=PING)
                 except TimeoutError:
