@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
 
-from kamaelia import Component, Inbox, component, sleep
+from kamaelia import Component, Inbox, component, run, sleep
 from kamaelia.axon import BrokenLink, LinkError, SourceFailed, UsageError, make
-from kamaelia.flow import Source
+from kamaelia.flow import Collect, Source
+from kamaelia.net import MemoryClient, MemoryServer
 from kamaelia.protocol import Echo
 from kamaelia.protocol.http import (
     Exchange,
@@ -595,6 +596,23 @@ def test_who_breaks_the_rules_is_told_and_left(caplog: pytest.LogCaptureFixture)
     assert [record.getMessage() for record in caplog.records] == [
         "HTTPProtocol refused a request (400): there is no Host, which HTTP/1.1 has to have"
     ]
+
+
+def test_strangers_do_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    class Crowd(Component):
+        """Has three connections of one site."""
+
+        async def main(self) -> None:
+            for _ in range(3):
+                with suppress(Exception):
+                    await (Source([b"GET / HTTP/1.1\r\n\r\n"]) | MemoryClient("shop") | Collect()).run()
+            self.system.stop()
+
+    caplog.set_level("INFO")
+    server = MemoryServer(HTTPProtocol({"/": "x"}), "shop", quiet=True)
+    run(server, Crowd())
+    refusals = [record for record in caplog.records if "refused a request (400)" in record.getMessage()]
+    assert [record.levelname for record in refusals] == ["WARNING", "INFO", "INFO"]
 
 
 def test_who_will_not_be_read_on_is_told() -> None:

@@ -491,13 +491,18 @@ class HTTPProtocol(Component):
             machine.give_up()
 
     def _note(self, error: Refused) -> None:
-        """Count a refusal, and log it; once, however often the machine says it."""
+        """Count a refusal, and log it; once, however often the machine says it.
+
+        The first of each kind is a warning. That there are more is counted, and strangers are not to fill the
+        log.
+        """
         if error is self._noted:
             return
         self._noted = error
         refused = self.site.counts.refused
+        level = logging.INFO if error.status in refused else logging.WARNING
         refused[error.status] = refused.get(error.status, 0) + 1
-        log.warning("%s refused a request (%d): %s", self.path, error.status, error)
+        log.log(level, "%s refused a request (%d): %s", self.path, error.status, error)
 
     def _tell(self, failure: Failure) -> None:
         super()._tell(failure)
