@@ -107,20 +107,21 @@ class ASGI:
         """See `Handler`."""
         request = exchange.request
         scope = scope_of(request)
-        dialogue: Any = None
+        dialogue: Dialogue | None = None
         if "upgrade" in request.headers:
             from . import asgi_websocket as websocket  # here, as it needs this, and most do without
 
             if websocket.wants_websocket(request):
-                _, response = websocket.handshake(request, self._message_limit)
+                machine, response = websocket.handshake(request, self._message_limit)
                 if response.status != 101:
                     await exchange.answer(response)
                     return
                 scope = websocket_scope_of(scope, request)
-                dialogue = websocket.WebSocketDialogue(exchange, self._message_limit)
-        await self._call(exchange, dialogue or Dialogue(exchange), scope)
+                subprotocols = scope["subprotocols"]
+                dialogue = websocket.WebSocketDialogue(exchange, machine, response, subprotocols)
+        await self._call(exchange, dialogue or HTTPDialogue(exchange), scope)
 
-    async def _call(self, exchange: Exchange, dialogue: Any, scope: dict[str, Any]) -> None:
+    async def _call(self, exchange: Exchange, dialogue: Dialogue, scope: dict[str, Any]) -> None:
         lifespan = await self._begun() if self._wants_lifespan else None
         if lifespan is not None:
             scope["state"] = lifespan.state.copy()
@@ -161,15 +162,52 @@ class ASGI:
 
 
 class Dialogue:
-    """One request to an application: what it calls ``receive`` and ``send``."""
-
-    left = False
-    """The client has ended it in a good way, so that an application may fail for it: not here."""
+    """One request to an application, until that has returned: what it calls ``receive`` and ``send``."""
 
     def __init__(self, exchange: Exchange) -> None:
         self.gone: BrokenLink | None = None
         """How it was noticed that the client has gone."""
         self._exchange = exchange
+
+    @property
+    def left(self) -> bool:
+        """The client has ended it, and well: an application that fails because of that has not failed."""
+        return False
+
+    async def receive(self) -> Message:
+        """Return what the application is told next."""
+        raise NotImplementedError
+
+    async def send(self, message: Message) -> None:
+        """Take what the application says. Raises `Disconnected`."""
+        if self.gone is not None:
+            raise Disconnected("the client has gone") from self.gone
+        try:
+            await self._send(message)
+        except BrokenLink as error:
+            self._lose(error)
+            raise Disconnected("the client has gone") from error
+
+    async def _send(self, message: Message) -> None:
+        raise NotImplementedError
+
+    def _lose(self, error: BrokenLink) -> None:
+        """The client has gone."""
+        self.gone = self.gone or error
+
+    async def complete(self, *, has_failed: bool) -> None:
+        """The application has returned: raise if it has not answered, unless there is nobody to answer."""
+        raise NotImplementedError
+
+    def leave(self) -> None:
+        """It is over, however."""
+
+
+class HTTPDialogue(Dialogue):
+    """That about a request of HTTP."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        super().__init__(exchange)
         self._body_over = False
         self._start: Message | None = None
         self._over = False
@@ -210,24 +248,17 @@ class Dialogue:
                 except EndOfMessages:  # the system is stopping, and the client may still be there
                     await changed
         except BrokenLink as error:
-            self.gone = error
-            self._tell()  # only one of several tasks hears it
+            self._lose(error)  # only one of several tasks hears it
         finally:
             self._waiting.remove((hold, changed))
             hold.release()
 
-    async def send(self, message: Message) -> None:
-        """Take a part of the answer."""
-        if self.gone is not None:
-            raise Disconnected("the client has gone") from self.gone
-        try:
-            await self._send(message)
-        except BrokenLink as error:
-            self.gone = error
-            self._tell()
-            raise Disconnected("the client has gone") from error
+    def _lose(self, error: BrokenLink) -> None:
+        super()._lose(error)
+        self._tell()
 
     async def _send(self, message: Message) -> None:
+        """Take a part of the answer."""
         kind = message["type"]
         if kind == "http.response.start" and self._start is None:
             self._start = message  # it goes with the first of the body
@@ -275,15 +306,12 @@ class Dialogue:
                 hold.send(None)
 
     async def complete(self, *, has_failed: bool) -> None:
-        """The application has returned: raise if it has not answered, unless there is nobody to answer."""
+        """See `Dialogue`."""
         if self.gone is not None:
             raise self.gone
         if not self._over:
             what = "part of an answer" if self._exchange.begun else "no answer"
             raise RuntimeError(f"the application has returned, and has given {what}")
-
-    def leave(self) -> None:
-        """It is over, however."""
 
 
 class Lifespan(Component):
@@ -394,4 +422,4 @@ def headers_of(given: Any) -> Headers:
     return Headers([(name.decode("latin-1"), value.decode("latin-1").strip(" \t")) for name, value in given])
 
 
-__all__ = ["ASGI", "Dialogue", "Disconnected", "headers_of"]
+__all__ = ["ASGI", "Dialogue", "Disconnected", "HTTPDialogue", "headers_of"]

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Collection
 from typing import Final
 
 from kamaelia.axon import BrokenLink, EndOfMessages, UsageError, current_component
@@ -33,7 +34,7 @@ from kamaelia.protocol.websocket.machine import (
     need_websockets,
 )
 
-from .asgi import Dialogue, Disconnected, Message, headers_of
+from .asgi import Dialogue, Disconnected, HTTPDialogue, Message, headers_of
 from .exchange import Exchange
 from .headers import Headers
 from .messages import Request, Response
@@ -56,30 +57,33 @@ def wants_websocket(request: Request) -> bool:
     return "upgrade" in headers.tokens("connection")
 
 
-def handshake(request: Request, limit: int, *subprotocols: str) -> tuple[ServerMachine, Response]:
+def handshake(request: Request, limit: int) -> tuple[ServerMachine, Response]:
     """Return the machine for a connection, and how it answers a request."""
-    # Whose pages may connect is said by the application.
-    machine = ServerMachine(subprotocols=subprotocols, message_limit=limit, origins="any")
+    # Whose pages may connect is said by the application, and so is the subprotocol.
+    machine = ServerMachine(message_limit=limit, origins="any")
     answer = machine.accept(request.method, request.target, request.headers.pairs, request.version)
-    headers = Headers(answer.headers)
-    if answer.status != 101:  # who writes it goes on with the connection
-        headers = headers.without("Connection", "Content-Length")
-        if "Upgrade" in headers:
-            headers = headers.with_(Connection="Upgrade")
-    return machine, Response(answer.body, answer.status, headers)
+    return machine, Response(answer.body, answer.status, Headers(answer.headers))
 
 
-class WebSocketDialogue:
-    """One connection of an application: what it calls ``receive`` and ``send``."""
+class WebSocketDialogue(Dialogue):
+    """That about one connection, whose handshake would succeed.
 
-    def __init__(self, exchange: Exchange, limit: int) -> None:
-        self.gone: BrokenLink | None = None
-        """How it was noticed that the client has gone."""
-        self._exchange = exchange
-        self._limit = limit
+    Arguments:
+        exchange: of the request
+        machine: for the connection
+        response: by which the machine accepts it
+        subprotocols: that the client speaks
+    """
+
+    def __init__(
+        self, exchange: Exchange, machine: ServerMachine, response: Response, subprotocols: Collection[str]
+    ) -> None:
+        super().__init__(exchange)
+        self._accepts = (machine, response)
+        self._subprotocols = subprotocols
         self._is_told = False  # that somebody wants to connect
         self._machine: ServerMachine | None = None  # once it has accepted
-        self._denial: Dialogue | None = None  # once it has not
+        self._denial: HTTPDialogue | None = None  # once it has not
         self._reading: asyncio.Task[None] | None = None
         self._waiting: deque[str | bytes] = deque()  # messages for the application
         self._size = 0  # of these
@@ -108,17 +112,8 @@ class WebSocketDialogue:
         self._room.set()
         return {"type": "websocket.receive", "text" if isinstance(message, str) else "bytes": message}
 
-    async def send(self, message: Message) -> None:
-        """Take a message for the client, or how it is answered."""
-        if self.gone is not None:
-            raise Disconnected("the client has gone") from self.gone
-        try:
-            await self._send(message)
-        except BrokenLink as error:
-            self._lose(error)
-            raise Disconnected("the client has gone") from error
-
     async def _send(self, message: Message) -> None:
+        """Take a message for the client, or how it is answered."""
         kind, machine = message["type"], self._machine
         if machine is None and kind == "websocket.accept" and self._denial is None:
             await self._accept(message)
@@ -143,22 +138,22 @@ class WebSocketDialogue:
             raise RuntimeError(f"the application has sent {shorten(kind)} when that could not be")
 
     async def _accept(self, message: Message) -> None:
-        exchange, subprotocol = self._exchange, message.get("subprotocol")
-        chosen = () if subprotocol is None else (subprotocol,)
-        machine, response = handshake(exchange.request, self._limit, *chosen)
-        if response.status != 101:
-            raise RuntimeError(
-                f"the application accepts as {shorten(subprotocol)}, which the client speaks not"
-            )
-        more = headers_of(message.get("headers", ()))
-        headers = Headers([*response.headers.pairs, *more.pairs])
-        first = await exchange.switch(response.with_(headers=headers))
+        machine, response = self._accepts
+        pairs, subprotocol = [*response.headers.pairs], message.get("subprotocol")
+        if subprotocol is not None:
+            if subprotocol not in self._subprotocols:
+                raise RuntimeError(
+                    f"the application accepts as {shorten(subprotocol)}, which the client speaks not"
+                )
+            pairs.append(("Sec-WebSocket-Protocol", subprotocol))
+        pairs += headers_of(message.get("headers", ())).pairs
+        first = await self._exchange.switch(response.with_(headers=Headers(pairs)))
         self._machine = machine
         self._reading = asyncio.get_running_loop().create_task(self._read(machine, first))
 
     async def _deny(self, message: Message) -> None:
         if self._denial is None:
-            self._denial = Dialogue(self._exchange)
+            self._denial = HTTPDialogue(self._exchange)
         try:
             await self._denial.send(message)
         finally:
@@ -248,7 +243,7 @@ class WebSocketDialogue:
                 await self._exchange.outbox.send(frame)
 
     def _lose(self, error: BrokenLink) -> None:
-        self.gone = self.gone or error
+        super()._lose(error)
         self._tell_end(NO_CLOSE)
 
     def _tell_end(self, code: int, reason: str = "") -> None:

@@ -629,7 +629,8 @@ class ServerMachine(Machine):
     ) -> Answer:
         """Take a request that somebody else has read, in full and by rules of his own; return the answer.
 
-        He writes that in his own way, so `to_send` does not have it. What comes then is given to `receive`.
+        He writes that in his own way, so `to_send` does not have it; and unless it is 101 goes on with the
+        connection, so it does not say that this ends. What comes then is given to `receive`.
         """
         from websockets.datastructures import Headers
         from websockets.http11 import Request
@@ -649,8 +650,14 @@ class ServerMachine(Machine):
                 next(protocol.parser)
         self._told()
         protocol.writes.clear()
-        assert self.answer is not None
-        return self.answer
+        answer = self.answer
+        assert answer is not None
+        if answer.status == 101:
+            return answer
+        kept = [pair for pair in answer.headers if pair[0].lower() not in ("connection", "content-length")]
+        if any(name.lower() == "upgrade" for name, _ in kept):
+            kept.append(("Connection", "Upgrade"))
+        return Answer(answer.status, tuple(kept), answer.body)
 
     def refuse(self, status: int, why: str) -> list[Event]:
         """Answer a request that has not come in full with an error of HTTP."""

@@ -201,12 +201,7 @@ class WebSocketProtocol(Conversation):
         else:
             self.counts.refused += 1
             self._log_refusal(machine)
-        headers = Headers(answer.headers)
-        if answer.status != 101:  # who writes it goes on with the connection
-            headers = headers.without("Connection", "Content-Length")
-            if "Upgrade" in headers:
-                headers = headers.with_(Connection="Upgrade")
-        return Response(answer.body, answer.status, headers)
+        return Response(answer.body, answer.status, Headers(answer.headers))
 
     # -- see `Conversation` ---------------------------------------------------------------------------
 
