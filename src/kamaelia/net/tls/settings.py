@@ -10,7 +10,7 @@ import logging
 import os
 import ssl
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from kamaelia.axon import KamaeliaError
 from kamaelia.axon.errors import shorten
@@ -20,13 +20,43 @@ log = logging.getLogger("kamaelia")
 RELOAD_CHECK = 1.0  # seconds: how often at most a server looks whether its files have changed
 
 Path = str | os.PathLike[str]
+M = TypeVar("M")
 
 
 class BadCertificate(KamaeliaError, ValueError):
     """A certificate or key cannot be used; the message says which, and why."""
 
 
-class ServerTLS:
+class _MadeOfFiles(Generic[M]):
+    """What is made when it is first needed, and made anew when its files have changed."""
+
+    _made: M | None = None
+    _seen: Sequence[Any] = ()  # what the files were like then
+
+    def _renew(self) -> M:
+        """Return it, anew if that is due. Raises `BadCertificate` if there is none yet."""
+        seen = self._look()
+        if self._made is None:
+            self._made, self._seen = self._load(), seen
+        elif seen != self._seen:
+            self._seen = seen
+            try:
+                self._made = self._load()
+                log.info("%r: the certificates have been read anew", self)
+            except BadCertificate as error:
+                log.error("%s; connections go on with the old certificates", error)
+        return self._made
+
+    def _look(self) -> Sequence[Any]:
+        """Return what the files are like."""
+        raise NotImplementedError
+
+    def _load(self) -> M:
+        """Make it of the files. Raises `BadCertificate`."""
+        raise NotImplementedError
+
+
+class ServerTLS(_MadeOfFiles["dict[str | None, ssl.SSLContext]"]):
     """How a server proves who it is, and whom it lets in.
 
     Arguments:
@@ -72,26 +102,15 @@ class ServerTLS:
         self._clients_optional = clients_optional
         if clients_optional and clients is None:
             raise ValueError("ServerTLS(clients_optional=True): give clients=..., the file of who vouches")
-        self._contexts: dict[str | None, ssl.SSLContext] | None = None
-        self._seen: tuple[Any, ...] = ()
         self._looked = 0.0
 
     def context(self, now: float) -> ssl.SSLContext:
         """Return the context for a connection that is made now (seconds of any clock)."""
-        if self._contexts is None:
-            self._seen, self._looked = self._look(), now
-            self._contexts = self._load()
-        elif not 0 <= now - self._looked < RELOAD_CHECK:
+        made = self._made
+        if made is None or not 0 <= now - self._looked < RELOAD_CHECK:
             self._looked = now
-            seen = self._look()
-            if seen != self._seen:
-                self._seen = seen
-                try:
-                    self._contexts = self._load()
-                    log.info("%r: the certificates have been read anew", self)
-                except BadCertificate as error:
-                    log.error("%s; connections go on with the certificate that there was", error)
-        return self._contexts[None]
+            made = self._renew()
+        return made[None]
 
     def _load(self) -> dict[str | None, ssl.SSLContext]:
         contexts: dict[str | None, ssl.SSLContext] = {None: self._make(*self._own)}
@@ -121,11 +140,11 @@ class ServerTLS:
             context.verify_mode = ssl.CERT_OPTIONAL if self._clients_optional else ssl.CERT_REQUIRED
         return context
 
-    def _look(self) -> tuple[Any, ...]:
+    def _look(self) -> list[Any]:
         files = [file for pair in (self._own, *self._names.values()) for file in pair if file is not None]
         if self._clients is not None:
             files.append(self._clients)
-        return tuple(_stamp(file) for file in files)
+        return [_stamp(file) for file in files]
 
     def __repr__(self) -> str:
         given = [repr(os.fspath(file)) for file in self._own if file is not None]
@@ -138,7 +157,7 @@ class ServerTLS:
         return f"ServerTLS({', '.join(given)})"
 
 
-class ClientTLS:
+class ClientTLS(_MadeOfFiles[ssl.SSLContext]):
     """Whom a client believes, and how it proves who it is itself.
 
     Arguments:
@@ -181,24 +200,12 @@ class ClientTLS:
         self._chain = (certificate, key, password)
         self._alpn = _checked_alpn(alpn, "ClientTLS")
         self._verify = verify
-        self._context: ssl.SSLContext | None = None
-        self._seen: list[Any] = []
 
     def context(self) -> ssl.SSLContext:
         """Return the context for a connection that is made now. Raises `BadCertificate`."""
-        seen = self._look()
-        if self._context is None:
-            self._context, self._seen = self._make(), seen
-        elif seen != self._seen:
-            self._seen = seen
-            try:
-                self._context = self._make()
-                log.info("%r: the certificates have been read anew", self)
-            except BadCertificate as error:
-                log.error("%s; connections go on with the certificates that there were", error)
-        return self._context
+        return self._renew()
 
-    def _make(self) -> ssl.SSLContext:
+    def _load(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if not self._verify:
