@@ -520,6 +520,18 @@ def test_nor_do_they_differ_about_known_attacks_changed_a_little(
     one_input(data)
 
 
+@pytest.mark.parametrize(
+    "rest", [b"", b"\r", b"\n", b"\r\n", b"\rx", b"\r\n\r\n", b"\0", b"a\0", b"a\r\nb: c\r\n"]
+)
+def test_nor_do_they_differ_at_the_edges_of_the_limits(rest: bytes) -> None:
+    head = b"GET / HTTP/1.1\r\nHost: x\r\nA: "
+    for size in (*range(155, 166), *range(290, 306)):
+        one_input(b"a" * size + rest)
+        one_input(b"a" * (size - len(rest)) + rest + b"b")
+        one_input(head.ljust(size, b"a") + rest)
+        one_input(b"GET /".ljust(size - 9, b"a") + b" HTTP/1.1" + rest)
+
+
 @settings(max_examples=200, deadline=None)
 @given(
     st.sampled_from([b"GET", b"POST", b"HEAD", b"DELETE"]),

@@ -326,7 +326,7 @@ class ServerMachine:
         """Raise if the beginning of a head is wrong already, whatever follows; for what is wrong first."""
         buffer = self._buffer
         line = buffer.find(b"\r\n", at, min(end, at + self._most_line + 2))
-        most = self._most_line if line < 0 else self._most_head
+        most = self._most_line + 1 if line < 0 else self._most_head  # there may be half of a line break
         most = min(most, self._most_head)
         never = NEVER.search(buffer, at + max(0, self._scanned - 1), min(end, at + most + 1))
         if never is not None:
