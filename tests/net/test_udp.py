@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -593,7 +594,8 @@ def test_a_peer_that_is_not_there(new_loop, stranger, on_error, caplog):
         assert str(error) == text
 
 
-def test_what_feeds_a_peer_fails(new_loop, stranger):
+@pytest.mark.parametrize("sender", [UDPPeer, partial(UDPSocket, quiet=True)], ids=["peer", "socket"])
+def test_what_feeds_it_fails(new_loop, stranger, sender):
     @component
     async def fails(inbox, outbox):
         await outbox.send(b"last words")
@@ -612,7 +614,7 @@ def test_what_feeds_a_peer_fails(new_loop, stranger):
 
     friend = stranger()
     with pytest.raises(ComponentsFailed) as caught:
-        run(fails() | UDPPeer(*friend.getsockname()) | watch(), loop_factory=new_loop)
+        run(fails() | sender(*friend.getsockname()) | watch(), loop_factory=new_loop)
     assert [type(error) for error in caught.value.exceptions] == [RuntimeError]
     assert friend.recv(100) == b"last words"
     assert seen == ["oh"]
@@ -700,31 +702,6 @@ def test_a_slow_reader_of_a_socket_does_not_hold_up_what_it_sends(new_loop, stra
             friend.sendto(b"x", part.address)
         assert friend.recv(100) == b"still here"
         raise RuntimeError("enough")
-
-
-def test_what_feeds_a_socket_fails(new_loop, stranger):
-    @component
-    async def fails(inbox, outbox):
-        await outbox.send(b"last words")
-        raise RuntimeError("oh")
-
-    seen = []
-
-    @component
-    async def watch(inbox, outbox):
-        try:
-            async for data in inbox:
-                seen.append(data)
-        except SourceFailed as error:
-            seen.append(str(error.__cause__))
-            raise
-
-    friend = stranger()
-    with pytest.raises(ComponentsFailed) as caught:
-        run(fails() | UDPSocket(*friend.getsockname(), quiet=True) | watch(), loop_factory=new_loop)
-    assert [type(error) for error in caught.value.exceptions] == [RuntimeError]
-    assert friend.recv(100) == b"last words"
-    assert seen == ["oh"]
 
 
 def test_sockets_talk_on_simulated_hosts_by_their_names():

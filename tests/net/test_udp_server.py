@@ -54,6 +54,19 @@ def visitor() -> Iterator[Callable[..., socket.socket]]:
         yield make
 
 
+def counting(counted: list[Any], *args: Any, **options: Any) -> UDPServer:
+    """Return a server on a simulated host, which puts its figures into a list when it ends."""
+
+    class Counting(UDPServer):
+        async def main(self):
+            try:
+                await super().main()
+            finally:
+                counted.append(self.statistics())
+
+    return Counting(*args, port=1500, quiet=True, **options)
+
+
 def until(condition: Callable[[], bool]) -> None:
     end = time.monotonic() + WAIT
     while not condition():
@@ -372,7 +385,7 @@ def test_an_idle_component_is_ended_and_the_next_datagram_makes_a_new_one():
 
 @pytest.mark.parametrize("idle_timeout", [None, 10])
 def test_a_component_has_so_much_time_in_all(idle_timeout):
-    seen, counted = [], []
+    seen = []
 
     @component
     async def note(inbox, outbox):
@@ -381,14 +394,8 @@ def test_a_component_has_so_much_time_in_all(idle_timeout):
             seen.append(data)
         seen.append(("end", round(clock(), 6)))
 
-    class Counting(UDPServer):
-        async def main(self):
-            try:
-                await super().main()
-            finally:
-                counted.append(self.statistics())
-
-    server = Counting(note, port=1500, quiet=True, idle_timeout=idle_timeout, total_timeout=12)
+    counted = []
+    server = counting(counted, note, idle_timeout=idle_timeout, total_timeout=12)
     simulate(server, at_times([0, 8, 13]) | UDPPeer("server", 1500) | Collect(), 40)
     after = 23.01 if idle_timeout else 25.01
     assert seen == ["begin", b"0", b"8", ("end", 12.01), "begin", b"13", ("end", after)]
@@ -432,15 +439,7 @@ def test_new_components_may_be_so_many_a_second():
         transport.close()
 
     counted = []
-
-    class Counting(UDPServer):
-        async def main(self):
-            try:
-                await super().main()
-            finally:
-                counted.append(self.statistics())
-
-    simulate(Counting(Echo, port=1500, quiet=True, new_per_second=3), many(), 10)
+    simulate(counting(counted, Echo, new_per_second=3), many(), 10)
     (done,) = counted
     # Three at once, and in the 0.9 s after that one each third of a second.
     assert (done.accepted, done.refused, done.reasons) == (5, 5, {"rate": 5})

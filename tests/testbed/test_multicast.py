@@ -258,14 +258,26 @@ def test_a_socket_joins_twenty_groups_at_most():
     assert on_a_host(body) == (20, errno.ENOBUFS)
 
 
+def refusals(sock, *options):
+    """Return the name of the error that each option of a socket is refused with; "" where it is taken."""
+    refused = []
+    for option, value in options:
+        try:
+            sock.setsockopt(socket.IPPROTO_IP, option, value)
+            refused.append("")
+        except OSError as error:
+            refused.append(errno.errorcode[error.errno])
+    return refused
+
+
 def test_what_linux_refuses_is_refused():
     source = socket.inet_aton("10.0.0.9")
     by_source = MREQ + source
 
     async def body(loop):
         sock, _ = await bound(loop, "0.0.0.0")
-        refused = []
-        for option, value in (
+        return refusals(
+            sock,
             (socket.IP_DROP_MEMBERSHIP, MREQ),
             (socket.IP_ADD_MEMBERSHIP, MREQ),
             (socket.IP_ADD_MEMBERSHIP, MREQ),
@@ -278,13 +290,7 @@ def test_what_linux_refuses_is_refused():
             (socket.IP_ADD_MEMBERSHIP, socket.inet_aton("10.0.0.1") + bytes(4)),
             (socket.IP_ADD_MEMBERSHIP, MREQ[:4] + socket.inet_aton("10.9.9.9")),
             (socket.IP_MULTICAST_TTL, 256),
-        ):
-            try:
-                sock.setsockopt(socket.IPPROTO_IP, option, value)
-                refused.append("")
-            except OSError as error:
-                refused.append(errno.errorcode[error.errno])
-        return refused
+        )
 
     assert on_a_host(body) == [
         "EADDRNOTAVAIL", "", "EADDRINUSE", "EINVAL", "", "", "EADDRNOTAVAIL", "", "EADDRNOTAVAIL", "EINVAL",
@@ -301,8 +307,8 @@ SOURCE_REQ = bytes([1]).ljust(8, b"\0") + b"".join(
 def test_a_source_may_be_joined_by_the_number_of_the_interface():
     async def body(loop):
         sock, _ = await bound(loop, "0.0.0.0")
-        refused = []
-        for option, value in (
+        return refusals(
+            sock,
             (47, SOURCE_REQ),
             (46, SOURCE_REQ),
             (46, SOURCE_REQ),
@@ -310,13 +316,7 @@ def test_a_source_may_be_joined_by_the_number_of_the_interface():
             (46, b"\2" + SOURCE_REQ[1:]),
             (47, SOURCE_REQ),
             (46, SOURCE_REQ[:8] + SOURCE_REQ[136:] * 2),
-        ):
-            try:
-                sock.setsockopt(socket.IPPROTO_IP, option, value)
-                refused.append("")
-            except OSError as error:
-                refused.append(errno.errorcode[error.errno])
-        return refused
+        )
 
     assert on_a_host(body) == ["EADDRNOTAVAIL", "", "EADDRNOTAVAIL", "EADDRINUSE", "ENODEV", "", "EINVAL"]
 

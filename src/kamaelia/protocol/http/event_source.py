@@ -48,8 +48,9 @@ class EventSource(Component):
         last_id: where to go on, as it was in the `Event.id` of an earlier run
         retry: seconds before coming back, unless the server says how many
         idle_timeout: seconds without a sign of life after which the connection counts as broken; None for
-            any number: then a server that has gone without a word is not missed. `ServerSentEvents` gives
-            one every 15 s; how often others do is theirs to say
+            any number: then a server that is there but says nothing more is not missed, while one whose
+            machine has gone is, by TCP's own probes. `ServerSentEvents` gives a sign of life every 15 s; how
+            often others do is theirs to say
         cookies: see `HTTPClient`
         proxy: see there
         pool: see there

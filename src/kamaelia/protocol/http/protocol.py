@@ -77,9 +77,8 @@ FAILED_PAGE = FAILED.body
 NOTHING: Any = object()
 LARGE = 64 * 1024  # bytes of a body that is not put behind its head, which would copy it
 NEVER = math.inf
-ROUNDS = (
-    2  # of the loop; uvloop calls timers before it reads, and what is soon to be called in the same round
-)
+# Of the loop; uvloop calls timers before it reads, and what is soon to be called in the same round.
+ROUNDS = 2
 
 
 class Counts:
@@ -132,8 +131,8 @@ class HTTPProtocol(Component):
     of the request as it comes, its ``outbox`` sends the body of the answer, bytes or text, at the client's
     pace. Its first message may be a `Response`, whose status and headers (and bytes) begin the answer; its
     last may be `Trailers`. It, and every part of it, gets the request from `request`, and what came behind
-    the body from `trailers`. One that sends nothing
-    answers 200 with an empty body; a function that returns None, 204.
+    the body from `trailers`. One that sends nothing answers 200 with an empty body; a function that returns
+    None, 204.
 
     Ending: it ends after the last answer, when the client has ended or asked for that, at the end of a time
     of `Limits`, or when it breaks the rules, which is answered 400 or what fits better, logged, and counted.
