@@ -11,16 +11,13 @@
    loopback, bounded in number and time. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
-#include <errno.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <strings.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "common.h"
 
 enum kind { BEHAVING, TRICKLING, DEAF, KINDS };
 enum { ADDRESSES = 8, BUFFER = 16384, MOST_EVENTS = 1024 };
@@ -43,17 +40,6 @@ static long lost[KINDS], refused[KINDS], connects[KINDS];
 static int epoll, port;
 static double *latencies;
 static long most, measured, answered, late, wrong;
-
-static double now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return time.tv_sec + time.tv_nsec / 1e9;
-}
-
-static void fail(const char *what) {
-    perror(what);
-    exit(1);
-}
 
 static void line_up(struct visitor *one, double due) {
     one->due = due;

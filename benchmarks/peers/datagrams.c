@@ -11,11 +11,7 @@
    says nothing then; so is one that comes twice, or with other bytes. Only loopback, bounded in number and time. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
-#include <errno.h>
 #include <poll.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -31,11 +27,6 @@ struct head {
     long number; /* from 1 on */
     double sent;
 };
-
-static void fail(const char *what) {
-    perror(what);
-    exit(1);
-}
 
 static int bound_to(int port) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};

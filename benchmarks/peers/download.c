@@ -8,11 +8,7 @@
    Only loopback, bounded in number and time. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
-#include <errno.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <strings.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -28,11 +24,6 @@ struct connection {
     double asked;
     char head[HEAD + 1];
 };
-
-static void fail(const char *what) {
-    fprintf(stderr, "%s: %s\n", what, errno ? strerror(errno) : "not as it should be");
-    exit(1);
-}
 
 static void ask(struct connection *one, const char *request) {
     int size = strlen(request);

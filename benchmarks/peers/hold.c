@@ -9,17 +9,14 @@
    Every few thousand connections come from another address of the loopback range, which has so many more ports. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
-#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "common.h"
 
 enum { FROM_ONE_ADDRESS = 5000 };
 
@@ -32,17 +29,6 @@ static struct connection *all;
 static long sent, echoed;
 static int lost, size;
 static char *message, buffer[65536];
-
-static double now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return time.tv_sec + time.tv_nsec / 1e9;
-}
-
-static void fail(const char *what) {
-    perror(what);
-    exit(1);
-}
 
 static void lose(struct connection *one) {
     if (one->fd < 0) return;

@@ -1,16 +1,10 @@
 /* How long things took, counted in steps that are never wider than one part in 64 of the time: so few numbers hold
    as many times as there are, and percentiles are known to 1 %. */
-#include <time.h>
+#include "common.h"
 
 enum { STEPS = 64, DOUBLINGS = 40 }; /* the longest is some hours */
 
 static long latencies[DOUBLINGS * STEPS];
-
-static double now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return time.tv_sec + time.tv_nsec / 1e9;
-}
 
 static void count_latency(double seconds) {
     long time = seconds > 0 ? (long)(seconds * 1e9) : 0, step = time;

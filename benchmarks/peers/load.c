@@ -12,11 +12,7 @@
    bounded in number and time. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
-#include <errno.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -24,11 +20,6 @@
 #include "latency.h"
 
 enum { WAIT = 30 }; /* seconds; the slowest needs half of that */
-
-static void fail(const char *what) {
-    perror(what);
-    exit(1);
-}
 
 static void void_figure(const char *why) {
     fprintf(stderr, "%s: the figure is void\n", why);
