@@ -165,8 +165,8 @@ def test_a_request_that_fails_is_a_failure_of_the_client():
     error = failure(["http://a/x"], broken)
     assert type(error) is RequestFailed
     assert str(error) == (
-        "Pipeline/HTTPClient/asker-1: GET http://a/x: the server's answer is not to be understood: peer "
-        "closed connection without sending complete message body (received 3 bytes, expected 5) (GET '/x')"
+        "Pipeline/HTTPClient/asker-1: GET http://a/x: the server closed the connection in the middle of the "
+        "body of its answer: bytes missing: 2 (GET '/x')"
     )
     assert error.request.target == "/x"
 
@@ -177,7 +177,7 @@ def test_with_somebody_to_tell_the_others_go_on():
         client.send("http://a/1", "http://a/bad", "gopher://a/", "http://a/2")
         assert [one.body for one in client.take_all()] == [b"/1", b"/2"]
         first, second = client.take_all("failures")
-        assert first.message == "http://a/bad" and "received 3 bytes, expected 5" in str(first.error)
+        assert first.message == "http://a/bad" and "bytes missing: 2 (" in str(first.error)
         assert second.message == "gopher://a/" and "only http and https are spoken here" in str(second.error)
         assert first.path == "HTTPClient" and first.component is client.component
         client.close()
@@ -213,8 +213,9 @@ def test_a_source_that_fails_is_a_source_that_failed():
     ("answer", "text"),
     [
         (lambda head, body: ["close"], "the server closed the connection before it had answered"),
-        (lambda head, body: [b"SSH-2.0\r\n\r\n"], "illegal status line"),
+        (lambda head, body: [b"SSH-2.0\r\n\r\n"], "begin with HTTP/, but with b'SSH-"),
         (lambda head, body: [b"x" * 70_000], "not to be understood"),
+        (lambda head, body: [b"HTTP/" + b"x" * 70_000], "the answer has more than head_limit=65536 bytes"),
         (lambda head, body: [ConnectionResetError("reset by peer")], "reset by peer"),
         (lambda head, body: [OK + b"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\nhi"], "is no gzip"),
         (
@@ -983,7 +984,7 @@ def test_a_fetch_that_fails_fails_nobody_else():
                 return str(error)
 
     _, result = run(scripted(broken, name="web"), Ask(), loop_factory=VirtualLoop)
-    assert "/Ask/fetch: GET http://a/x: " in f"/{result}" and "received 3 bytes, expected 5" in result
+    assert "/Ask/fetch: GET http://a/x: " in f"/{result}" and "bytes missing: 2 (" in result
 
 
 # --- a stop -----------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from kamaelia.axon import LocalProtocolError, UsageError
 from kamaelia.protocol.http import Headers, Limits, Refused, Response, parsers
+from kamaelia.protocol.http import incoming as incoming_module
 from kamaelia.protocol.http import machine as machine_module
 from kamaelia.protocol.http.machine import (
     ANSWER,
@@ -574,7 +575,8 @@ class Counting:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.searched = 0
-        monkeypatch.setattr(machine_module, "NEVER", self)
+        for module in (machine_module, incoming_module):
+            monkeypatch.setattr(module, "NEVER", self)
 
     def search(self, data: bytes, at: int, end: int) -> None:
         self.searched += max(0, min(end, len(data)) - at)

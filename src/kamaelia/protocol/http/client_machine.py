@@ -7,17 +7,23 @@ Pure: no socket, no clock, no task. Whoever uses it sends the bytes that `Client
 `ClientMachine.receive`, and asks `ClientMachine.next_event` until there is nothing more. Events are *pulled*,
 so that who has no room for more of a body just does not ask; meanwhile nothing more should be received.
 
-The grammar is h11's. Each exchange (a request and its response) has an h11 connection of its own, and what
-that has not used of what it was given is the beginning of the next: so nothing of one exchange can leak into
-another, and requests may be sent ahead of their answers (pipelining), which h11 by itself does not do.
+Requests are an *exchange* each, in a line: they may be sent ahead of their answers (pipelining), and what
+comes belongs to the oldest. `READING` says how its answer is read::
 
-Beyond what h11 refuses, the machine refuses what could be read in two ways, since somebody else between us
-and the server may read it in the other (request smuggling, response splitting): a response with both
-``Transfer-Encoding`` and ``Content-Length``, or with the first in HTTP/1.0; another version than 1.x; and
-anything at all that comes when nothing was asked for.
+    HEAD --hint--> HEAD --head--> BODY --end--> END --told--> HEAD of the next
+                                  or END at once, or SWITCHED
 
-Everything is bounded: a head, the head of a chunk, and the trailers by ``head_limit`` bytes each, exactly,
-however the bytes are divided; the number of headers; how many informational responses come before a real
+**How strict.** The grammar is that of the server's machine (`incoming`), and a head that has passed goes to
+the same parsers. In two things the client is kinder, since there are old servers that nobody can mend: a line
+of a head may end with LF alone, and a header may go on in another line. Both are put right before anything is
+read, so that whoever gets the headers next gets good ones. What could be read in two ways is refused, since
+somebody else between us and the server may read it in the other (request smuggling, response splitting): a
+response with both ``Transfer-Encoding`` and ``Content-Length``, two different lengths, another coding than
+``chunked``, or any in HTTP/1.0; another version than that and 1.1; and anything at all that comes when
+nothing was asked for.
+
+**Bounds.** A head, the line of a chunk, and the trailers have ``head_limit`` bytes each, exactly, however the
+bytes are divided; the number of headers has a limit, and how many informational responses come before a real
 one. What waits unread is what was given last.
 
 A body ends in one of four ways: there is none (HEAD, CONNECT, 204, 304), so many bytes, chunks, or the end of
@@ -28,22 +34,49 @@ have closed an idle connection just when we wanted to use it again, so that aski
 
 from __future__ import annotations
 
+import math
 import re
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
-from kamaelia.axon.errors import LocalProtocolError, RemoteProtocolError, UsageError, shorten
+from kamaelia.axon.errors import LocalProtocolError, RemoteProtocolError, shorten
 
 from .headers import Given, Headers
-from .messages import Request, Response
+from .incoming import FIELDS, LENGTH, LONGEST_LENGTH, Incoming, wrong_header
+from .messages import NO_HEADERS, Request, Response
+from .parsers import NotParsed, Raw, choose_parser
 
 HEAD_LIMIT: Final = 64 * 1024  # bytes; servers send 1 to 8 KiB, curl takes 100 KiB a line
 HEADER_LIMIT: Final = 256  # headers in one head
 INFORMATIONAL_LIMIT: Final = 16  # responses such as "103 Early Hints" before the real one
-SLICE: Final = 16 * 1024  # bytes that h11 is given at a time where it reads heads or chunks
-MERGE: Final = 64 * 1024  # bytes of a body that are made one event, if they are there
-_CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # what no header may have (RFC 9110, 5.5)
+MERGE: Final = 64 * 1024  # bytes of a chunked body that are made one event, if they are there
+
+HEAD, BODY, END, SWITCHED = "HEAD", "BODY", "END", "SWITCHED"
+
+READING = {
+    (HEAD, "hint"): HEAD,
+    (HEAD, "head"): BODY,
+    (HEAD, "bare head"): END,  # without a body
+    (HEAD, "switch"): SWITCHED,
+    (BODY, "data"): BODY,
+    (BODY, "end"): END,
+    (END, "told"): HEAD,
+}
+"""How the answer to the oldest request is read: ``(state, what happens): next state``."""
+
+_STATUS = rb"HTTP/([0-9]\.[0-9]) ([0-9]{3})(?: [\t\x20-\x7e\x80-\xff]*+)?\r\n"
+_HEAD: Final = re.compile(_STATUS + FIELDS)
+_FRAMING: Final = re.compile(
+    rb"\n(content-length|transfer-encoding|connection):[ \t]*+([^\r]*+)", re.IGNORECASE
+)
+_EMPTY_LINE: Final = re.compile(rb"\n\r?\n")
+_BARE_LF: Final = re.compile(rb"(?<!\r)\n")
+_FOLD: Final = re.compile(rb"\r\n[ \t]++")
+_LENGTHS: Final = re.compile(rb"(?<=\n)content-length:[^\r]*+\r\n", re.IGNORECASE)
+# Blanks behind the size are no HTTP, but some servers write it into a field of fixed width.
+_LINE_OF_CHUNK: Final = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*+(;[\t\x20-\x7e\x80-\xff]*+)?\r\n")
+_BODILESS: Final = (204, 304)
 
 
 class Unanswered(RemoteProtocolError):
@@ -81,16 +114,32 @@ class Switched:
 Event = Informational | Response | bytes | EndOfResponse | Switched
 
 
-class ClientMachine:
+class _Exchange:
+    """A request and its answer."""
+
+    __slots__ = ("begun", "closes", "expects", "hints", "method", "reads_to_end", "upgrades")
+
+    def __init__(self, method: str) -> None:
+        self.method = method
+        self.upgrades = False  # it has asked for another protocol
+        self.closes = False  # one of both has said that the connection ends with this
+        self.expects = False  # that the server says whether it wants the body
+        self.begun = False  # some of the answer has come
+        self.hints = 0  # responses before the real one
+        self.reads_to_end = False  # the body ends with the connection
+
+
+class ClientMachine(Incoming):
     """Speaks HTTP/1.1 as a client, without a connection.
 
     Events are `Informational`; a `Response` without its body, which is the head; ``bytes``, parts of the
     body; `EndOfResponse`; and instead of the last two `Switched`.
 
     Arguments:
-        head_limit: bytes that the head of a response may have, the head of a chunk, or the trailers
+        head_limit: bytes that the head of a response may have, the line of a chunk, or the trailers
         header_limit: how many headers each of them may have
         pipeline: how many requests may be unanswered at a time
+        parser: ``"h11"``, ``"httptools"``, or ``"auto"`` for the faster that is installed
 
     Raises `LocalProtocolError` for what must not be sent, and `RemoteProtocolError` for what must not have
     been received; after that the connection is of no use.
@@ -106,21 +155,36 @@ class ClientMachine:
         None
     """
 
+    __slots__ = (
+        "_chunked", "_error", "_exchanges", "_last", "_parse", "_pending", "_to_send", "_writing", "pipeline",
+        "reading", "switched",
+    )  # fmt: skip
+
+    _line_of_chunk = _LINE_OF_CHUNK
+
     def __init__(
-        self, *, head_limit: int = HEAD_LIMIT, header_limit: int = HEADER_LIMIT, pipeline: int = 1
+        self,
+        *,
+        head_limit: int = HEAD_LIMIT,
+        header_limit: int = HEADER_LIMIT,
+        pipeline: int = 1,
+        parser: str = "auto",
     ) -> None:
-        self._h11 = _h11()
-        self.head_limit = head_limit
-        self.header_limit = header_limit
+        super().__init__(head_limit, header_limit, line=head_limit, extensions=math.inf)
         self.pipeline = pipeline
-        self._exchanges: deque[_Exchange] = deque()  # those that are not answered, the oldest first
-        self._writing: _Exchange | None = None  # the one whose request is not complete
-        self._unread: deque[memoryview] = deque()  # received, and not given to h11 yet
-        self._ended = False  # nothing more will be received
-        self._last = False  # no more requests: one side has said that it will close
-        self._error: RemoteProtocolError | None = None
+        """See the arguments."""
+        self.reading = HEAD
+        """How the answer to the oldest request is read; see `READING`."""
         self.switched = False
         """Whether the connection speaks something else by now."""
+        self._parse = choose_parser(parser, responses=True)()
+        self._exchanges: deque[_Exchange] = deque()  # those that are not answered, the oldest first
+        self._writing: _Exchange | None = None  # the one whose request is not complete
+        self._to_send: int | None = None  # bytes of that; None where it is sent in chunks
+        self._chunked = False  # the body comes in chunks
+        self._pending: RemoteProtocolError | None = None  # what is wrong behind a part of a body
+        self._last = False  # no more requests: one side has said that it will close
+        self._error: RemoteProtocolError | None = None
 
     # -- how it is ----------------------------------------------------------------------------------
 
@@ -129,7 +193,7 @@ class ClientMachine:
         """Whether another request may be sent now."""
         return (
             self._writing is None
-            and not (self._last or self._ended or self.switched or self._error)
+            and not (self._last or self._peer_ended or self.switched or self._error)
             and len(self._exchanges) < self.pipeline
         )
 
@@ -142,8 +206,7 @@ class ClientMachine:
     def waits_to_continue(self) -> bool:
         """Whether the server has been asked (``Expect: 100-continue``) if it wants the body, and has not
         said."""
-        writing = self._writing
-        return writing is not None and bool(writing.connection.client_is_waiting_for_100_continue)
+        return self._writing is not None and self._writing.expects
 
     @property
     def open(self) -> int:
@@ -153,12 +216,12 @@ class ClientMachine:
     @property
     def answering(self) -> bool:
         """Whether some of the answer to the oldest open request has come."""
-        return bool(self._exchanges) and (self._exchanges[0].fed > 0 or bool(self._unread))
+        return bool(self._exchanges) and (self._exchanges[0].begun or self.waiting > 0)
 
     @property
     def finished(self) -> bool:
         """Whether there is nothing to be done with the connection any more but to close it."""
-        over = self._last or self._ended or self._error is not None
+        over = self._last or self._peer_ended or self._error is not None
         return over and not (self._exchanges or self.switched)
 
     # -- sending ------------------------------------------------------------------------------------
@@ -167,7 +230,7 @@ class ClientMachine:
         """Return the bytes of a request with its body."""
         body = request.body
         head = self.send_request(request, len(body))
-        return head + (self.send_data(body) if body else b"") + self.send_end()
+        return head + self.send_data(body) + self.send_end() if body else head
 
     def send_request(self, request: Request, length: int | None = 0) -> bytes:
         """Return the head of a request whose body has so many bytes, or will be sent in chunks (None).
@@ -178,80 +241,105 @@ class ClientMachine:
         """
         if not self.can_send_request:
             raise LocalProtocolError(self._why_not())
-        headers = self._framed(request, length)
-        h11 = self._h11
-        connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=self.head_limit)
-        exchange = _Exchange(connection, request.method)
-        try:
-            head: bytes = connection.send(
-                h11.Request(method=request.method, target=request.target, headers=headers.raw)
-            )
-            if length == 0:
-                connection.send(h11.EndOfMessage())
-            else:
-                self._writing = exchange
-        except h11.LocalProtocolError as error:
-            raise LocalProtocolError(f"{request.method} {shorten(request.target)}: {error}") from error
-        self._last = "close" in headers.tokens("connection")
+        headers = request.headers
+        host = b""
+        lines: list[bytes] = []
+        exchange = _Exchange(request.method)
+        named = expects = False
+        for name, value in headers.raw:
+            small = name.lower()
+            if small == b"host":
+                if host:
+                    raise _wrong(request, "there are several Host")
+                host = b"%b: %b\r\n" % (name, value)  # it comes first (RFC 9110, 7.2)
+                continue
+            if small == b"transfer-encoding":
+                if length is not None or headers.tokens("transfer-encoding") != ["chunked"]:
+                    raise _wrong(
+                        request,
+                        "leave Transfer-Encoding out of the headers; a body of unknown length is sent in "
+                        "chunks",
+                    )
+                continue
+            if small == b"content-length":
+                if named or length is None or value != b"%d" % length:
+                    said, has = shorten(headers["content-length"]), length
+                    raise _wrong(
+                        request,
+                        f"its header Content-Length is {said}, and its body has "
+                        f"{'an unknown number of' if has is None else has} bytes: leave the header out",
+                    )
+                named = True
+            elif small == b"connection":
+                exchange.closes = exchange.closes or b"close" in _tokens(value)
+            elif small == b"upgrade":
+                exchange.upgrades = True
+            elif small == b"expect":
+                expects = b"100-continue" in _tokens(value)
+            lines.append(b"%b: %b\r\n" % (name, value))
+        if not host:
+            raise _wrong(request, "there is no Host, which HTTP/1.1 has to have")
+        if length is None:
+            lines.append(b"Transfer-Encoding: chunked\r\n")
+        elif not named and (length or request.method in ("POST", "PUT", "PATCH")):
+            lines.append(b"Content-Length: %d\r\n" % length)
+        if length != 0:
+            exchange.expects = expects
+            self._writing, self._to_send = exchange, length
+        self._last = exchange.closes
         self._exchanges.append(exchange)
-        return head
+        line = f"{request.method} {request.target} HTTP/1.1\r\n".encode()
+        return b"".join((line, host, *lines, b"\r\n"))
 
     def send_data(self, data: bytes | bytearray | memoryview) -> bytes:
         """Return some of the request's body as it goes on the wire."""
-        sent: bytes = self._send(self._h11.Data(data=data))
-        return sent
+        writing = self._being_sent()
+        size = memoryview(data).nbytes
+        writing.expects = False
+        if self._to_send is None:
+            # An empty chunk would end it.
+            return b"".join((b"%x\r\n" % size, data, b"\r\n")) if size else b""
+        if size > self._to_send:
+            raise LocalProtocolError(
+                f"the body of the request is longer than its Content-Length: {self._to_send} bytes were "
+                f"left, and there were {size}"
+            )
+        self._to_send -= size
+        return bytes(data)
 
     def send_end(self, trailers: Given = ()) -> bytes:
         """Return what ends the request's body; after a chunked one there may be trailers."""
         if self._writing is None and not trailers:
             return b""
+        self._being_sent()
         headers = trailers if isinstance(trailers, Headers) else Headers(trailers)
-        sent: bytes = self._send(self._h11.EndOfMessage(headers=headers.raw))
+        sent = b""
+        if self._to_send is None:
+            sent = b"".join((b"0\r\n", *[b"%b: %b\r\n" % pair for pair in headers.raw], b"\r\n"))
+        elif self._to_send:
+            raise LocalProtocolError(
+                f"the body of the request is shorter than its Content-Length: {self._to_send} bytes are "
+                "missing"
+            )
+        elif headers.raw:
+            raise LocalProtocolError("only behind a body that is sent in chunks there may be trailers")
         self._writing = None
         return sent
 
-    def _send(self, event: Any) -> bytes:
-        writing = self._writing
-        if writing is None:
+    def _being_sent(self) -> _Exchange:
+        if self._writing is None:
             raise LocalProtocolError("no request has been begun whose body could be sent")
-        try:
-            sent: bytes = writing.connection.send(event)
-        except self._h11.LocalProtocolError as error:
-            raise LocalProtocolError(f"the body of the request: {error}") from error
-        return sent
+        return self._writing
 
     def _why_not(self) -> str:
         if self._writing is not None:
             return "the request before is not complete: send the rest of its body, and its end"
-        if self.switched or self._last or self._ended or self._error is not None:
+        if self.switched or self._last or self._peer_ended or self._error is not None:
             return "no more requests can be sent on this connection: make another"
         return (
             f"{len(self._exchanges)} request is not answered yet, and pipeline={self.pipeline}: wait for the "
             "answer, or allow more"
         )
-
-    def _framed(self, request: Request, length: int | None) -> Headers:
-        """Return the headers of a request, with those that say how long its body is."""
-        headers = request.headers
-        said = headers.get("content-length")
-        if "transfer-encoding" in headers:
-            if length is not None or headers.tokens("transfer-encoding") != ["chunked"]:
-                raise LocalProtocolError(
-                    f"{request.method} {shorten(request.target)}: leave Transfer-Encoding out of the "
-                    "headers; a body of unknown length is sent in chunks"
-                )
-            headers = headers.without("transfer-encoding")
-        if said is not None and (length is None or said.strip() != str(length)):
-            raise LocalProtocolError(
-                f"{request.method} {shorten(request.target)}: its header Content-Length is {shorten(said)}, "
-                f"and its body has {'an unknown number of' if length is None else length} bytes: leave the "
-                "header out"
-            )
-        if length is None:
-            return headers.with_({"Transfer-Encoding": "chunked"})
-        if said is None and (length or request.method in ("POST", "PUT", "PATCH")):
-            return headers.with_({"Content-Length": length})
-        return headers
 
     # -- receiving ----------------------------------------------------------------------------------
 
@@ -259,12 +347,12 @@ class ClientMachine:
         """Take what has come from the server. Ask for its events before you give more."""
         if self.switched:
             raise LocalProtocolError("this connection does not speak HTTP any more")
-        if data:
-            self._unread.append(memoryview(data))
+        if self._error is None:
+            self._keep(data)
 
-    def receive_end(self) -> None:
-        """The server has said that nothing more will come."""
-        self._ended = True
+    def refuse(self, text: str, status: int = 0) -> RemoteProtocolError:
+        """Return why the answer cannot be read, to be raised."""
+        return RemoteProtocolError(f"the server's answer is not to be understood: {text}")
 
     def next_event(self) -> Event | None:
         """Return what comes next in what was received; None if more has to come.
@@ -275,219 +363,268 @@ class ClientMachine:
         if self._error is not None:
             raise self._error
         try:
+            if self._pending is not None:
+                raise self._pending
             return self._next()
-        except self._h11.RemoteProtocolError as error:
-            self._error = RemoteProtocolError(f"the server's answer is not to be understood: {error}")
-            raise self._error from error
         except RemoteProtocolError as error:
             self._error = error
             raise
 
     def _next(self) -> Event | None:
-        if self.switched:
-            return None
         if not self._exchanges:
-            if self._unread:
+            if self.waiting and not self.switched:
                 raise RemoteProtocolError(
-                    f"the server has sent what nobody asked for: {shorten(bytes(self._unread[0][:40]))}"
+                    f"the server has sent what nobody asked for: {shorten(self.unread[:40])}"
                 )
             return None
         exchange = self._exchanges[0]
-        if exchange.switches:
-            self.switched = True
-            self._exchanges.popleft()
-            return Switched(exchange.rest() + self._take_unread())
-        event, exchange.pending = exchange.pending, None
-        if isinstance(event, Exception):
-            raise event
-        if event is None:
-            event = self._parse(exchange)
-        kind = type(event)
-        if kind is self._h11.Data:
-            return self._merged(exchange, event)
-        if event is None:
-            return None
-        if kind is self._h11.EndOfMessage:
-            return self._end(exchange, event)
-        return self._head(exchange, event)
+        if self.reading is HEAD:
+            return self._read_head(exchange)
+        if self.reading is BODY:
+            return self._read_chunks() if self._chunked else self._read_plain(exchange)
+        if self.reading is END:
+            return self._end(exchange)
+        self.switched = True
+        self._exchanges.clear()  # what was sent ahead will not be answered
+        rest = self.unread
+        self._drop()
+        return Switched(rest)
 
-    def _parse(self, exchange: _Exchange) -> Any:
-        """Return h11's next event; None if it needs more than there is."""
-        h11, connection = self._h11, exchange.connection
-        while True:
-            event = connection.next_event()
-            if event is not h11.NEED_DATA:
-                if type(event) is h11.Data:
-                    exchange.count_data(event, self.head_limit)
-                return event
-            if self._unread:
-                # Of a head or chunks it is given little at a time, so that to look at what it has not used
-                # costs little, however many small chunks there are.
-                piece = self._unread.popleft()
-                if not exchange.plain and len(piece) > SLICE:
-                    self._unread.appendleft(piece[SLICE:])
-                    piece = piece[:SLICE]
-                exchange.fed += len(piece)
-                connection.receive_data(piece)
-            elif not self._ended:
+    def _read_head(self, exchange: _Exchange) -> Event | None:
+        buffer, at = self._buffer, self._at
+        match = _HEAD.match(buffer, at) if type(buffer) is bytes else None
+        if match is not None:
+            if match.end() - at > self._most_head:
+                raise self._too_long()
+            head = match[0]
+            self._at = match.end()
+        else:
+            end = self._find_end_of_head(exchange)
+            if end < 0:
                 return None
+            head = _put_right(self._take(end - at))
+            match = _HEAD.fullmatch(head)
+            if match is None:
+                raise self.refuse(_why_wrong(head))
+        return self._begin(exchange, match, head)
+
+    def _find_end_of_head(self, exchange: _Exchange) -> int:
+        """Return where a head ends; -1 if that has not come."""
+        buffer, at = self._buffer, self._at
+        if not b"HTTP/".startswith(buffer[at : at + 5]):
+            raise self.refuse(
+                f"it does not begin with HTTP/, but with {shorten(bytes(buffer[at : at + 40]))}"
+            )
+        match = _EMPTY_LINE.search(buffer, at + max(0, self._scanned - 2))
+        end = len(buffer) if match is None else match.end()
+        if end - at > self._most_head:
+            raise self._too_long()
+        if match is not None:
+            self._scanned = 0
+            return end
+        if self._peer_ended:
+            if end == at and not exchange.begun:
+                raise Unanswered("the server closed the connection before it had answered")
+            if end == at:
+                raise RemoteProtocolError(
+                    "the server closed the connection before the answer it had announced"
+                )
+            raise RemoteProtocolError(
+                f"the server closed the connection in the middle of the head of its answer, after {end - at} "
+                "bytes"
+            )
+        if end > at:
+            self._wait_behind(end)
+        return -1
+
+    def _too_long(self) -> RemoteProtocolError:
+        return RemoteProtocolError(f"the head of the answer has more than head_limit={self._most_head} bytes")
+
+    def _begin(self, exchange: _Exchange, match: re.Match[bytes], head: bytes) -> Event:
+        """Understand the head of a response."""
+        exchange.begun = True
+        version, status = match[1], int(match[2])
+        if version not in (b"1.1", b"1.0"):
+            raise RemoteProtocolError(f"the server speaks HTTP/{version.decode()}, and we 1.1")
+        if status < 100:
+            raise self.refuse(f"{match[2].decode()} is no status")
+        lengths: list[bytes] = []
+        codings: list[bytes] = []
+        closes = version == b"1.0"
+        for name, value in _FRAMING.findall(head):
+            if len(name) == 14:  # content-length
+                lengths += value.rstrip(b" ").split(b",")
+            elif len(name) == 10:  # connection
+                closes = closes or b"close" in _tokens(value)
             else:
-                self._check_end(exchange)
-                connection.receive_data(b"")
+                codings.append(value.rstrip(b" "))
+        length = self._one_length(lengths)
+        if length is not None and len(lengths) > 1:
+            told = iter([b"Content-Length: %d\r\n" % length])
+            head = _LENGTHS.sub(lambda _: next(told, b""), head)  # once what it says several times
+        raw = self._headers_of(head, codings, version, length)
+        if status < 200 and status != 101:
+            self.reading = READING[HEAD, "hint"]
+            exchange.hints += 1
+            if exchange.hints > INFORMATIONAL_LIMIT:
+                raise RemoteProtocolError(f"more than {INFORMATIONAL_LIMIT} answers before the real one")
+            if status == 100:
+                exchange.expects = False
+            return Informational(status, Headers.from_wire(raw))
+        exchange.expects = False
+        exchange.closes = exchange.closes or closes
+        bare = exchange.method == "HEAD" or status in _BODILESS
+        if status == 101 or (exchange.method == "CONNECT" and status < 300):
+            if status == 101 and not exchange.upgrades:
+                raise self.refuse("it speaks another protocol from here on, which nobody has asked for")
+            if self._writing is exchange:
+                raise self.refuse("it speaks another protocol from here on, in the middle of our request")
+            self.reading = READING[HEAD, "switch"]
+        elif bare or (length == 0 and not codings):
+            self.reading = READING[HEAD, "bare head"]
+        else:
+            self.reading = READING[HEAD, "head"]
+            self._chunked = bool(codings)
+            if codings:
+                self._begin_chunks()
+            elif length is None:
+                exchange.reads_to_end = exchange.closes = True
+            else:
+                self._left = length
+        return Response(b"", status, Headers.from_wire(raw))
 
-    def _check_end(self, exchange: _Exchange) -> None:
-        if exchange.answered:
-            return  # whether the body may end so is known to h11
-        if not exchange.fed:
-            raise Unanswered("the server closed the connection before it had answered")
-        raise RemoteProtocolError(
-            f"the server closed the connection in the middle of the head of its answer, after {exchange.fed} "
-            "bytes"
-        )
+    def _one_length(self, values: list[bytes]) -> int | None:
+        """Return the length that one or several Content-Length agree upon."""
+        if not values:
+            return None
+        said = values[0].strip(b" ")
+        if any(value.strip(b" ") != said for value in values):
+            raise self.refuse("there are several Content-Length, which are not the same")
+        if not LENGTH.fullmatch(said) or len(said) > LONGEST_LENGTH:
+            raise self.refuse(f"Content-Length: {shorten(said.decode('latin-1'))} is no length")
+        return int(said)
 
-    def _merged(self, exchange: _Exchange, event: Any) -> bytes:
-        """Return a part of the body, with what else of it is there."""
-        parts, size = [event.data], len(event.data)
+    def _headers_of(self, head: bytes, codings: list[bytes], version: bytes, length: int | None) -> Raw:
+        if codings:
+            if len(codings) > 1:
+                raise self.refuse("there are several Transfer-Encoding")
+            if codings[0].lower() != b"chunked":
+                said = shorten(codings[0].decode("latin-1"))
+                raise self.refuse(f"Transfer-Encoding: {said}: it is 'chunked', and only that")
+            if length is not None or version != b"1.1":
+                other = "with a Content-Length" if length is not None else "in HTTP/1.0"
+                raise RemoteProtocolError(
+                    f"the answer has a Transfer-Encoding {other}: it can be read in two ways"
+                )
+        try:
+            raw = self._parse(head)
+        except NotParsed as error:
+            raise self.refuse(f"the parser says: {error}") from error
+        if len(raw) > self._most_fields:
+            raise RemoteProtocolError(
+                f"the answer has {len(raw)} headers, and header_limit={self._most_fields}"
+            )
+        if codings and codings[0] != b"chunked":  # h11 has it in small letters
+            raw = [
+                (name, b"chunked" if name.lower() == b"transfer-encoding" else value) for name, value in raw
+            ]
+        return raw
+
+    def _read_plain(self, exchange: _Exchange) -> bytes | EndOfResponse | None:
+        """Read a body that is counted, or ends with the connection."""
+        if self._at < len(self._buffer):
+            self.reading = READING[BODY, "data"]
+            if exchange.reads_to_end:
+                return self._take(self.waiting)
+            data = self._take(self._left)
+            self._left -= len(data)
+            if not self._left:
+                self.reading = READING[BODY, "end"]
+            return data
+        if not self._peer_ended:
+            return None
+        if not exchange.reads_to_end:
+            raise RemoteProtocolError(
+                "the server closed the connection in the middle of the body of its answer: bytes missing: "
+                f"{self._left}"
+            )
+        self.reading = READING[BODY, "end"]
+        return self._end(exchange)
+
+    def _read_chunks(self) -> bytes | EndOfResponse | None:
+        """Read a body in chunks: small ones come together, as far as they are there."""
+        parts: list[bytes] = []
+        size = 0
         while size < MERGE:
             try:
-                event = self._parse(exchange)
-            except (self._h11.RemoteProtocolError, RemoteProtocolError) as error:
-                exchange.pending = error  # what came before it is good
+                part = self._read_chunk()
+            except RemoteProtocolError as error:
+                if not parts:
+                    raise
+                self._pending = error  # what came before it is good
                 break
-            if type(event) is not self._h11.Data:
-                exchange.pending = event
+            if part is None:
+                if not parts and self._peer_ended:
+                    raise RemoteProtocolError(
+                        "the server closed the connection in the middle of the body of its answer: it was "
+                        "before the end of the chunks"
+                    )
                 break
-            parts.append(event.data)
-            size += len(event.data)
-        return b"".join(parts)
+            if not part:
+                self.reading = READING[BODY, "end"]
+                break
+            self.reading = READING[BODY, "data"]
+            parts.append(part)
+            size += len(part)
+        if parts:
+            return parts[0] if len(parts) == 1 else b"".join(parts)
+        return self._end(self._exchanges[0]) if self.reading is END else None
 
-    def _head(self, exchange: _Exchange, event: Any) -> Event:
-        status: int = event.status_code
-        used = exchange.used()
-        size, exchange.counted = used - exchange.counted, used
-        if size > self.head_limit:
-            raise RemoteProtocolError(
-                f"the head of the answer has {size} bytes, head_limit={self.head_limit}"
-            )
-        raw = event.headers.raw_items()
-        if len(raw) > self.header_limit:
-            raise RemoteProtocolError(
-                f"the answer has {len(raw)} headers, and header_limit={self.header_limit}"
-            )
-        version = bytes(event.http_version)
-        if version[:2] != b"1.":
-            raise RemoteProtocolError(f"the server speaks HTTP/{version.decode('latin-1')}, and we 1.1")
-        headers = _headers(raw)
-        if status < 200 and status != 101:
-            exchange.informational += 1
-            if exchange.informational > INFORMATIONAL_LIMIT:
-                raise RemoteProtocolError(f"more than {INFORMATIONAL_LIMIT} answers before the real one")
-            return Informational(status, headers)
-        exchange.answered = True
-        exchange.switches = status == 101 or (exchange.method == "CONNECT" and status < 300)
-        framed = "transfer-encoding" in headers
-        if framed and not exchange.switches and ("content-length" in headers or version != b"1.1"):
-            other = "with a Content-Length" if version == b"1.1" else "in HTTP/1.0"
-            raise RemoteProtocolError(
-                f"the answer has a Transfer-Encoding {other}: it can be read in two ways"
-            )
-        exchange.plain = not framed
-        return Response(b"", status, headers)
-
-    def _end(self, exchange: _Exchange, event: Any) -> EndOfResponse:
-        h11, connection = self._h11, exchange.connection
-        raw = event.headers.raw_items()
-        if raw and exchange.used() - exchange.counted > self.head_limit:
-            raise RemoteProtocolError(f"the trailers have more than head_limit={self.head_limit} bytes")
-        if len(raw) > self.header_limit:
-            raise RemoteProtocolError(f"there are {len(raw)} trailers, and header_limit={self.header_limit}")
-        trailers = _headers(raw)
+    def _end(self, exchange: _Exchange) -> EndOfResponse:
+        self.reading = READING[END, "told"]
+        raw, self._trailers = self._trailers, []
         self._exchanges.popleft()
-        rest = exchange.rest()
-        if rest:
-            self._unread.appendleft(memoryview(rest))
         if self._writing is exchange:
-            self._writing = None  # answered before it was complete: the connection cannot go on
-        if connection.our_state is not h11.DONE or connection.their_state is not h11.DONE:
+            self._writing = None
+            exchange.closes = True  # answered before it was complete: nobody knows what the rest would mean
+        if exchange.closes:
             self._last = True
             self._exchanges.clear()  # what was sent ahead will not be answered
-        return EndOfResponse(trailers, not (self._last or self._ended))
-
-    def _take_unread(self) -> bytes:
-        rest = b"".join(self._unread)
-        self._unread.clear()
-        return rest
+        trailers = Headers.from_wire(raw) if raw else NO_HEADERS
+        return EndOfResponse(trailers, not (self._last or self._peer_ended))
 
 
-class _Exchange:
-    """A request and its answer."""
-
-    __slots__ = (
-        "answered",
-        "connection",
-        "counted",
-        "fed",
-        "informational",
-        "method",
-        "pending",
-        "plain",
-        "switches",
-    )
-
-    def __init__(self, connection: Any, method: str) -> None:
-        self.connection = connection  # h11's
-        self.method = method
-        self.fed = 0  # bytes of the answer that h11 was given
-        self.counted = 0  # of these, how many belong to heads and bodies that have been looked at
-        self.informational = 0  # responses before the real one
-        self.answered = False  # the real one's head has come
-        self.plain = False  # its body is not in chunks
-        self.switches = False  # what comes now is not HTTP
-        self.pending: Any = None  # an event of h11's that comes next, or an error
-
-    def rest(self) -> bytes:
-        """Return what h11 has been given and has not used."""
-        rest: bytes = self.connection.trailing_data[0]
-        return rest
-
-    def used(self) -> int:
-        """Return how many bytes of the answer h11 has used."""
-        return self.fed - len(self.rest())
-
-    def count_data(self, event: Any, limit: int) -> None:
-        """Refuse a part of the body whose chunk began with too long a head."""
-        self.counted += len(event.data)
-        if not self.plain:  # h11 does not always say where a chunk begins
-            used = self.used()
-            if used - self.counted > limit:
-                raise RemoteProtocolError(
-                    f"the head of a chunk has {used - self.counted} bytes, and head_limit={limit}"
-                )
-            self.counted = used
+def _wrong(request: Request, why: str) -> LocalProtocolError:
+    return LocalProtocolError(f"{request.method} {shorten(request.target)}: {why}")
 
 
-def _headers(raw: list[tuple[Any, Any]]) -> Headers:
-    """Make headers of what h11 has parsed, which lets more through than a header may have."""
-    for name, value in raw:
-        if _CONTROL.search(value):
-            raise RemoteProtocolError(
-                f"the header {name.decode('latin-1')} of the answer has a control character: "
-                f"{shorten(value.decode('latin-1'))}"
-            )
-    return Headers.from_wire([(bytes(name), bytes(value)) for name, value in raw])
+def _tokens(value: bytes) -> list[bytes]:
+    """Return the parts of a list."""
+    return [one.strip().lower() for one in value.split(b",")]
 
 
-def _h11() -> Any:
-    try:
-        import h11
-    except ImportError:
-        raise UsageError("the HTTP client needs a package: pip install 'kamaelia[http]'") from None
-    return h11
+def _put_right(head: bytes) -> bytes:
+    """Return a head whose lines end with CR LF, and none of which goes on in another."""
+    if _BARE_LF.search(head):
+        head = _BARE_LF.sub(b"\r\n", head)
+    first = head.index(b"\r\n") + 2
+    if head[first : first + 1] in (b" ", b"\t"):
+        return head  # it would be the line of the status that goes on
+    return head[:first] + _FOLD.sub(b" ", head[first:])
+
+
+def _why_wrong(head: bytes) -> str:
+    """Say what is wrong with a head that the grammar does not allow."""
+    first, _, rest = head.partition(b"\r\n")
+    if not re.fullmatch(_STATUS, first + b"\r\n"):
+        return f"this is no line of a status: {shorten(first)}"
+    return wrong_header(rest) or "this is no response"
 
 
 __all__ = [
     "HEADER_LIMIT",
     "HEAD_LIMIT",
+    "READING",
     "ClientMachine",
     "EndOfResponse",
     "Event",

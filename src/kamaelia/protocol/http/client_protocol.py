@@ -147,7 +147,7 @@ class HTTPClientProtocol(Component):
         check_whole(f"{name}(pipeline={shorten(pipeline)})", pipeline, "how many requests to send ahead", 1)
         check_whole(f"{name}(head_limit={shorten(head_limit)})", head_limit, "the bytes of a head", 100)
         check_positive(f"{name}(go_on={shorten(go_on)})", go_on, "the seconds to wait for '100 Continue'")
-        self._options = {"pipeline": pipeline, "head_limit": head_limit}
+        self._options: dict[str, Any] = {"pipeline": pipeline, "head_limit": head_limit}
         self._tunnel = tunnel
         self._go_on = go_on
         self._machine = ClientMachine(**self._options)

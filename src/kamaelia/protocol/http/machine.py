@@ -36,6 +36,7 @@ from typing import Any
 from kamaelia.axon.errors import LocalProtocolError, shorten
 
 from .headers import Headers
+from .incoming import FIELDS, LENGTH, LONGEST_LENGTH, NEVER, TOKEN, Incoming, never_text, wrong_header
 from .limits import Limits
 from .messages import NO_HEADERS, Request, Response, reason
 from .parsers import NotParsed, choose_parser
@@ -111,22 +112,14 @@ ENDED = _Sentinel("ENDED")
 
 Event = Request | Data | EndOfRequest | _Sentinel
 
-_TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
-_FIELDS = rb"((?:" + _TOKEN + rb":[\t\x20-\x7e\x80-\xff]*+\r\n)*+)\r\n"
-HEAD = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e]++) HTTP/([0-9]\.[0-9])\r\n" + _FIELDS)
+HEAD = re.compile(rb"(" + TOKEN + rb") ([\x21-\x7e]++) HTTP/([0-9]\.[0-9])\r\n" + FIELDS)
 """What the head of a request looks like (RFC 9112, 2.1 and 5)."""
-FIELDS = re.compile(_FIELDS)
-FIELD = re.compile(rb"([^:]++):[ \t]*+([^\r]*+)\r\n")
-# What may nowhere be in a head: half of a line break, and control characters.
-NEVER = re.compile(rb"(?<!\r)\n|\r[^\n]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 # The headers that say how the request is to be read.
 FRAMING = re.compile(
     rb"\n(host|content-length|transfer-encoding|connection|expect):[ \t]*+([^\r]*+)", re.IGNORECASE
 )
 TARGET = re.compile(rb"/[^#]*+|(?i:https?)://([^/?#@]++)(?:[/?][^#]*+)?")
 HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*+|\[[0-9A-Fa-f:.]++\])(?::[0-9]{0,5})?")
-LENGTH = re.compile(rb"[0-9]++")
-CHUNK = re.compile(rb"([0-9A-Fa-f]{1,16})(;[\t\x20-\x7e\x80-\xff]*+)?\r\n")
 
 # All that the parsers know (RFC 9110, 9; IANA), but for CONNECT, which asks for a tunnel and no answer.
 _NAMES = """
@@ -135,16 +128,15 @@ _NAMES = """
 """
 METHODS = {name.encode(): name for name in _NAMES.split()}
 VERSIONS = {b"1.1": "1.1", b"1.0": "1.0"}
-LONGEST_LENGTH = 18  # digits of a Content-Length
 LONGEST_CHUNK_LINE = 1024  # bytes
 LONGEST_EXTENSIONS = 16 * 1024  # bytes, of all chunks of a body together
-NOT_IN_TRAILERS = re.compile(rb"(?:^|\n)(?:host|content-length|transfer-encoding|trailer):", re.IGNORECASE)
+NOT_IN_TRAILERS = frozenset((b"host", b"content-length", b"transfer-encoding", b"trailer"))
 END_OF_REQUEST = EndOfRequest(NO_HEADERS)
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 BODILESS = (204, 304)  # statuses of answers without a body
 
 
-class ServerMachine:
+class ServerMachine(Incoming):
     """One connection of a server. Give it what comes (`receive`), ask what that is (`next_event`), and write
     what `send_whole`, or `send_head`, `send_data` and `send_end`, return.
 
@@ -169,8 +161,7 @@ class ServerMachine:
     """
 
     __slots__ = (
-        "_at", "_buffer", "_chunk", "_chunked", "_end", "_error", "_extensions", "_left", "_limits", "_mode",
-        "_most_head", "_most_line", "_most_target", "_parse", "_peer_ended", "_requests", "_scanned",
+        "_chunked", "_end", "_error", "_limits", "_mode", "_most_line", "_most_target", "_parse", "_requests",
         "_to_send", "closing", "expects_continue", "keep_alive", "lines", "peer", "reading", "request",
         "scheme", "writing",
     )  # fmt: skip
@@ -179,7 +170,8 @@ class ServerMachine:
         self, limits: Limits | None = None, parser: Any = "auto", scheme: str = "http", peer: Any = None
     ) -> None:
         self._limits = limits = limits or Limits()
-        self._most_head, self._most_target = int(limits.head), int(limits.target)
+        super().__init__(int(limits.head), limits.headers, LONGEST_CHUNK_LINE, LONGEST_EXTENSIONS)
+        self._most_target = int(limits.target)
         self._most_line = self._most_target + 100  # with the method, the version and the blanks
         self._parse = (choose_parser(parser) if isinstance(parser, str) else parser)()
         self.scheme = scheme
@@ -198,16 +190,9 @@ class ServerMachine:
         """The client waits for `send_continue` before it sends the body."""
         self.lines = b""
         """Lines of headers that every answer gets: ``b"Date: ...\\r\\n"``. To be set."""
-        self._buffer: bytes | bytearray = b""
-        self._at = 0  # where in the buffer that begins which has not been read
-        self._scanned = 0  # of a head, or line in a body, that is not complete: how much has been looked at
-        self._peer_ended = False
         self._error: Refused | None = None
         self._end = END_OF_REQUEST
-        self._left = 0  # bytes of the body, or chunk, that are to come
         self._chunked = False
-        self._chunk = ""  # what comes next in a chunked body: "size", "data", "break", "trailers"
-        self._extensions = 0
         self._requests = 0
         self._mode = ""  # how the answer's body is sent: "counted", "chunked", "until close", "none"
         self._to_send = 0
@@ -219,24 +204,11 @@ class ServerMachine:
         if self._at >= len(self._buffer):
             self._buffer, self._at = data, 0
         else:
-            buffer = self._buffer
-            if type(buffer) is bytes:
-                self._buffer = buffer = bytearray(memoryview(buffer)[self._at :])
-                self._at = 0
-            buffer += data
+            self._keep(data)
         if self.reading is CLOSED or self.reading is ERROR:
             self._buffer, self._at = b"", 0
         elif self.reading is DONE and self.waiting > self._limits.pipelined + len(data):  # type: ignore[operator]
             raise LocalProtocolError(f"{self.waiting} bytes of later requests wait: answer this one first")
-
-    def receive_end(self) -> None:
-        """The client will send nothing more."""
-        self._peer_ended = True
-
-    @property
-    def waiting(self) -> int:
-        """How many bytes have come that have not been read."""
-        return len(self._buffer) - self._at
 
     @property
     def expected(self) -> int | None:
@@ -244,11 +216,6 @@ class ServerMachine:
         if self.reading is not BODY:
             return 0
         return None if self._chunked else self._left
-
-    @property
-    def unread(self) -> bytes:
-        """What has come behind the request."""
-        return bytes(self._buffer[self._at :])
 
     def next_event(self) -> Event:
         """Return what comes next: a `Request`, `Data`, `EndOfRequest`, or why there is nothing.
@@ -285,7 +252,7 @@ class ServerMachine:
         if self.writing is IDLE:
             self.writing = WRITING[IDLE, "refuse"]
             self.request = None
-        self._buffer, self._at, self._scanned = b"", 0, 0
+        self._drop()
         self.keep_alive = False
         self._error = Refused(text, status)
         return self._error
@@ -308,12 +275,7 @@ class ServerMachine:
         if not buffer.endswith(b"\r\n\r\n", at, end):
             if self._peer_ended:
                 raise self.refuse("the request ends in the middle of its head")
-            self._scanned = end - at
-            if type(buffer) is bytearray:
-                del buffer[:at]  # who always sends a part of the next request, too, leaves nothing behind
-            else:
-                self._buffer = bytearray(memoryview(buffer)[at:])
-            self._at = 0
+            self._wait_behind(end)
             return NEED_DATA
         head = bytes(memoryview(buffer)[at:end])
         self._at, self._scanned = end, 0
@@ -330,7 +292,11 @@ class ServerMachine:
         most = min(most, self._most_head)
         never = NEVER.search(buffer, at + max(0, self._scanned - 1), min(end, at + most + 1))
         if never is not None:
-            raise self.refuse(_never_text(buffer, never.start(), at))
+            if never.start() == at and buffer[at] == 0x16:
+                raise self.refuse(
+                    "this is no request, but looks like TLS: the client speaks https to a server of http"
+                )
+            raise self.refuse(never_text(buffer[never.start()]))
         if end - at > most:
             raise self._too_long(414 if most < self._most_head else 431)
 
@@ -429,7 +395,8 @@ class ServerMachine:
                 told = f"Transfer-Encoding: {shorten(coding.decode('latin-1'))}"
                 known = b"chunked" in coding.lower()
                 raise self.refuse(f"{told}: it is 'chunked', and only that", 400 if known else 501)
-            self._chunked, self._chunk, self._left, self._extensions = True, "size", 0, 0
+            self._chunked = True
+            self._begin_chunks()
             return False
         self._chunked = False
         if length is None:
@@ -440,21 +407,6 @@ class ServerMachine:
             raise self.refuse(f"a body of {shorten(length.decode())} bytes is more than there are", 413)
         self._left = int(length)
         return self._left == 0
-
-    def _take(self, most: int) -> bytes:
-        """Take so many bytes off the buffer, or all that there are."""
-        buffer, at = self._buffer, self._at
-        if at == 0 and len(buffer) <= most and type(buffer) is bytes:
-            data = buffer
-        else:
-            data = bytes(memoryview(buffer)[at : at + most])
-        self._at = at + len(data)
-        if self._at >= len(buffer):
-            self._buffer, self._at = b"", 0
-        elif type(buffer) is bytearray and self._at > 64 * 1024:
-            del buffer[: self._at]
-            self._at = 0
-        return data
 
     def _nothing_yet(self, what: str) -> Event:
         if self._peer_ended:
@@ -473,70 +425,21 @@ class ServerMachine:
         return Data(data)
 
     def _read_chunked(self) -> Event:
-        while True:
-            if self._at >= len(self._buffer):
-                return self._nothing_yet("body")
+        if self._at < len(self._buffer):
             self.expects_continue = False
-            if self._chunk == "data":
-                data = self._take(self._left)
-                self._left -= len(data)
-                if not self._left:
-                    self._chunk = "break"
-                self.reading = READING[BODY, "data"]
-                return Data(data)
-            if self._chunk == "break":
-                if not b"\r\n".startswith(self._buffer[self._at : self._at + 2]):
-                    raise self.refuse("a chunk is longer than its line says")
-                if self.waiting < 2:
-                    return self._nothing_yet("body")
-                self._take(2)
-                self._chunk = "size"
-            elif self._chunk == "size":
-                end = self._find_end(b"\r\n", LONGEST_CHUNK_LINE, "line of a chunk", 400)
-                if end < 0:
-                    return self._nothing_yet("body")
-                line = self._take(end)
-                match = CHUNK.fullmatch(line)
-                if match is None:
-                    raise self.refuse(f"a chunk begins with its size, and not with {shorten(line)}")
-                self._extensions += len(match[2] or b"")
-                if self._extensions > LONGEST_EXTENSIONS:
-                    raise self.refuse("the chunks have more extensions than content")
-                self._left = int(match[1], 16)
-                self._chunk = "data" if self._left else "trailers"
-            else:
-                end = 2 if self._buffer.startswith(b"\r\n", self._at) else 0
-                end = end or self._find_end(b"\r\n\r\n", self._most_head, "trailers", 431)
-                if end < 0:
-                    return self._nothing_yet("trailers")
-                self._scanned = 0
-                self._read_trailers(self._take(end))
-                self._read_to_end()
-                self.reading = READING.get((self.reading, "told"), self.reading)
-                return self._end
-
-    def _find_end(self, mark: bytes, most: int, what: str, status: int) -> int:
-        """Return how many bytes there are up to a mark and with it, -1 if it has not come; refuse more than
-        the limit, and what may be in no line."""
-        buffer, at = self._buffer, self._at
-        found = buffer.find(mark, at + max(0, self._scanned - len(mark) + 1))
-        end = len(buffer) if found < 0 else found + len(mark)
-        never = NEVER.search(buffer, at + max(0, self._scanned - 1), min(end, at + most + 1))
-        if never is not None:
-            raise self.refuse(_never_text(buffer, never.start(), at))
-        if end - at > most:
-            raise self.refuse(f"the {what} is longer than {most} bytes", status)
-        self._scanned = end - at if found < 0 else 0
-        return -1 if found < 0 else end - at
-
-    def _read_trailers(self, lines: bytes) -> None:
-        if not FIELDS.fullmatch(lines) or NOT_IN_TRAILERS.search(lines):
-            raise self.refuse("the trailers are no headers, or some that may not be trailers")
-        raw = [(name, value.rstrip(b" \t")) for name, value in FIELD.findall(lines[:-2])]
-        if len(raw) > self._limits.headers:
-            raise self.refuse(f"there are more than {self._limits.headers} trailers", 431)
-        if raw:
-            self._end = EndOfRequest(Headers.from_wire(raw))
+        data = self._read_chunk()
+        if data is None:
+            return self._nothing_yet("trailers" if self._chunk == "trailers" else "body")
+        if data:
+            self.reading = READING[BODY, "data"]
+            return Data(data)
+        if self._trailers:
+            if any(name.lower() in NOT_IN_TRAILERS for name, _ in self._trailers):
+                raise self.refuse("there are trailers that have to be in the head")
+            self._end = EndOfRequest(Headers.from_wire(self._trailers))
+        self._read_to_end()
+        self.reading = READING.get((self.reading, "told"), self.reading)
+        return self._end
 
     def _read_to_end(self) -> None:
         self.reading = READING[BODY, "end"]
@@ -547,7 +450,7 @@ class ServerMachine:
         """Read nothing more of a request that has been answered, or will be: the connection ends then."""
         if self.reading is BODY:
             self.reading = READING[BODY, "give up"]
-            self._buffer, self._at, self._scanned = b"", 0, 0
+            self._drop()
         self.keep_alive = False
         if self.writing is DONE:
             self._go_on()
@@ -630,7 +533,7 @@ class ServerMachine:
     def send_end(self, trailers: Headers = NO_HEADERS) -> bytes:
         """Return the end of the body. Trailers go out only in a chunked one."""
         lines = b"".join([b"%b: %b\r\n" % pair for pair in trailers.raw])
-        if lines and NOT_IN_TRAILERS.search(lines):
+        if lines and any(name.lower() in NOT_IN_TRAILERS for name, _ in trailers.raw):
             raise LocalProtocolError(
                 f"{shorten(lines)} cannot be trailers: Content-Length, Transfer-Encoding, Host and Trailer "
                 "belong into the head"
@@ -784,28 +687,14 @@ def _status_line(status: int) -> bytes:
     return f"HTTP/1.1 {status} {reason(status)}\r\n".encode("latin-1")
 
 
-def _never_text(seen: bytes | bytearray, at: int, beginning: int) -> str:
-    if at == beginning and seen[at] == 0x16:
-        return "this is no request, but looks like TLS: the client speaks https to a server of http"
-    if seen[at] in b"\r\n":
-        return "a line does not end with CR LF"
-    return f"there is a control character, {seen[at]:#04x}, in a line"
-
-
 def _why_wrong(head: bytes) -> str:
     """Say what is wrong with a head that the grammar does not allow."""
     first, _, rest = head.partition(b"\r\n")
     if not re.fullmatch(rb"[^ ]+ [^ ]+ [^ ]+", first):
         return f"the line of a request has three words, and not {shorten(first)}"
-    if not re.fullmatch(_TOKEN + rb" [\x21-\x7e]+ HTTP/[0-9]\.[0-9]", first):
+    if not re.fullmatch(TOKEN + rb" [\x21-\x7e]+ HTTP/[0-9]\.[0-9]", first):
         return f"this is no line of a request: {shorten(first)}"
-    for line in rest.split(b"\r\n"):
-        if line.startswith((b" ", b"\t")):
-            return f"a header goes on in another line: {shorten(line)}"
-        name, colon, _ = line.partition(b":")
-        if not colon or not re.fullmatch(_TOKEN, name):
-            return f"this is no header: {shorten(line)}"
-    return "this is no request"
+    return wrong_header(rest) or "this is no request"
 
 
 __all__ = [
