@@ -25,7 +25,8 @@ from benchmarks import contest, http, ours, programs, report
 from benchmarks.contest import AMOUNT, Contest, Contestant, Measure, Taken, Target
 from tools.ports import free_port
 
-pytestmark = pytest.mark.once
+# Which form of the core a contestant has, the contests themselves say.
+pytestmark = [pytest.mark.once, pytest.mark.one_core()]
 
 ROOT = Path(__file__).resolve().parent.parent
 PEERS = ROOT / "benchmarks" / "peers"

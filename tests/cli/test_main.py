@@ -63,6 +63,7 @@ PRINTING = [
 
 @pytest.mark.slow
 @pytest.mark.once
+@pytest.mark.one_core
 @pytest.mark.parametrize("buffered", [True, False])
 @pytest.mark.parametrize("words", PRINTING, ids=" ".join)
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no full device")
