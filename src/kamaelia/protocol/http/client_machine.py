@@ -462,36 +462,43 @@ class ClientMachine(Incoming):
         if length is not None and len(lengths) > 1:
             told = iter([b"Content-Length: %d\r\n" % length])
             head = _LENGTHS.sub(lambda _: next(told, b""), head)  # once what it says several times
-        raw = self._headers_of(head, codings, version, length)
+        if codings:
+            self._check_codings(codings, version, length)
+        headers = Headers.from_wire(self._take_apart(head, codings))
         if status < 200 and status != 101:
-            self.reading = READING[HEAD, "hint"]
-            exchange.hints += 1
-            if exchange.hints > INFORMATIONAL_LIMIT:
-                raise RemoteProtocolError(f"more than {INFORMATIONAL_LIMIT} answers before the real one")
-            if status == 100:
-                exchange.expects = False
-            return Informational(status, Headers.from_wire(raw))
+            return self._hint(exchange, status, headers)
         exchange.expects = False
         exchange.closes = exchange.closes or closes
-        bare = exchange.method == "HEAD" or status in _BODILESS
+        self.reading = READING[HEAD, self._find_body(exchange, status, length, bool(codings))]
+        return Response(b"", status, headers)
+
+    def _hint(self, exchange: _Exchange, status: int, headers: Headers) -> Informational:
+        self.reading = READING[HEAD, "hint"]
+        exchange.hints += 1
+        if exchange.hints > INFORMATIONAL_LIMIT:
+            raise RemoteProtocolError(f"more than {INFORMATIONAL_LIMIT} answers before the real one")
+        if status == 100:
+            exchange.expects = False
+        return Informational(status, headers)
+
+    def _find_body(self, exchange: _Exchange, status: int, length: int | None, chunked: bool) -> str:
+        """See what follows a head (RFC 9112, 6.3), and say how that is called in `READING`."""
         if status == 101 or (exchange.method == "CONNECT" and status < 300):
             if status == 101 and not exchange.upgrades:
                 raise self.refuse("it speaks another protocol from here on, which nobody has asked for")
             if self._writing is exchange:
                 raise self.refuse("it speaks another protocol from here on, in the middle of our request")
-            self.reading = READING[HEAD, "switch"]
-        elif bare or (length == 0 and not codings):
-            self.reading = READING[HEAD, "bare head"]
+            return "switch"
+        if exchange.method == "HEAD" or status in _BODILESS or length == 0:
+            return "bare head"
+        self._chunked = chunked
+        if chunked:
+            self._begin_chunks()
+        elif length is None:
+            exchange.reads_to_end = exchange.closes = True
         else:
-            self.reading = READING[HEAD, "head"]
-            self._chunked = bool(codings)
-            if codings:
-                self._begin_chunks()
-            elif length is None:
-                exchange.reads_to_end = exchange.closes = True
-            else:
-                self._left = length
-        return Response(b"", status, Headers.from_wire(raw))
+            self._left = length
+        return "head"
 
     def _one_length(self, values: list[bytes]) -> int | None:
         """Return the length that one or several Content-Length agree upon."""
@@ -504,18 +511,20 @@ class ClientMachine(Incoming):
             raise self.refuse(f"Content-Length: {shorten(said.decode('latin-1'))} is no length")
         return int(said)
 
-    def _headers_of(self, head: bytes, codings: list[bytes], version: bytes, length: int | None) -> Raw:
-        if codings:
-            if len(codings) > 1:
-                raise self.refuse("there are several Transfer-Encoding")
-            if codings[0].lower() != b"chunked":
-                said = shorten(codings[0].decode("latin-1"))
-                raise self.refuse(f"Transfer-Encoding: {said}: it is 'chunked', and only that")
-            if length is not None or version != b"1.1":
-                other = "with a Content-Length" if length is not None else "in HTTP/1.0"
-                raise RemoteProtocolError(
-                    f"the answer has a Transfer-Encoding {other}: it can be read in two ways"
-                )
+    def _check_codings(self, codings: list[bytes], version: bytes, length: int | None) -> None:
+        if len(codings) > 1:
+            raise self.refuse("there are several Transfer-Encoding")
+        if codings[0].lower() != b"chunked":
+            said = shorten(codings[0].decode("latin-1"))
+            raise self.refuse(f"Transfer-Encoding: {said}: it is 'chunked', and only that")
+        if length is not None or version != b"1.1":
+            other = "with a Content-Length" if length is not None else "in HTTP/1.0"
+            raise RemoteProtocolError(
+                f"the answer has a Transfer-Encoding {other}: it can be read in two ways"
+            )
+
+    def _take_apart(self, head: bytes, codings: list[bytes]) -> Raw:
+        """Return the headers of a head."""
         try:
             raw = self._parse(head)
         except NotParsed as error:
@@ -525,7 +534,7 @@ class ClientMachine(Incoming):
                 f"the answer has {len(raw)} headers, and header_limit={self._most_fields}"
             )
         if codings and codings[0] != b"chunked":  # h11 has it in small letters
-            raw = [
+            return [
                 (name, b"chunked" if name.lower() == b"transfer-encoding" else value) for name, value in raw
             ]
         return raw
