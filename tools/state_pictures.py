@@ -12,11 +12,12 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from kamaelia.protocol.http import client_machine
 from kamaelia.protocol.http.machine import READING, WRITING
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "explanation" / "supported-http.md"
 MARK = "<!-- made by tools/state_pictures.py: {} -->"
-MACHINES = {"reading": READING, "writing": WRITING}
+MACHINES = {"reading": READING, "writing": WRITING, "client": client_machine.READING}
 
 
 def mermaid(table: Mapping[tuple[str, str], str]) -> str:

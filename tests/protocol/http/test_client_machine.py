@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from kamaelia.axon import LocalProtocolError, RemoteProtocolError
 from kamaelia.protocol.http import Headers, Request
-from kamaelia.protocol.http.client_machine import ClientMachine, Unanswered
-from tests.fuzz.fuzz_http_client import _hear, _joined, one_input
+from kamaelia.protocol.http.client_machine import READING, ClientMachine, Unanswered
+from tests.fuzz.fuzz_http_client import _hear, _joined, _plain, one_input
 
 from .feeding import PARSERS
 
@@ -627,15 +627,47 @@ def test_what_was_sent_ahead_of_another_protocol_is_not_answered():
         machine.receive(b"x")
 
 
-def test_states_of_reading():
+COUNTED, CHUNKED = OK + b"Content-Length: 2\r\n\r\n", OK + b"Transfer-Encoding: chunked\r\n\r\n"
+AGREED = b"HTTP/1.1 101 Switching\r\n\r\n"
+
+# (what has come before, state, bytes, event, state)
+STEPS: list[tuple[bytes, str, bytes, Any, str]] = [
+    (b"", "HEAD", b"HTTP/1.1 20", None, "HEAD"),
+    (b"HTTP/1.1 20", "HEAD", b"4 x\r\n\r\n", ("head", 204, []), "END"),
+    (b"", "HEAD", b"HTTP/1.1 103 x\r\n\r\n", (103, []), "HEAD"),
+    (b"", "HEAD", COUNTED, ("head", 200, [("Content-Length", "2")]), "BODY"),
+    (b"", "HEAD", CHUNKED, ("head", 200, [("Transfer-Encoding", "chunked")]), "BODY"),
+    (b"", "HEAD", AGREED, ("head", 101, []), "SWITCHED"),
+    (COUNTED, "BODY", b"a", ("body", b"a"), "BODY"),
+    (COUNTED, "BODY", b"ab", ("body", b"ab"), "END"),
+    (COUNTED + b"ab", "END", b"", ("end", [], True), "HEAD"),
+    (CHUNKED, "BODY", b"2", None, "BODY"),
+    (CHUNKED, "BODY", b"2\r\na", ("body", b"a"), "BODY"),
+    (CHUNKED, "BODY", b"1\r\na\r\n0\r\n\r\n", ("body", b"a"), "END"),
+    (CHUNKED, "BODY", b"0\r\n\r\n", ("end", [], True), "HEAD"),
+    (AGREED, "SWITCHED", b"xyz", ("rest", b"xyz"), "SWITCHED"),
+]
+
+
+@pytest.mark.parametrize(("before", "state", "data", "event", "following"), STEPS)
+def test_each_step_of_reading(before, state, data, event, following):
     machine = ClientMachine()
-    machine.send_whole(get())
-    seen = [machine.reading]
-    for piece in (b"HTTP/1.1 103 x\r\n\r\n", OK + b"Content-Length: 2\r\n\r\n", b"a", b"b", b""):
-        machine.receive(piece)
+    machine.send_whole(get(Upgrade="thing"))
+    machine.receive(before)
+    while machine.waiting and machine.reading != state:
         machine.next_event()
-        seen.append(machine.reading)
-    assert seen == ["HEAD", "HEAD", "BODY", "BODY", "END", "HEAD"]
+    if machine.reading == "BODY" and machine.waiting:
+        machine.next_event()
+    assert machine.reading == state
+    machine.receive(data)
+    found = machine.next_event()
+    assert (found and _plain(found)) == event
+    assert machine.reading == following
+
+
+def test_every_step_of_the_table_is_tried():
+    tried = {(state, following) for _, state, _, _, following in STEPS}
+    assert {(state, following) for (state, _), following in READING.items()} <= tried
 
 
 def test_a_server_that_answers_before_the_request_is_complete_ends_the_connection():
