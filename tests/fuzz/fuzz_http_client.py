@@ -59,7 +59,7 @@ def events_of(chunks: list[bytes], kind: int, parser: str = "httptools") -> list
             machine.receive_end()
             _hear(machine, heard)
     except RemoteProtocolError:
-        heard.append("refused")
+        heard.append(("refused", machine.answering))
     return _joined(heard)
 
 

@@ -709,13 +709,16 @@ def test_a_connection_that_fails_before_it_is_used_says_why():
     assert str(error) == "HTTPClient/asker-1: GET http://a/: no cable"
 
 
-def test_no_request_is_repeated_when_something_of_an_answer_has_come():
+@pytest.mark.parametrize(
+    "said", [b"HTTP", b"SSH", OK + b"X: a\0b\r\n\r\n", OK + b"Content-Length: x\r\n\r\n"]
+)
+def test_no_request_is_repeated_when_something_of_an_answer_has_come(said):
     class Answer:
         served = 0
 
         def __call__(self, head: bytes, body: bytes) -> list[Any]:
             self.served += 1
-            return [ok()] if self.served == 1 else [b"HTTP", "close"]
+            return [ok()] if self.served == 1 else [said, "close"]
 
     log: list[Any] = []
     failure(["http://a/0", "http://a/1"], Answer(), log=log, concurrency=1)

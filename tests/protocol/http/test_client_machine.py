@@ -232,7 +232,14 @@ ANSWERS: list[tuple[str, Request, bytes, bool, list[Any]]] = [
         get("CONNECT", "a:443"),
         OK + b"Transfer-Encoding: chunked\r\n\r\nwhatever",
         False,
-        [("head", 200, [("Transfer-Encoding", "chunked")]), ("rest", b"whatever")],
+        [("head", 200, []), ("rest", b"whatever")],
+    ),
+    (
+        "a tunnel, of which nonsense is said that means nothing",
+        get("CONNECT", "a:443"),
+        b"HTTP/1.0 200 OK\r\nTransfer-Encoding: x\r\nA: b\r\nContent-Length: y\r\n\r\n\0",
+        False,
+        [("head", 200, [("A", "b")]), ("rest", b"\0")],
     ),
     (
         "a tunnel that is refused",
@@ -560,6 +567,16 @@ def test_a_request_of_a_length_whose_body_comes_later():
             lambda m: m.send_whole(get(**{"Transfer-Encoding": "chunked"})),
             "leave Transfer-Encoding out of the headers",
         ),
+        (lambda m: m.send_request(get("PUT"), -1), "PUT '/': length=-1: give the bytes of its body"),
+        (lambda m: m.send_request(get("PUT"), 1.5), "PUT '/': length=1.5: give the bytes of its body"),
+        (
+            lambda m: (m.send_request(get("PUT"), None), m.send_end({"Host": "b"})),
+            "Host cannot be a trailer",
+        ),
+        (
+            lambda m: (m.send_request(get("PUT"), 2), m.send_data(b"ab"), m.send_end({"A": "b"})),
+            "only behind a body that is sent in chunks there may be trailers",
+        ),
         (lambda m: m.send_data(b"x"), "no request has been begun whose body could be sent"),
         (
             lambda m: (m.send_request(get("PUT"), 2), m.send_data(b"abc")),
@@ -593,6 +610,82 @@ def test_a_server_that_wants_the_body_says_so():
     assert machine.next_event().status == 100
     assert not machine.waits_to_continue
     assert machine.send_data(b"hi") + machine.send_end() == b"hi"
+
+
+@pytest.mark.parametrize("divide", [lambda data: [data], one_by_one], ids=["whole", "bytes"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        OK + b"X: a\0b\r\n\r\n",
+        b"HTTP/2.0 200 x\r\n\r\n",
+        b"SSH",
+        OK + b"X" * 70_000,
+        b"HTTP/1.1 103 x\r\n\r\n",
+    ],
+)
+def test_of_what_is_refused_it_is_known_that_some_has_come(data, divide):
+    machine = ClientMachine()
+    machine.send_whole(get())
+    assert not machine.answering
+    with pytest.raises(RemoteProtocolError):
+        for piece in divide(data):
+            machine.receive(piece)
+            machine.next_event()
+        machine.receive_end()
+        machine.next_event()
+    assert machine.answering and not machine.can_send_request
+
+
+@pytest.mark.parametrize("kind", [memoryview, bytearray, type("B", (bytes,), {})])
+def test_any_bytes_may_come_and_belong_to_whom_they_came_from(kind):
+    machine = ClientMachine()
+    machine.send_whole(get())
+    given = [
+        kind(piece)
+        for piece in (OK + b"Transfer-Enc", b"oding: chunked\r\n\r\n2", b"\r\nhi\r\n", b"0\r\n\r\n")
+    ]
+    events: list[Any] = []
+    for piece in given:
+        machine.receive(piece)
+        if kind is bytearray:
+            piece[:] = b"?" * len(piece)
+        _hear(machine, events)
+    assert events[1:] == [("body", b"hi"), ("end", [], True)]
+
+
+def test_what_nobody_asked_for_does_not_answer_the_next():
+    machine = ClientMachine()
+    machine.send_whole(get())
+    machine.receive(2 * (OK + b"Content-Length: 0\r\n\r\n"))
+    assert machine.next_event().status == 200
+    assert machine.next_event().trailers.pairs == []
+    assert not machine.can_send_request
+    with pytest.raises(LocalProtocolError, match="no more requests can be sent on this connection"):
+        machine.send_whole(get())
+
+
+@pytest.mark.parametrize("said", [b"Upgrade: thing\r\n", b"Connection: close\r\nContent-Length: 0\r\n"])
+def test_what_is_sent_ahead_ends_when_the_connection_does(said):
+    machine = ClientMachine(pipeline=2)
+    machine.send_whole(get(Upgrade="thing"))
+    machine.send_request(get("PUT"), None)
+    assert not machine.answers_too_early
+    if said.startswith(b"Upgrade"):
+        machine.receive(b"HTTP/1.1 101 x\r\n" + said + b"\r\n")
+        with pytest.raises(RemoteProtocolError, match="in the middle of our request"):
+            machine.next_event()
+    else:
+        machine.receive(OK + said + b"\r\n")
+        assert machine.next_event().status == 200
+        assert machine.next_event().reusable is False
+        assert machine.finished and not machine.sending
+
+
+def test_a_body_may_be_any_bytes():
+    machine = ClientMachine()
+    machine.send_request(get("PUT"), None)
+    assert machine.send_data(memoryview(b"a?b?")[::2]) == b"2\r\nab\r\n"
+    assert machine.send_data(bytearray(b"cd")) == b"2\r\ncd\r\n"
 
 
 def test_a_hint_says_nothing_of_the_body():

@@ -77,6 +77,38 @@ def test_a_server_that_closes_owes_what_was_sent_ahead():
         assert str(http.error).endswith("the server closes, and has not answered GET '/'")
 
 
+def test_so_does_one_that_closes_without_having_said_so():
+    with drive(HTTPClientProtocol(pipeline=2)) as http:
+        http.send(GET, GET, box="requests")
+        http.send(OK + b"\r\nhello")
+        http.close("inbox")
+        assert plain(http.take_all("responses")) == [(200,), b"hello", ("end", False)]
+        assert isinstance(http.error, Unanswered)
+
+
+def test_what_is_answered_meanwhile_says_nothing_of_what_is_being_sent():
+    with drive(HTTPClientProtocol(pipeline=2)) as http:
+        http.send(GET, Begin(PUT), b"one", box="requests")
+        http.take_all()
+        http.send(b"HTTP/1.1 404 Not there\r\nContent-Length: 0\r\n\r\n")
+        http.send(b"two", End(), box="requests")
+        assert http.take_all() == [b"3\r\ntwo\r\n", b"0\r\n\r\n"]
+        http.send(HELLO)
+        assert plain(http.take_all("responses")) == [(404,), ("end", True), (200,), b"hello", ("end", True)]
+
+
+@pytest.mark.parametrize("first", [b"HTTP/1.1 404 x\r\nContent-Length: 0\r\n\r\n", HELLO])
+def test_nor_whether_the_server_wants_it(first):
+    with drive(HTTPClientProtocol(pipeline=2)) as http:
+        put = Request("PUT", "/", Headers({"Host": "a", "Expect": "100-continue"}), b"hi")
+        http.send(GET, put, box="requests")
+        assert len(http.take_all()) == 2
+        http.send(b"HTTP/1.1 103 x\r\n\r\n" + first)
+        http.expect_nothing("outbox")
+        http.send(b"HTTP/1.1 100 x\r\n\r\n")
+        assert http.take_all() == [b"hi"]
+
+
 def test_a_body_goes_out_as_it_comes():
     with drive(HTTPClientProtocol()) as http:
         http.send(Begin(PUT), b"one", b"", bytearray(b"two"), box="requests")

@@ -14,13 +14,13 @@ comes belongs to the oldest. `READING` says how its answer is read::
                                   or END at once, or SWITCHED
 
 **How strict.** The grammar is that of the server's machine (`incoming`), and a head that has passed goes to
-the same parsers. In two things the client is kinder, since there are old servers that nobody can mend: a line
-of a head may end with LF alone, and a header may go on in another line. Both are put right before anything is
-read, so that whoever gets the headers next gets good ones. What could be read in two ways is refused, since
-somebody else between us and the server may read it in the other (request smuggling, response splitting): a
-response with both ``Transfer-Encoding`` and ``Content-Length``, two different lengths, another coding than
-``chunked``, or any in HTTP/1.0; another version than that and 1.1; and anything at all that comes when
-nothing was asked for.
+the same parsers. In two things the client is kinder, since there are old servers that nobody can mend: in a
+head, not in trailers, a line may end with LF alone, and a header may go on in another line. Both are put
+right before anything is read, so that whoever gets the headers next gets good ones. What could be read in
+two ways is refused, since somebody else between us and the server may read it in the other (request
+smuggling, response splitting): a response with both ``Transfer-Encoding`` and ``Content-Length``, two
+different lengths, another coding than ``chunked``, or any in HTTP/1.0; another version than that and 1.1;
+and anything at all that comes when nothing was asked for.
 
 **Bounds.** A head, the line of a chunk, and the trailers have ``head_limit`` bytes each, exactly, however the
 bytes are divided; the number of headers has a limit, and how many informational responses come before a real
@@ -43,7 +43,7 @@ from typing import Final
 from kamaelia.axon.errors import LocalProtocolError, RemoteProtocolError, shorten
 
 from .headers import Given, Headers
-from .incoming import FIELDS, LENGTH, LONGEST_LENGTH, Incoming, wrong_header
+from .incoming import FIELDS, LENGTH, LONGEST_LENGTH, Incoming, lines_of_trailers, wrong_header
 from .messages import NO_HEADERS, Request, Response
 from .parsers import NotParsed, Raw, choose_parser
 
@@ -73,6 +73,7 @@ _FRAMING: Final = re.compile(
 _EMPTY_LINE: Final = re.compile(rb"\n\r?\n")
 _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 _FOLD: Final = re.compile(rb"\r\n[ \t]++")
+_FRAMED: Final = re.compile(rb"(?<=\n)(?:content-length|transfer-encoding):[^\r]*+\r\n", re.IGNORECASE)
 _LENGTHS: Final = re.compile(rb"(?<=\n)content-length:[^\r]*+\r\n", re.IGNORECASE)
 # Blanks behind the size are no HTTP, but some servers write it into a field of fixed width.
 _LINE_OF_CHUNK: Final = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*+(;[\t\x20-\x7e\x80-\xff]*+)?\r\n")
@@ -195,12 +196,18 @@ class ClientMachine(Incoming):
             self._writing is None
             and not (self._last or self._peer_ended or self.switched or self._error)
             and len(self._exchanges) < self.pipeline
+            and not (self.waiting and not self._exchanges)  # of what nobody has asked for
         )
 
     @property
     def sending(self) -> bool:
         """Whether a request has begun, more of whose body is to come."""
         return self._writing is not None
+
+    @property
+    def answers_too_early(self) -> bool:
+        """Whether what is answered is the request of whose body more is to come."""
+        return self._writing is not None and self._writing is self._exchanges[0]
 
     @property
     def waits_to_continue(self) -> bool:
@@ -233,7 +240,7 @@ class ClientMachine(Incoming):
         return head + self.send_data(body) + self.send_end() if body else head
 
     def send_request(self, request: Request, length: int | None = 0) -> bytes:
-        """Return the head of a request whose body has so many bytes, or will be sent in chunks (None).
+        """Return the head of a request whose body has ``length`` bytes, or will be sent in chunks (None).
 
         What frames the body, ``Content-Length`` or ``Transfer-Encoding``, is added; everything else has to be
         there, ``Host`` too. With a length of 0 the request is complete; else send the rest with `send_data`
@@ -241,6 +248,8 @@ class ClientMachine(Incoming):
         """
         if not self.can_send_request:
             raise LocalProtocolError(self._why_not())
+        if length is not None and (type(length) is not int or length < 0):
+            raise _wrong(request, f"length={shorten(length)}: give the bytes of its body, or None for chunks")
         headers = request.headers
         host = b""
         lines: list[bytes] = []
@@ -294,18 +303,18 @@ class ClientMachine(Incoming):
     def send_data(self, data: bytes | bytearray | memoryview) -> bytes:
         """Return some of the request's body as it goes on the wire."""
         writing = self._being_sent()
-        size = memoryview(data).nbytes
+        data = bytes(data)
+        size = len(data)
         writing.expects = False
         if self._to_send is None:
-            # An empty chunk would end it.
-            return b"".join((b"%x\r\n" % size, data, b"\r\n")) if size else b""
+            return b"%x\r\n%b\r\n" % (size, data) if size else b""  # an empty chunk would end it
         if size > self._to_send:
             raise LocalProtocolError(
                 f"the body of the request is longer than its Content-Length: {self._to_send} bytes were "
                 f"left, and there were {size}"
             )
         self._to_send -= size
-        return bytes(data)
+        return data
 
     def send_end(self, trailers: Given = ()) -> bytes:
         """Return what ends the request's body; after a chunked one there may be trailers."""
@@ -315,7 +324,7 @@ class ClientMachine(Incoming):
         headers = trailers if isinstance(trailers, Headers) else Headers(trailers)
         sent = b""
         if self._to_send is None:
-            sent = b"".join((b"0\r\n", *[b"%b: %b\r\n" % pair for pair in headers.raw], b"\r\n"))
+            sent = b"0\r\n%b\r\n" % lines_of_trailers(headers)
         elif self._to_send:
             raise LocalProtocolError(
                 f"the body of the request is shorter than its Content-Length: {self._to_send} bytes are "
@@ -334,7 +343,7 @@ class ClientMachine(Incoming):
     def _why_not(self) -> str:
         if self._writing is not None:
             return "the request before is not complete: send the rest of its body, and its end"
-        if self.switched or self._last or self._peer_ended or self._error is not None:
+        if not self._exchanges or self._last or self._peer_ended or self._error is not None:
             return "no more requests can be sent on this connection: make another"
         return (
             f"{len(self._exchanges)} request is not answered yet, and pipeline={self.pipeline}: wait for the "
@@ -348,7 +357,7 @@ class ClientMachine(Incoming):
         if self.switched:
             raise LocalProtocolError("this connection does not speak HTTP any more")
         if self._error is None:
-            self._keep(data)
+            self._keep(data if type(data) is bytes else bytes(data))
 
     def refuse(self, text: str, status: int = 0) -> RemoteProtocolError:
         """Return why the answer cannot be read, to be raised."""
@@ -402,6 +411,7 @@ class ClientMachine(Incoming):
             end = self._find_end_of_head(exchange)
             if end < 0:
                 return None
+            exchange.begun = True
             head = _put_right(self._take(end - at))
             match = _HEAD.fullmatch(head)
             if match is None:
@@ -458,7 +468,13 @@ class ClientMachine(Incoming):
                 closes = closes or b"close" in _tokens(value)
             else:
                 codings.append(value.rstrip(b" "))
-        length = self._one_length(lengths)
+        length = None
+        if exchange.method == "CONNECT" and 200 <= status < 300:
+            if lengths or codings:
+                head = _FRAMED.sub(b"", head)  # which says nothing here (RFC 9110, 9.3.6)
+            codings.clear()
+        else:
+            length = self._one_length(lengths)
         if length is not None and len(lengths) > 1:
             told = iter([b"Content-Length: %d\r\n" % length])
             head = _LENGTHS.sub(lambda _: next(told, b""), head)  # once what it says several times
@@ -486,7 +502,7 @@ class ClientMachine(Incoming):
         if status == 101 or (exchange.method == "CONNECT" and status < 300):
             if status == 101 and not exchange.upgrades:
                 raise self.refuse("it speaks another protocol from here on, which nobody has asked for")
-            if self._writing is exchange:
+            if self._writing is not None:
                 raise self.refuse("it speaks another protocol from here on, in the middle of our request")
             return "switch"
         if exchange.method == "HEAD" or status in _BODILESS or length == 0:
@@ -593,11 +609,9 @@ class ClientMachine(Incoming):
         self.reading = READING[END, "told"]
         raw, self._trailers = self._trailers, []
         self._exchanges.popleft()
-        if self._writing is exchange:
-            self._writing = None
-            exchange.closes = True  # answered before it was complete: nobody knows what the rest would mean
-        if exchange.closes:
-            self._last = True
+        # What is answered before it was sent ends the connection, too: nobody knows what the rest would mean.
+        if exchange.closes or self._writing is exchange:
+            self._last, self._writing = True, None
             self._exchanges.clear()  # what was sent ahead will not be answered
         trailers = Headers.from_wire(raw) if raw else NO_HEADERS
         return EndOfResponse(trailers, not (self._last or self._peer_ended))

@@ -178,7 +178,9 @@ class HTTPClientProtocol(Component):
         while not self._machine.finished:
             if is_over(self.inbox):
                 await self._end_of_server()
-                return
+                if self.system.stopping:
+                    return
+                break
             boxes: list[Inbox[Any]] = [self._room.news, self.inbox]
             if self._wants_requests() and not is_over(self.requests):
                 boxes.append(self.requests)
@@ -204,7 +206,7 @@ class HTTPClientProtocol(Component):
                     await self._receive(message)
                 elif box is self.requests:
                     self._request(message)
-        if self._asked:  # sent ahead, to a server that has said that it closes
+        if self._asked:  # sent ahead, to a server that closes
             raise Unanswered(f"{self.path}: the server closes, and has not answered {', '.join(self._asked)}")
 
     def _wants_requests(self) -> bool:
@@ -288,13 +290,11 @@ class HTTPClientProtocol(Component):
         """Send on what the machine has understood."""
         try:
             while (event := self._machine.next_event()) is not None:
-                if isinstance(event, Response):
-                    self._wants_no_more = self._machine.sending and event.status >= 300
-                    if self._wants_no_more:
+                if isinstance(event, (Response, Informational)):
+                    if self._machine.answers_too_early and event.status >= 300:
+                        self._wants_no_more = True
                         self._held = b""
-                    self._go_on_with_body()
-                elif isinstance(event, Informational):
-                    if event.status == 100:
+                    if self._waits_until is not None and not self._machine.waits_to_continue:
                         self._go_on_with_body()
                 elif isinstance(event, EndOfResponse):
                     self._asked.popleft()

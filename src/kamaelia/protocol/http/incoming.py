@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import re
 
-from kamaelia.axon.errors import RemoteProtocolError, shorten
+from kamaelia.axon.errors import LocalProtocolError, RemoteProtocolError, shorten
 
+from .headers import Headers
 from .parsers import Raw
 
 TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
@@ -23,6 +24,7 @@ FIELDS = rb"((?:" + TOKEN + rb":[\t\x20-\x7e\x80-\xff]*+\r\n)*+)\r\n"
 LENGTH = re.compile(rb"[0-9]++")
 LONGEST_LENGTH = 18  # digits of a Content-Length
 CHUNK = re.compile(rb"([0-9A-Fa-f]{1,16})(;[\t\x20-\x7e\x80-\xff]*+)?\r\n")
+NOT_IN_TRAILERS = frozenset((b"host", b"content-length", b"transfer-encoding", b"trailer"))
 # What may nowhere be in a line: half of a line break, and control characters.
 NEVER = re.compile(rb"(?<!\r)\n|\r[^\n]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
@@ -187,6 +189,17 @@ class Incoming:
         self._trailers = raw
 
 
+def lines_of_trailers(trailers: Headers) -> bytes:
+    """Return trailers as they are sent. Raises `LocalProtocolError` for what belongs into the head."""
+    for name, _ in trailers.raw:
+        if name.lower() in NOT_IN_TRAILERS:
+            raise LocalProtocolError(
+                f"{name.decode('latin-1')} cannot be a trailer: Content-Length, Transfer-Encoding, Host and "
+                "Trailer belong into the head"
+            )
+    return b"".join([b"%b: %b\r\n" % pair for pair in trailers.raw])
+
+
 def never_text(byte: int) -> str:
     """Say what is wrong with a byte that may be in no line."""
     if byte in b"\r\n":
@@ -213,8 +226,10 @@ __all__ = [
     "LENGTH",
     "LONGEST_LENGTH",
     "NEVER",
+    "NOT_IN_TRAILERS",
     "TOKEN",
     "Incoming",
+    "lines_of_trailers",
     "never_text",
     "wrong_header",
 ]

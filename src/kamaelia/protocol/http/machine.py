@@ -36,7 +36,18 @@ from typing import Any
 from kamaelia.axon.errors import LocalProtocolError, shorten
 
 from .headers import Headers
-from .incoming import FIELDS, LENGTH, LONGEST_LENGTH, NEVER, TOKEN, Incoming, never_text, wrong_header
+from .incoming import (
+    FIELDS,
+    LENGTH,
+    LONGEST_LENGTH,
+    NEVER,
+    NOT_IN_TRAILERS,
+    TOKEN,
+    Incoming,
+    lines_of_trailers,
+    never_text,
+    wrong_header,
+)
 from .limits import Limits
 from .messages import NO_HEADERS, Request, Response, reason
 from .parsers import NotParsed, choose_parser
@@ -130,7 +141,6 @@ METHODS = {name.encode(): name for name in _NAMES.split()}
 VERSIONS = {b"1.1": "1.1", b"1.0": "1.0"}
 LONGEST_CHUNK_LINE = 1024  # bytes
 LONGEST_EXTENSIONS = 16 * 1024  # bytes, of all chunks of a body together
-NOT_IN_TRAILERS = frozenset((b"host", b"content-length", b"transfer-encoding", b"trailer"))
 END_OF_REQUEST = EndOfRequest(NO_HEADERS)
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 BODILESS = (204, 304)  # statuses of answers without a body
@@ -201,6 +211,8 @@ class ServerMachine(Incoming):
 
     def receive(self, data: bytes) -> None:
         """Take what has come."""
+        if type(data) is not bytes:
+            data = bytes(data)
         if self._at >= len(self._buffer):
             self._buffer, self._at = data, 0
         else:
@@ -532,12 +544,7 @@ class ServerMachine(Incoming):
 
     def send_end(self, trailers: Headers = NO_HEADERS) -> bytes:
         """Return the end of the body. Trailers go out only in a chunked one."""
-        lines = b"".join([b"%b: %b\r\n" % pair for pair in trailers.raw])
-        if lines and any(name.lower() in NOT_IN_TRAILERS for name, _ in trailers.raw):
-            raise LocalProtocolError(
-                f"{shorten(lines)} cannot be trailers: Content-Length, Transfer-Encoding, Host and Trailer "
-                "belong into the head"
-            )
+        lines = lines_of_trailers(trailers)
         if self.writing is BODY and self._mode == "counted" and self._to_send:
             raise LocalProtocolError(
                 f"the body is shorter than its Content-Length: {self._to_send} bytes are missing"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http
 import json
+import re
 from dataclasses import dataclass, field, replace
 from encodings.aliases import aliases
 from functools import cached_property, lru_cache
@@ -76,7 +77,7 @@ class Request:
         if not isinstance(method, str) or not TOKEN.fullmatch(method):
             raise LocalProtocolError(f"{shorten(method)} is no method of HTTP: give 'GET' or another")
         target: Any = self.target
-        if not isinstance(target, str) or not target.isascii() or not target.isprintable() or " " in target:
+        if not isinstance(target, str) or not re.fullmatch(r"[\x21-\x7e]+", target):
             raise LocalProtocolError(
                 f"{shorten(target)} is nothing that can be asked for: give a path such as '/a/b?c=d', in "
                 "which blanks, control characters and letters beyond ASCII are escaped (urllib.parse.quote)"
