@@ -23,7 +23,7 @@ INTEROP := tools/interop/.venv/.has-interop
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # pip must not be at work in .venv twice at the same time
-.PHONY: help demo test lint dist test-deps bench-deps docs soak fuzz bench clean
+.PHONY: help demo test lint dist test-deps bench-deps interop-deps docs soak fuzz bench interop clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -59,7 +59,7 @@ docs: $(DOCS) ## build the documentation into site/
 soak: $(TEST) ## the long tests, which run for minutes
 	@$(BIN)/pytest -m soak --timeout=0 -o faulthandler_timeout=0
 
-# More than an hour. ARGS="--runs 10000 --only http_server" does less.
+# Two or three hours. ARGS="--runs 10000 --only http_server" does less.
 fuzz: $(FUZZ) ## give each machine a million inputs that nobody has thought of
 	@$(BIN)/python tools/fuzz.py $(ARGS)
 
