@@ -107,9 +107,7 @@ class Select(Generic[T]):
                     wait = Wait(scheduler, boxes[0].owner, "receive from", boxes)
                     if self.timeout is not None:
                         wait.timed = True
-                        names = ", ".join(str(box) for box in boxes)
-                        error = TimeoutError(f"select({names}) got no message within {self.timeout:g} s")
-                        timer = scheduler.loop.call_later(max(0, self.timeout), wait.fail, error)
+                        timer = scheduler.loop.call_later(max(0, self.timeout), self._is_late, wait)
                 for box in boxes:
                     if not (box.gone or (box.ended and not box.queue.available())):
                         box.queue.line_up(wait)
@@ -129,6 +127,9 @@ class Select(Generic[T]):
                 for box in boxes:
                     box.queue.leave(wait)
 
+    def _is_late(self, wait: Wait) -> None:
+        wait.fail(TimeoutError(f"{self._names} got no message within {self.timeout:g} s"))
+
     def _is_over(self, box: Inbox[Any]) -> bool:
         """Say whether a box has nothing more to give; its failure counts as its last message."""
         if box.gone:
@@ -140,13 +141,14 @@ class Select(Generic[T]):
             box.raise_end(None)
         return True
 
+    @property
+    def _names(self) -> str:
+        return f"select({', '.join(str(box) for box in self.boxes)})"
+
     def _raise_end(self, end: type[BaseException] | None) -> NoReturn:
         if end is not None:
             raise end
-        names = ", ".join(str(box) for box in self.boxes)
-        ended = EndOfMessages(
-            f"select({names}) has ended: everything that will ever arrive has been received"
-        )
+        ended = EndOfMessages(f"{self._names} has ended: everything that will ever arrive has been received")
         ended.owner = self.boxes[0].owner
         raise ended
 

@@ -181,8 +181,7 @@ class Inbox(Box[T]):
                     wait = Wait(scheduler, self.owner, "receive from", (self,))
                     if timeout is not None:
                         wait.timed = True
-                        error = TimeoutError(f"{self} got no message within {timeout:g} s")
-                        timer = scheduler.loop.call_later(max(0, timeout), wait.fail, error)
+                        timer = scheduler.loop.call_later(max(0, timeout), self._is_late, wait, timeout)
                 queue.line_up(wait)
                 if wait.turn is None:
                     yield from wait.park()
@@ -199,6 +198,9 @@ class Inbox(Box[T]):
                 timer.cancel()
             if wait is not None:
                 queue.leave(wait)
+
+    def _is_late(self, wait: Wait, timeout: float) -> None:
+        wait.fail(TimeoutError(f"{self} got no message within {timeout:g} s"))
 
     def raise_end(self, end: type[BaseException] | None) -> NoReturn:
         """Raise what a reader gets after the last message."""

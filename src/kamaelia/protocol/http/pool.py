@@ -26,7 +26,7 @@ import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from kamaelia.axon import (
     Component,
@@ -61,8 +61,7 @@ class PoolFull(KamaeliaError):
     """So many wait for a connection already that no more are let in."""
 
 
-@dataclass(frozen=True)
-class Route:
+class Route(NamedTuple):
     """Where a connection leads: what two requests have to have in common to use the same."""
 
     origin: tuple[str, str, int]

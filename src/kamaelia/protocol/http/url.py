@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import ipaddress
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, unquote_to_bytes, urlsplit
@@ -17,6 +18,7 @@ from kamaelia.axon.errors import shorten
 
 PORTS: Final = {"http": 80, "https": 443}
 LONGEST: Final = 64 * 1024  # characters
+_NAME: Final = re.compile(r"[A-Za-z0-9._~-]+")
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class URL:
             raise TypeError(f"{what} {shorten(text)}: give text such as 'http://example.org/'")
         if len(text) > LONGEST:
             raise ValueError(f"{what} {shorten(text)} has {len(text)} characters; {LONGEST} are enough")
-        if not text.isprintable() or any(one.isspace() for one in text) or "\\" in text:
+        if not text.isprintable() or " " in text or "\\" in text:
             raise ValueError(
                 f"{what} {shorten(text)}: blanks, backslashes, line ends and control characters cannot stand "
                 "in it: escape them (urllib.parse.quote)"
@@ -133,7 +135,7 @@ def _host(name: str, bracketed: bool, what: str) -> str:
         ascii_name = name.encode("idna").decode("ascii") if not name.isascii() else name
         if any(not 0 < len(label) <= 63 for label in ascii_name.removesuffix(".").split(".")):
             raise ValueError("a part of the name is empty, or longer than 63 characters")
-        if not all(one.isalnum() or one in "-._~" for one in ascii_name):
+        if not _NAME.fullmatch(ascii_name):
             raise ValueError("names of hosts have letters, digits, '-' and '.'")
     except UnicodeError as error:
         raise ValueError(f"{what}: {shorten(name)} is no name of a host: {error}") from None
