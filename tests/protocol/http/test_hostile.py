@@ -44,7 +44,7 @@ class SayPort(Component):
             print(json.dumps({{"port": port}}), flush=True)
 
 # A garbage collection of all takes half a second with so many visitors: docs/how-to/serve-many-people.md.
-gc.set_threshold(200, 5, 10_000)
+gc.set_threshold(50, 5, 40_000)
 routes = {{"/": "<h1>Hello", "/large": b"x" * 1_000_000}}
 server = HTTPServer(routes, port=0, limit=12_000, backlog=1024, quiet=True, {options})
 run(Graphline(server.listening >> SayPort().inbox), loop_factory={factory})
