@@ -59,7 +59,8 @@ ATTRIBUTE = re.compile(r'([\w-]+)="([^"]*)"')
 LIMIT = 30.0  # seconds for one command
 
 # The whole page may take longer than one test usually does; each command has its own limit.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+# Which form of the core it is, no page speaks of, and the contract suite sees that both do the same.
+pytestmark = [pytest.mark.slow, pytest.mark.one_core(), pytest.mark.timeout(600)]
 
 
 class ListingError(Exception):

@@ -23,6 +23,8 @@ from kamaelia.testbed import Network
 
 from ..cli.programs import kamaelia, start
 
+pytestmark = pytest.mark.one_core
+
 LINES = [f"line {number}" for number in range(20)]
 
 

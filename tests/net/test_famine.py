@@ -31,6 +31,7 @@ print(server.statistics(), file=sys.stderr)
 
 
 @pytest.mark.slow
+@pytest.mark.one_core
 @pytest.mark.parametrize(
     "loop", ["asyncio", pytest.param("uvloop", marks=pytest.mark.needs("module:uvloop"))]
 )
