@@ -43,7 +43,7 @@ from kamaelia.net import peer
 
 from .exchange import Exchange
 from .headers import Headers
-from .machine import BODILESS
+from .incoming import BODILESS
 from .messages import Request, Response
 
 log = logging.getLogger("kamaelia")

@@ -43,7 +43,16 @@ from typing import Final
 from kamaelia.axon.errors import LocalProtocolError, RemoteProtocolError, shorten
 
 from .headers import Given, Headers
-from .incoming import FIELDS, LENGTH, LONGEST_LENGTH, Incoming, lines_of_trailers, wrong_header
+from .incoming import (
+    BODILESS,
+    FIELDS,
+    LENGTH,
+    LONGEST_LENGTH,
+    Incoming,
+    lines_of_trailers,
+    parts_of,
+    wrong_header,
+)
 from .messages import NO_HEADERS, Request, Response
 from .parsers import NotParsed, Raw, choose_parser
 
@@ -77,7 +86,6 @@ _FRAMED: Final = re.compile(rb"(?<=\n)(?:content-length|transfer-encoding):[^\r]
 _LENGTHS: Final = re.compile(rb"(?<=\n)content-length:[^\r]*+\r\n", re.IGNORECASE)
 # Blanks behind the size are no HTTP, but some servers write it into a field of fixed width.
 _LINE_OF_CHUNK: Final = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*+(;[\t\x20-\x7e\x80-\xff]*+)?\r\n")
-_BODILESS: Final = (204, 304)
 
 
 class Unanswered(RemoteProtocolError):
@@ -272,19 +280,20 @@ class ClientMachine(Incoming):
                 continue
             if small == b"content-length":
                 if named or length is None or value != b"%d" % length:
-                    said, has = shorten(headers["content-length"]), length
+                    said = shorten(headers["content-length"])
+                    has = "an unknown number of" if length is None else length
                     raise _wrong(
                         request,
-                        f"its header Content-Length is {said}, and its body has "
-                        f"{'an unknown number of' if has is None else has} bytes: leave the header out",
+                        f"its header Content-Length is {said}, and its body has {has} bytes: leave the "
+                        "header out",
                     )
                 named = True
             elif small == b"connection":
-                exchange.closes = exchange.closes or b"close" in _tokens(value)
+                exchange.closes = exchange.closes or b"close" in parts_of(value)
             elif small == b"upgrade":
                 exchange.upgrades = True
             elif small == b"expect":
-                expects = b"100-continue" in _tokens(value)
+                expects = b"100-continue" in parts_of(value)
             lines.append(b"%b: %b\r\n" % (name, value))
         if not host:
             raise _wrong(request, "there is no Host, which HTTP/1.1 has to have")
@@ -357,7 +366,7 @@ class ClientMachine(Incoming):
         if self.switched:
             raise LocalProtocolError("this connection does not speak HTTP any more")
         if self._error is None:
-            self._keep(data if type(data) is bytes else bytes(data))
+            self._keep(data)
 
     def refuse(self, text: str, status: int = 0) -> RemoteProtocolError:
         """Return why the answer cannot be read, to be raised."""
@@ -465,7 +474,7 @@ class ClientMachine(Incoming):
             if len(name) == 14:  # content-length
                 lengths += value.rstrip(b" ").split(b",")
             elif len(name) == 10:  # connection
-                closes = closes or b"close" in _tokens(value)
+                closes = closes or b"close" in parts_of(value)
             else:
                 codings.append(value.rstrip(b" "))
         length = None
@@ -505,7 +514,7 @@ class ClientMachine(Incoming):
             if self._writing is not None:
                 raise self.refuse("it speaks another protocol from here on, in the middle of our request")
             return "switch"
-        if exchange.method == "HEAD" or status in _BODILESS or length == 0:
+        if exchange.method == "HEAD" or status in BODILESS or length == 0:
             return "bare head"
         self._chunked = chunked
         if chunked:
@@ -619,11 +628,6 @@ class ClientMachine(Incoming):
 
 def _wrong(request: Request, why: str) -> LocalProtocolError:
     return LocalProtocolError(f"{request.method} {shorten(request.target)}: {why}")
-
-
-def _tokens(value: bytes) -> list[bytes]:
-    """Return the parts of a list."""
-    return [one.strip().lower() for one in value.split(b",")]
 
 
 def _put_right(head: bytes) -> bytes:

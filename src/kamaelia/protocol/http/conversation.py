@@ -20,6 +20,7 @@ from .caller import BodyTooLong, Caller, RedirectRefused, TimeLimits
 from .compression import Decompressor, codings_of
 from .cookies import CookieJar
 from .headers import Headers
+from .incoming import BODILESS
 from .messages import Request, Response
 from .redirects import next_request
 from .url import URL
@@ -160,7 +161,7 @@ class Conversation(Caller):
             )
             body = None
             await self.skip()
-        if self.manners.decompress and head.status not in (204, 304) and request.method != "HEAD":
+        if self.manners.decompress and head.status not in BODILESS and request.method != "HEAD":
             codings = codings_of(head.headers)
             if codings:
                 try:

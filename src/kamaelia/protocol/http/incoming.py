@@ -23,6 +23,7 @@ FIELDS = rb"((?:" + TOKEN + rb":[\t\x20-\x7e\x80-\xff]*+\r\n)*+)\r\n"
 """The headers of a message, and the empty line behind them (RFC 9112, 5)."""
 LENGTH = re.compile(rb"[0-9]++")
 LONGEST_LENGTH = 18  # digits of a Content-Length
+BODILESS = (204, 304)  # statuses of answers without a body
 CHUNK = re.compile(rb"([0-9A-Fa-f]{1,16})(;[\t\x20-\x7e\x80-\xff]*+)?\r\n")
 NOT_IN_TRAILERS = frozenset((b"host", b"content-length", b"transfer-encoding", b"trailer"))
 # What may nowhere be in a line: half of a line break, and control characters.
@@ -67,6 +68,8 @@ class Incoming:
 
     def _keep(self, data: bytes) -> None:
         """Put what has come behind what has not been read."""
+        if type(data) is not bytes:
+            data = bytes(data)
         buffer = self._buffer
         if self._at >= len(buffer):
             self._buffer, self._at = data, 0
@@ -189,6 +192,11 @@ class Incoming:
         self._trailers = raw
 
 
+def parts_of(value: bytes) -> list[bytes]:
+    """Return the parts of a list, such as those of ``Connection``, in lower case."""
+    return [one.strip().lower() for one in value.split(b",")]
+
+
 def lines_of_trailers(trailers: Headers) -> bytes:
     """Return trailers as they are sent. Raises `LocalProtocolError` for what belongs into the head."""
     for name, _ in trailers.raw:
@@ -221,6 +229,7 @@ def wrong_header(lines: bytes) -> str:
 
 
 __all__ = [
+    "BODILESS",
     "CHUNK",
     "FIELDS",
     "LENGTH",
@@ -231,5 +240,6 @@ __all__ = [
     "Incoming",
     "lines_of_trailers",
     "never_text",
+    "parts_of",
     "wrong_header",
 ]

@@ -37,6 +37,7 @@ from kamaelia.axon.errors import LocalProtocolError, shorten
 
 from .headers import Headers
 from .incoming import (
+    BODILESS,
     FIELDS,
     LENGTH,
     LONGEST_LENGTH,
@@ -46,6 +47,7 @@ from .incoming import (
     Incoming,
     lines_of_trailers,
     never_text,
+    parts_of,
     wrong_header,
 )
 from .limits import Limits
@@ -143,7 +145,6 @@ LONGEST_CHUNK_LINE = 1024  # bytes
 LONGEST_EXTENSIONS = 16 * 1024  # bytes, of all chunks of a body together
 END_OF_REQUEST = EndOfRequest(NO_HEADERS)
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-BODILESS = (204, 304)  # statuses of answers without a body
 
 
 class ServerMachine(Incoming):
@@ -211,12 +212,7 @@ class ServerMachine(Incoming):
 
     def receive(self, data: bytes) -> None:
         """Take what has come."""
-        if type(data) is not bytes:
-            data = bytes(data)
-        if self._at >= len(self._buffer):
-            self._buffer, self._at = data, 0
-        else:
-            self._keep(data)
+        self._keep(data)
         if self.reading is CLOSED or self.reading is ERROR:
             self._buffer, self._at = b"", 0
         elif self.reading is DONE and self.waiting > self._limits.pipelined + len(data):  # type: ignore[operator]
@@ -350,7 +346,7 @@ class ServerMachine(Incoming):
             elif first == 0x65:  # expect
                 expect = value if expect is None else b"several"
             elif len(name) == 10:  # connection
-                tokens += [one.strip().lower() for one in value.split(b",")]
+                tokens += parts_of(value)
             else:
                 if length is not None:
                     raise self.refuse("there are several Content-Length")

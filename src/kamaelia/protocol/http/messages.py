@@ -26,6 +26,7 @@ HTML = "text/html; charset=utf-8"
 JSON = "application/json"
 BYTES = "application/octet-stream"
 NO_HEADERS = Headers()
+TARGET = re.compile(r"[\x21-\x7e]+")  # what can be asked for, as it stands in a request
 # As RFC 9110 has them, which Python's own follow only from 3.13 on.
 WORDS = {
     413: "Content Too Large",
@@ -77,7 +78,7 @@ class Request:
         if not isinstance(method, str) or not TOKEN.fullmatch(method):
             raise LocalProtocolError(f"{shorten(method)} is no method of HTTP: give 'GET' or another")
         target: Any = self.target
-        if not isinstance(target, str) or not re.fullmatch(r"[\x21-\x7e]+", target):
+        if not isinstance(target, str) or not TARGET.fullmatch(target):
             raise LocalProtocolError(
                 f"{shorten(target)} is nothing that can be asked for: give a path such as '/a/b?c=d', in "
                 "which blanks, control characters and letters beyond ASCII are escaped (urllib.parse.quote)"
