@@ -20,8 +20,7 @@ from kamaelia.testing import Driver, drive
 def trace(driver: Driver[Any], until: float) -> list[tuple[float, Any]]:
     """Return when which message comes, exactly."""
     found = [(driver.time, message) for message in driver.take_all()]
-    while (when := driver._clock.next_time()) is not None and when <= until:
-        driver.advance(when - driver.time)
+    while driver.skip(until - driver.time):
         found += [(driver.time, message) for message in driver.take_all()]
     return found
 

@@ -22,6 +22,8 @@ Read in this order to see how it works; each of these opens with its theory:
 Nothing here imports anything from the rest of Kamaelia.
 """
 
+from typing import TYPE_CHECKING
+
 from . import core, postman
 from .choice import Select, select
 from .clock import VirtualClock, VirtualLoop
@@ -57,6 +59,9 @@ from .system import Handle, System, background, run
 from .tap import Tap, Tapped
 
 core.choose()
+
+if not TYPE_CHECKING:
+    sleep = core.best_sleep()
 
 __all__ = [
     "BrokenLink",

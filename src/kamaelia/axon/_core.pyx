@@ -46,6 +46,11 @@ from asyncio import tasks as _asyncio_tasks
 from .errors import Cancelled, ClosedBox
 from . import body as _body
 from . import queue as _queue
+from .clock import NEVER as _NEVER
+from .clock import describe_handle as _describe_handle
+from .clock import nothing_left as _nothing_left
+from .clock import report_failure as _report_failure
+from . import here as _here
 from .inbox import TimedTake as _TimedTake
 from .inbox import describe_take as _describe_take
 from .inbox import no_message_yet as _no_message_yet
@@ -57,6 +62,7 @@ from .scheduler import make_current_by_table as _make_current_by_table
 
 cdef extern from *:
     """
+    #include <math.h>
     #include <pythread.h>
 
     /* Private, but exported by every interpreter that this is built for. */
@@ -167,12 +173,16 @@ cdef extern from *:
     object PyContext_Copy(object)
     object PyContext_CopyCurrent()
     object PyContextVar_Set(object, object)
+    int PyContextVar_Get(object, PyObject*, PyObject**) except -1
+    object PyObject_Call(object, object, PyObject*)
     unsigned long PyThread_get_thread_ident() noexcept
     void* PyMem_Malloc(size_t) noexcept
+    void* PyMem_Realloc(void*, size_t) noexcept
     void PyMem_Free(void*) noexcept
     PyObject* kamaelia_current(PyObject*, PyObject*, Py_hash_t) noexcept
     int kamaelia_set_current(PyObject*, PyObject*, PyObject*, Py_hash_t) except -1
     PyObject* kamaelia_take_raised() noexcept
+    double rint(double) noexcept
     PyObject* kamaelia_stop_with(PyObject*) noexcept
     void kamaelia_forget_stop() noexcept
     void kamaelia_set_send(PyTypeObject*, sendfunc, iternextfunc) noexcept
@@ -208,6 +218,7 @@ cdef enum:
     READER = 1
     SENDER = 2
     ELSEWHERE = 3  # with a `Wait`, as a plain process does
+    ASLEEP = 4  # in no line: a `Sleep` stands in the clock's queue
 
 cdef enum:
     # What an awaitable has done so far.
@@ -226,6 +237,538 @@ cdef enum:
 
 cdef tuple STATES = ("new", "ready", "waiting", "foreign", "holding", "ended")
 cdef dict STATE_NUMBERS = {name: number for number, name in enumerate(STATES)}
+
+
+# -- virtual time -------------------------------------------------------------------------------------
+
+
+cdef object set_running_loop = asyncio._set_running_loop
+cdef object get_running_loop = asyncio._get_running_loop
+cdef long long NEVER = _NEVER
+cdef double LONGEST = 9.2e18  # nanoseconds that are still of one size with `NEVER`
+
+
+cdef long long nanoseconds(double seconds) noexcept:
+    """See `clock.nanoseconds`."""
+    cdef double exact = seconds * 1e9
+    cdef long long nearest
+    if not exact < LONGEST:
+        return NEVER
+    nearest = <long long>rint(exact)
+    return nearest if nearest else exact > 0
+
+
+cdef long long instant(double when) noexcept:
+    """See `clock.instant`."""
+    cdef double exact = when * 1e9
+    cdef long long nearest
+    if not exact < LONGEST:
+        return NEVER
+    nearest = <long long>rint(exact)
+    while nearest / 1e9 < when:
+        nearest += 1
+    return nearest
+
+
+cdef class Due:
+    """Something that is to happen. A subclass in Python has a method ``_run``, one in Cython ``happen``."""
+
+    cdef int happen(self) except -1:
+        self._run()
+        return 0
+
+
+cdef class VirtualClock:
+    """See `clock.PlainVirtualClock`."""
+
+    def __dealloc__(self):
+        clock_forget(self)
+        PyMem_Free(self.heap)
+        PyMem_Free(self.ring)
+
+    def add_ready(self, happening):
+        self.ready(happening)
+
+    def add_timer(self, long long when, happening):
+        self.push(when, happening)
+
+    cdef int ready(self, object happening) except -1:
+        cdef PyObject** ring
+        cdef Py_ssize_t room, index
+        if self.count == self.ring_room:
+            room = 2 * self.ring_room if self.ring_room else 16
+            ring = <PyObject**>PyMem_Malloc(room * sizeof(PyObject*))
+            if ring == NULL:
+                raise MemoryError
+            for index in range(self.count):
+                ring[index] = self.ring[(self.first + index) & (self.ring_room - 1)]
+            PyMem_Free(self.ring)
+            self.ring, self.ring_room, self.first = ring, room, 0
+        Py_INCREF(happening)
+        self.ring[(self.first + self.count) & (self.ring_room - 1)] = <PyObject*>happening
+        self.count += 1
+        return 0
+
+    cdef unsigned long long next_serial(self) noexcept:
+        self.serial += 1
+        return self.serial
+
+    cdef int push(self, long long when, object happening) except -1:
+        return self.push_again(when, self.next_serial(), happening)
+
+    cdef int push_again(self, long long when, unsigned long long serial, object happening) except -1:
+        """Add something that has had its place among those of the same time before."""
+        cdef Entry* heap
+        cdef Py_ssize_t at, parent, room
+        if self.timers == self.heap_room:
+            room = 2 * self.heap_room if self.heap_room else 16
+            heap = <Entry*>PyMem_Realloc(self.heap, room * sizeof(Entry))
+            if heap == NULL:
+                raise MemoryError
+            self.heap, self.heap_room = heap, room
+        heap = self.heap
+        at = self.timers
+        self.timers += 1
+        Py_INCREF(happening)
+        while at:
+            parent = (at - 1) >> 2
+            if heap[parent].when < when or (heap[parent].when == when and heap[parent].serial < serial):
+                break
+            heap[at] = heap[parent]
+            at = parent
+        heap[at].when = when
+        heap[at].serial = serial
+        heap[at].happening = <PyObject*>happening
+        return 0
+
+    cdef object pop(self):
+        """Take the first out of the heap."""
+        cdef object happening = take_reference(self.heap[0].happening)
+        self.timers -= 1
+        if self.timers:
+            clock_sift(self.heap, self.timers, 0, self.heap[self.timers])
+        return happening
+
+    def forget_timer(self):
+        cdef Py_ssize_t index, kept = 0
+        cdef Entry entry
+        self.cancelled_timers += 1
+        if self.cancelled_timers <= 100 or self.cancelled_timers * 2 <= self.timers:
+            return
+        for index in range(self.timers):
+            entry = self.heap[index]
+            if is_cancelled(<object>entry.happening):
+                Py_DECREF(<object>entry.happening)
+            else:
+                self.heap[kept] = entry
+                kept += 1
+        self.timers = kept
+        self.cancelled_timers = 0
+        for index in range((kept + 2) // 4, -1, -1):
+            if index < kept:
+                clock_sift(self.heap, kept, index, self.heap[index])
+
+    cdef bint has_time(self) except -1:
+        """Say whether a timer is set, and have the next one come first."""
+        while self.timers and is_cancelled(<object>self.heap[0].happening):
+            self.pop()
+            self.cancelled_timers -= 1
+        return self.timers != 0 and self.heap[0].when != NEVER
+
+    def next_time(self):
+        return self.heap[0].when if self.has_time() else None
+
+    def go_to(self, long long when):
+        if when > self.now:
+            self.now = when
+        self.collect_due()
+
+    cdef int collect_due(self) except -1:
+        """Make everything ready that is due."""
+        cdef object happening
+        while self.timers and self.heap[0].when <= self.now:
+            happening = self.pop()
+            if is_cancelled(happening):
+                self.cancelled_timers -= 1
+                continue
+            if not isinstance(happening, Due):
+                happening._scheduled = False
+            elif type(happening) is TimerHandle:
+                (<TimerHandle>happening)._scheduled = False
+            self.ready(happening)
+        return 0
+
+    def turn(self):
+        if not self._anything_due():
+            if not self.has_time():
+                _nothing_left()
+            self.now = max(self.now, self.heap[0].when)
+            self.collect_due()
+        self.run_batch()
+
+    def settle(self):
+        while self._anything_due():
+            self.run_batch()
+
+    def _run_ready(self):
+        self.run_batch()
+
+    cdef int run_batch(self) except -1:
+        cdef Py_ssize_t left = self.count
+        cdef object happening, before = get_running_loop()
+        self.running = before
+        try:
+            while left:
+                left -= 1
+                happening = take_reference(self.ring[self.first])
+                self.first = (self.first + 1) & (self.ring_room - 1)
+                self.count -= 1
+                if not isinstance(happening, Due):
+                    if not happening._cancelled:
+                        self.enter(happening._loop)
+                        happening._run()
+                elif not (<Due>happening)._cancelled:
+                    if (<Due>happening)._loop is not None:
+                        self.enter((<Due>happening)._loop)
+                    (<Due>happening).happen()
+        finally:
+            self.enter(before)
+        return 0
+
+    cdef int enter(self, object loop) except -1:
+        """Have a loop be the running one."""
+        if loop is not self.running:
+            set_running_loop(loop)
+            self.running = loop
+        return 0
+
+    def _anything_due(self):
+        if self.timers and self.heap[0].when <= self.now:
+            self.collect_due()
+        return self.count != 0 or self._collect()
+
+
+cdef inline bint is_cancelled(object happening) except -1:
+    return (<Due>happening)._cancelled if isinstance(happening, Due) else happening._cancelled
+
+
+cdef void clock_sift(Entry* heap, Py_ssize_t count, Py_ssize_t at, Entry entry) noexcept:
+    """Put an entry into a heap, here or further down; each entry has four below it."""
+    cdef Py_ssize_t child, last, best
+    while True:
+        child = 4 * at + 1
+        if child >= count:
+            break
+        last = min(child + 4, count)
+        best = child
+        child += 1
+        while child < last:
+            if heap[child].when < heap[best].when or (
+                heap[child].when == heap[best].when and heap[child].serial < heap[best].serial
+            ):
+                best = child
+            child += 1
+        if entry.when < heap[best].when or (entry.when == heap[best].when and entry.serial < heap[best].serial):
+            break
+        heap[at] = heap[best]
+        at = best
+    heap[at] = entry
+
+
+cdef void clock_forget(VirtualClock clock) noexcept:
+    cdef Py_ssize_t count
+    while clock.count:
+        clock.count -= 1
+        Py_DECREF(<object>clock.ring[(clock.first + clock.count) & (clock.ring_room - 1)])
+    while clock.timers:
+        clock.timers -= 1
+        Py_DECREF(<object>clock.heap[clock.timers].happening)
+
+
+cdef traverseproc clock_traverse_fields
+cdef inquiry clock_clear_fields
+
+
+cdef int clock_traverse(PyObject* self, visitproc visit, void* arg) noexcept:
+    cdef VirtualClock clock = <VirtualClock>self
+    cdef Py_ssize_t index
+    cdef int stop
+    for index in range(clock.count):
+        stop = visit(clock.ring[(clock.first + index) & (clock.ring_room - 1)], arg)
+        if stop:
+            return stop
+    for index in range(clock.timers):
+        stop = visit(clock.heap[index].happening, arg)
+        if stop:
+            return stop
+    return clock_traverse_fields(self, visit, arg) if clock_traverse_fields != NULL else 0
+
+
+cdef int clock_clear(PyObject* self) noexcept:
+    clock_forget(<VirtualClock>self)
+    return clock_clear_fields(self) if clock_clear_fields != NULL else 0
+
+
+cdef class Handle(Due):
+    """See `asyncio.Handle`."""
+
+    cdef public object _callback
+    cdef public object _args
+    cdef public object _context
+    cdef object __weakref__
+
+    cdef int happen(self) except -1:
+        cdef PyObject* context = <PyObject*>self._context
+        cdef bint entered = False
+        try:
+            PyContext_Enter(context)
+            entered = True
+            PyObject_Call(self._callback, self._args, NULL)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            _report_failure(self, error)
+        finally:
+            if entered:
+                PyContext_Exit(context)
+        return 0
+
+    def _run(self):
+        self.happen()
+
+    def get_context(self):
+        return self._context
+
+    def cancel(self):
+        if not self._cancelled:
+            self._cancelled = True
+            self._callback = self._args = None
+
+    def cancelled(self):
+        return self._cancelled
+
+    def __repr__(self):
+        return _describe_handle(self)
+
+
+cdef class TimerHandle(Handle):
+    """See `asyncio.TimerHandle`."""
+
+    cdef public bint _scheduled
+    cdef readonly double _when
+
+    def when(self):
+        return self._when
+
+    def cancel(self):
+        if not self._cancelled:
+            if self._scheduled and (<LoopCalls>self._loop).fast is not None:
+                (<LoopCalls>self._loop).fast.forget_timer()
+            self._cancelled = True
+            self._callback = self._args = None
+
+    def __hash__(self):
+        return hash(self._when)
+
+    def __lt__(self, other):
+        return self._when < other._when if isinstance(other, TimerHandle) else NotImplemented
+
+    def __le__(self, other):
+        return self._when <= other._when if isinstance(other, TimerHandle) else NotImplemented
+
+    def __gt__(self, other):
+        return self._when > other._when if isinstance(other, TimerHandle) else NotImplemented
+
+    def __ge__(self, other):
+        return self._when >= other._when if isinstance(other, TimerHandle) else NotImplemented
+
+
+cdef class LoopCalls:
+    """What loops do most often: see `clock.VirtualLoop`, of which this is a mixin."""
+
+    cdef VirtualClock fast  # None if the clock is a plain one, or asyncio debugs
+    cdef object _clock
+
+    @property
+    def clock(self):
+        return self._clock
+
+    @clock.setter
+    def clock(self, clock):
+        self._clock = clock
+        self.fast = clock if isinstance(clock, VirtualClock) else None
+
+    def set_debug(self, enabled):
+        super(LoopCalls, self).set_debug(enabled)
+        self.clock = self._clock
+        if enabled:
+            self.fast = None
+
+    def close(self):
+        super(LoopCalls, self).close()
+        self.fast = None  # the slow way says that it is closed
+
+    def time(self):
+        return (self.fast.now if self.fast is not None else self._clock.now) / 1e9
+
+    def call_soon(self, callback, *args, context=None):
+        cdef Handle handle
+        if self.fast is None:
+            return super(LoopCalls, self).call_soon(callback, *args, context=context)
+        handle = Handle.__new__(Handle)
+        handle._callback = callback
+        handle._args = args
+        handle._loop = self
+        handle._context = PyContext_CopyCurrent() if context is None else context
+        self.fast.ready(handle)
+        return handle
+
+    def call_later(self, delay, callback, *args, context=None):
+        if self.fast is None or delay is None:
+            return super(LoopCalls, self).call_later(delay, callback, *args, context=context)
+        return self.set_timer(self.fast.now / 1e9 + <double>delay, callback, args, context)
+
+    def call_at(self, when, callback, *args, context=None):
+        if self.fast is None or when is None:
+            return super(LoopCalls, self).call_at(when, callback, *args, context=context)
+        return self.set_timer(when, callback, args, context)
+
+    cdef TimerHandle set_timer(self, double when, object callback, tuple args, object context):
+        cdef TimerHandle handle = TimerHandle.__new__(TimerHandle)
+        handle._callback = callback
+        handle._args = args
+        handle._loop = self
+        handle._context = PyContext_CopyCurrent() if context is None else context
+        handle._when = when
+        handle._scheduled = True
+        self.fast.push(instant(when), handle)
+        return handle
+
+
+cdef class Slice(Due):
+    """The next slice of a scheduler, in the queue of its clock."""
+
+    cdef Scheduler scheduler
+
+    def __cinit__(self, Scheduler scheduler):
+        self.scheduler = scheduler
+        self._loop = scheduler.loop
+
+    cdef int happen(self) except -1:
+        cdef PyObject* context = <PyObject*>self.scheduler._context
+        PyContext_Enter(context)
+        try:
+            self.scheduler.take_slice()
+        finally:
+            PyContext_Exit(context)
+        return 0
+
+
+cdef class Sleep(Due):
+    """See `here._Sleep`. As long as somebody sleeps, it stands in the clock's queue itself."""
+
+    cdef Process process
+    cdef double seconds
+    cdef long long step  # the scheduler's, in which it began
+    cdef flag state
+
+    def __await__(self):
+        if self.seconds <= 0 or not is_own(self.process.scheduler):
+            return _here.plain_sleep(self.process, self.seconds).__await__()
+        self.state = FRESH
+        return self
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if sleep_step(self) == PYGEN_RETURN:
+            raise StopIteration
+
+    cdef int happen(self) except -1:
+        if self.process.asleep is self:
+            self.process.wake_up()
+        return 0
+
+    cdef int give_up(self) except -1:
+        """Whoever slept does something else."""
+        self.process.asleep = None
+        if self.process.waits == ASLEEP:
+            self.process.waits = NOWHERE
+        self._cancelled = True
+        self.process.scheduler.clock.forget_timer()
+        return 0
+
+
+cdef int sleep_step(object awaitable) except -1:
+    cdef Sleep self = <Sleep>awaitable
+    cdef Process process = self.process
+    cdef long long length
+    if self.state != FRESH:
+        if process.asleep is self or self.state != IN_LINE:
+            raise RuntimeError("a sleep is awaited by two at the same time: call sleep() twice")
+        return PYGEN_RETURN
+    if process.scheduler.running is not process:
+        raise RuntimeError("a sleep was begun in a step of a component, and goes on outside")
+    if process.abandoned is not None and not process.cancels:
+        error = process.abandoned
+        process.abandoned = None
+        raise error
+    if process.stands != NOWHERE or process.asleep is not None:
+        process.leave_line()
+    self.state = IN_LINE
+    self.step = process.scheduler.steps
+    process.asleep = self
+    process.waits = ASLEEP
+    length = nanoseconds(self.seconds)
+    process.scheduler.clock.push(process.scheduler.clock.now + length if length != NEVER else NEVER, self)
+    return PYGEN_NEXT
+
+
+ctypedef int (*sleep_function)(object) noexcept
+
+
+cdef PySendResult sleep_send(PyObject* self, PyObject* argument, PyObject** result) noexcept:
+    cdef int outcome = (<sleep_function>sleep_step)(<object>self)
+    result[0] = NULL
+    if outcome != PYGEN_ERROR:
+        give_reference(result, None)
+    return <PySendResult>outcome
+
+
+cdef PyObject* sleep_next(PyObject* self) noexcept:
+    if (<sleep_function>sleep_step)(<object>self) != PYGEN_NEXT:
+        return NULL
+    Py_INCREF(None)
+    return <PyObject*>None
+
+
+def sleep(seconds):
+    """Wait for some seconds of the system's time. Await it, yield it, or, in a script, just call it.
+
+    Unlike `asyncio.sleep` it ends at once with `BrokenLink` when nobody listens to the component any more.
+    """
+    cdef PyObject* found = NULL
+    cdef object process
+    cdef Sleep made
+    cdef Scheduler scheduler
+    if type(seconds) is float or type(seconds) is int:
+        PyContextVar_Get(current_process, NULL, &found)
+        if found != NULL:
+            process = take_reference(found)
+            if isinstance(process, Process):
+                scheduler = (<Process>process).scheduler
+                if (
+                    scheduler is not None
+                    and scheduler.clock is not None
+                    and scheduler.thread_number == PyThread_get_thread_ident()
+                ):
+                    made = Sleep.__new__(Sleep)
+                    made._loop = scheduler.loop
+                    made.process = process
+                    made.seconds = seconds
+                    return made
+    return _here.sleep(seconds)
 
 
 # -- lines --------------------------------------------------------------------------------------------
@@ -1808,6 +2351,7 @@ cdef class Process(Waiter):
     cdef unsigned char state_number
     cdef unsigned char stands  # in which kind of line
     cdef unsigned char waits  # for what it is suspended
+    cdef Sleep asleep
     cdef public flag has_body
     cdef public flag is_chassis
     cdef public flag begun
@@ -2007,7 +2551,10 @@ cdef class Process(Waiter):
             return None
         if self.waits == ELSEWHERE:
             return self.wait_elsewhere
-        if self.waits == READER:
+        if self.waits == ASLEEP:
+            shown = python_wait(self.scheduler, self, "sleep", ())
+            shown.timed = True
+        elif self.waits == READER:
             shown = python_wait(self.scheduler, self.line_box.owner, "receive from", (self.line_box,))
         else:
             shown = python_wait(self.scheduler, self.line_box.owner, "send to", (self.line_route,))
@@ -2025,6 +2572,8 @@ cdef class Process(Waiter):
         cdef Queue queue = self.line_queue
         cdef Py_ssize_t turn
         cdef int stood = self.stands
+        if self.asleep is not None:
+            self.asleep.give_up()
         if stood == NOWHERE:
             return 0
         self.stands = NOWHERE
@@ -2116,6 +2665,11 @@ cdef class Process(Waiter):
                     or self.line == NULL
                 ):
                     self.check_wait()
+            elif out == <PyObject*>None and self.waits == ASLEEP and self.asleep.step == self.scheduler.steps:
+                Py_DECREF(<object>out)
+                self.state_number = WAITING
+                if self.must_cancel or self.abandoned is not None:
+                    self.check_wait()
             else:
                 self.suspend(take_reference(out))
         elif outcome == PYGEN_RETURN:
@@ -2157,11 +2711,13 @@ cdef class Process(Waiter):
 
     cdef int suspend(self, object yielded) except -1:
         if yielded is None:
+            if self.waits == ASLEEP and self.asleep.step != self.scheduler.steps:
+                self.asleep.give_up()  # that was some time ago: whoever drove the coroutine by hand has closed it
             if self.waits == NOWHERE:
                 self.scheduler.append_ready(self)  # it only gives others a turn
                 return 0
             self.state_number = WAITING
-            if self.waits != ELSEWHERE or not self.wait_elsewhere.timed:
+            if not self.has_time_limit():
                 self.scheduler.parked += 1
             self.check_wait()
         elif getattr(yielded, "_asyncio_future_blocking", None):
@@ -2187,10 +2743,23 @@ cdef class Process(Waiter):
             error = self.abandoned
             self.abandoned = None
             self.throw(error)
-        elif self.turn_queue is not None or self.line == NULL:
+        elif self.waits != ASLEEP and (self.turn_queue is not None or self.line == NULL):
             # It has been taken out of the line already: by a script, while what was left of the step freed
             # something that let other threads run.
             self.go_on()
+        return 0
+
+    cdef bint has_time_limit(self) except -1:
+        """Say whether it will go on by itself, at some time."""
+        return self.waits == ASLEEP or (self.waits == ELSEWHERE and self.wait_elsewhere.timed)
+
+    cdef int wake_up(self) except -1:
+        """It has slept long enough."""
+        self.asleep = None
+        if self.waits == ASLEEP:
+            self.waits = NOWHERE
+            self.state_number = READY_TO_STEP
+            self.scheduler.ready(self)
         return 0
 
     cdef int go_on(self) except -1:
@@ -2208,8 +2777,10 @@ cdef class Process(Waiter):
         self.throw(error)
 
     def throw(self, error):
-        if self.state_number == WAITING and (self.waits != ELSEWHERE or not self.wait_elsewhere.timed):
+        if self.state_number == WAITING and not self.has_time_limit():
             self.scheduler.parked -= 1
+        if self.asleep is not None:
+            self.asleep.give_up()
         self.waits = NOWHERE
         self.wait_elsewhere = None
         self.pending = error
@@ -2253,11 +2824,15 @@ cdef class Scheduler:
     cdef flag is_behind  # the loop is to be called
     cdef Py_hash_t loop_hash
     cdef object slice
+    cdef VirtualClock clock  # the loop's, if it is one of ours
+    cdef Slice next_slice
     cdef object __weakref__
 
     def __cinit__(self, loop):
         self.turns_given = []
         self.loop_hash = hash(loop)
+        if isinstance(loop, LoopCalls) and not loop.get_debug():
+            self.clock = (<LoopCalls>loop).fast
 
     def __dealloc__(self):
         scheduler_forget_ready(self)
@@ -2310,6 +2885,11 @@ cdef class Scheduler:
         return 0
 
     cdef int schedule(self) except -1:
+        if self.clock is not None and PyThread_get_thread_ident() == self.thread_number:
+            if self.next_slice is None:
+                self.next_slice = Slice(self)
+            self.clock.ready(self.next_slice)
+            return 0
         if self.slice is None:
             self.slice = self._slice
         self.call_soon(self.slice)
@@ -2354,6 +2934,9 @@ cdef class Scheduler:
         return 0
 
     def _slice(self):
+        self.take_slice()
+
+    cdef int take_slice(self) except -1:
         try:
             self.run_ready()
         except BaseException as error:
@@ -2367,10 +2950,12 @@ cdef class Scheduler:
                 self.check_loops()
             if self.first_ready != NULL:
                 self.stay_busy()
-                self.loop.call_soon(self.slice, context=self._context)
+                self.schedule()
             else:
                 self.scheduled = False
-                self.look_for_rest()
+                if self.parked == self.live:
+                    self.look_for_rest()
+        return 0
 
     cdef int give_until_end_of_step(self, Route route) except -1:
         self.turns_given.append(route)
@@ -2547,6 +3132,12 @@ kamaelia_set_send(<PyTypeObject*>TurnTaken, turn_send, turn_next)
 kamaelia_set_send(<PyTypeObject*>Receive, receive_send, receive_next)
 kamaelia_set_send(<PyTypeObject*>Pacing, pacing_send, pacing_next)
 kamaelia_set_send(<PyTypeObject*>Drive, drive_send, drive_next)
+kamaelia_set_send(<PyTypeObject*>Sleep, sleep_send, sleep_next)
+
+clock_traverse_fields = (<TypeWithSlots*>VirtualClock).tp_traverse
+clock_clear_fields = (<TypeWithSlots*>VirtualClock).tp_clear
+(<TypeWithSlots*>VirtualClock).tp_traverse = clock_traverse
+(<TypeWithSlots*>VirtualClock).tp_clear = clock_clear
 
 queue_traverse_fields = (<TypeWithSlots*>Queue).tp_traverse
 queue_clear_fields = (<TypeWithSlots*>Queue).tp_clear

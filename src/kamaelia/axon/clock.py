@@ -8,6 +8,11 @@ Several loops can share one clock; `kamaelia.testbed` has one for each simulated
 them stand in one queue in the order in which they became due, timers in one heap ordered by time and then by
 a serial number, so nothing depends on hashes, addresses or threads.
 
+**Whole nanoseconds.** A clock counts them, so time neither drifts nor depends on the order of additions. Only
+asyncio's methods know seconds, as floats: ``loop.time()`` is the nearest to the nanoseconds, and a timer set
+for such a time fires at the first nanosecond that is not before it. So nobody who asks a loop for the time in
+a timer finds that it is too early, and what `kamaelia.axon.sleep` is told in seconds stays exact.
+
 This is the only module that looks at the machine's clock.
 """
 
@@ -18,10 +23,12 @@ import heapq
 import os
 import threading
 import time
-from asyncio import base_events, events
+from asyncio import base_events, coroutines, events, format_helpers
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from . import core
 
 monotonic = time.monotonic
 sleep_for_real = time.sleep
@@ -29,6 +36,34 @@ sleep_for_real = time.sleep
 
 EPOCH = 946_684_800.0  # 2000-01-01 00:00:00 UTC in Unix time: the calendar when virtual time is 0
 ROUNDING = 1e-9  # seconds: a time that was computed may be this much beside the one that was meant
+NEVER = 2**63 - 1  # nanoseconds: no clock comes so far
+
+
+def nanoseconds(seconds: float) -> int:
+    """Return a duration in whole nanoseconds, the nearest; what is longer than nothing is at least one.
+
+    >>> nanoseconds(0.1 + 0.2), nanoseconds(1e-12), nanoseconds(1e300) == NEVER
+    (300000000, 1, True)
+    """
+    exact = seconds * 1e9
+    if exact >= NEVER:
+        return NEVER
+    return round(exact) or int(exact > 0)
+
+
+def instant(when: float) -> int:
+    """Return the first nanosecond that is not before a time in seconds, as a loop's ``time()`` tells it.
+
+    >>> instant(0.3), instant(0.1 + 0.2)
+    (300000000, 300000001)
+    """
+    exact = when * 1e9
+    if exact >= NEVER:
+        return NEVER
+    nearest = round(exact)
+    while nearest / 1e9 < when:  # far from 0 several nanoseconds are one float
+        nearest += 1
+    return nearest
 
 
 def calendar(loop: events.AbstractEventLoop) -> float:
@@ -65,39 +100,37 @@ class NothingLeft(RuntimeError):
     """Virtual time cannot go on: nothing is ready, no timer is set, no thread works."""
 
 
+def nothing_left() -> NoReturn:
+    """Raise what virtual time raises that cannot go on."""
+    raise NothingLeft(
+        "virtual time cannot go on: nothing is ready, no timer is set and no thread works. "
+        "Something waits for what will never come"
+    )
+
+
 class VirtualClock:
-    """One virtual time, and everything that is to happen in it."""
+    """One virtual time, and everything that is to happen in it. Made in the form of the core in use.
+
+    What is to happen is anything like asyncio's handles: with a method ``_run``, with ``_cancelled``, and
+    with ``_loop``, the loop that is running meanwhile, or None if it calls nobody's code.
+    """
+
+    now: int
+    """The time in nanoseconds."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> VirtualClock:
+        if cls is VirtualClock:
+            return core.VirtualClock.__new__(core.VirtualClock)
+        return object.__new__(cls)
 
     def __init__(self) -> None:
-        self.now = 0.0
-        self._ready: deque[events.Handle] = deque()
-        self._timers: list[tuple[float, int, events.TimerHandle]] = []
-        self._serial = 0
-        self._cancelled = 0  # timers in the heap that have been cancelled
         self._threads = 0  # jobs that worker threads do for us; meanwhile the clock stands still
-        self._from_threads: deque[events.Handle] = deque()
+        self._from_threads: deque[Any] = deque()
         self._arrival = threading.Condition()
 
-    # -- what is to happen ------------------------------------------------------------------------
+    # -- what is to happen, from other threads ------------------------------------------------------
 
-    def add_ready(self, handle: events.Handle) -> None:
-        """Add something that happens at this instant, after everything else that does."""
-        self._ready.append(handle)
-
-    def add_timer(self, handle: events.TimerHandle) -> None:
-        """Add something that happens later."""
-        self._serial += 1
-        heapq.heappush(self._timers, (handle.when(), self._serial, handle))
-
-    def forget_timer(self) -> None:
-        """A timer was cancelled; when most of them are, the heap is made anew."""
-        self._cancelled += 1
-        if self._cancelled > 100 and self._cancelled * 2 > len(self._timers):
-            self._timers = [entry for entry in self._timers if not entry[2].cancelled()]
-            heapq.heapify(self._timers)
-            self._cancelled = 0
-
-    def add_from_thread(self, handle: events.Handle) -> None:
+    def add_from_thread(self, handle: Any) -> None:
         """Add something from another thread."""
         with self._arrival:
             self._from_threads.append(handle)
@@ -109,75 +142,6 @@ class VirtualClock:
             self._threads += change
             self._arrival.notify()
 
-    # -- letting it happen ------------------------------------------------------------------------
-
-    def turn(self) -> None:
-        """Do what is due now; when nothing is, go to the next instant at which something is."""
-        if not self._anything_due():
-            when = self.next_time()
-            if when is None:
-                raise NothingLeft(
-                    "virtual time cannot go on: nothing is ready, no timer is set and no thread works. "
-                    "Something waits for what will never come"
-                )
-            self.go_to(when)
-        self._run_ready()
-
-    def settle(self) -> None:
-        """Do everything that is due at this instant, also what becomes due by it. Time does not pass."""
-        while self._anything_due():
-            self._run_ready()
-
-    def advance(self, seconds: float) -> None:
-        """Let some time pass, and do everything that is due in it."""
-        self.run_until(self.now + seconds)
-
-    def run_until(self, end: float) -> None:
-        """Do everything that is due up to and including a time; then it is that time."""
-        self.settle()
-        while (when := self.next_time()) is not None and when <= end:
-            self.go_to(when)
-            self.settle()
-        self.now = max(self.now, end)
-
-    def next_time(self) -> float | None:
-        """Return when the next timer is due."""
-        timers = self._timers
-        while timers and timers[0][2].cancelled():
-            heapq.heappop(timers)
-            self._cancelled -= 1
-        return timers[0][0] if timers else None
-
-    def go_to(self, when: float) -> None:
-        """Set the clock, and make everything ready that is due by then."""
-        self.now = max(self.now, when)
-        timers = self._timers
-        while timers and timers[0][0] <= self.now:
-            handle = heapq.heappop(timers)[2]
-            if handle.cancelled():
-                self._cancelled -= 1
-            else:
-                handle._scheduled = False  # type: ignore[attr-defined]
-                self._ready.append(handle)
-
-    def _run_ready(self) -> None:
-        ready = self._ready
-        running = events._get_running_loop()
-        try:
-            for _ in range(len(ready)):
-                handle = ready.popleft()
-                if not handle.cancelled():
-                    events._set_running_loop(handle._loop)  # type: ignore[attr-defined]
-                    handle._run()
-        finally:
-            events._set_running_loop(running)
-
-    def _anything_due(self) -> bool:
-        """Make ready what is due at this instant, and say whether there is anything."""
-        if self._timers and self._timers[0][0] <= self.now:
-            self.go_to(self.now)  # also while others keep each other busy at this instant
-        return bool(self._ready) or self._collect()
-
     def _collect(self) -> bool:
         """Take over what other threads have added, and wait for it while they work."""
         if not self._threads and not self._from_threads:
@@ -187,8 +151,115 @@ class VirtualClock:
                 self._arrival.wait()
             found = bool(self._from_threads)
             while self._from_threads:  # one by one: a signal handler of this very thread may add to them
-                self._ready.append(self._from_threads.popleft())
+                self.add_ready(self._from_threads.popleft())
         return found
+
+    # -- letting it happen ------------------------------------------------------------------------
+
+    def turn(self) -> None:
+        """Do what is due now; when nothing is, go to the next instant at which something is."""
+        if not self._anything_due():
+            when = self.next_time()
+            if when is None:
+                nothing_left()
+            self.go_to(when)
+        self._run_ready()
+
+    def settle(self) -> None:
+        """Do everything that is due at this instant, also what becomes due by it. Time does not pass."""
+        while self._anything_due():
+            self._run_ready()
+
+    def advance(self, length: int) -> None:
+        """Let some nanoseconds pass, and do everything that is due in them."""
+        self.run_until(self.now + length)
+
+    def run_until(self, end: int) -> None:
+        """Do everything that is due up to and including a time; then it is that time."""
+        self.settle()
+        while (when := self.next_time()) is not None and when <= end:
+            self.go_to(when)
+            self.settle()
+        self.go_to(end)
+
+    # -- what each form of the core does in its own way ---------------------------------------------
+
+    if TYPE_CHECKING:
+
+        def add_ready(self, happening: Any) -> None: ...
+        def add_timer(self, when: int, happening: Any) -> None: ...
+        def forget_timer(self) -> None: ...
+        def next_time(self) -> int | None: ...
+        def go_to(self, when: int) -> None: ...
+        def _run_ready(self) -> None: ...
+        def _anything_due(self) -> bool: ...
+
+
+class PlainVirtualClock(VirtualClock):
+    """A clock, as the plain form of the core has it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0
+        self._ready: deque[Any] = deque()
+        self._timers: list[tuple[int, int, Any]] = []
+        self._serial = 0
+        self._cancelled = 0  # timers in the heap that have been cancelled
+
+    def add_ready(self, happening: Any) -> None:
+        """Add something that happens at this instant, after everything else that does."""
+        self._ready.append(happening)
+
+    def add_timer(self, when: int, happening: Any) -> None:
+        """Add something that happens later."""
+        self._serial += 1
+        heapq.heappush(self._timers, (when, self._serial, happening))
+
+    def forget_timer(self) -> None:
+        """A timer was cancelled; when most of them are, the heap is made anew."""
+        self._cancelled += 1
+        if self._cancelled > 100 and self._cancelled * 2 > len(self._timers):
+            self._timers = [entry for entry in self._timers if not entry[2]._cancelled]
+            heapq.heapify(self._timers)
+            self._cancelled = 0
+
+    def next_time(self) -> int | None:
+        """Return when the next timer is due."""
+        timers = self._timers
+        while timers and timers[0][2]._cancelled:
+            heapq.heappop(timers)
+            self._cancelled -= 1
+        return timers[0][0] if timers and timers[0][0] != NEVER else None
+
+    def go_to(self, when: int) -> None:
+        """Set the clock, and make everything ready that is due by then."""
+        self.now = max(self.now, when)
+        timers = self._timers
+        while timers and timers[0][0] <= self.now:
+            happening: Any = heapq.heappop(timers)[2]
+            if happening._cancelled:
+                self._cancelled -= 1
+            else:
+                happening._scheduled = False
+                self._ready.append(happening)
+
+    def _run_ready(self) -> None:
+        ready = self._ready
+        running = events._get_running_loop()
+        try:
+            for _ in range(len(ready)):
+                happening = ready.popleft()
+                if not happening._cancelled:
+                    events._set_running_loop(happening._loop)
+                    happening._run()
+        finally:
+            events._set_running_loop(running)
+
+    def _anything_due(self) -> bool:
+        """Make ready what is due at this instant, and say whether there is anything."""
+        if self._timers and self._timers[0][0] <= self.now:
+            self.go_to(self.now)  # also while others keep each other busy at this instant
+        return bool(self._ready) or self._collect()
 
 
 class VirtualLoop(base_events.BaseEventLoop):
@@ -204,19 +275,40 @@ class VirtualLoop(base_events.BaseEventLoop):
         3600.0
     """
 
+    clock: VirtualClock
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> VirtualLoop:
+        kind: Any = core.virtual_loop(cls)
+        return object.__new__(cls) if kind is cls else kind.__new__(kind)  # type: ignore[no-any-return]
+
     def __init__(self, clock: VirtualClock | None = None) -> None:
+        # Not asyncio's own: what that sets is in the class, or made when it is asked for (see `_attributes`),
+        # for there may be a hundred thousand loops.
         self.clock = clock or VirtualClock()
-        super().__init__()
+        if _debug_mode():
+            self.set_debug(True)
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _MADE_WHEN_ASKED:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        made = self.__dict__[name] = _MADE_WHEN_ASKED[name]()
+        return made
+
+    async def shutdown_asyncgens(self) -> None:
+        """See asyncio."""
+        if "_asyncgens" in self.__dict__:
+            await super().shutdown_asyncgens()
+        self._asyncgens_shutdown_called = True
 
     def time(self) -> float:
         """Return the virtual time in seconds."""
-        return self.clock.now
+        return self.clock.now / 1e9
 
     def call_soon(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
     ) -> events.Handle:
         """See asyncio."""
-        self._check_closed()  # type: ignore[attr-defined]
+        self._check_closed()
         handle = events.Handle(callback, args, self, context)
         self.clock.add_ready(handle)
         return handle
@@ -225,7 +317,7 @@ class VirtualLoop(base_events.BaseEventLoop):
         self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
     ) -> events.Handle:
         """See asyncio."""
-        self._check_closed()  # type: ignore[attr-defined]
+        self._check_closed()
         handle = events.Handle(callback, args, self, context)
         self.clock.add_from_thread(handle)
         return handle
@@ -238,10 +330,21 @@ class VirtualLoop(base_events.BaseEventLoop):
         context: contextvars.Context | None = None,
     ) -> events.TimerHandle:
         """See asyncio."""
-        self._check_closed()  # type: ignore[attr-defined]
+        if when is None:
+            raise TypeError("call_at(when): a time in seconds, and not None")
+        self._check_closed()
         handle = events.TimerHandle(when, callback, args, self, context)
         handle._scheduled = True  # type: ignore[attr-defined]
-        self.clock.add_timer(handle)
+        self.clock.add_timer(instant(when), handle)
+        return handle
+
+    def call_in(self, seconds: float, callback: Callable[..., object]) -> events.TimerHandle:
+        """Call something after a duration, which is exact: asyncio's methods add floats."""
+        self._check_closed()
+        when = min(self.clock.now + nanoseconds(seconds), NEVER)
+        handle = events.TimerHandle(when / 1e9, callback, (), self, None)
+        handle._scheduled = True  # type: ignore[attr-defined]
+        self.clock.add_timer(when, handle)
         return handle
 
     def run_in_executor(  # type: ignore[override]
@@ -294,6 +397,48 @@ class VirtualLoop(base_events.BaseEventLoop):
 
     network = "kamaelia.testbed.Network makes hosts that have a simulated one"
     """What to do for want of a network, in the message of the methods that need one."""
+
+
+def _attributes() -> tuple[dict[str, Any], dict[str, Callable[[], Any]]]:
+    """Return what asyncio sets in every loop: what can be shared, and how the rest is made."""
+    loop = base_events.BaseEventLoop()
+    attributes = vars(loop)
+    loop._closed = True  # type: ignore[attr-defined]  # or it would complain that nobody has closed it
+    shared = {
+        name: value for name, value in attributes.items() if isinstance(value, (bool, float, int, type(None)))
+    }
+    return {**shared, "_closed": False}, {
+        name: type(value) for name, value in attributes.items() if name not in shared
+    }
+
+
+_SHARED, _MADE_WHEN_ASKED = _attributes()
+for _name, _value in _SHARED.items():
+    if _name != "_debug":
+        setattr(VirtualLoop, _name, _value)
+VirtualLoop._debug = False  # type: ignore[attr-defined]
+_debug_mode: Callable[[], bool] = coroutines._is_debug_mode  # type: ignore[attr-defined]
+
+
+def report_failure(handle: Any, error: BaseException) -> None:
+    """Do what asyncio does when a callback has failed."""
+    called = format_helpers._format_callback_source(handle._callback, handle._args)
+    handle._loop.call_exception_handler(
+        {"message": f"Exception in callback {called}", "exception": error, "handle": handle}
+    )
+
+
+def describe_handle(handle: Any) -> str:
+    """Return the repr of a handle, as asyncio writes it."""
+    info = [type(handle).__name__]
+    if handle._cancelled:
+        info.append("cancelled")
+    if hasattr(handle, "_when"):
+        info.append(f"when={handle._when}")
+    if handle._callback is not None:
+        called = format_helpers._format_callback_source
+        info.append(called(handle._callback, handle._args))
+    return f"<{' '.join(info)}>"
 
 
 def _refused(name: str) -> Callable[..., Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from . import _core, box, inbox, link, outbox, outlet, process, scheduler
+from .clock import VirtualClock, VirtualLoop
 
 T = TypeVar("T")
 
@@ -92,7 +93,35 @@ class CompiledOutlet(_core.Outlet, outlet.Outlet):
     __slots__ = ()
 
 
+class CompiledVirtualClock(_core.VirtualClock, VirtualClock):
+    """One virtual time, and everything that is to happen in it."""
+
+
+_loops: dict[type[VirtualLoop], type[VirtualLoop]] = {}
+
+
+def virtual_loop(kind: type[VirtualLoop]) -> type[VirtualLoop]:
+    """Return a class of loops with the compiled form of what loops do most often; some of it the class may do
+    in its own way."""
+    if kind not in _loops:
+        own = {name: vars(one)[name] for one in _between(kind) for name in _CALLS if name in vars(one)}
+        made = type(kind.__name__, (_core.LoopCalls, kind), {"__module__": kind.__module__, **own})
+        _loops[kind] = _loops[made] = made
+    return _loops[kind]
+
+
+_CALLS = ("call_at", "call_later", "call_soon", "time")
+
+
+def _between(kind: type[VirtualLoop]) -> list[type]:
+    """Return the classes that derive from `VirtualLoop` and that this one derives from, the nearest last."""
+    order = kind.__mro__
+    return list(reversed(order[: order.index(VirtualLoop)]))
+
+
 FORM: dict[str, Any] = {
+    "VirtualClock": CompiledVirtualClock,
+    "virtual_loop": virtual_loop,
     "make_queue": _core.Queue,
     "Link": CompiledLink,
     "Route": _core.Route,

@@ -11,6 +11,7 @@ The *plain* form is Python, and the reference: read that. The *compiled* form is
 | ``Process``, ``Scheduler`` | `process`, `scheduler`: likewise |
 | ``Inlet``, ``Outlet`` | `outlet`: likewise |
 | ``drive`` | `body`: what steps a generator |
+| ``VirtualClock`` | `clock`: the class that is called Plain; loops on it get compiled methods as well |
 
 There is a third, for an interpreter on which a component cannot be asyncio's current task: the plain form,
 but each component is run by a task of asyncio's (`tasks`).
@@ -27,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .body import drive
+    from .clock import PlainVirtualClock as VirtualClock
     from .inbox import PlainInbox as Inbox
     from .link import PlainLink as Link
     from .link import PlainRoute as Route
@@ -37,6 +39,9 @@ if TYPE_CHECKING:
     from .queue import make_queue
     from .scheduler import PlainScheduler as Scheduler
 
+    def virtual_loop(kind: type[Any]) -> type[Any]: ...
+
+
 __all__ = [
     "Inbox",
     "Inlet",
@@ -46,11 +51,13 @@ __all__ = [
     "Process",
     "Route",
     "Scheduler",
+    "VirtualClock",
     "choose",
     "drive",
     "form",
     "make_queue",
     "use",
+    "virtual_loop",
     "why_not_compiled",
 ]
 
@@ -79,6 +86,7 @@ def choose() -> None:
     """Find the forms that there are, and use the best one."""
     global why_not_compiled
     from . import body, inbox, link, outbox, outlet, process, queue, scheduler, tasks
+    from .clock import PlainVirtualClock
 
     _forms["plain"] = {
         "make_queue": queue.make_queue,
@@ -91,6 +99,8 @@ def choose() -> None:
         "Process": process.PlainProcess,
         "Scheduler": scheduler.PlainScheduler,
         "drive": body.drive,
+        "VirtualClock": PlainVirtualClock,
+        "virtual_loop": lambda kind: kind,
     }
     if not scheduler.CAN_BE_CURRENT:
         why_not_compiled = "on this interpreter no component can be the current task of asyncio's"
@@ -122,6 +132,15 @@ def choose() -> None:
         del _forms["compiled"]
         use("plain")
         why_not_compiled = f"it does not work on this interpreter: {trouble}"
+
+
+def best_sleep() -> Any:
+    """Return the quickest `here.sleep` that there is; it works with things of all forms."""
+    if "compiled" in _forms:
+        from ._core import sleep
+    else:
+        from .here import sleep
+    return sleep
 
 
 def _try_out() -> str | None:

@@ -59,10 +59,15 @@ def sleep(seconds: float) -> Awaitable[None]:
     process = here()
     scheduler = process.scheduler
     assert scheduler is not None
-    awaitable = _Sleep(process, seconds)
+    awaitable = plain_sleep(process, seconds)
     if get_ident() != scheduler.thread:
         return scheduler.from_thread(process, lambda: awaitable, wait=True)  # type: ignore[no-any-return]
     return awaitable
+
+
+def plain_sleep(process: Process, seconds: float) -> Awaitable[None]:
+    """Return what a component awaits, wherever the compiled core does not do it in its own way."""
+    return _Sleep(process, seconds)
 
 
 def clock() -> float:
@@ -94,7 +99,8 @@ class _Sleep:
         assert scheduler is not None
         wait = Wait(scheduler, self.process, "sleep", ())
         wait.timed = True
-        timer = scheduler.loop.call_later(self.seconds, wait.wake)
+        loop: Any = scheduler.loop
+        timer = getattr(loop, "call_in", loop.call_later)(self.seconds, wait.wake)
         try:
             yield from wait.park()
         finally:

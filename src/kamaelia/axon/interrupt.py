@@ -30,7 +30,7 @@ from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
 
 from . import body, lifecycle
-from .clock import NothingLeft, VirtualClock, VirtualLoop
+from .clock import NothingLeft, PlainVirtualClock, VirtualLoop
 from .process import PlainProcess
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ class Interrupts:
 # tasks are called.
 _BODIES = (PlainProcess.step.__code__, body.drive.__code__, VirtualLoop.wait_for_thread.__code__)
 _LOOP = (Interrupts.drive.__code__, Interrupts.close.__code__)
-_CALLBACKS = (*_LOOP, VirtualClock._run_ready.__code__)
+_CALLBACKS = (*_LOOP, PlainVirtualClock._run_ready.__code__, VirtualLoop._run_once.__code__)
 
 
 def _is_transparent(code: CodeType) -> bool:

@@ -70,6 +70,11 @@ class Simulation:
             for source, target in ways[:1] if link.one_way else ways:
                 self._add_channel(source, target, link.settings)
 
+    @property
+    def time(self) -> float:
+        """Virtual time in seconds."""
+        return self.clock.now / 1e9
+
     # -- what there is ----------------------------------------------------------------------------
 
     def _add_channel(self, source: str, target: str, settings: dict[str, Any]) -> None:
@@ -110,7 +115,7 @@ class Simulation:
         """Something has happened to a packet."""
         self.rows.append(
             (
-                self.clock.now,
+                self.time,
                 what,
                 packet.number,
                 packet.protocol,
@@ -123,11 +128,11 @@ class Simulation:
 
     def record_for(self, end: StreamEnd, what: str) -> None:
         """Something has happened to a connection."""
-        self.rows.append((self.clock.now, what, 0, "tcp", end.name, end.remote_name, 0, ""))
+        self.rows.append((self.time, what, 0, "tcp", end.name, end.remote_name, 0, ""))
 
     def record_at(self, stack: Stack, what: str, source: str) -> None:
         """Something has happened on a host."""
-        self.rows.append((self.clock.now, what, 0, "tcp", source, "", 0, ""))
+        self.rows.append((self.time, what, 0, "tcp", source, "", 0, ""))
 
     # -- from beginning to end --------------------------------------------------------------------
 
@@ -165,7 +170,7 @@ class Simulation:
         if self._running:
             self._time_is_over = False
             loop = self.stacks[self._runs[0].name].loop
-            timer = loop.call_at(self.clock.now + seconds, self._end_time, context=contextvars.Context())
+            timer = loop.call_at(self.time + seconds, self._end_time, context=contextvars.Context())
             while self._running and not self._time_is_over:
                 self.clock.turn()
                 self._turns += 1
@@ -259,7 +264,7 @@ class Simulation:
             one.name: HostMetrics(one.sent, one.received, one.bytes_sent, one.bytes_received)
             for one in self.stacks.values()
         }
-        return Metrics(self.clock.now, links, hosts)
+        return Metrics(self.time, links, hosts)
 
 
 @contextlib.contextmanager

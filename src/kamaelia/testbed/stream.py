@@ -106,7 +106,7 @@ class Segment(Packet):
             return
         timeout = SYN_TIMEOUT if opening else max(SHORTEST_TIMEOUT, self.sender.round_trip)
         self.position = 0
-        self.come_again(self.simulation.clock.now + min(timeout * 2 ** (self.losses - 1), LONGEST_TIMEOUT))
+        self.come_again(self.simulation.time + min(timeout * 2 ** (self.losses - 1), LONGEST_TIMEOUT))
 
     def resend(self) -> None:
         """Start once more, unless the connection has been given up meanwhile."""
@@ -166,7 +166,7 @@ class StreamEnd:
             raise error
         if self.dead or self._fin_sent:
             raise BrokenPipeError(errno.EPIPE, "Broken pipe")
-        now = self.stack.simulation.clock.now
+        now = self.stack.simulation.time
         acknowledged = self._acknowledged
         while acknowledged and acknowledged[0][0] <= now:
             self._under_way -= acknowledged.popleft()[1]
@@ -202,7 +202,7 @@ class StreamEnd:
                 arrived.appendleft(data[most:])
                 data = data[:most]
             if self.peer is not None and not self.peer.dead:
-                self.peer.acknowledge(len(data), self.stack.simulation.clock.now + self.delay)
+                self.peer.acknowledge(len(data), self.stack.simulation.time + self.delay)
             return data
         if self.error is not None:
             error, self.error = self.error, None

@@ -22,6 +22,8 @@ import random
 from asyncio import events
 from typing import TYPE_CHECKING
 
+from ..axon.clock import nanoseconds
+
 if TYPE_CHECKING:
     from .loop import HostLoop
     from .simulation import Simulation
@@ -69,8 +71,7 @@ class Packet(events.TimerHandle):
 
     def come_again(self, when: float) -> None:
         """Be where it is at a later time."""
-        self._when = when
-        self.simulation.clock.add_timer(self)
+        self.simulation.clock.add_timer(nanoseconds(when), self)
 
     def _run(self) -> None:
         path, position = self.path, self.position
@@ -162,7 +163,7 @@ class Channel:
     def carry(self, packet: Packet) -> None:
         """Take a packet at this end, and compute when it is at the other."""
         simulation = self.simulation
-        leaves = simulation.clock.now
+        leaves = simulation.time
         self.packets += 1
         self.bytes += packet.size
         if self.rate is not None:

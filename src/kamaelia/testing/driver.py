@@ -28,11 +28,11 @@ from kamaelia.axon import (
     Outbox,
     System,
     UsageError,
-    VirtualClock,
     VirtualLoop,
     as_part,
     postman,
 )
+from kamaelia.axon.clock import PlainVirtualClock, nanoseconds
 from kamaelia.axon.component import offered
 from kamaelia.axon.errors import shorten, suggestion
 from kamaelia.axon.lifecycle import bodies
@@ -174,13 +174,13 @@ class Driver(Generic[C]):
         try:
             if kind is not None:
                 system.cancel()  # what the test raises is what matters: nothing else is checked
-                self._clock.advance(1)
+                self._clock.advance(nanoseconds(1))
                 return
             if not system.finished.done():
                 if not system.stopping:
                     system.stop()
                 self.leave()
-                self._clock.advance(GRACE)
+                self._clock.advance(nanoseconds(GRACE))
             self._check_end()
         finally:
             self._left = True
@@ -296,13 +296,13 @@ class Driver(Generic[C]):
             raise ValueError(f"advance({seconds!r}): time does not go back")
         self._check_started()
         self._clock.begin()
-        self._clock.advance(seconds)
+        self._clock.advance(nanoseconds(seconds))
 
     def skip(self, limit: float = FINISH_LIMIT) -> bool:
         """Let time pass until the next thing is due, and that happen; False if nothing is, within a limit."""
         self._settle()
         when = self._clock.next_time()
-        if when is None or when > self._clock.now + limit:
+        if when is None or when > self._clock.now + nanoseconds(limit):
             return False
         self._clock.begin()
         self._clock.run_until(when)
@@ -315,9 +315,9 @@ class Driver(Generic[C]):
         test.
         """
         self._settle()
-        end = self._clock.now + limit
+        end = self.time + limit
         while not self.ended:
-            if not self.skip(end - self._clock.now):
+            if not self.skip(end - self.time):
                 raise AssertionError(self._tell(f"{self._name} does not end by itself"))
         return self.result
 
@@ -357,7 +357,7 @@ class Driver(Generic[C]):
     @property
     def time(self) -> float:
         """The virtual time in seconds; it starts at 0."""
-        return self._clock.now
+        return self._clock.now / 1e9
 
     @property
     def outcome(self) -> str:
@@ -493,7 +493,7 @@ class Driver(Generic[C]):
         return f"<drive({self._name}): {self.outcome} at {self.time:g} s>"
 
 
-class _PatientClock(VirtualClock):
+class _PatientClock(PlainVirtualClock):
     """A virtual clock that notices when something goes round and round at one instant."""
 
     def __init__(self, component: Component) -> None:
@@ -508,7 +508,7 @@ class _PatientClock(VirtualClock):
         self._rounds = 0
         self._steps_before = self.count_steps()
 
-    def go_to(self, when: float) -> None:
+    def go_to(self, when: int) -> None:
         self.begin()
         super().go_to(when)
 
@@ -517,8 +517,8 @@ class _PatientClock(VirtualClock):
         if self._rounds + self.count_steps() - self._steps_before > WORK_LIMIT:
             self.begin()
             raise AssertionError(
-                f"{self._component!r} never comes to rest: at {self.now:g} s there is always more to do. "
-                "A loop without a wait? An endless sender whose outbox nobody is linked to?"
+                f"{self._component!r} never comes to rest: at {self.now / 1e9:g} s there is always more "
+                "to do. A loop without a wait? An endless sender whose outbox nobody is linked to?"
             )
         super()._run_ready()
 
