@@ -1,4 +1,4 @@
-"""How the compiled form of the core is built; everything else is in pyproject.toml.
+"""How the compiled forms of the core and the wire are built; everything else is in pyproject.toml.
 
 Two variables of the environment, each with "1" for yes:
 
@@ -19,11 +19,12 @@ REQUIRE = os.environ.get("KAMAELIA_BUILD_REQUIRE") == "1"
 if PURE and REQUIRE:
     raise SystemExit("KAMAELIA_BUILD_PURE=1 and KAMAELIA_BUILD_REQUIRE=1 contradict each other")
 
-core = Extension(
-    "kamaelia.axon._core",
-    ["src/kamaelia/axon/_core.pyx"],
-    extra_compile_args=["-O3"] if os.name == "posix" else [],
-)
+# The last: sums of floats are made as they are written, and so the same on every machine.
+OPTIONS = ["-O3", "-ffp-contract=off"] if os.name == "posix" else []
+EXTENSIONS = [
+    Extension(name, [f"src/{name.replace('.', '/')}.pyx"], extra_compile_args=OPTIONS)
+    for name in ("kamaelia.axon._core", "kamaelia.testbed._wire")
+]
 
 
 def extensions() -> list[Extension]:
@@ -32,7 +33,7 @@ def extensions() -> list[Extension]:
         return []
     from Cython.Build import cythonize
 
-    made: list[Extension] = cythonize([core], build_dir="build/cython", language_level=3)
+    made: list[Extension] = cythonize(EXTENSIONS, build_dir="build/cython", include_path=["src"], language_level=3)
     for one in made:
         one.optional = not REQUIRE  # which Cython does not keep
     return made

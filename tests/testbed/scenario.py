@@ -74,7 +74,7 @@ def network(phones: int = 10) -> Network:
     """Return a server and some phones behind an edge."""
     made = Network()
     made.host("server").run(serve())
-    made.host("edge")
+    made.router("edge")
     made.link("server", "edge", rate="100 Mbit/s", delay="7 ms")
     for number in range(phones):
         made.host(f"phone-{number}").run(talk())

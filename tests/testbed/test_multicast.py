@@ -42,7 +42,7 @@ async def say(inbox, outbox, items=(), first=1.0, every=0.1):
 def star(viewers: int, ttl: int = 2, items: Any = (b"one", b"two"), **link: Any) -> Network:
     network = Network()
     network.host("studio").run(say(items) | MulticastSender(GROUP, 5004, ttl=ttl))
-    network.host("edge")
+    network.router("edge")
     network.link("studio", "edge", delay="20 ms")
     for number in range(viewers):
         network.host(f"viewer-{number}").run(MulticastReceiver(GROUP, 5004, quiet=True) | Collect())
@@ -82,7 +82,7 @@ def test_what_a_link_loses_is_lost_for_all_behind_it_and_for_nobody_else():
     assert all(120 < len(one) < 190 for one in got)
     assert len({tuple(one) for one in got}) == 4  # each link loses others
     network = star(2, items=[b"%d" % n for n in range(200)])
-    network.links[0].settings["loss"] = 0.2
+    network.links[0].set(loss=0.2)
     trace = network.simulate(seconds=60, seed=3)
     assert trace.results["viewer-0"] == trace.results["viewer-1"]
     assert 120 < len(trace.results["viewer-0"]) < 190
@@ -102,7 +102,7 @@ def test_the_ttl_counts_links(ttl, reached):
     network = Network()
     network.host("h0").run(say([b"x"]) | MulticastSender(GROUP, 5004, ttl=ttl))
     for number in (1, 2, 3):
-        network.host(f"h{number}").run(MulticastReceiver(GROUP, 5004, quiet=True) | Collect())
+        network.router(f"h{number}").run(MulticastReceiver(GROUP, 5004, quiet=True) | Collect())
         network.link(f"h{number - 1}", f"h{number}", delay="1 ms")
     trace = network.simulate(seconds=3)
     assert [name for name, got in trace.results.items() if got] == reached
@@ -113,7 +113,7 @@ def test_the_ttl_counts_links(ttl, reached):
 def test_where_equally_long_ways_meet_again_a_datagram_still_comes_once():
     network = Network()
     for name in ("a", "b", "c", "d", "e"):
-        network.host(name)
+        network.router(name)
     for ends in (("a", "b"), ("a", "c"), ("b", "d"), ("c", "d"), ("d", "e")):
         network.link(*ends, delay="1 ms")
     network.hosts["a"].run(say([b"x"]) | MulticastSender(GROUP, 5004, ttl=9))
@@ -171,7 +171,7 @@ class Returning(Graphline):
 
 def test_only_the_joined_source_is_heard_and_may_be_a_name():
     network = Network()
-    network.host("edge")
+    network.router("edge")
     for name in ("good", "bad"):
         network.host(name).run(say([name.encode()]) | MulticastSender("232.1.1.1", 5004, ttl=2))
         network.link(name, "edge", delay="1 ms")
@@ -185,7 +185,7 @@ def test_only_the_joined_source_is_heard_and_may_be_a_name():
 
 def test_transceivers_talk():
     network = Network()
-    network.host("switch")
+    network.router("switch")
     for name in ("a", "b", "c"):
         room = MulticastTransceiver(GROUP, 5004, ttl=2, quiet=True)
         network.host(name).run(say([name.encode()]) | room | Collect())

@@ -149,8 +149,10 @@ def test_a_connection_over_which_nothing_comes_through_is_given_up() -> None:
         reader, writer = await open_stream()
         writer.write(b"x")
         await sleep(1)
-        for channel in asyncio.get_running_loop().stack.simulation.channels:  # type: ignore[attr-defined]
-            channel.loss = 1.0
+        simulation = asyncio.get_running_loop().stack.simulation  # type: ignore[attr-defined]
+        for channels in simulation.channels.values():
+            for channel in channels:
+                channel.loss = 1.0
         writer.write(b"y")
         with pytest.raises(TimeoutError):
             await reader.read()

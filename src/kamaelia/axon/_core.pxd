@@ -26,6 +26,7 @@ cdef class VirtualClock:
     cdef unsigned long long serial
     cdef Py_ssize_t cancelled_timers
     cdef object running  # the loop, while one of its callbacks is called
+    cdef bint halted
     cdef int ready(self, object happening) except -1
     cdef int push(self, long long when, object happening) except -1
     cdef int push_again(self, long long when, unsigned long long serial, object happening) except -1
@@ -34,4 +35,6 @@ cdef class VirtualClock:
     cdef object pop(self)
     cdef bint has_time(self) except -1
     cdef int collect_due(self) except -1
+    cdef int leave(self, object before) except -1
+    cdef bint anything_due(self) except -1
     cdef int run_batch(self) except -1

@@ -87,6 +87,54 @@ cdef extern from *:
     #endif
     }
 
+    #if PY_VERSION_HEX < 0x030C0000
+    typedef struct {
+        PyObject_HEAD
+        PyObject *loop;
+    } KamaeliaHolder;
+
+    static PyObject *kamaelia_holder_name = NULL;
+
+    /* Put a loop where asyncio keeps the one that is running. Returns 0 if there is no such place yet. */
+    static int kamaelia_hold(PyObject *loop) {
+        PyObject *dict = PyThreadState_GetDict();
+        PyObject *holder = dict == NULL ? NULL : PyDict_GetItemWithError(dict, kamaelia_holder_name);
+        PyObject *before;
+        if (holder == NULL || ((KamaeliaHolder *)holder)->loop == Py_None)
+            return 0;
+        before = ((KamaeliaHolder *)holder)->loop;
+        Py_INCREF(loop);
+        ((KamaeliaHolder *)holder)->loop = loop;
+        Py_DECREF(before);
+        return 1;
+    }
+
+    static int kamaelia_holder_works(PyObject *set_loop, PyObject *get_loop) {
+        PyObject *before = PyObject_CallNoArgs(get_loop);
+        PyObject *probe = PyList_New(0);
+        PyObject *other = PyList_New(0);
+        PyObject *holder, *found;
+        int works = 0;
+        kamaelia_holder_name = PyUnicode_InternFromString("__asyncio_running_event_loop__");
+        Py_XDECREF(PyObject_CallOneArg(set_loop, probe));
+        holder = PyDict_GetItemWithError(PyThreadState_GetDict(), kamaelia_holder_name);
+        if (holder != NULL && strcmp(Py_TYPE(holder)->tp_name, "_RunningLoopHolder") == 0
+                && ((KamaeliaHolder *)holder)->loop == probe && kamaelia_hold(other)) {
+            found = PyObject_CallNoArgs(get_loop);
+            works = found == other;
+            Py_XDECREF(found);
+        }
+        Py_XDECREF(PyObject_CallOneArg(set_loop, before));
+        Py_DECREF(before);
+        Py_DECREF(probe);
+        Py_DECREF(other);
+        return works;
+    }
+    #else
+    #define kamaelia_hold(loop) 0
+    #define kamaelia_holder_works(set_loop, get_loop) 0
+    #endif
+
     /* Whatever has been raised, with its traceback; NULL if nothing has. */
     static PyObject *kamaelia_take_raised(void) {
     #if PY_VERSION_HEX >= 0x030C0000
@@ -183,6 +231,8 @@ cdef extern from *:
     int kamaelia_set_current(PyObject*, PyObject*, PyObject*, Py_hash_t) except -1
     PyObject* kamaelia_take_raised() noexcept
     double rint(double) noexcept
+    bint kamaelia_hold(PyObject*) noexcept
+    bint kamaelia_holder_works(object, object) noexcept
     PyObject* kamaelia_stop_with(PyObject*) noexcept
     void kamaelia_forget_stop() noexcept
     void kamaelia_set_send(PyTypeObject*, sendfunc, iternextfunc) noexcept
@@ -242,7 +292,11 @@ cdef dict STATE_NUMBERS = {name: number for number, name in enumerate(STATES)}
 # -- virtual time -------------------------------------------------------------------------------------
 
 
+# Up to 3.11 asyncio asks the kernel for the process's number whenever a loop is made the running one. It keeps
+# the loop in an object of its own, in which another can be put as well.
+cdef bint HOLDER = kamaelia_holder_works(asyncio._set_running_loop, asyncio._get_running_loop)
 cdef object set_running_loop = asyncio._set_running_loop
+cdef object asyncio_timer = asyncio.TimerHandle
 cdef object get_running_loop = asyncio._get_running_loop
 cdef long long NEVER = _NEVER
 cdef double LONGEST = 9.2e18  # nanoseconds that are still of one size with `NEVER`
@@ -291,6 +345,9 @@ cdef class VirtualClock:
 
     def add_timer(self, long long when, happening):
         self.push(when, happening)
+
+    def add_again(self, long long when, unsigned long long serial, happening):
+        self.push_again(when, serial, happening)
 
     cdef int ready(self, object happening) except -1:
         cdef PyObject** ring
@@ -391,7 +448,7 @@ cdef class VirtualClock:
             if is_cancelled(happening):
                 self.cancelled_timers -= 1
                 continue
-            if not isinstance(happening, Due):
+            if isinstance(happening, asyncio_timer):
                 happening._scheduled = False
             elif type(happening) is TimerHandle:
                 (<TimerHandle>happening)._scheduled = False
@@ -399,50 +456,73 @@ cdef class VirtualClock:
         return 0
 
     def turn(self):
-        if not self._anything_due():
-            if not self.has_time():
-                _nothing_left()
-            self.now = max(self.now, self.heap[0].when)
-            self.collect_due()
-        self.run_batch()
+        self.turns(1)
+
+    def turns(self, Py_ssize_t most):
+        before = get_running_loop()
+        self.running = before
+        self.halted = False
+        try:
+            while most and not self.halted:
+                most -= 1
+                if not self.anything_due():
+                    if not self.has_time():
+                        _nothing_left()
+                    if self.heap[0].when > self.now:
+                        self.now = self.heap[0].when
+                    self.collect_due()
+                self.run_batch()
+        finally:
+            self.leave(before)
+
+    def halt(self):
+        self.halted = True
 
     def settle(self):
-        while self._anything_due():
-            self.run_batch()
-
-    def _run_ready(self):
-        self.run_batch()
+        before = get_running_loop()
+        self.running = before
+        try:
+            while self.anything_due():
+                self.run_batch()
+        finally:
+            self.leave(before)
 
     cdef int run_batch(self) except -1:
         cdef Py_ssize_t left = self.count
-        cdef object happening, before = get_running_loop()
-        self.running = before
-        try:
-            while left:
-                left -= 1
-                happening = take_reference(self.ring[self.first])
-                self.first = (self.first + 1) & (self.ring_room - 1)
-                self.count -= 1
-                if not isinstance(happening, Due):
-                    if not happening._cancelled:
-                        self.enter(happening._loop)
-                        happening._run()
-                elif not (<Due>happening)._cancelled:
-                    if (<Due>happening)._loop is not None:
-                        self.enter((<Due>happening)._loop)
-                    (<Due>happening).happen()
-        finally:
-            self.enter(before)
+        cdef object happening
+        while left:
+            left -= 1
+            happening = take_reference(self.ring[self.first])
+            self.first = (self.first + 1) & (self.ring_room - 1)
+            self.count -= 1
+            if not isinstance(happening, Due):
+                if not happening._cancelled:
+                    self.enter(happening._loop)
+                    happening._run()
+            elif not (<Due>happening)._cancelled:
+                if (<Due>happening)._loop is not None:
+                    self.enter((<Due>happening)._loop)
+                (<Due>happening).happen()
         return 0
 
     cdef int enter(self, object loop) except -1:
         """Have a loop be the running one."""
         if loop is not self.running:
-            set_running_loop(loop)
+            if not HOLDER or not kamaelia_hold(<PyObject*>loop):
+                set_running_loop(loop)
             self.running = loop
         return 0
 
+    cdef int leave(self, object before) except -1:
+        """Have that loop be the running one again that was before."""
+        self.running = None
+        set_running_loop(before)
+        return 0
+
     def _anything_due(self):
+        return self.anything_due()
+
+    cdef bint anything_due(self) except -1:
         if self.timers and self.heap[0].when <= self.now:
             self.collect_due()
         return self.count != 0 or self._collect()

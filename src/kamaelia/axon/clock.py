@@ -165,6 +165,17 @@ class VirtualClock:
             self.go_to(when)
         self._run_ready()
 
+    def turns(self, most: int) -> None:
+        """Make a number of turns, or as many until somebody has called `halt` in one of them."""
+        self._halted = False
+        while most and not self._halted:
+            most -= 1
+            self.turn()
+
+    def halt(self) -> None:
+        """Make no further turns after this one."""
+        self._halted = True
+
     def settle(self) -> None:
         """Do everything that is due at this instant, also what becomes due by it. Time does not pass."""
         while self._anything_due():
@@ -188,6 +199,8 @@ class VirtualClock:
 
         def add_ready(self, happening: Any) -> None: ...
         def add_timer(self, when: int, happening: Any) -> None: ...
+        def add_again(self, when: int, serial: int, happening: Any) -> None: ...
+        def next_serial(self) -> int: ...
         def forget_timer(self) -> None: ...
         def next_time(self) -> int | None: ...
         def go_to(self, when: int) -> None: ...
@@ -212,8 +225,16 @@ class PlainVirtualClock(VirtualClock):
 
     def add_timer(self, when: int, happening: Any) -> None:
         """Add something that happens later."""
+        heapq.heappush(self._timers, (when, self.next_serial(), happening))
+
+    def add_again(self, when: int, serial: int, happening: Any) -> None:
+        """Add something that was given its place among those of the same time before, by `next_serial`."""
+        heapq.heappush(self._timers, (when, serial, happening))
+
+    def next_serial(self) -> int:
+        """Return a number that comes after all that there have been."""
         self._serial += 1
-        heapq.heappush(self._timers, (when, self._serial, happening))
+        return self._serial
 
     def forget_timer(self) -> None:
         """A timer was cancelled; when most of them are, the heap is made anew."""
@@ -240,7 +261,8 @@ class PlainVirtualClock(VirtualClock):
             if happening._cancelled:
                 self._cancelled -= 1
             else:
-                happening._scheduled = False
+                if isinstance(happening, events.TimerHandle):
+                    happening._scheduled = False  # type: ignore[attr-defined]
                 self._ready.append(happening)
 
     def _run_ready(self) -> None:

@@ -1,195 +1,252 @@
 """Simulated UDP.
 
-A datagram is one packet, however long it is (up to 65507 bytes, as everywhere): it arrives or it does not.
-What arrives is given to the protocol at once. A datagram for a port that nobody has is ignored, and the
-host says so in an ICMP packet; a sender that is connected to that address hears of it as
-`ConnectionRefusedError` in ``error_received``, any other does not. That is what Linux does.
+A datagram is one packet if it fits into the links on its way, and else several, which are put together
+again at their end: all must arrive. What arrives is given to the protocol at once. A datagram for a port
+that nobody has is ignored, and the host says so in an ICMP packet; a sender that is connected to that
+address hears of it as `ConnectionRefusedError` in ``error_received``, any other does not. That is what
+Linux does.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import errno
-from asyncio import transports
+import socket
 from typing import TYPE_CHECKING, Any
 
-from .multicast import GroupDatagram, Memberships, is_group
-from .sockets import SimulatedSocket
-from .stream import set_result_unless_done
-from .wire import Packet
+from ..axon import core
+from .addresses import (
+    ALL_HOSTS,
+    ANY,
+    ANY6,
+    Address,
+    is_any,
+    is_group,
+    is_ipv6,
+    is_loopback,
+    socket_address,
+    unmapped,
+)
+from .memberships import Memberships
+from .protocols import IGNORE, UDP
 
 if TYPE_CHECKING:
-    from .sockets import Address
+    from .sockets import SimulatedSocket
     from .stack import Stack
-    from .wire import Channel
+    from .wire import DatagramSocket as Base
+    from .wire import Packet
+else:
+    Base = object
 
-LONGEST = 65507  # bytes in a datagram
-HEADERS = 28  # bytes: IP and UDP
-ICMP_SIZE = 56  # bytes: IP, ICMP and the beginning of the packet that it is about
-
-
-class Datagram(Packet):
-    """One datagram under way."""
-
-    __slots__ = ("address", "data", "sender", "stack", "to")
-
-    protocol = "udp"
-    waits = False
-
-    def __init__(
-        self,
-        sender: DatagramTransport,
-        stack: Stack,
-        path: tuple[Channel, ...],
-        data: bytes,
-        address: Address,
-        to: Address,
-        target: str,
-    ) -> None:
-        self.sender = sender
-        self.stack = stack
-        self.data = data
-        self.address = address  # of the sender
-        self.to = to
-        super().__init__(sender.stack.simulation, stack.loop, path, HEADERS + len(data), sender.name, target)
-
-    def arrive(self) -> None:
-        """Give it to whoever has the port."""
-        self.stack.count_received(self.size)
-        transport = self.stack.find_datagram_socket(self.to, self.address)
-        if transport is not None:
-            transport.take(self.data, self.address)
-            return
-        self.simulation.record("ignore", self)
-        if self.sender.connected_to == self.to:
-            Unreachable(self).send()
+LONGEST = {4: 65507, 6: 65527}  # bytes in a datagram
+HEADERS = {4: 28, 6: 48}  # bytes: IP and UDP
 
 
-class Unreachable(Packet):
-    """The answer to a datagram that nobody has taken."""
-
-    __slots__ = ("about",)
-
-    protocol = "icmp"
-    waits = False
-
-    def __init__(self, about: Datagram) -> None:
-        self.about = about
-        sender = about.sender.stack
-        path = self.path_back(about)
-        super().__init__(about.simulation, sender.loop, path, ICMP_SIZE, about.stack.name, sender.name)
-        about.stack.count_sent(ICMP_SIZE)
-
-    @staticmethod
-    def path_back(about: Datagram) -> tuple[Channel, ...]:
-        """Return the way to the sender; there may be none, where links go one way."""
-        return about.stack.simulation.path(about.stack.name, about.sender.stack.name) or ()
-
-    def arrive(self) -> None:
-        """Tell the sender."""
-        self.about.sender.stack.count_received(self.size)
-        self.about.sender.refused()
-
-
-class DatagramTransport(transports._FlowControlMixin, asyncio.DatagramTransport):
+class DatagramTransport(Base):
     """A UDP socket, as asyncio's protocols see it."""
 
+    __slots__ = core.NO_SLOTS
+
+    node: Stack
+
     def __init__(
         self,
-        stack: Stack,
+        node: Stack,
         protocol: asyncio.DatagramProtocol,
-        socket: SimulatedSocket,
+        sock: SimulatedSocket,
         connected_to: Address | None,
         *,
         reuse_port: bool = False,
     ) -> None:
-        super().__init__({"socket": socket, "sockname": socket.local, "peername": socket.remote}, stack.loop)
-        self.stack = stack
-        self.socket = socket
+        super().__init__(node)
+        local: Any = sock.local
+        self.socket = sock
+        self.local_host: str = local[0]
+        self.port: int = local[1]
+        self.family = sock.family
+        self.only6 = sock.only6
         self.connected_to = connected_to
         self.reuse_port = reuse_port
-        self.memberships = Memberships(self)
-        socket.on_option = self.memberships.set
-        self.name = f"{stack.name}:{socket.local[1]}"
-        self._protocol = protocol
-        self._context = contextvars.copy_context()
-        self._closing = False
-        self._loop = stack.loop
-        self._ways: dict[Address, tuple[Stack, tuple[Channel, ...], Address, Address, str]] = {}
-        self._reading = False
+        self.ttl = 64
+        self.tos = 0
+        self.broadcast = False
+        self._memberships: Memberships | None = None
+        self._protocol: Any = protocol
+        self.name = f"{node.name}:{self.port}"
+        self.received = protocol.datagram_received
+        self._extra = {"socket": sock, "sockname": sock.local, "peername": sock.remote}
+        sock.attach(self)
 
     def start(self, waiter: asyncio.Future[None]) -> None:
         """Tell the protocol, then listen, then let go on whoever waits for that; in asyncio's order."""
-        call_soon = self._loop.call_soon
+        call_soon = self.node.loop.call_soon
         call_soon(self._protocol.connection_made, self)
         call_soon(self._start_reading)
         call_soon(set_result_unless_done, waiter)
 
     def _start_reading(self) -> None:
-        self._reading = True
+        self.reading = not self.closing
+
+    # -- what others ask ----------------------------------------------------------------------------
+
+    @property
+    def memberships(self) -> Memberships:
+        """The groups that it has joined."""
+        if self._memberships is None:
+            self._memberships = Memberships(self)
+        return self._memberships
+
+    def memberships_set(self, level: int, option: int, value: Any) -> None:
+        """An option of the socket is set. Raises `OSError`."""
+        self.memberships.set(level, option, value)
+
+    @property
+    def takes_all(self) -> bool:
+        """It takes what comes for its port from anybody, to any address, and sees all as it comes."""
+        return (
+            self.connected_to is None
+            and not is_group(self.local_host)
+            and (self.family == socket.AF_INET or self.only6)
+            and is_any(self.local_host)
+        )
+
+    def fits(self, host: str, source: Address) -> int:
+        """Say how well a packet fits that has come to an address: -1 for not at all."""
+        if is_group(self.local_host):
+            return -1
+        if is_ipv6(host) != (self.family == socket.AF_INET6) and (
+            self.family == socket.AF_INET or self.only6
+        ):
+            return -1
+        if self.connected_to is not None and (
+            unmapped(self.connected_to[0]) != source[0] or self.connected_to[1] != source[1]
+        ):
+            return -1
+        return 2 * (self.connected_to is not None) + (not is_any(self.local_host))
+
+    def as_it_sees(self, source: Address) -> Address:
+        """Return the address of a sender in the form that this socket tells."""
+        return socket_address(source[0], source[1], self.family)
 
     # -- asyncio's methods ------------------------------------------------------------------------
 
-    def sendto(self, data: bytes | bytearray | memoryview, addr: Any = None) -> None:
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
         """See asyncio."""
+        return self._extra.get(name, default)
+
+    def send_carefully(self, data: bytes | bytearray | memoryview, addr: Any) -> None:
+        """Send what is not on the usual path."""
         if not isinstance(data, (bytes, bytearray, memoryview)):
             raise TypeError(f"a datagram is bytes, and not {type(data).__name__}")
         if self.connected_to is not None:
-            if addr not in (None, self.connected_to):
+            if addr is not None and tuple(addr[:2]) != self.connected_to[:2]:
                 raise ValueError(
                     f"Invalid address: this socket is connected to {self.connected_to} and sends only there"
                 )
-            addr = self.connected_to
         elif addr is None:
             raise ValueError("a socket that is not connected needs an address: sendto(data, (host, port))")
-        if self._closing:
+        if self.closing:
             return
-        if len(data) > LONGEST:
-            self._protocol.error_received(OSError(errno.EMSGSIZE, "Message too long"))
+        try:
+            self.send_now(bytes(data), addr)
+        except OSError as error:
+            self._protocol.error_received(error)
+
+    def send_now(self, data: bytes, addr: Any) -> None:
+        """Send a datagram, whatever is special about it. Raises `OSError`."""
+        to = self.connected_to if addr is None else addr
+        assert to is not None
+        if is_group(to[0]):
+            self._send_to_group(data, to)
             return
-        way = self._ways.get(addr)
-        if way is None:
-            if is_group(addr[0]):
-                self._send_to_group(bytes(data), (addr[0], addr[1]))
-                return
-            try:
-                way = self._find_way(addr)
-            except OSError as error:
-                self._protocol.error_received(error)
-                return
-        stack, path, source, target, name = way
-        packet = Datagram(self, stack, path, bytes(data), source, target, name)
-        self.stack.count_sent(packet.size)
-        packet.send()
+        if to[0] == ALL_HOSTS:
+            self._broadcast(data, to)
+            return
+        way = self._find_way(to)
+        if len(data) > LONGEST[6 if is_ipv6(way.target) else 4]:
+            raise OSError(errno.EMSGSIZE, "Message too long")
+        self.ways[addr] = way
+        if len(data) <= way.longest:
+            self.sendto(data, addr)
+        else:
+            self.node.simulation.send_in_fragments(self, data, way)
 
-    def _send_to_group(self, data: bytes, to: Address) -> None:
-        stack, memberships = self.stack, self.memberships
-        source = (stack.address, self.socket.local[1])
-        packet = GroupDatagram(
-            stack, self.name, HEADERS + len(data), data, source, to, memberships.ttl, stack.tree(to[0])
-        )
-        stack.count_sent(packet.size)
-        packet.start(loop=memberships.loop)
-
-    def _find_way(self, addr: Any) -> tuple[Stack, tuple[Channel, ...], Address, Address, str]:
-        stack, target = self.stack.resolve(*addr[:2])
-        path = self.stack.path_to(stack)
-        source = (self.stack.source_address(target), self.socket.local[1])
-        way = self._ways[addr] = (stack, path, source, target, f"{stack.name}:{target[1]}")
+    def _find_way(self, to: Any) -> Any:
+        stack = self.node
+        simulation = stack.simulation
+        target, address = stack.resolve(to[0], to[1])
+        if is_ipv6(address) and self.family == socket.AF_INET:
+            raise OSError(errno.EAFNOSUPPORT, f"{address} is of IPv6, and the socket is of IPv4 only")
+        first = stack.way_to(address)
+        if first is None:
+            stack.path_to(target, address)  # which says why there is none
+        way = simulation.forms.Way()
+        host = self._own_address_for(address)
+        way.channel = None if first is stack else first
+        way.headers = HEADERS[6 if is_ipv6(address) else 4]
+        way.longest = (65535 if first is stack else first.mtu) - way.headers
+        way.name = f"{target.name}:{to[1]}"
+        way.port = to[1]
+        family = socket.AF_INET6 if is_ipv6(address) else socket.AF_INET
+        way.source = socket_address(host, self.port, family)
+        way.target = address
+        way.tos = self.tos
+        way.ttl = self.ttl
+        way.version = stack.fabric.version
         return way
+
+    def _own_address_for(self, target: str) -> str:
+        """Return the address that datagrams to another come from."""
+        local = unmapped(self.local_host)
+        if is_any(local) or is_group(local) or is_loopback(local):
+            return self.node.source_address(target)
+        return local
+
+    def packet_to(self, data: bytes, host: str, port: int, name: str, ttl: int) -> Packet:
+        """Make a packet of a datagram."""
+        stack = self.node
+        packet: Packet = stack.simulation.forms.Packet()
+        version = 6 if is_ipv6(host) else 4
+        own = self._own_address_for(host)
+        packet.protocol, packet.kind = UDP, "udp"
+        packet.size = HEADERS[version] + len(data)
+        packet.source = socket_address(own, self.port, socket.AF_INET6 if version == 6 else socket.AF_INET)
+        packet.target, packet.port = host, port
+        packet.name, packet.target_name = self.name, name
+        packet.data, packet.ttl, packet.tos = data, ttl, self.tos
+        return packet
+
+    def _send_to_group(self, data: bytes, to: Any) -> None:
+        if len(data) > LONGEST[4]:
+            raise OSError(errno.EMSGSIZE, "Message too long")
+        memberships = self.memberships
+        packet = self.packet_to(data, to[0], to[1], f"{to[0]}:{to[1]}", memberships.ttl)
+        self.node.count_sent(packet)
+        self.node.simulation.groups.send(self.node, packet, loop=memberships.loop)
+
+    def _broadcast(self, data: bytes, to: Any) -> None:
+        """Send to all on the same links; routers pass it on to nobody."""
+        if not self.broadcast:
+            raise PermissionError(
+                errno.EACCES, "Permission denied: to send to all, make the endpoint with allow_broadcast=True"
+            )
+        packet = self.packet_to(data, to[0], to[1], f"{to[0]}:{to[1]}", 1)
+        self.node.count_sent(packet)
+        self.node.simulation.broadcast(self.node, packet)
 
     def close(self) -> None:
         """See asyncio."""
-        if not self._closing:
-            self._closing = True
-            self.stack.forget_datagram_socket(self)
-            self._loop.call_soon(self._protocol.connection_lost, None)
+        if not self.closing:
+            self.cut_off()
+            self.node.loop.call_soon(self._protocol.connection_lost, None)
 
     def cut_off(self) -> None:
         """The program has ended: the kernel closes the socket, and nobody is told."""
-        self._closing = True
-        self.stack.forget_datagram_socket(self)
+        self.closing = True
+        self.reading = False
+        self.node.forget_socket(self)
+        if self._memberships is not None:
+            self._memberships.leave_all()
 
     def abort(self) -> None:
         """See asyncio."""
@@ -197,11 +254,12 @@ class DatagramTransport(transports._FlowControlMixin, asyncio.DatagramTransport)
 
     def is_closing(self) -> bool:
         """See asyncio."""
-        return self._closing
+        return bool(self.closing)
 
     def set_protocol(self, protocol: Any) -> None:
         """See asyncio."""
         self._protocol = protocol
+        self.received = protocol.datagram_received
 
     def get_protocol(self) -> Any:
         """See asyncio."""
@@ -211,40 +269,80 @@ class DatagramTransport(transports._FlowControlMixin, asyncio.DatagramTransport)
         """See asyncio. What is sent leaves at once, so nothing is ever kept here."""
         return 0
 
+    def get_write_buffer_limits(self) -> tuple[int, int]:
+        """See asyncio."""
+        return 16384, 65536
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """See asyncio. There is no buffer to limit."""
+
+    # -- options of its socket ------------------------------------------------------------------------
+
+    def set_ttl(self, ttl: int) -> None:
+        """Let datagrams pass so many routers."""
+        if not (ttl == -1 or 1 <= ttl <= 255):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        self.ttl = 64 if ttl == -1 else ttl
+        self.ways.clear()
+
+    def set_tos(self, tos: int) -> None:
+        """Mark datagrams with a class of service, and as knowing ECN or not."""
+        self.tos = tos & 0xFF
+        self.ways.clear()
+
     # -- from the wire ----------------------------------------------------------------------------
 
-    def take(self, data: bytes, address: Address) -> None:
-        """A datagram has arrived here."""
-        if self._reading and not self._closing:
-            self._call(self._protocol.datagram_received, data, address)
-        else:
-            self._loop.call_soon(self._take_later, data, address, context=self._context)
+    def take_later(self, data: bytes, source: Any) -> None:
+        """A datagram has arrived before the protocol was told of its transport."""
+        self.node.loop.call_soon(self._take_now, data, source, context=self.context)
 
-    def _take_later(self, data: bytes, address: Address) -> None:
-        if not self._closing:
-            self._protocol.datagram_received(data, address)
+    def _take_now(self, data: bytes, source: Any) -> None:
+        if not self.closing:
+            self._protocol.datagram_received(data, source)
 
-    def refused(self) -> None:
-        """The other host has said that nobody has the port."""
-        if not self._closing:
+    def refused(self, host: str, port: int) -> None:
+        """Another host has said that nobody has a port."""
+        to = self.connected_to
+        if not self.closing and to is not None and (unmapped(to[0]), to[1]) == (host, port):
             refusal = ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
-            self._call(self._protocol.error_received, refusal)
+            self.node.loop.call_soon(self._protocol.error_received, refusal, context=self.context)
 
-    def _call(self, method: Any, *args: Any) -> None:
-        """Call the protocol; what it raises is reported as asyncio reports what a callback raises."""
-        try:
-            self._context.run(method, *args)
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as error:
-            self._loop.call_exception_handler(
-                {
-                    "message": f"Exception in callback {method!r}",
-                    "exception": error,
-                    "transport": self,
-                    "protocol": self._protocol,
-                }
-            )
+    def report(self, error: BaseException) -> None:
+        """What a protocol raises is reported as asyncio reports what a callback raises."""
+        self.node.loop.call_exception_handler(
+            {
+                "message": f"Exception in callback {self.received!r}",
+                "exception": error,
+                "transport": self,
+                "protocol": self._protocol,
+            }
+        )
 
     def __repr__(self) -> str:
-        return f"<simulated UDP {self.name}{' closing' if self._closing else ''}>"
+        return f"<simulated UDP {self.name}{' closing' if self.closing else ''}>"
+
+
+SLOTS = (
+    "__weakref__",
+    "_extra",
+    "_memberships",
+    "_protocol",
+    "broadcast",
+    "connected_to",
+    "family",
+    "local_host",
+    "only6",
+    "port",
+    "reuse_port",
+    "socket",
+    "tos",
+    "ttl",
+)
+
+__all__ = ["ANY", "ANY6", "IGNORE", "SLOTS", "DatagramTransport"]
+
+
+def set_result_unless_done(future: asyncio.Future[None]) -> None:
+    """Let go on whoever waits, unless it was cancelled."""
+    if not future.done():
+        future.set_result(None)

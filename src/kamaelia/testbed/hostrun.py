@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from ..axon import Component, ComponentsFailed, System, make, report
@@ -15,7 +16,12 @@ class HostRun:
     """What one host runs in one run of a network: all is made anew from the patterns."""
 
     def __init__(
-        self, name: str, loop: asyncio.AbstractEventLoop, patterns: list[Any], seed: int | str, grace: float
+        self,
+        name: str,
+        loop: asyncio.AbstractEventLoop,
+        patterns: Sequence[Any],
+        seed: int | str,
+        grace: float,
     ) -> None:
         self.name = name
         self.has_left = False  # it has ended, and so has everything that it has left behind

@@ -8,14 +8,25 @@ Whatever uses asyncio's own interface, a transport of `kamaelia.net` or any libr
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import socket
-from asyncio import events, sslproto
+from asyncio import sslproto
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..axon import VirtualLoop
-from .sockets import LOOPBACK, Address, SimulatedSocket
+from .addresses import (
+    ANY,
+    ANY6,
+    LOOPBACK,
+    LOOPBACK6,
+    Address,
+    family_of,
+    is_group,
+    socket_address,
+    unmapped,
+)
+from .listener import Listener, ProtocolFactory, Server
+from .sockets import SimulatedSocket
 
 if TYPE_CHECKING:
     import ssl as ssl_module
@@ -23,15 +34,13 @@ if TYPE_CHECKING:
     from .stack import Stack
     from .stream import StreamEnd
 
-ProtocolFactory = Callable[[], asyncio.BaseProtocol]
-
 
 class HostLoop(VirtualLoop):
     """An asyncio loop whose network is simulated. Made for each host by `Network.simulate`.
 
-    It has TCP, UDP and TLS (with asyncio's own code), IPv4 only, and Unix sockets; no pipes, signals or
-    programs. Of real sockets it knows only those that were given to ``sock_connect`` before, as some
-    libraries do: they stand for a simulated connection and are never used.
+    It has TCP, UDP and TLS (with asyncio's own code), and Unix sockets; no pipes, signals or programs. Of
+    real sockets it knows only those that were given to ``sock_connect`` before, as some libraries do: they
+    stand for a simulated connection and are never used.
     """
 
     network = "a simulated host has TCP and UDP through create_connection, create_server and their like"
@@ -39,8 +48,14 @@ class HostLoop(VirtualLoop):
     def __init__(self, stack: Stack) -> None:
         super().__init__(stack.simulation.clock)
         self.stack = stack
-        self._tasks: dict[asyncio.Future[Any], None] = {}  # those not done, in the order of their making
-        self._connected: dict[int, StreamEnd] = {}  # by the file number of the real socket that stands for it
+        # Those not done, in the order of their making; made when there are any.
+        self._tasks: dict[asyncio.Future[Any], None] | None = None
+        # By the file number of the real socket that stands for a connection.
+        self._connected: dict[int, StreamEnd] | None = None
+
+    @property
+    def _thread_id(self) -> int | None:  # asyncio takes a loop that has one for running
+        return self.stack.simulation.thread or None
 
     # -- tasks ------------------------------------------------------------------------------------
 
@@ -48,16 +63,19 @@ class HostLoop(VirtualLoop):
         """See asyncio."""
         task = super().create_task(coro, **options)
         if not task.done():
+            if self._tasks is None:
+                self._tasks = {}
             self._tasks[task] = None
             task.add_done_callback(self._forget_task)
         return task
 
     def _forget_task(self, task: asyncio.Future[Any]) -> None:
+        assert self._tasks is not None
         self._tasks.pop(task, None)
 
     async def end_tasks(self) -> None:
         """Cancel all tasks but this one and wait for them, as `asyncio.run` does at its end."""
-        left = [task for task in self._tasks if task is not asyncio.current_task()]
+        left = [task for task in self._tasks or () if task is not asyncio.current_task()]
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
@@ -86,16 +104,26 @@ class HostLoop(VirtualLoop):
         flags: int = 0,
     ) -> list[tuple[Any, Any, int, str, Address]]:
         """See asyncio. Knows the hosts of the network by name."""
-        if family not in (socket.AF_UNSPEC, socket.AF_INET):
-            raise socket.gaierror(socket.EAI_FAMILY, "simulated networks have IPv4 only")
-        if host is None:
-            address = "0.0.0.0" if flags & socket.AI_PASSIVE else "127.0.0.1"
+        if family not in (socket.AF_UNSPEC, socket.AF_INET, socket.AF_INET6):
+            raise socket.gaierror(
+                socket.EAI_FAMILY, "ai_family not supported: a simulated host has IPv4 and IPv6"
+            )
+        if host is None or host in ("", b""):
+            addresses = [ANY, ANY6] if flags & socket.AI_PASSIVE else [LOOPBACK6, LOOPBACK]
         else:
-            address = self.stack.look_up(host)
+            addresses = self.stack.look_up(host)
         number = _port(port)
+        fitting = [one for one in addresses if family in (socket.AF_UNSPEC, family_of(one))]
+        if not fitting and family == socket.AF_INET6 and flags & socket.AI_V4MAPPED:
+            fitting = [f"::ffff:{one}" for one in addresses]
+        if not fitting:
+            raise socket.gaierror(
+                socket.EAI_ADDRFAMILY, f"{host!r} has no address of {socket.AddressFamily(family).name}"
+            )
         kinds = [(socket.SOCK_STREAM, socket.IPPROTO_TCP), (socket.SOCK_DGRAM, socket.IPPROTO_UDP)]
         return [
-            (socket.AF_INET, kind, proto or own_proto, "", (address, number))
+            (family_of(one), kind, proto or own_proto, "", socket_address(one, number, family_of(one)))
+            for one in fitting
             for kind, own_proto in kinds
             if type in (0, kind)
         ]
@@ -105,7 +133,7 @@ class HostLoop(VirtualLoop):
         host, port = sockaddr[:2]
         if flags & socket.NI_NUMERICHOST:
             return host, str(port)
-        stack = self.stack.simulation.by_address.get(host)
+        stack = self.stack if self.stack.has(host) else self.stack.simulation.stack_of(unmapped(host))
         if stack is None and flags & socket.NI_NAMEREQD:
             raise socket.gaierror(socket.EAI_NONAME, f"no host of this network has the address {host}")
         return (stack.name if stack is not None else host), str(port)
@@ -141,18 +169,14 @@ class HostLoop(VirtualLoop):
         if sock is not None:
             if host is not None or port is not None:
                 raise ValueError("create_connection: give a host and port or a connected sock, not both")
-            end = self._connected.pop(sock.fileno(), None)
+            end = (self._connected or {}).pop(sock.fileno(), None)
             if end is None:
                 raise _no_real_socket("create_connection(sock=...)")
             sock.close()
         elif host is None and port is None:
             raise ValueError("create_connection: give a host and port, or a connected sock")
         else:
-            local = await self._local_address(local_addr, family, flags)
-            (info, *_) = await self.getaddrinfo(
-                host, port, family=family, type=socket.SOCK_STREAM, flags=flags
-            )
-            end = await self.stack.connect(*info[4], local)
+            end = await self._connect_to_one(host, port, family, flags, local_addr, all_errors)
         waiter = self.create_future()
         try:
             protocol = protocol_factory()
@@ -175,11 +199,29 @@ class HostLoop(VirtualLoop):
             raise
         return transport, protocol
 
+    async def _connect_to_one(
+        self, host: Any, port: Any, family: int, flags: int, local_addr: Any, all_errors: bool
+    ) -> StreamEnd:
+        """Connect to the first address of a host that answers."""
+        infos = await self.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM, flags=flags)
+        errors: list[OSError] = []
+        for info in infos:
+            local = self._local_address(local_addr, info[0])
+            try:
+                return await self.stack.streams.connect(info[4][0], info[4][1], local)
+            except OSError as error:
+                errors.append(error)
+        if all_errors:
+            raise ExceptionGroup("create_connection failed", errors)
+        raise errors[0]
+
     async def sock_connect(self, sock: socket.socket, address: Any) -> None:
         """See asyncio. From now on the real socket stands for a simulated connection."""
         if sock.type != socket.SOCK_STREAM:
             raise _no_real_socket("sock_connect() of a datagram socket")
-        self._connected[sock.fileno()] = await self.stack.connect(*address[:2])
+        if self._connected is None:
+            self._connected = {}
+        self._connected[sock.fileno()] = await self.stack.streams.connect(*address[:2])
 
     async def create_server(  # type: ignore[override]
         self,
@@ -209,18 +251,32 @@ class HostLoop(VirtualLoop):
         if host is None and port is None:
             raise ValueError("create_server: give a host or a port")
         hosts: Iterable[Any] = [host] if host is None or isinstance(host, (str, bytes)) else host
-        addresses = [self.stack.own_address(one) for one in hosts]
-        number = self.stack.stream_port(_port(port), reuse_port=bool(reuse_port))
-        local = (addresses[0] if len(dict.fromkeys(addresses)) == 1 else "0.0.0.0", number)
+        addresses = dict.fromkeys(one for name in hosts for one in self._addresses_to_listen_on(name, family))
         timeouts = {
             "ssl_handshake_timeout": ssl_handshake_timeout,
             "ssl_shutdown_timeout": ssl_shutdown_timeout,
         }
-        listener = Listener(self, local, protocol_factory, bool(reuse_port), {"ssl": ssl, **timeouts})
-        server = listener.server
+        number = _port(port)
+        streams = self.stack.streams
+        listeners = []
+        for address in addresses:
+            own = streams.port(address, number, reuse_port=bool(reuse_port), only6=True)
+            options = {"ssl": ssl, **timeouts}
+            listeners.append(Listener(self, (address, own), protocol_factory, bool(reuse_port), options))
+            if number == 0:
+                number = own  # asyncio has another for each address; one is easier to tell others
+        server = Server(self, listeners)
         if start_serving:
             await server.start_serving()
         return server
+
+    def _addresses_to_listen_on(self, host: Any, family: int) -> list[str]:
+        if host is None or host == "":
+            return [one for one in (ANY, ANY6) if family in (0, family_of(one))]
+        found = [one for one in self.stack.look_up(host) if family in (0, family_of(one))]
+        return [self.stack.own_address(one, family) for one in found] or [
+            self.stack.own_address(host, family)
+        ]
 
     def _make_transport(
         self,
@@ -269,7 +325,7 @@ class HostLoop(VirtualLoop):
             raise _no_real_socket("create_unix_connection(sock=...)")
         if path is None:
             raise ValueError("create_unix_connection: give the path of the socket")
-        end = await self.stack.connect("127.0.0.1", self.stack.unix_port(path))
+        end = await self.stack.streams.connect("127.0.0.1", self.stack.streams.unix_port(path))
         end.socket.be_unix("", path)
         waiter = self.create_future()
         transport = self._make_transport(
@@ -305,15 +361,17 @@ class HostLoop(VirtualLoop):
             raise _no_real_socket("create_unix_server(sock=...)")
         if path is None:
             raise ValueError("create_unix_server: give the path of the socket")
-        local = (LOOPBACK, self.stack.take_unix_path(path))
+        local = (LOOPBACK, self.stack.streams.take_unix_path(path))
         timeouts = {
             "ssl_handshake_timeout": ssl_handshake_timeout,
             "ssl_shutdown_timeout": ssl_shutdown_timeout,
         }
-        listener = Listener(self, local, protocol_factory, False, {"ssl": ssl, **timeouts}, path)
+        server = Server(
+            self, [Listener(self, local, protocol_factory, False, {"ssl": ssl, **timeouts}, path)]
+        )
         if start_serving:
-            await listener.server.start_serving()
-        return listener.server
+            await server.start_serving()
+        return server
 
     # -- UDP --------------------------------------------------------------------------------------
 
@@ -331,32 +389,40 @@ class HostLoop(VirtualLoop):
         sock: Any = None,
     ) -> tuple[Any, Any]:
         """See asyncio."""
-        from .datagram import DatagramTransport
-        from .multicast import is_group
-
         if sock is not None:
             raise _no_real_socket("create_datagram_endpoint(sock=...)")
         if local_addr is None and remote_addr is None and family == 0:
             raise ValueError("a datagram endpoint without addresses needs family=socket.AF_INET")
-        if local_addr is not None and is_group(local_addr[0]):
-            local = (local_addr[0], _port(local_addr[1]))
-        else:
-            local = await self._local_address(local_addr, family, flags) or ("0.0.0.0", 0)
+        stack = self.stack
+        local: Any = None if local_addr is None else self._local_address(local_addr, family)
         remote: Address | None = None
         if remote_addr is not None:
+            wanted = family or (0 if local is None else family_of(local[0]))
             infos = await self.getaddrinfo(
-                *remote_addr[:2], family=family, type=socket.SOCK_DGRAM, flags=flags
+                *remote_addr[:2], family=wanted, type=socket.SOCK_DGRAM, flags=flags
             )
             remote = infos[0][4]
             if not is_group(remote[0]):
-                stack, remote = self.stack.resolve(*remote)
-                self.stack.path_to(stack)
-            local = (self.stack.source_address(remote), local[1])
-        port = self.stack.datagram_port(local, reuse_port=bool(reuse_port))
-        simulated = SimulatedSocket(socket.SOCK_DGRAM, (local[0], port), remote)
+                other, address = stack.resolve(*remote[:2])
+                stack.path_to(other, address)
+                remote = socket_address(address, remote[1], family_of(remote[0]))
+            own = 0 if local is None else local[1]
+            if local is None or local[0] in (ANY, ANY6):
+                local = (stack.source_address(unmapped(remote[0])), own)
+        if local is None:
+            local = (ANY6 if family == socket.AF_INET6 else ANY, 0)
+        kind = family_of(local[0])
+        # asyncio's own endpoints of IPv6 speak IPv4 as well, as Linux has it
+        only6 = kind == socket.AF_INET6 and local[0] != ANY6
+        port = stack.datagram_port(local[0], local[1], reuse_port=bool(reuse_port), only6=only6)
+        shown = socket_address(local[0], port, kind)
+        simulated = SimulatedSocket(socket.SOCK_DGRAM, shown, remote, kind, only6=only6)
         protocol = protocol_factory()
-        transport = DatagramTransport(self.stack, protocol, simulated, remote, reuse_port=bool(reuse_port))
-        self.stack.add_datagram_socket(transport)
+        transport = stack.simulation.forms.DatagramTransport(
+            stack, protocol, simulated, remote, reuse_port=bool(reuse_port)
+        )
+        transport.broadcast = bool(allow_broadcast)
+        stack.add_socket(transport)
         waiter = self.create_future()
         transport.start(waiter)
         try:
@@ -366,166 +432,11 @@ class HostLoop(VirtualLoop):
             raise
         return transport, protocol
 
-    async def _local_address(self, address: Any, family: int, flags: int) -> Address | None:
+    def _local_address(self, address: Any, family: int) -> tuple[str, int] | None:
         if address is None:
             return None
         host, port = address[:2]
-        if family not in (socket.AF_UNSPEC, socket.AF_INET):
-            raise socket.gaierror(socket.EAI_FAMILY, "simulated networks have IPv4 only")
-        return self.stack.own_address(host), _port(port)
-
-
-class Listener:
-    """A port on which a server accepts connections."""
-
-    def __init__(
-        self,
-        loop: HostLoop,
-        local: Address,
-        protocol_factory: ProtocolFactory,
-        reuse_port: bool,
-        options: dict[str, Any],
-        path: str | None = None,
-    ) -> None:
-        self.port = local[1]
-        self.path = path
-        """Of a Unix socket."""
-        self.reuse_port = reuse_port
-        self.socket = SimulatedSocket(socket.SOCK_STREAM, local)
-        if path is not None:
-            self.socket.be_unix(path, None)
-        self.server = Server(loop, self)
-        self.is_open = False
-        self._loop = loop
-        self._protocol_factory = protocol_factory
-        self._options = options
-        self._context = contextvars.copy_context()
-
-    def open(self) -> None:
-        """Begin to accept."""
-        if not self.is_open:
-            self.is_open = True
-            self._loop.stack.listen(self)
-
-    def close(self) -> None:
-        """Accept no more."""
-        if self.path is not None:
-            self._loop.stack.leave_unix_path(self.path, self.port)
-        if self.is_open:
-            self.is_open = False
-            self._loop.stack.stop_listening(self)
-
-    def accept(self, end: StreamEnd) -> None:
-        """Make a transport for a connection."""
-        self._loop.call_soon(self._accept, end, context=self._context)
-
-    def _accept(self, end: StreamEnd) -> None:
-        if self.path is not None:
-            end.socket.be_unix(self.path, "")
-        try:
-            protocol = self._protocol_factory()
-            self._loop._make_transport(end, protocol, None, server=self.server, **self._options)
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as error:
-            self._loop.call_exception_handler(
-                {"message": "Error on transport creation for incoming connection", "exception": error}
-            )
-            end.close()
-
-
-class Server(events.AbstractServer):
-    """What ``create_server`` returns, with the behaviour of asyncio's own since 3.12 on every interpreter.
-
-    (Up to 3.11 asyncio's ``wait_closed`` does not wait for connections. A trace shall not depend on that.)
-    """
-
-    def __init__(self, loop: HostLoop, listener: Listener) -> None:
-        self._loop = loop
-        self._listener = listener
-        self._transports: dict[Any, None] = {}
-        self._closed = False
-        self._waiters: list[asyncio.Future[None]] = []
-        self._forever: asyncio.Future[None] | None = None
-
-    def _attach(self, transport: Any) -> None:
-        self._transports[transport] = None
-
-    def _detach(self, transport: Any) -> None:
-        self._transports.pop(transport, None)
-        self._wake_up()
-
-    def _wake_up(self) -> None:
-        if self._closed and not self._transports:
-            waiters, self._waiters = self._waiters, []
-            for waiter in waiters:
-                if not waiter.done():
-                    waiter.set_result(None)
-
-    def get_loop(self) -> asyncio.AbstractEventLoop:
-        """See asyncio."""
-        return self._loop
-
-    def is_serving(self) -> bool:
-        """See asyncio."""
-        return self._listener.is_open
-
-    @property
-    def sockets(self) -> tuple[Any, ...]:
-        """See asyncio."""
-        return () if self._closed else (self._listener.socket,)
-
-    def close(self) -> None:
-        """See asyncio."""
-        if not self._closed:
-            self._closed = True
-            self._listener.close()
-            if self._forever is not None and not self._forever.done():
-                self._forever.cancel()
-            self._wake_up()
-
-    def close_clients(self) -> None:
-        """See asyncio (3.13)."""
-        for transport in list(self._transports):
-            transport.close()
-
-    def abort_clients(self) -> None:
-        """See asyncio (3.13)."""
-        for transport in list(self._transports):
-            transport.abort()
-
-    async def start_serving(self) -> None:
-        """See asyncio."""
-        if not self._closed:
-            self._listener.open()
-        await asyncio.sleep(0)
-
-    async def serve_forever(self) -> None:
-        """See asyncio."""
-        if self._forever is not None:
-            raise RuntimeError(f"{self!r}: serve_forever() is under way already")
-        if self._closed:
-            raise RuntimeError(f"{self!r} has been closed")
-        self._listener.open()
-        self._forever = self._loop.create_future()
-        try:
-            await self._forever
-        except asyncio.CancelledError:
-            self.close()
-            await self.wait_closed()
-            raise
-        finally:
-            self._forever = None
-
-    async def wait_closed(self) -> None:
-        """See asyncio."""
-        if not self._closed or self._transports:
-            waiter = self._loop.create_future()
-            self._waiters.append(waiter)
-            await waiter
-
-    def __repr__(self) -> str:
-        return f"<simulated server on {self._loop.stack.name}:{self._listener.port}>"
+        return self.stack.own_address(host, family), _port(port)
 
 
 def _port(port: str | bytes | int | None) -> int:

@@ -63,7 +63,7 @@ def run_on_loopback(
         took = runner.run(main())
     return Trace(
         seed=seed,
-        rows=[],
+        recorder=None,
         metrics=Metrics(took, {}, {}),
         errors=judge(runs, errors, f"seed {seed!r}"),
         results={run.name: run.result for run in runs},

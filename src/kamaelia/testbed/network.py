@@ -3,33 +3,42 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..axon import Component, UsageError, units
 from ..axon.component import ComponentFunction
 from ..axon.errors import suggestion
+from .addresses import MOST_HOSTS, canonical, is_any, is_group, is_loopback, number_of
 from .loopback import run_on_loopback
+from .settings import DEFAULT_QUEUE, DEFAULTS, MTU, LinkSettings, changed, make_settings
 from .simulation import Simulation
 from .trace import Trace
 
-QUEUE = "150 kB"  # a hundred full packets
 GRACE = 5.0  # seconds that a host's system has to finish what it was sent, when time is over
+KEEP = 1_000_000  # events that a trace keeps
 
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 
 
 class Host:
-    """A machine in a network. Made by `Network.host`.
+    """A machine in a network. Made by `Network.host`, `Network.router` and `Network.switch`.
 
-    It has a name, by which the others reach it, one address, and runs components. Packets for other hosts it
-    passes on.
+    It has a name, by which the others reach it, addresses, and runs components. Routers and switches pass on
+    packets for others.
     """
 
-    def __init__(self, network: Network, name: str) -> None:
+    __slots__ = ("addresses", "kind", "name", "network", "patterns")
+
+    def __init__(self, network: Network, name: str, kind: str, addresses: tuple[str, ...] = ()) -> None:
         self.network = network
         self.name = name
         """By which other hosts reach it."""
-        self.patterns: list[Any] = []
+        self.kind = kind
+        """``"host"``, ``"router"`` or ``"switch"``."""
+        self.addresses = addresses
+        """Those that it was given; it has one of IPv4 and one of IPv6 in any case."""
+        self.patterns: tuple[Any, ...] = ()
         """What it runs, in each simulation anew."""
 
     def run(self, component: Any) -> Host:
@@ -46,17 +55,21 @@ class Host:
         """
         if not isinstance(component, (Component, ComponentFunction)) and not callable(component):
             raise UsageError(f"{self.name}.run({component!r}): a host runs components, such as run(Echo())")
-        self.patterns.append(component)
+        self.patterns = (*self.patterns, component)
         return self
 
     def __repr__(self) -> str:
-        return f"<host {self.name}>"
+        return f"<{self.kind} {self.name}>"
 
 
 class NetworkLink:
     """A wire between two hosts. Made by `Network.link`."""
 
-    def __init__(self, a: Host, b: Host, one_way: bool, settings: dict[str, Any]) -> None:
+    __slots__ = ("a", "b", "one_way", "settings", "settings_back")
+
+    def __init__(
+        self, a: Host, b: Host, one_way: bool, settings: LinkSettings, settings_back: LinkSettings
+    ) -> None:
         self.a = a
         """One end."""
         self.b = b
@@ -64,7 +77,34 @@ class NetworkLink:
         self.one_way = one_way
         """It leads from a to b only."""
         self.settings = settings
-        """Delay and jitter in seconds, loss as a share, rate in bits per second or None, queue in bytes."""
+        """What the direction from a to b is like."""
+        self.settings_back = settings_back
+        """What the other direction is like."""
+
+    def set(self, *, direction: str = "both", **changes: Any) -> None:
+        """Change the link; in a simulation that runs, for the rest of that run only.
+
+        Arguments:
+            direction: ``"there"`` from a to b, ``"back"``, or ``"both"``
+            changes: arguments of `Network.link`: ``link.set(loss="2 %", rate=None)``
+
+        Raises `UsageError` for quantities that are none.
+        """
+        if direction not in ("there", "back", "both"):
+            raise UsageError(f"direction={direction!r}: there are 'there', 'back' and 'both'")
+        for name in changes:
+            if name not in DEFAULTS:
+                raise UsageError(
+                    f"{self!r}.set({name}=...): a link has no {name!r}; {suggestion(name, DEFAULTS)}"
+                )
+        simulation = self.a.network.simulation
+        if simulation is not None:
+            simulation.change(self, direction, changes)
+            return
+        if direction != "back":
+            self.settings = changed(self.settings, changes)
+        if direction != "there":
+            self.settings_back = changed(self.settings_back, changes)
 
     def __repr__(self) -> str:
         return f"<link {self.a.name} {'>' if self.one_way else '-'} {self.b.name}>"
@@ -72,6 +112,10 @@ class NetworkLink:
 
 class Network:
     """Hosts and links, as often as one likes to be simulated.
+
+    Arguments:
+        ipv6: have the names of hosts stand for addresses of IPv6 as well as of IPv4. Hosts have both in any
+            case
 
     Example:
         >>> from kamaelia import component
@@ -103,34 +147,82 @@ class Network:
         0.000000 listen  tcp server:1500
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, ipv6: bool = False) -> None:
+        self.ipv6 = ipv6
+        """The names of hosts stand for their addresses of IPv6 as well."""
         self.hosts: dict[str, Host] = {}
         """By name, in the order of their making."""
         self.links: list[NetworkLink] = []
         """In the order of their making."""
+        self.simulation: Simulation | None = None
+        """The run of this network that is under way."""
+        self._taken: dict[str, str] = {}  # addresses that were given to hosts
 
-    def host(self, name: str) -> Host:
-        """Add a host. Raises `UsageError` when the name is taken or no name for a host."""
+    def host(self, name: str, *, address: str | Iterable[str] = ()) -> Host:
+        """Add a host.
+
+        Arguments:
+            name: made of letters, digits, ``-``, ``_`` and ``.``
+            address: one address or several, beside the two that each host has by its number
+
+        Raises `UsageError` when the name or an address is taken, or is none.
+        """
+        return self._add(name, "host", address)
+
+    def router(self, name: str, *, address: str | Iterable[str] = ()) -> Host:
+        """Add a host that passes on packets for others. Arguments and errors are those of `host`."""
+        return self._add(name, "router", address)
+
+    def switch(self, name: str) -> Host:
+        """Add a switch: it passes on packets for others, and takes nothing of their TTL."""
+        return self._add(name, "switch", ())
+
+    def _add(self, name: str, kind: str, address: str | Iterable[str]) -> Host:
         if name in self.hosts:
-            raise UsageError(f"host({name!r}): this network has a host of this name already")
+            raise UsageError(f"{kind}({name!r}): this network has a host of this name already")
         if not _NAME.fullmatch(name) or name == "localhost" or re.fullmatch(r"[\d.]+", name):
             raise UsageError(
-                f"host({name!r}): a host's name is made of letters, digits, '-', '_' and '.', "
+                f"{kind}({name!r}): a host's name is made of letters, digits, '-', '_' and '.', "
                 "and is neither 'localhost' nor a number"
             )
-        host = self.hosts[name] = Host(self, name)
+        if len(self.hosts) >= MOST_HOSTS:
+            raise UsageError(f"{kind}({name!r}): a network has at most {MOST_HOSTS} hosts")
+        texts = (address,) if isinstance(address, str) else address
+        host = self.hosts[name] = Host(
+            self, name, kind, tuple(self._take_address(name, one) for one in texts)
+        )
         return host
+
+    def _take_address(self, name: str, text: str) -> str:
+        address = canonical(text)
+        if address is None or is_group(address) or is_any(address) or is_loopback(address):
+            raise UsageError(f"address={text!r} of {name}: give an address of IPv4 or IPv6 for one host")
+        if number_of(address):
+            raise UsageError(
+                f"address={text!r} of {name}: addresses in 10.0.0.0/8 and fd00::/64 are given to hosts by "
+                "their numbers; take another, such as 192.0.2.1 or 2001:db8::1"
+            )
+        if address in self._taken:
+            raise UsageError(f"address={text!r} of {name}: {self._taken[address]} has it already")
+        self._taken[address] = name
+        return address
 
     def link(
         self,
         a: Host | str,
         b: Host | str,
         *,
-        delay: float | str = 0.0,
-        jitter: float | str = 0.0,
-        loss: float | str = 0.0,
-        rate: float | str | None = None,
-        queue: int | str = QUEUE,
+        delay: float | str | Callable[[float], float | str] = 0.0,
+        jitter: Any = None,
+        reordering: bool = False,
+        loss: Any = 0.0,
+        rate: Any = None,
+        queue: Any = DEFAULT_QUEUE,
+        mtu: int | str = MTU,
+        duplicate: Any = 0.0,
+        corrupt: Any = 0.0,
+        reorder: Any = 0.0,
+        back: Mapping[str, Any] | None = None,
         one_way: bool = False,
     ) -> NetworkLink:
         """Lay a link between two hosts; both directions are alike, but share nothing.
@@ -138,12 +230,23 @@ class Network:
         Arguments:
             a: a host or its name
             b: another
-            delay: how long a packet is under way, such as ``"80 ms"``, or seconds
-            jitter: how much shorter or longer than that, at most; a link never changes the order of packets
-            loss: how many packets are lost, such as ``"5 %"``, or a share of 1; each independently
-            rate: how much it carries, such as ``"2 Mbit/s"``, or bits per second; None for without limit
-            queue: how much may wait for a link that has a rate, such as ``"64 KiB"``, or bytes. Datagrams
-                that find it full are dropped; connections wait (they keep at most 64 KiB under way)
+            delay: how long a packet is under way, such as ``"80 ms"``, or seconds, or a function of the
+                time in seconds that says so
+            jitter: how much shorter or longer than that, at most, or a model (`kamaelia.testbed.links`)
+            reordering: packets whose jitter is less than that of others before them may overtake these;
+                else a link never changes the order of packets
+            loss: how many packets are lost, such as ``"5 %"``, or a share of 1, each independently; or a
+                model, such as ``GilbertElliott.from_rate("1 %", burst=4)``
+            rate: how much it carries, such as ``"2 Mbit/s"``, or bits per second; None for without limit;
+                or a model, such as ``RateTrace.read(file)``, or a function of the time in seconds
+            queue: how much may wait for a link that has a rate, such as ``"64 KiB"``, ``"100 packets"``, or
+                bytes; or a model, such as ``CoDel()``. Datagrams that find it full are dropped; connections
+                wait
+            mtu: bytes in the largest packet
+            duplicate: how many packets arrive twice, as a share
+            corrupt: how many packets arrive with a flipped bit, as a share, or ``Corruption(...)``
+            reorder: how many packets arrive out of their order, as a share, or ``Reordering(...)``
+            back: what is different in the direction from b to a: ``back={"rate": "1 Mbit/s"}``
             one_way: only from a to b; lay a second one for the way back
 
         Raises `UsageError` for a host that is not there, and for quantities that are none.
@@ -151,20 +254,25 @@ class Network:
         first, second = self._find(a), self._find(b)
         if first is second:
             raise UsageError(f"link({first.name}, {second.name}): a host reaches itself without a link")
-        settings: dict[str, Any] = {
-            "delay": units.seconds(delay, "delay"),
-            "jitter": units.seconds(jitter, "jitter"),
-            "loss": units.share(loss, "loss"),
-            "rate": None if rate is None else units.bits_per_second(rate, "rate"),
-            "queue": units.size(queue, "queue"),
+        given = {
+            "delay": delay,
+            "jitter": jitter,
+            "reordering": reordering,
+            "loss": loss,
+            "rate": rate,
+            "queue": queue,
+            "mtu": mtu,
+            "duplicate": duplicate,
+            "corrupt": corrupt,
+            "reorder": reorder,
         }
-        if settings["jitter"] > settings["delay"]:
-            raise UsageError(
-                f"jitter={jitter!r} is more than delay={delay!r}: packets would arrive too early"
-            )
-        if settings["rate"] == 0:
-            raise UsageError(f"rate={rate!r} carries nothing: leave the link out; rate=None is for no limit")
-        link = NetworkLink(first, second, one_way, settings)
+        settings = settings_back = make_settings(**given)
+        if back is not None:
+            for name in back:
+                if name not in given:
+                    raise UsageError(f"back={back!r}: a link has no {name!r}; {suggestion(name, given)}")
+            settings_back = make_settings(**{**given, **back})
+        link = NetworkLink(first, second, one_way, settings, settings_back)
         self.links.append(link)
         return link
 
@@ -176,6 +284,7 @@ class Network:
         until: Host | str | None = None,
         grace: float | str = GRACE,
         errors: str = "raise",
+        keep: int | None = KEEP,
     ) -> Trace:
         """Run everything in virtual time, and return what came of it.
 
@@ -189,13 +298,15 @@ class Network:
             until: a host; when its components have ended, those of the others are stopped
             grace: seconds, or text, that those who are stopped have to finish what they were sent
             errors: ``"raise"``, or ``"collect"`` for having them in ``trace.errors``
+            keep: how many events the trace keeps; the fingerprint is over all of them. None is for no trace
+                at all, which is quicker
 
         Raises `ComponentsFailed` when components failed; each failure names its host and path. Raises
         `UsageError` for quantities that are none.
         """
         length, last = units.seconds(seconds, "seconds"), self._last(until)
         _check(errors)
-        return Simulation(self, seed, units.seconds(grace, "grace")).run(length, last, errors)
+        return Simulation(self, seed, units.seconds(grace, "grace"), keep).run(length, last, errors)
 
     def loopback(
         self,

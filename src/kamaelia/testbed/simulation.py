@@ -1,74 +1,80 @@
 """One run of a network: everything is made anew from the description, driven to its end, and counted.
 
 Time is one `VirtualClock`. Everything that is to happen stands in its queue, ordered by time and then by a
-serial number: callbacks and timers of all hosts' loops, and packets. Each host has a stack, a loop on this
-clock, and one Axon system for all that it runs, with names and random streams of its own. So nothing depends
-on hashes, addresses of objects, or real time; and what happens on one host depends on another only by the
-packets between them.
+serial number: callbacks and timers of all hosts' loops, and packets. Each host has a stack; one that runs
+something has a loop on this clock, too, and one Axon system for all that it runs, with names and random
+streams of its own. So nothing depends on hashes, addresses of objects, or real time; and what happens on
+one host depends on another only by the packets between them.
 
 Nor does anything depend on when Python collects garbage, which may close what was forgotten: meanwhile that
-happens only every so many turns of the clock.
+happens only every so many turns of the clock. What there is when all has begun is there to stay, and is not
+searched.
 """
 
 from __future__ import annotations
 
 import contextlib
-import contextvars
 import functools
 import gc
-import heapq
 import sys
 from _thread import get_ident
 from asyncio import events
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..axon import GraceExceeded, VirtualClock
+from ..axon.clock import nanoseconds
+from .addresses import ipv4_of, ipv6_of, number_of
+from .distribution import Groups
+from .forms import forms
 from .hostrun import HostRun, judge
-from .stack import Stack, address_of
+from .loop import HostLoop
+from .protocols import ICMP
+from .routing import Routes
+from .settings import LinkSettings, changed
 from .trace import HostMetrics, LinkMetrics, Metrics, Trace
-from .wire import Channel
 
 if TYPE_CHECKING:
-    from .loop import HostLoop
-    from .network import Network
-    from .stream import StreamEnd
+    from .channel import Channel
+    from .network import Network, NetworkLink
+    from .stack import Stack
     from .wire import Packet
 
 PATIENCE = 60.0  # virtual seconds that code has to end after it was cancelled
-GARBAGE = 100_000  # turns of the clock after which garbage is collected
+GARBAGE = 100_000  # turns of the clock after which young garbage is collected; older every tenth time
+ICMP_SIZE = 56  # bytes: IP, ICMP and the beginning of the packet that it is about
 
 
 class Simulation:
     """A network in virtual time."""
 
-    def __init__(self, network: Network, seed: int | str, grace: float) -> None:
+    def __init__(self, network: Network, seed: int | str, grace: float, keep: int | None) -> None:
+        self.network = network
+        self.forms = forms()
         self.clock = VirtualClock()
+        self.fabric = self.forms.Fabric(self.clock)
+        self.fabric.recorder = None if keep is None else self.forms.Recorder(self.clock, keep)
         self.seed = seed
-        self.packets = 0  # how many there have been
-        self.rows: list[tuple[Any, ...]] = []  # the events, as they will be in the trace
+        self.has_ipv6 = network.ipv6
         self.stacks: dict[str, Stack] = {}
-        self.by_address: dict[str, Stack] = {}
-        self.memberships_version = 0  # how often any has changed
-        self.channels: list[Channel] = []
-        self._channels_from: dict[str, list[Channel]] = {}
-        self._paths: dict[tuple[str, str], tuple[Channel, ...] | None] = {}
+        self.routes = Routes()
+        self.groups = Groups(self)
+        self.channels: dict[NetworkLink, tuple[Channel, ...]] = {}
+        self.thread = 0  # which runs all this, while it runs
+        self._by_number: list[Stack] = []
+        self._by_address: dict[str, Stack] = {}  # for those that were given addresses
         self._grace = grace
-        self._patterns = {host.name: host.patterns for host in network.hosts.values()}
+        self._patterns = {host.name: host.patterns for host in network.hosts.values() if host.patterns}
         self._runs: list[HostRun] = []
         self._running = 0  # hosts whose components have not ended
-        self._turns = 0
         self._time_is_over = False
         self._is_stopping = False
+        self._collections = 0
         self._homes: dict[int, HostLoop] = {}  # of asynchronous generators, by id
-        for number, name in enumerate(network.hosts, 1):
-            stack = Stack(self, name, address_of(number))
-            self.stacks[name] = self.by_address[stack.address] = stack
-            self._channels_from[name] = []
+        for host in network.hosts.values():
+            self._add_stack(host)
         for link in network.links:
-            ways = [(link.a.name, link.b.name), (link.b.name, link.a.name)]
-            for source, target in ways[:1] if link.one_way else ways:
-                self._add_channel(source, target, link.settings)
+            self._add_link(link)
 
     @property
     def time(self) -> float:
@@ -77,115 +83,155 @@ class Simulation:
 
     # -- what there is ----------------------------------------------------------------------------
 
-    def _add_channel(self, source: str, target: str, settings: dict[str, Any]) -> None:
-        number = sum(channel.target == target for channel in self._channels_from[source]) + 1
-        channel = Channel(self, source, target, number, **settings)
-        self.channels.append(channel)
-        self._channels_from[source].append(channel)
+    def _add_stack(self, host: Any) -> None:
+        stack = self.forms.Stack(self, host.name, len(self._by_number) + 1, host.kind)
+        self._by_number.append(stack)
+        self.stacks[host.name] = stack
+        if host.addresses:
+            stack.own = host.addresses
+            for address in host.addresses:
+                self._by_address[address] = stack
 
-    def path(self, source: str, target: str) -> tuple[Channel, ...] | None:
-        """Return the way with the least delay; of equals that over fewer links, then that over older ones."""
-        key = (source, target)
-        if key not in self._paths:
-            self._paths[key] = self._find_path(source, target)
-        return self._paths[key]
+    def _add_link(self, link: NetworkLink) -> None:
+        a, b = self.stacks[link.a.name], self.stacks[link.b.name]
+        there = self.forms.Channel(a, b, link.settings, self.seed)
+        if link.one_way:
+            self.channels[link] = (there,)
+        else:
+            self.channels[link] = (there, self.forms.Channel(b, a, link.settings_back, self.seed))
 
-    def _find_path(self, source: str, target: str) -> tuple[Channel, ...] | None:
-        serial = 0
-        heap: list[tuple[float, int, int, str, tuple[Channel, ...]]] = [(0.0, 0, serial, source, ())]
-        done: dict[str, None] = {}
-        while heap:
-            delay, hops, _, name, path = heapq.heappop(heap)
-            if name == target:
-                return path
-            if name in done:
-                continue
-            done[name] = None
-            for channel in self._channels_from[name]:
-                further = channel.target
-                # A host with one link is on the way to nowhere else.
-                if further == target or (further not in done and len(self._channels_from[further]) > 1):
-                    serial += 1
-                    heapq.heappush(heap, (delay + channel.delay, hops + 1, serial, further, (*path, channel)))
+    def change(self, link: NetworkLink, direction: str, changes: dict[str, Any]) -> None:
+        """Change a link for the rest of this run."""
+        channels = self.channels[link]
+        both = changed_both(channels, direction, changes)  # first all, as what is no quantity changes nothing
+        for channel, settings in both:
+            channel.adjust(settings, self.seed)
+
+    def loop_of(self, stack: Stack) -> HostLoop:
+        """Return the loop of a host, which is made when it is needed."""
+        if stack.loop is None:
+            stack.loop = HostLoop(stack)
+        return stack.loop  # type: ignore[no-any-return]
+
+    def stack_of(self, address: str) -> Stack | None:
+        """Return the host that has an address."""
+        found = self._by_address.get(address)
+        if found is not None:
+            return found
+        number = number_of(address)
+        if 0 < number <= len(self._by_number) and address in (ipv4_of(number), ipv6_of(number)):
+            return self._by_number[number - 1]
         return None
 
     # -- what happens -----------------------------------------------------------------------------
 
-    def record(self, what: str, packet: Packet, where: str = "") -> None:
-        """Something has happened to a packet."""
-        self.rows.append(
-            (
-                self.time,
-                what,
-                packet.number,
-                packet.protocol,
-                packet.source,
-                packet.target,
-                packet.size,
-                where,
-            )
-        )
+    def call_soon(self, call: Callable[..., object], *args: Any) -> None:
+        """Call something at this instant, when others have had their turn."""
+        self.clock.add_ready(_Call(call, args))
 
-    def record_for(self, end: StreamEnd, what: str) -> None:
-        """Something has happened to a connection."""
-        self.rows.append((self.time, what, 0, "tcp", end.name, end.remote_name, 0, ""))
+    def call_at(self, when: int, call: Callable[..., object], *args: Any) -> None:
+        """Call something at a time in nanoseconds; no host's loop is running then."""
+        self.clock.add_timer(when, _Call(call, args))
 
-    def record_at(self, stack: Stack, what: str, source: str) -> None:
-        """Something has happened on a host."""
-        self.rows.append((self.time, what, 0, "tcp", source, "", 0, ""))
+    def call_later(self, seconds: float, call: Callable[..., object], *args: Any) -> None:
+        """Call something after some seconds."""
+        self.call_at(self.clock.now + nanoseconds(seconds), call, *args)
+
+    def answer_unreachable(self, stack: Stack, packet: Packet) -> None:
+        """Tell the sender of a datagram that nobody has its port; who is not connected does not hear it."""
+        sender = self.stack_of(packet.source[0]) if not packet.source[0].startswith("127.") else stack
+        socket = None
+        if sender is not None:
+            socket = sender.find_socket(packet.source[0], packet.source[1], (packet.target, packet.port))
+        if sender is None or socket is None or socket.connected_to is None:
+            return
+        answer = self.forms.Packet()
+        answer.protocol, answer.kind = ICMP, "icmp"
+        answer.size = ICMP_SIZE
+        answer.source, answer.target, answer.port = (packet.target, 0), packet.source[0], 0
+        answer.name, answer.target_name = stack.name, sender.name
+        answer.data = _Unreachable(socket, packet.target, packet.port)
+        stack.count_sent(answer)
+        stack.emit(answer)
+
+    def answer_too_large(self, stack: Stack, packet: Packet, channel: Channel) -> None:
+        """A packet does not fit into a link."""
+        channel.drop(packet, 0)
+
+    def send_in_fragments(self, transport: Any, data: bytes, way: Any) -> None:
+        """Send a datagram that does not fit into one packet."""
+        stack = transport.node
+        packet = transport.packet_to(data, way.target, way.port, way.name, way.ttl)
+        stack.count_sent(packet)
+        mtu, way.channel.mtu = way.channel.mtu, 2**30
+        way.channel.carry(packet)
+        way.channel.mtu = mtu
+
+    def broadcast(self, stack: Stack, packet: Packet) -> None:
+        """Send a packet to all on the links of a host."""
+        for channel in stack.channels:
+            channel.carry(packet.copy())
 
     # -- from beginning to end --------------------------------------------------------------------
 
     def run(self, seconds: float, until: str | None, errors: str) -> Trace:
         """Run everything, and return or raise what came of it."""
         with self._as_running_loops(), _without_garbage_collection():
+            before, self.network.simulation = self.network.simulation, self
             try:
                 self._start(until)
+                self.clock.turns(1)
+                if not gc.get_freeze_count():  # else somebody has plans of their own
+                    gc.freeze()
                 self._drive(seconds)
                 self._stop()
             except BaseException:
                 self._cancel()
                 raise
             finally:
-                for stack in self.stacks.values():
-                    stack.loop._thread_id = None  # type: ignore[attr-defined]
-                    stack.loop.close()
+                self.network.simulation = before
+                self.thread = 0
+                for stack in self._by_number:
+                    if stack.loop is not None:
+                        stack.loop.close()
         return self._outcome(seconds, errors)
 
     def _start(self, until: str | None) -> None:
         for name, patterns in self._patterns.items():
-            if patterns:
-                loop = self.stacks[name].loop
-                with _inside(loop):
-                    run = HostRun(name, loop, patterns, self.seed, self._grace)
-                    self._runs.append(run)
-                    self._running += 1
-                    run.system.start(*run.components)
-                    run.system.finished.add_done_callback(functools.partial(self._leave, run))
-                    if name == until:
-                        run.system.finished.add_done_callback(self._host_is_over)
+            loop = self.loop_of(self.stacks[name])
+            with _inside(loop):
+                run = HostRun(name, loop, patterns, self.seed, self._grace)
+                self._runs.append(run)
+                self._running += 1
+                run.system.start(*run.components)
+                run.system.finished.add_done_callback(functools.partial(self._leave, run))
+                if name == until:
+                    run.system.finished.add_done_callback(self._host_is_over)
 
     def _drive(self, seconds: float) -> None:
         """Let things happen for some time, or until the components of all hosts have ended."""
         if self._running:
             self._time_is_over = False
-            loop = self.stacks[self._runs[0].name].loop
-            timer = loop.call_at(self.time + seconds, self._end_time, context=contextvars.Context())
+            end = _Call(self._end_time, ())
+            self.clock.add_timer(self.clock.now + nanoseconds(seconds), end)
             while self._running and not self._time_is_over:
-                self.clock.turn()
-                self._turns += 1
-                if self._turns % GARBAGE == 0:
-                    gc.collect()
-            timer.cancel()
+                self.clock.turns(GARBAGE)
+                self._collections += 1
+                gc.collect(2 if self._collections % 100 == 0 else self._collections % 10 == 0)
+            if not self._time_is_over:
+                end._cancelled = True
+                self.clock.forget_timer()
             if self._running:
                 self.clock.settle()
 
     def _end_time(self) -> None:
         self._time_is_over = True
+        self.clock.halt()
 
     def _host_is_over(self, _: object) -> None:
         if not self._is_stopping:
             self._time_is_over = True
+            self.clock.halt()
 
     def _stop(self) -> None:
         """Stop the systems that still run, as Ctrl-C would."""
@@ -206,6 +252,8 @@ class Simulation:
         stack.exit()
         run.has_left = True
         self._running -= 1
+        if not self._running:
+            self.clock.halt()
 
     def _cancel(self) -> None:
         """Something has gone wrong here: end the systems at once, if they let us."""
@@ -219,12 +267,12 @@ class Simulation:
     def _as_running_loops(self) -> Iterator[None]:
         """Do what asyncio does around a running loop, for all of them."""
         hooks = sys.get_asyncgen_hooks()
-        for stack in self.stacks.values():
-            stack.loop._thread_id = get_ident()  # type: ignore[attr-defined]
+        self.thread = get_ident()
         sys.set_asyncgen_hooks(firstiter=self._generator_begins, finalizer=self._generator_is_dropped)
         try:
             yield
         finally:
+            self.thread = 0
             sys.set_asyncgen_hooks(*hooks)
 
     def _generator_begins(self, generator: Any) -> None:
@@ -249,7 +297,7 @@ class Simulation:
         failed = judge(self._runs, errors, hint)
         return Trace(
             seed=self.seed,
-            rows=self.rows,
+            recorder=self.fabric.recorder,
             metrics=self._metrics(),
             results={run.name: run.result for run in self._runs},
             errors=failed,
@@ -258,7 +306,8 @@ class Simulation:
     def _metrics(self) -> Metrics:
         links = {
             one.name: LinkMetrics(one.packets, one.delivered, one.lost, one.dropped, one.bytes)
-            for one in self.channels
+            for channels in self.channels.values()
+            for one in channels
         }
         hosts = {
             one.name: HostMetrics(one.sent, one.received, one.bytes_sent, one.bytes_received)
@@ -267,14 +316,52 @@ class Simulation:
         return Metrics(self.time, links, hosts)
 
 
+def changed_both(
+    channels: tuple[Channel, ...], direction: str, changes: dict[str, Any]
+) -> list[tuple[Channel, LinkSettings]]:
+    """Return the settings that the directions of a link are to have."""
+    chosen = {"there": channels[:1], "back": channels[1:], "both": channels}[direction]
+    return [(channel, changed(channel.settings, changes)) for channel in chosen]
+
+
+class _Call:
+    """Something that a simulation itself does at some time."""
+
+    __slots__ = ("_args", "_call", "_cancelled")
+
+    _loop = None
+
+    def __init__(self, call: Callable[..., object], args: tuple[Any, ...]) -> None:
+        self._call = call
+        self._args = args
+        self._cancelled = False
+
+    def _run(self) -> None:
+        self._call(*self._args)
+
+
+class _Unreachable:
+    """What the answer to a datagram says that nobody has taken."""
+
+    def __init__(self, transport: Any, host: str, port: int) -> None:
+        self._transport = transport
+        self._about = (host, port)
+
+    def arrive(self, stack: Stack, packet: Packet) -> None:
+        """Tell the sender."""
+        self._transport.refused(*self._about)
+
+
 @contextlib.contextmanager
 def _without_garbage_collection() -> Iterator[None]:
     """Have Python collect no garbage by itself."""
-    was_enabled = gc.isenabled()
+    was_enabled, were_frozen = gc.isenabled(), gc.get_freeze_count()
     gc.disable()
     try:
         yield
     finally:
+        if not were_frozen:
+            gc.unfreeze()
         if was_enabled:
             gc.enable()
 

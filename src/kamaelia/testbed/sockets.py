@@ -8,14 +8,13 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
+from .addresses import Address
+
 SO_NWRITE = 0x1024
 SO_PEERCRED = 17
 
-LOOPBACK, ANY = "127.0.0.1", "0.0.0.0"
 INTERFACE = 1  # the number of the one interface that a host has
 INTERFACES = ("eth0", "lo")  # what it is called: it leads to the others, and to the host itself
-
-Address = tuple[str, int]
 
 
 class SimulatedSocket:
@@ -25,16 +24,30 @@ class SimulatedSocket:
     and those of multicast (`multicast`). ``SO_NWRITE`` says how many bytes have not arrived yet, as on macOS.
     """
 
-    family: socket.AddressFamily = socket.AF_INET
     proto = 0
 
-    def __init__(self, kind: socket.SocketKind, local: Address, remote: Address | None = None) -> None:
+    def __init__(
+        self,
+        kind: socket.SocketKind,
+        local: Address,
+        remote: Address | None = None,
+        family: socket.AddressFamily = socket.AF_INET,
+        *,
+        only6: bool = False,
+    ) -> None:
         self.type = kind
+        self.family = family
+        self.only6 = only6
+        """Of IPv6, it does not speak IPv4 as well."""
         self.local = local
         self.remote = remote
         self.options: dict[tuple[int, int], Any] = {}
         self.not_arrived: Callable[[], int] = lambda: 0
         self.on_option: Callable[[int, int, Any], None] | None = None
+
+    def attach(self, transport: Any) -> None:
+        """Its options are to have their effects on a transport of UDP."""
+        self.on_option = transport.memberships_set
 
     def be_unix(self, local: str, remote: str | None) -> None:
         """Be a Unix socket, which has paths for addresses, knows the peer's process, and never resets."""

@@ -1,10 +1,13 @@
-"""The network stack of one simulated host: its addresses, its ports, and who has them.
+"""The network stack of one simulated host, router or switch: addresses, ports, and what comes for them.
 
-A host has one address, 10.0.0.1 for the first, and is reached by its name. ``localhost`` and 127.0.0.1 mean
-the host itself. Unlike on a real host a server may be reached from outside whatever address it listens on,
-127.0.0.1 included: a simulated network is closed, so there is nobody to be careful of, and a component that
-listens on its careful default can be put into one as it is. A port belongs to the host, not to one of its
-addresses.
+Each has a number, and by that an address of IPv4 and one of IPv6, which all its links share, as routers'
+links may; others can be given to it (`Host.address`). It is reached by its name. ``localhost``, 127.0.0.1
+and ::1 mean the host itself. A host with several addresses takes what comes for any of them over any link,
+as Linux does.
+
+Unlike on a real host a server may be reached from outside whatever address it listens on, 127.0.0.1
+included: a simulated network is closed, so there is nobody to be careful of, and a component that listens
+on its careful default can be put into one as it is.
 
 The stack goes on when the host's components have ended, as a kernel does: it refuses who knocks.
 """
@@ -12,126 +15,431 @@ The stack goes on when the host's components have ended, as a kernel does: it re
 from __future__ import annotations
 
 import errno
-import ipaddress
+import os
 import socket
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..axon import core
 from ..axon.errors import suggestion
-from .loop import HostLoop, Listener
-from .multicast import Branch, is_group, make_tree
-from .sockets import ANY, LOOPBACK, Address
-from .stream import RST, SYN_ACK, Segment, StreamEnd
+from .addresses import (
+    ALL_HOSTS,
+    ANY,
+    ANY6,
+    LOOPBACK,
+    LOOPBACK6,
+    Address,
+    canonical,
+    family_of,
+    ipv4_of,
+    ipv6_of,
+    is_any,
+    is_group,
+    is_ipv6,
+    is_loopback,
+    unmapped,
+)
+from .protocols import DELIVER, EXPIRE, FORWARD, HOST_DOWN, ICMP, ICMPV6, IGNORE, RESEND, UDP
+from .routing import longest_match
 
 if TYPE_CHECKING:
+    from .channel import Channel
     from .datagram import DatagramTransport
+    from .listener import Listener
     from .simulation import Simulation
-    from .wire import Channel
+    from .stream import Segment, StreamEnd
+    from .wire import Node as Base
+    from .wire import Packet
+else:
+    Base = object
 
 K = TypeVar("K")
 T = TypeVar("T")
 
 FIRST_EPHEMERAL, LAST_PORT = 49152, 65535
+ICMP_HEADERS = {4: 28, 6: 48}  # bytes: IP and ICMP
 
 
-def address_of(number: int) -> str:
-    """Return the address of a host by its number, counted from 1."""
-    return str(ipaddress.IPv4Address("10.0.0.0") + number)
-
-
-class Stack:
+class Stack(Base):
     """The kernel's part of one host."""
 
-    def __init__(self, simulation: Simulation, name: str, address: str) -> None:
+    __slots__ = core.NO_SLOTS
+
+    channels: list[Channel]
+    """Those that lead away from here, in the order of their making."""
+    channels_in: list[Channel]
+    """Those that lead here."""
+
+    def __init__(self, simulation: Simulation, name: str, number: int, kind: str) -> None:
+        super().__init__(simulation.fabric)
         self.simulation = simulation
         self.name = name
-        self.address = address
-        self.loop = HostLoop(self)
-        self.sent = self.received = self.bytes_sent = self.bytes_received = 0
-        self._listeners: dict[int, list[Listener]] = {}
-        self._datagram_sockets: dict[int, list[DatagramTransport]] = {}
-        self._group_sockets: dict[int, list[DatagramTransport]] = {}  # those bound to the address of a group
-        self._joined: dict[str, list[DatagramTransport]] = {}  # by the address of the group
-        self._trees: dict[str, Branch] = {}  # by the group, while they are true
-        self._trees_version = 0
-        self._ends: dict[StreamEnd, None] = {}
-        self._client_ports: dict[int, StreamEnd] = {}
-        self._unix_paths: dict[str, int] = {}  # the port that stands for a path
-        self._next_ports = {socket.SOCK_STREAM: FIRST_EPHEMERAL, socket.SOCK_DGRAM: FIRST_EPHEMERAL}
+        self.number = number
+        self.forwards = kind != "host"
+        self.is_switch = kind == "switch"
+        self.channels = []
+        self.channels_in = []
+        self.routes: list[Any] = []  # that were set by hand: networks, and the channels to them
+        self.own: tuple[str, ...] = ()  # addresses that were given to it
+        self._sockets: dict[int, list[DatagramTransport]] | None = None  # of UDP, by port
+        self._streams: Streams | None = None
+        self._joined: dict[str, list[DatagramTransport]] | None = None  # by the address of the group
+        self._next_ports: list[int] | None = None
+        self.is_down = False
 
-    def count_sent(self, size: int) -> None:
-        """Count a packet that leaves."""
-        self.sent += 1
-        self.bytes_sent += size
+    # -- addresses ----------------------------------------------------------------------------------
 
-    def count_received(self, size: int) -> None:
-        """Count a packet that has come to its end here."""
-        self.received += 1
-        self.bytes_received += size
+    @property
+    def address(self) -> str:
+        """Its first address of IPv4."""
+        return next((one for one in self.own if not is_ipv6(one)), ipv4_of(self.number))
 
-    # -- names and ways ---------------------------------------------------------------------------
+    @property
+    def address6(self) -> str:
+        """Its first address of IPv6."""
+        return next((one for one in self.own if is_ipv6(one)), ipv6_of(self.number))
 
-    def look_up(self, host: str | bytes) -> str:
-        """Return the address of a name, or of an address itself. Raises `socket.gaierror`."""
+    def has(self, address: str) -> bool:
+        """Say whether an address is one of this host's."""
+        if is_loopback(address):
+            return True
+        if self.own:
+            return address in self.own or address in (self.address, self.address6)
+        return address == ipv4_of(self.number) or address == ipv6_of(self.number)
+
+    def addresses(self) -> list[str]:
+        """Return the addresses that its name stands for, IPv4 first, as resolvers sort unique local ones."""
+        own = [*self.own, self.address, *([self.address6] if self.simulation.has_ipv6 else ())]
+        return sorted(dict.fromkeys(own), key=is_ipv6)
+
+    def look_up(self, host: str | bytes) -> list[str]:
+        """Return the addresses of a name, or of an address itself. Raises `socket.gaierror`."""
         name = host.decode("ascii") if isinstance(host, bytes) else host
         if name == "localhost":
-            return LOOPBACK
-        if name in self.simulation.stacks:
-            return self.simulation.stacks[name].address
-        try:
-            parsed = ipaddress.ip_address(name)
-        except ValueError:
+            return [LOOPBACK, LOOPBACK6]
+        found = self.simulation.stacks.get(name)
+        if found is not None:
+            return found.addresses()
+        address = canonical(name)
+        if address is None:
             raise socket.gaierror(
                 socket.EAI_NONAME,
                 f"no host of this network is called {name!r}; {suggestion(name, self.simulation.stacks)}",
-            ) from None
-        if parsed.version == 6:
-            raise socket.gaierror(socket.EAI_FAMILY, f"{name}: simulated networks have IPv4 only")
-        return str(parsed)
+            )
+        return [address]
 
-    def resolve(self, host: str | bytes, port: int) -> tuple[Stack, Address]:
-        """Return the host that has a name or address. Raises `OSError` when there is none."""
-        address = self.look_up(host)
-        if address == ANY or ipaddress.IPv4Address(address).is_loopback:
-            return self, (LOOPBACK if address == ANY else address, port)
-        stack = self.simulation.by_address.get(address)
+    def resolve(self, host: str | bytes, port: int) -> tuple[Stack, str]:
+        """Return the host that has a name or address, and the address. Raises `OSError` if there is none."""
+        address = unmapped(self.look_up(host)[0])
+        if is_any(address):
+            address = LOOPBACK6 if is_ipv6(address) else LOOPBACK
+        if is_loopback(address):
+            return self, address
+        stack = self.simulation.stack_of(address)
         if stack is None:
             raise OSError(
                 errno.EHOSTUNREACH, f"no route to host: no host of this network has the address {address}"
             )
-        return stack, (address, port)
+        return stack, address
 
-    def path_to(self, stack: Stack) -> tuple[Channel, ...]:
-        """Return the way to a host. Raises `OSError` when no links lead there."""
-        path = self.simulation.path(self.name, stack.name)
-        if path is None:
-            raise OSError(
-                errno.EHOSTUNREACH, f"no route to host: no links lead from {self.name} to {stack.name}"
+    def source_address(self, target: str) -> str:
+        """Return which of the own addresses packets to an address come from."""
+        if is_loopback(target):
+            return (
+                target
+                if not is_ipv6(target) and self.has(target)
+                else LOOPBACK6
+                if is_ipv6(target)
+                else LOOPBACK
             )
-        return path
+        return self.address6 if is_ipv6(target) else self.address
 
-    def source_address(self, target: Address) -> str:
-        """Return which of the own addresses the packets to an address come from."""
-        return LOOPBACK if target[0].startswith("127.") else self.address
-
-    def own_address(self, host: str | bytes | None) -> str:
+    def own_address(self, host: str | bytes | None, family: int = 0) -> str:
         """Return the address that a socket is bound to. Raises `OSError` for one of another host."""
         if host is None or host in ("", b""):
-            return ANY
-        address = self.look_up(host)
-        if address in (ANY, self.address) or ipaddress.IPv4Address(address).is_loopback:
-            return address
-        raise OSError(errno.EADDRNOTAVAIL, f"cannot assign requested address: {address} is not {self.name}'s")
+            return ANY6 if family == socket.AF_INET6 else ANY
+        addresses = [one for one in self.look_up(host) if family in (0, family_of(one))]
+        for address in addresses:
+            if is_any(address) or is_group(address) or self.has(unmapped(address)):
+                return address
+        shown = addresses[0] if addresses else host
+        raise OSError(errno.EADDRNOTAVAIL, f"cannot assign requested address: {shown!s} is not {self.name}'s")
 
-    # -- TCP --------------------------------------------------------------------------------------
+    # -- ways ---------------------------------------------------------------------------------------
 
-    async def connect(self, host: str | bytes, port: int, local: Address | None = None) -> StreamEnd:
+    def way_to(self, address: str) -> Any:
+        """Return the channel that leads towards an address, or this stack for its own; None if none does."""
+        way = self.table.get(address)
+        if way is None:
+            way = self._find_way(address)
+            if way is not None:
+                self.table[address] = way
+        return way
+
+    def _find_way(self, address: str) -> Any:
+        if self.has(address):
+            return self
+        if self.routes:
+            channel = self.static_route(address)
+            if channel is not None:
+                return channel
+        target = self.simulation.stack_of(address)
+        if target is None:
+            return None
+        return self.simulation.routes.find(self, target, address)
+
+    def static_route(self, address: str) -> Channel | None:
+        """Return the link of the route that was set by hand for an address, if there is one."""
+        return longest_match(self.routes, address)
+
+    def path_to(self, stack: Stack, address: str) -> tuple[Channel, ...]:
+        """Return all channels on the way to a host. Raises `OSError` when no links lead there."""
+        path: list[Channel] = []
+        at: Stack = self
+        while at is not stack:
+            way = at.way_to(address)
+            if way is None or way is at or len(path) > 255:
+                raise OSError(
+                    errno.EHOSTUNREACH, f"no route to host: no links lead from {self.name} to {stack.name}"
+                )
+            path.append(way)
+            at = way.far
+        return tuple(path)
+
+    # -- packets ------------------------------------------------------------------------------------
+
+    def emit(self, packet: Packet) -> None:
+        """Send a packet of this host's own, now. One for which there is no way is dropped."""
+        way = self.way_to(packet.target)
+        if way is self:  # no time passes, but others have their turn before
+            packet.place = self
+            self.fabric.clock.add_ready(packet)
+        elif way is not None:
+            way.carry(packet)
+        else:
+            self.ignore(packet)
+
+    def take(self, packet: Packet, channel: Channel) -> None:
+        """A packet has come that is not on the usual way."""
+        if self.is_down:
+            channel.drop(packet, HOST_DOWN)
+        elif is_group(packet.target):
+            self.simulation.groups.arrive(self, packet)
+        elif packet.target == ALL_HOSTS or (way := self.way_to(packet.target)) is self:
+            self.deliver(packet)
+        elif not self.forwards or way is None:
+            self.ignore(packet)
+        elif packet.ttl <= 1 and not self.is_switch:
+            self.note(EXPIRE, packet)
+        else:
+            packet.ttl -= not self.is_switch
+            self.note(FORWARD, packet)
+            way.carry(packet)
+
+    def take_delivered(self, packet: Packet) -> None:
+        """A packet has come to its end here, and is no datagram for the only socket of its port."""
+        if packet.spoiled:
+            self.note(IGNORE, packet)
+            if packet.tells:
+                packet.data.lost(packet)
+        elif packet.protocol == UDP:
+            self._take_datagram(packet)
+        else:
+            packet.data.arrive(self, packet)
+
+    def _take_datagram(self, packet: Packet) -> None:
+        if packet.target == ALL_HOSTS:
+            taken = False
+            for one in list((self._sockets or {}).get(packet.port, ())):
+                one.take(packet.data, packet.source)
+                taken = True
+            if not taken:
+                self.ignore(packet)
+            return
+        transport = self.find_socket(packet.target, packet.port, packet.source)
+        if transport is not None:
+            transport.take(packet.data, transport.as_it_sees(packet.source))
+        else:
+            self.ignore(packet)
+            self.simulation.answer_unreachable(self, packet)
+
+    def ignore(self, packet: Packet) -> None:
+        """Nobody wants a packet."""
+        self.note(IGNORE, packet)
+
+    def note(self, what: int, packet: Packet, why: int = 0) -> None:
+        """Write down what has happened to a packet here."""
+        if self.fabric.recorder is not None:
+            self.fabric.recorder.record(what, packet, self, why)
+
+    def note_again(self, packet: Packet) -> None:
+        """Write down that a packet is sent again."""
+        if self.fabric.recorder is not None:
+            self.fabric.recorder.record(RESEND, packet, None, 0)
+
+    def note_delivery(self, packet: Packet) -> None:
+        """Count a packet of which a copy stays here, and write it down."""
+        self.received += 1
+        self.bytes_received += packet.size
+        self.note(DELIVER, packet)
+
+    def note_end(self, what: int, source: str, target: str = "") -> None:
+        """Write down what has happened to a connection here."""
+        if self.fabric.recorder is not None:
+            self.fabric.recorder.write(what, 0, "tcp", source, target, 0, "", 0)
+
+    def too_large(self, packet: Packet, channel: Channel) -> None:
+        """A packet does not fit into a link."""
+        self.simulation.answer_too_large(self, packet, channel)
+
+    # -- TCP ----------------------------------------------------------------------------------------
+
+    @property
+    def streams(self) -> Streams:
+        """Its listeners and connections."""
+        if self._streams is None:
+            self._streams = Streams(self)
+        return self._streams
+
+    # -- UDP ----------------------------------------------------------------------------------------
+
+    def datagram_port(self, host: str, port: int, *, reuse_port: bool, only6: bool = False) -> int:
+        """Return a port for datagrams: the one asked for if it is free, any for 0. Raises `OSError`."""
+        if port == 0:
+            return self.free_port(socket.SOCK_DGRAM)
+        others = [
+            one
+            for one in (self._sockets or {}).get(port, ())
+            if _collide(host, only6, one.local_host, one.only6)
+        ]
+        if others and not (reuse_port and all(other.reuse_port for other in others)):
+            raise in_use(self.name, port)
+        return port
+
+    def add_socket(self, transport: DatagramTransport) -> None:
+        """Deliver to a socket what comes for its port."""
+        if self._sockets is None:
+            self._sockets = {}
+        self._sockets.setdefault(transport.port, []).append(transport)
+        self._sort_sockets(transport.port)
+
+    def forget_socket(self, transport: DatagramTransport) -> None:
+        """Deliver nothing to it any more."""
+        if self._sockets is not None:
+            _remove(self._sockets, transport.port, transport)
+            self._sort_sockets(transport.port)
+
+    def _sort_sockets(self, port: int) -> None:
+        """Let the wire know a socket that is the only one for its port, and takes what comes from anybody."""
+        sockets = (self._sockets or {}).get(port, ())
+        if len(sockets) == 1 and sockets[0].takes_all:
+            self.udp[port] = sockets[0]
+        else:
+            self.udp.pop(port, None)
+
+    def find_socket(self, host: str, port: int, source: Address) -> DatagramTransport | None:
+        """Return the socket that a datagram is for: a connected one hears only its peer."""
+        best: list[DatagramTransport] = []
+        score = -1
+        for one in (self._sockets or {}).get(port, ()):
+            fits = one.fits(host, source)
+            if fits > score:
+                best, score = [], fits
+            if fits == score >= 0:
+                best.append(one)
+        return _choose(best, source) if best else None
+
+    def group_sockets(self, group: str, port: int, source: Address) -> list[DatagramTransport]:
+        """Return the sockets that are to get what has come for a group."""
+        return [one for one in (self._sockets or {}).get(port, ()) if one.memberships.hears(group, source)]
+
+    def group_changed(self, group: str, transport: DatagramTransport) -> None:
+        """A socket has joined a group or left it, or one of its sources."""
+        if self._joined is None:
+            self._joined = {}
+        joined = self._joined.setdefault(group, [])
+        if group not in transport.memberships.groups:
+            _remove(self._joined, group, transport)
+        elif transport not in joined:
+            joined.append(transport)
+        self.simulation.groups.changed()
+
+    def wants(self, group: str, source: str) -> bool:
+        """Say whether a socket here has joined a group for what comes from an address."""
+        for transport in (self._joined or {}).get(group, ()):
+            sources = transport.memberships.groups[group]
+            if sources is None or source in sources:
+                return True
+        return False
+
+    # -- the end ------------------------------------------------------------------------------------
+
+    def exit(self) -> None:
+        """The host's program has ended: what it has left open is closed for it."""
+        if self._streams is not None:
+            self._streams.close_listeners()
+        for sockets in list((self._sockets or {}).values()):
+            for transport in list(sockets):
+                transport.cut_off()
+        if self._streams is not None:
+            self._streams.close_ends()
+
+    def free_port(self, kind: socket.SocketKind) -> int:
+        """Return a port that nobody has. Raises `OSError` when there is none."""
+        if self._next_ports is None:
+            self._next_ports = [FIRST_EPHEMERAL, FIRST_EPHEMERAL]
+        index = int(kind == socket.SOCK_DGRAM)
+        for _ in range(FIRST_EPHEMERAL, LAST_PORT + 1):
+            port = self._next_ports[index]
+            self._next_ports[index] = port + 1 if port < LAST_PORT else FIRST_EPHEMERAL
+            if not (port in (self._sockets or ()) if index else self.streams.has_port(port)):
+                return port
+        raise OSError(errno.EADDRNOTAVAIL, f"{self.name} has no free port left")
+
+    def __repr__(self) -> str:
+        return f"<stack of {self.name}, {self.address}>"
+
+
+SLOTS = (
+    "_joined",
+    "_next_ports",
+    "_sockets",
+    "_streams",
+    "channels",
+    "channels_in",
+    "is_down",
+    "is_switch",
+    "name",
+    "number",
+    "own",
+    "routes",
+    "simulation",
+)
+
+
+class Streams:
+    """The listeners and connections of one host."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self._listeners: dict[int, list[Listener]] = {}
+        self._ends: dict[StreamEnd, None] = {}
+        self._client_ports: dict[int, StreamEnd] = {}
+        self._unix_paths: dict[str, int] = {}  # the port that stands for a path
+
+    async def connect(self, host: str | bytes, port: int, local: Any = None) -> StreamEnd:
         """Connect to a server, which takes a round trip. Raises `OSError`."""
-        stack, target = self.resolve(host, port)
+        from .stream import StreamEnd
+
+        stack, address = self.stack.resolve(host, port)
         own = local[1] if local is not None else 0
         if own and (own in self._listeners or own in self._client_ports):
-            raise in_use(self.name, own)
-        own = own or self._free_port(socket.SOCK_STREAM)
-        end = StreamEnd(self, stack, (self.source_address(target), own), target)
+            raise in_use(self.stack.name, own)
+        own = own or self.stack.free_port(socket.SOCK_STREAM)
+        fixed = local is not None and not is_any(local[0]) and not is_loopback(local[0])
+        bound = unmapped(local[0]) if fixed else None
+        end = StreamEnd(
+            self.stack, stack, (bound or self.stack.source_address(address), own), (address, port)
+        )
         self._client_ports[own] = end
         self._ends[end] = None
         try:
@@ -141,49 +449,54 @@ class Stack:
             raise
         return end
 
-    def knock(self, client: StreamEnd) -> None:
+    def knock(self, segment: Segment, packet: Packet) -> None:
         """Somebody asks for a connection."""
-        assert client.socket.remote is not None
-        end = StreamEnd(self, client.stack, client.socket.remote, client.socket.local)
+        from .stream import RST, SYN_ACK, Segment, StreamEnd
+
+        client = segment.sender
+        end = StreamEnd(self.stack, client.stack, (packet.target, packet.port), packet.source[:2])
         end.peer = client
-        listeners = self._listeners.get(client.socket.remote[1])
+        listeners = [one for one in self._listeners.get(packet.port, ()) if one.hears(packet.target)]
         if not listeners:
             end.dead = True
             Segment(RST, end, client).send()
             return
-        end.listener = _choose(listeners, client.socket.local)
+        end.listener = _choose(listeners, packet.source)
         self._ends[end] = None
         Segment(SYN_ACK, end, client).send()
 
     def listen(self, listener: Listener) -> None:
         """Accept connections to a listener's port."""
         self._listeners.setdefault(listener.port, []).append(listener)
-        self.simulation.record_at(self, "listen", f"{self.name}:{listener.port}")
 
     def stop_listening(self, listener: Listener) -> None:
         """Accept no more."""
         _remove(self._listeners, listener.port, listener)
 
-    def stream_port(self, port: int, *, reuse_port: bool) -> int:
+    def port(self, host: str, port: int, *, reuse_port: bool, only6: bool) -> int:
         """Return a port for a server: the one asked for if it is free, any for 0. Raises `OSError`."""
         if port == 0:
-            return self._free_port(socket.SOCK_STREAM)
-        others = self._listeners.get(port, ())
+            return self.stack.free_port(socket.SOCK_STREAM)
+        others = [one for one in self._listeners.get(port, ()) if _collide(host, only6, one.host, one.only6)]
         if others and not (reuse_port and all(other.reuse_port for other in others)):
-            raise in_use(self.name, port)
+            raise in_use(self.stack.name, port)
         return port
+
+    def has_port(self, port: int) -> bool:
+        """Say whether somebody has a port."""
+        return port in self._listeners or port in self._client_ports
 
     def take_unix_path(self, path: str) -> int:
         """Return the port that stands for a path from now on. Raises `OSError` if it is taken."""
         if path in self._unix_paths:
-            raise OSError(errno.EADDRINUSE, f"address already in use: {path} of {self.name}")
-        port = self._unix_paths[path] = self._free_port(socket.SOCK_STREAM)
+            raise OSError(errno.EADDRINUSE, f"address already in use: {path} of {self.stack.name}")
+        port = self._unix_paths[path] = self.stack.free_port(socket.SOCK_STREAM)
         return port
 
     def unix_port(self, path: str) -> int:
         """Return the port that stands for a path. Raises `FileNotFoundError`."""
         if path not in self._unix_paths:
-            raise FileNotFoundError(errno.ENOENT, f"no such file or directory: {path} of {self.name}")
+            raise FileNotFoundError(errno.ENOENT, f"no such file or directory: {path} of {self.stack.name}")
         return self._unix_paths[path]
 
     def leave_unix_path(self, path: str, port: int) -> None:
@@ -197,113 +510,18 @@ class Stack:
         if self._client_ports.get(end.port) is end:
             del self._client_ports[end.port]
 
-    # -- UDP --------------------------------------------------------------------------------------
-
-    def datagram_port(self, local: Address, *, reuse_port: bool) -> int:
-        """Return a port for datagrams: the one asked for if it is free, any for 0. Raises `OSError`."""
-        host, port = local
-        if port == 0:
-            return self._free_port(socket.SOCK_DGRAM)
-        others = [
-            one
-            for one in (*self._datagram_sockets.get(port, ()), *self._group_sockets.get(port, ()))
-            if not (is_group(host) or is_group(one.socket.local[0]))
-            or ANY in (host, one.socket.local[0])
-            or host == one.socket.local[0]
-        ]
-        if others and not (reuse_port and all(other.reuse_port for other in others)):
-            raise in_use(self.name, port)
-        return port
-
-    def add_datagram_socket(self, transport: DatagramTransport) -> None:
-        """Deliver to a socket what comes for its port."""
-        self._sockets_like(transport).setdefault(transport.socket.local[1], []).append(transport)
-
-    def forget_datagram_socket(self, transport: DatagramTransport) -> None:
-        """Deliver nothing to it any more."""
-        _remove(self._sockets_like(transport), transport.socket.local[1], transport)
-        transport.memberships.leave_all()
-
-    def _sockets_like(self, transport: DatagramTransport) -> dict[int, list[DatagramTransport]]:
-        return self._group_sockets if is_group(transport.socket.local[0]) else self._datagram_sockets
-
-    def find_datagram_socket(self, to: Address, source: Address) -> DatagramTransport | None:
-        """Return the socket that a datagram is for: a connected one hears only its peer."""
-        sockets = self._datagram_sockets.get(to[1])
-        if not sockets:
-            return None
-        if len(sockets) == 1:
-            only = sockets[0]
-            return only if only.connected_to is None or only.connected_to == source else None
-        connected = [one for one in sockets if one.connected_to == source]
-        open_to_all = [one for one in sockets if one.connected_to is None]
-        candidates = connected or open_to_all
-        return _choose(candidates, source) if candidates else None
-
-    # -- multicast --------------------------------------------------------------------------------
-
-    def group_changed(self, group: str, transport: DatagramTransport) -> None:
-        """A socket has joined a group or left it, or one of its sources."""
-        joined = self._joined.setdefault(group, [])
-        if group not in transport.memberships.groups:
-            _remove(self._joined, group, transport)
-        elif transport not in joined:
-            joined.append(transport)
-        self.simulation.memberships_version += 1
-
-    def wants(self, group: str, source: str) -> bool:
-        """Say whether a socket here has joined a group for what comes from an address."""
-        for transport in self._joined.get(group, ()):
-            sources = transport.memberships.groups[group]
-            if sources is None or source in sources:
-                return True
-        return False
-
-    def group_sockets(self, to: Address, source: Address) -> list[DatagramTransport]:
-        """Return the sockets that are to get what has come for a group."""
-        group, port = to
-        sockets = (*self._group_sockets.get(port, ()), *self._datagram_sockets.get(port, ()))
-        return [one for one in sockets if one.memberships.hears(group, source)]
-
-    def tree(self, group: str) -> Branch:
-        """Return the tree from here to all who hear us in a group."""
-        if self._trees_version != self.simulation.memberships_version:
-            self._trees_version = self.simulation.memberships_version
-            self._trees.clear()
-        tree = self._trees.get(group)
-        if tree is None:
-            tree = self._trees[group] = make_tree(self.simulation, self, group)
-        return tree
-
-    # -- the end ----------------------------------------------------------------------------------
-
-    def exit(self) -> None:
-        """The host's program has ended: what it has left open is closed for it."""
+    def close_listeners(self) -> None:
+        """The program has ended."""
         for listeners in list(self._listeners.values()):
             for listener in list(listeners):
                 listener.close()
-        for sockets in [*self._datagram_sockets.values(), *self._group_sockets.values()]:
-            for transport in list(sockets):
-                transport.cut_off()
+
+    def close_ends(self) -> None:
+        """The program has ended."""
         for end in list(self._ends):
             if end.transport is not None:
                 end.transport.cut_off()
             end.close()
-
-    def _free_port(self, kind: socket.SocketKind) -> int:
-        for _ in range(FIRST_EPHEMERAL, LAST_PORT + 1):
-            port = self._next_ports[kind]
-            self._next_ports[kind] = port + 1 if port < LAST_PORT else FIRST_EPHEMERAL
-            if kind == socket.SOCK_DGRAM:
-                taken = port in self._datagram_sockets or port in self._group_sockets
-            else:
-                taken = port in self._listeners or port in self._client_ports
-            if not taken:
-                return port
-        raise OSError(errno.EADDRNOTAVAIL, f"{self.name} has no free port left")
-
-    def __repr__(self) -> str:
-        return f"<stack of {self.name}, {self.address}>"
 
 
 def in_use(name: str, port: int) -> OSError:
@@ -311,9 +529,19 @@ def in_use(name: str, port: int) -> OSError:
     return OSError(errno.EADDRINUSE, f"address already in use: port {port} of {name}")
 
 
-def _choose(candidates: list[T], source: Address) -> T:
+def _collide(host: str, only6: bool, other: str, other_only6: bool) -> bool:
+    """Say whether two sockets cannot both have a port."""
+    if is_group(host) or is_group(other):
+        return host == other or ANY in (host, other) or ANY6 in (host, other)
+    if is_ipv6(host) != is_ipv6(other):  # a socket of IPv6 may be one of IPv4 as well
+        six, its_only6, four = (host, only6, other) if is_ipv6(host) else (other, other_only6, host)
+        return not its_only6 and (six == ANY6 or unmapped(six) == four)
+    return True
+
+
+def _choose(candidates: list[T], source: Any) -> T:
     """Choose among sockets that share a port, always the same one for the same sender."""
-    number = int(ipaddress.IPv4Address(source[0])) + source[1]
+    number: int = sum(source[0].encode()) + source[1]
     return candidates[number % len(candidates)]
 
 
@@ -323,3 +551,11 @@ def _remove(table: dict[K, list[T]], key: K, one: T) -> None:
         others.remove(one)
         if not others:
             del table[key]
+
+
+def error_of(number: int) -> OSError:
+    """Return an error of the kernel's."""
+    return OSError(number, os.strerror(number))
+
+
+__all__ = ["ICMP", "ICMPV6", "SLOTS", "Stack", "Streams", "error_of", "in_use"]

@@ -36,16 +36,18 @@ from asyncio import protocols, transports
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from .sockets import Address, SimulatedSocket
-from .wire import Packet, delay_of
+from .addresses import family_of, is_ipv6, is_loopback, socket_address
+from .protocols import ACCEPT, CONNECT, EXPIRE, REFUSE, RESET, TCP
+from .sockets import SimulatedSocket
 
 if TYPE_CHECKING:
-    from .loop import HostLoop, Listener, Server
+    from .listener import Listener, Server
+    from .loop import HostLoop
     from .stack import Stack
+    from .wire import Packet
 
-SEGMENT = 1460  # bytes of data in a packet of 1500
-LOCAL_SEGMENT = 65496  # and on the way to oneself
-HEADERS = 40  # bytes: IP and TCP
+LOCAL_SEGMENT = 65483  # bytes of data in a packet, on the way to oneself
+HEADERS = {4: 40, 6: 60}  # bytes: IP and TCP
 WINDOW = 64 * 1024  # bytes that may be under way or unread
 LONGEST_READ = 256 * 1024  # bytes that asyncio reads at once
 
@@ -58,43 +60,49 @@ MOST_LOSSES = 15  # of one segment
 MOST_SYN_LOSSES = 6
 
 
-class Segment(Packet):
-    """One segment under way. Those that are numbered arrive in order."""
+class Segment:
+    """One segment under way: what a packet carries. Those that are numbered arrive in order."""
 
-    __slots__ = ("data", "index", "losses", "protocol", "receiver", "sender")
-
-    waits = True
+    __slots__ = ("data", "index", "kind", "losses", "receiver", "sender")
 
     def __init__(self, kind: str, sender: StreamEnd, receiver: StreamEnd | None, data: bytes = b"") -> None:
-        self.protocol = kind
+        self.kind = kind
         self.sender = sender
         self.receiver = receiver  # a syn has none yet: it goes to a host
         self.data = data
         self.index = -1
         self.losses = 0
-        super().__init__(
-            sender.stack.simulation,
-            sender.remote_stack.loop,
-            sender.path,
-            HEADERS + len(data),
-            sender.name,
-            sender.remote_name,
-        )
-        sender.stack.count_sent(self.size)
 
-    def arrive(self) -> None:
+    def send(self) -> None:
+        """Start on the way, now."""
+        packet = self._packet()
+        self.sender.stack.count_sent(packet)
+        self.sender.stack.emit(packet)
+
+    def _packet(self) -> Packet:
+        sender = self.sender
+        packet: Packet = sender.stack.simulation.forms.Packet()
+        packet.protocol, packet.kind = TCP, self.kind
+        packet.size = sender.headers + len(self.data)
+        packet.source, packet.target, packet.port = sender.source, sender.remote[0], sender.remote[1]
+        packet.name, packet.target_name = sender.name, sender.remote_name
+        packet.tos, packet.ttl = sender.tos, sender.ttl
+        packet.data = self
+        packet.waits = packet.tells = True
+        return packet
+
+    def arrive(self, stack: Stack, packet: Packet) -> None:
         """Give it to the other end, or to the host."""
-        self.sender.remote_stack.count_received(self.size)
         if self.receiver is not None:
             self.receiver.take(self)
         else:
-            self.sender.remote_stack.knock(self.sender)
+            stack.streams.knock(self, packet)
 
-    def lost(self) -> None:
+    def lost(self, packet: Packet) -> None:
         """Come again after the time-out."""
         self.losses += 1
-        opening = self.protocol in (SYN, SYN_ACK)
-        if self.protocol == RST:
+        opening = self.kind in (SYN, SYN_ACK)
+        if self.kind == RST:
             if self.receiver is None or not self.receiver.is_connecting:
                 return  # a reset is sent once; only a syn would be sent again, and refused again
             opening = True
@@ -105,30 +113,42 @@ class Segment(Packet):
                 self.sender.expire()
             return
         timeout = SYN_TIMEOUT if opening else max(SHORTEST_TIMEOUT, self.sender.round_trip)
-        self.position = 0
-        self.come_again(self.simulation.time + min(timeout * 2 ** (self.losses - 1), LONGEST_TIMEOUT))
+        wait = min(timeout * 2 ** (self.losses - 1), LONGEST_TIMEOUT)
+        self.sender.stack.simulation.call_later(wait, self._resend, packet.number)
 
-    def resend(self) -> None:
+    def _resend(self, number: int) -> None:
         """Start once more, unless the connection has been given up meanwhile."""
-        if not self.sender.dead or self.protocol == RST:
-            self.sender.stack.count_sent(self.size)
-            super().resend()
+        stack = self.sender.stack
+        if not self.sender.dead or self.kind == RST:
+            packet = self._packet()
+            packet.number = number
+            stack.sent += 1
+            stack.bytes_sent += packet.size
+            stack.note_again(packet)
+            stack.emit(packet)
 
 
 class StreamEnd:
     """One end of a connection, in the kernel of a simulated host."""
 
-    def __init__(self, stack: Stack, remote_stack: Stack, local: Address, remote: Address) -> None:
+    def __init__(self, stack: Stack, remote_stack: Stack, local: Any, remote: Any) -> None:
         self.stack = stack
         self.remote_stack = remote_stack
-        self.port = local[1]
-        self.socket = SimulatedSocket(socket.SOCK_STREAM, local, remote)
+        self.port: int = local[1]
+        self.remote = remote  # host and port
+        family = family_of(local[0])
+        self.source = socket_address(local[0], local[1], family)
+        shown = socket_address(remote[0], remote[1], family)
+        self.socket = SimulatedSocket(socket.SOCK_STREAM, self.source, shown, family)
         self.socket.not_arrived = self.count_not_arrived
         self.name = f"{stack.name}:{local[1]}"
         self.remote_name = f"{remote_stack.name}:{remote[1]}"
-        self.path = stack.path_to(remote_stack)
-        self.delay = delay_of(self.path)
-        self.round_trip = self.delay + delay_of(remote_stack.path_to(stack))
+        self.headers = HEADERS[6 if is_ipv6(remote[0]) else 4]
+        self.tos, self.ttl = 0, 64
+        path = () if is_loopback(remote[0]) else stack.path_to(remote_stack, remote[0])
+        back = () if not path else remote_stack.path_to(stack, local[0])
+        self.delay = sum(channel.delay for channel in path) / 1e9
+        self.round_trip = self.delay + sum(channel.delay for channel in back) / 1e9
         self.peer: StreamEnd | None = None
         self.listener: Listener | None = None  # which accepts it, at a server
         self.transport: StreamTransport | None = None
@@ -137,7 +157,7 @@ class StreamEnd:
         self.closed = False  # by its owner
         self.error: OSError | None = None  # raised by the next call, once
 
-        self._segment = SEGMENT if self.path else LOCAL_SEGMENT
+        self._segment = min([channel.mtu - self.headers for channel in path], default=LOCAL_SEGMENT)
         self._next_index = 0
         self._under_way = 0  # bytes that have been sent and not been acknowledged
         self._acknowledged: deque[tuple[float, int]] = deque()  # when the sender will know, how many bytes
@@ -227,7 +247,7 @@ class StreamEnd:
             return
         self.closed = True
         self.transport = None
-        self.stack.forget_end(self)
+        self.stack.streams.forget_end(self)
         if self._arrived or self.socket.resets or self.peer is None:
             self.reset()
         else:
@@ -249,7 +269,7 @@ class StreamEnd:
 
     def take(self, segment: Segment) -> None:
         """A segment has arrived."""
-        kind = segment.protocol
+        kind = segment.kind
         if self.dead:
             if kind != RST:
                 Segment(RST, self, segment.sender).send()
@@ -276,13 +296,13 @@ class StreamEnd:
 
     def expire(self) -> None:
         """One segment was lost too often."""
-        self.stack.simulation.record_for(self, "expire")
+        self.stack.note_end(EXPIRE, self.name, self.remote_name)
         self._fail(TimeoutError(errno.ETIMEDOUT, "Connection timed out"))
 
     def expire_unanswered(self, answer: StreamEnd) -> None:
         """The answer to a syn was lost too often: of the two ends only the one who waits for it can tell."""
         answer.dead = True
-        answer.stack.forget_end(answer)
+        answer.stack.streams.forget_end(answer)
         if self.is_connecting:
             self.expire()
 
@@ -297,18 +317,18 @@ class StreamEnd:
         if self.connected is None or self.connected.done():  # nobody waits for it any more
             self.reset()
             return
-        self.stack.simulation.record_for(self, "connect")
+        self.stack.note_end(CONNECT, self.name, self.remote_name)
         self.connected.set_result(None)
         self._send_in_order(ACK)
 
     def _take_in_order(self, segment: Segment) -> None:
-        if segment.protocol == FIN:
+        if segment.kind == FIN:
             self._end_arrived = True
-        elif segment.protocol == ACK:
+        elif segment.kind == ACK:
             if self.listener is None or not self.listener.is_open:
                 self.reset()
             else:
-                self.stack.simulation.record_for(self, "accept")
+                self.stack.note_end(ACCEPT, self.name, self.remote_name)
                 self.listener.accept(self)
         elif self.closed:
             self.reset()
@@ -319,12 +339,12 @@ class StreamEnd:
     def _be_reset(self) -> None:
         if self.is_connecting:
             assert self.connected is not None
-            self.stack.simulation.record_for(self, "refuse")
+            self.stack.note_end(REFUSE, self.name, self.remote_name)
             self._fail(
                 ConnectionRefusedError(errno.ECONNREFUSED, f"Connection refused by {self.remote_name}")
             )
             return
-        self.stack.simulation.record_for(self, "reset")
+        self.stack.note_end(RESET, self.name, self.remote_name)
         if self._end_arrived:
             self._fail(BrokenPipeError(errno.EPIPE, "Broken pipe"))
         else:

@@ -1,16 +1,17 @@
 """What a simulation has shown: events, counts, results.
 
-The **fingerprint** of a trace is a hash of the text of its events, with times in full. Two runs with the same
-seed have the same one, on any machine and any of the supported interpreters.
+The **fingerprint** of a trace is a hash of all its events (`record`). Two runs with the same seed have the
+same one, on any machine and any of the supported interpreters.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, NamedTuple
+
+from .protocols import REASONS, WORDS
 
 
 class Event(NamedTuple):
@@ -50,6 +51,8 @@ class Event(NamedTuple):
     """In bytes, with all headers."""
     where: str
     """The link direction or host at which it happened, when it is neither source nor target."""
+    why: str = ""
+    """Why, of what was lost or dropped."""
 
     def __str__(self) -> str:
         packet = f" #{self.number} {self.size} B" if self.number else ""
@@ -116,7 +119,7 @@ class Trace:
         self,
         *,
         seed: int | str,
-        rows: list[tuple[Any, ...]],
+        recorder: Any,
         metrics: Metrics,
         results: dict[str, Any],
         errors: dict[str, Exception],
@@ -129,23 +132,26 @@ class Trace:
         """What each host's component returned, by the host's name; a list where it ran several."""
         self.errors = errors
         """What failed, by the host's name; only with ``errors="collect"``."""
-        self._rows = rows
+        self._recorder = recorder
 
     @cached_property
     def events(self) -> list[Event]:
-        """Everything that happened in the network, in order."""
-        return [Event._make(row) for row in self._rows]
+        """Everything that happened in the network, in order, as far as it was kept."""
+        if self._recorder is None:
+            return []
+        return [
+            Event(time / 1e9, WORDS[what], number, kind, source, target, size, where, REASONS[why])
+            for time, what, number, kind, source, target, size, where, why in self._recorder.rows
+        ]
 
     @cached_property
     def fingerprint(self) -> str:
-        """A SHA-256 of all events: 64 hexadecimal digits."""
-        digest = hashlib.sha256()
-        for row in self._rows:
-            digest.update(f"{row}\n".encode())
-        return digest.hexdigest()
+        """A hash of all events: 64 hexadecimal digits; none where no events were written down."""
+        return "" if self._recorder is None else self._recorder.fingerprint()
 
     def __repr__(self) -> str:
-        return f"<trace of {self.metrics.seconds:g} s, seed {self.seed!r}, {len(self._rows)} events>"
+        count = 0 if self._recorder is None else self._recorder.count
+        return f"<trace of {self.metrics.seconds:g} s, seed {self.seed!r}, {count} events>"
 
 
 def _table(what: str, kind: type[Any], counts: Iterable[tuple[str, Any]]) -> str:

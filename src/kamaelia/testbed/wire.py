@@ -1,201 +1,505 @@
-"""Packets, and what carries them.
+"""What every packet passes through: packets, channels, nodes, and the sockets of datagrams.
 
-A **packet** knows the whole of its way, a tuple of channels, and how far it has come. It is its own entry
-in the clock's queue: there is one event for each hop, "this packet is now here", and none for anything that
-can be computed. At the end of a channel it enters the next one; after the last it arrives.
+Theory
+------
+A **packet** stands for one IP packet. It knows where it comes from and where it is to go, and not the way: at
+each node a table says over which channel it goes on.
 
-A **channel** is one direction of a link. What becomes of a packet is computed when it enters:
+A **channel** is one direction of a link. What becomes of a packet is computed when it enters, so that there
+is one event for each hop, "this packet is now here", and none for anything that can be known before:
 
-1. It waits for those before it: the channel is free again at ``free_at``, so no queue of packets is kept.
-   If what waits already is more than the queue holds, the packet is *dropped*.
-2. It takes its size divided by the rate to be sent.
+1. It waits for those before it: the channel is free again at ``free_at``. If those that wait already are more
+   than the queue holds, it is *dropped*. The packet that is being sent does not wait any more.
+2. It takes its size divided by the rate to be sent; fractions of a nanosecond are carried over to the next.
 3. It may be *lost*; then it has taken up the channel all the same.
-4. It arrives after the delay, more or less the jitter, but never before one that was sent before it.
+4. It arrives after the delay, and never before one that was sent before it.
 
-Each channel has two random streams of its own, for losses and for jitter, made from the seed and its name. So
-another link, or another packet elsewhere, does not change what is lost here.
+Packets under way stand in a row in the channel; only for the first of them the channel itself stands in the
+clock's queue. Everything else that a link may do (active queues, changing rates, jitter, duplicates, faults)
+is `channel.Channel`'s, which does it step by step with the same parts: a channel that has any of that is
+marked, and asks.
+
+A **node** is what is at the end of a channel: the packet's own host, which gives it to a socket; or a router,
+which passes it on over the channel that its table names for the packet's target. What is in no table, and all
+that nodes can do beside this, is `stack`'s and `routing`'s; a node that does such things is marked, too.
+
+This is the plain form; ``_wire.pyx`` is its compiled twin, see `kamaelia.axon.core`. `forms` puts each
+together with what is written once.
 """
 
 from __future__ import annotations
 
-import random
+import contextvars
 from asyncio import events
-from typing import TYPE_CHECKING
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from ..axon.clock import nanoseconds
+from .protocols import (
+    DELIVER,
+    DROP,
+    FORWARD,
+    LOSE,
+    LOST_AT_RANDOM,
+    QUEUE_FULL,
+    SEND,
+    UDP,
+)
+
+from .record import PlainRecorder
 
 if TYPE_CHECKING:
-    from .loop import HostLoop
-    from .simulation import Simulation
+    from kamaelia.axon import VirtualClock
+
+Recorder = PlainRecorder  # as it is called in the compiled form
+
+MASK = 2**64 - 1
+NO_LIMIT = 2**62
 
 
-class Packet(events.TimerHandle):
-    """Something under way. A subclass says what happens when it arrives, or is lost."""
+class Fabric:
+    """What the parts of one simulation share."""
 
-    __slots__ = ("number", "path", "position", "protocol", "simulation", "size", "source", "target", "waits")
+    __slots__ = ("clock", "packets", "recorder", "version")
 
-    protocol: str
-    """What it is, in the trace."""
+    def __init__(self, clock: VirtualClock) -> None:
+        self.clock = clock
+        self.packets = 0
+        """How many there have been."""
+        self.recorder: PlainRecorder | None = None
+        """Where events are written down; None for nowhere."""
+        self.version = 0
+        """How often the ways through the network have changed."""
+
+
+class Packet:
+    """One IP packet, or a copy of one."""
+
+    __slots__ = (
+        "arrives",
+        "data",
+        "flow",
+        "kind",
+        "leaves",
+        "lost",
+        "name",
+        "number",
+        "place",
+        "port",
+        "protocol",
+        "serial",
+        "size",
+        "source",
+        "spoiled",
+        "starts",
+        "target",
+        "target_name",
+        "tells",
+        "tos",
+        "ttl",
+        "waits",
+    )
+
+    _cancelled = False
+    _loop = None
+
+    number: int
+    """Which it is of all packets; a copy has that of the original."""
+    protocol: int
+    """What it carries, by IANA's number."""
+    kind: str
+    """What it is, in traces: ``udp``, ``tcp syn`` ..."""
+    size: int
+    """In bytes, with all headers of IP and above."""
+    source: tuple[Any, ...]
+    """The socket address of the sender, as its receiver sees it."""
+    target: str
+    """The IP address that it is to go to."""
+    port: int
+    """The port there; 0 where there are none."""
+    name: str
+    """Where it comes from, in traces: ``phone-3:49152``."""
+    target_name: str
+    """Where it goes to, likewise."""
+    data: Any
+    """The bytes of a datagram; else what the protocol keeps about it."""
     waits: bool
     """It waits however long the queue is, instead of being dropped."""
+    tells: bool
+    """Its ``data`` has a method ``lost``, which is to be called if it is."""
+    spoiled: bool
+    """A link has changed it, so that its checksum is wrong."""
+    flow: Any
+    """Those that belong together have the same: of packets to a group it is the pair of source and group."""
 
-    def __init__(
-        self,
-        simulation: Simulation,
-        loop: HostLoop,
-        path: tuple[Channel, ...],
-        size: int,
-        source: str,
-        target: str,
-    ) -> None:
-        self._cancelled = False  # this and the next three make it a timer of the clock
-        self._loop = loop  # the one that is running when it arrives
-        self._scheduled = False
-        self._when = 0.0
-        self.simulation = simulation
-        self.path = path
-        self.position = 0
-        self.size = size
-        self.source = source
-        self.target = target
-        simulation.packets += 1
-        self.number = simulation.packets
+    def __init__(self) -> None:
+        self.ttl = 64
+        self.tos = 0
+        self.waits = self.tells = self.lost = self.spoiled = False
+        self.flow: Any = None
+        self.starts = self.leaves = self.arrives = 0
+        self.serial = 0
+        self.place: Any = None
 
-    def send(self) -> None:
-        """Start on the way, now."""
-        self.simulation.record("send", self)
-        if self.path:
-            self.path[0].carry(self)
-        else:  # to the same host: no time passes, but others have their turn before
-            self.simulation.clock.add_ready(self)
+    @property
+    def ecn(self) -> int:
+        """Whether queues may mark it (1 or 2), and have (3)."""
+        return self.tos & 3
 
-    def come_again(self, when: float) -> None:
-        """Be where it is at a later time."""
-        self.simulation.clock.add_timer(nanoseconds(when), self)
+    @ecn.setter
+    def ecn(self, ecn: int) -> None:
+        self.tos = self.tos & ~3 | ecn
+
+    @property
+    def enqueued(self) -> int:
+        """When an active queue has taken it; later, when it is sent, the same place holds that."""
+        return self.starts
+
+    @enqueued.setter
+    def enqueued(self, now: int) -> None:
+        self.starts = now
+
+    def copy(self) -> Packet:
+        """Return another like it, which goes its own way."""
+        other = Packet.__new__(Packet)
+        for name in Packet.__slots__:
+            setattr(other, name, getattr(self, name))
+        return other
 
     def _run(self) -> None:
-        path, position = self.path, self.position
-        if position:
-            path[position - 1].delivered += 1
-        if position == len(path):
-            self.simulation.record("deliver", self)
-            self.arrive()
-        elif position:
-            self.simulation.record("forward", self, path[position].source)
-            path[position].carry(self)
-        else:
-            self.resend()
-
-    def __hash__(self) -> int:
-        return self.number
-
-    def __eq__(self, other: object) -> bool:
-        return self is other
+        self.place.arrive(self)
 
     def __repr__(self) -> str:
-        return f"<packet {self.number}: {self.protocol} from {self.source} to {self.target}>"
-
-    def arrive(self) -> None:
-        """It has come to the end of its way."""
-        raise NotImplementedError
-
-    def lost(self) -> None:
-        """It has not."""
-
-    def resend(self) -> None:
-        """Start once more, after it was lost and has `come_again`."""
-        self.simulation.record("resend", self)
-        self.path[0].carry(self)
+        return f"<packet {self.number} from {self.name} to {self.target_name}>"
 
 
 class Channel:
-    """One direction of a link, in one simulation. Rates are in bits, the rest in bytes and seconds."""
+    """One direction of a link, in one simulation. Times are in nanoseconds."""
 
     __slots__ = (
-        "_chance_of_jitter",
-        "_chance_of_loss",
-        "_last_arrival",
-        "_queue_bits",
+        "arrival_pending",
+        "byte_time",
         "bytes",
         "delay",
         "delivered",
         "dropped",
+        "enters_specially",
+        "fabric",
+        "far",
         "free_at",
-        "jitter",
+        "last_arrival",
+        "leaves_specially",
         "loss",
+        "loss_gamma",
+        "loss_state",
         "lost",
-        "name",
+        "most_bytes",
+        "most_packets",
+        "mtu",
         "packets",
-        "rate",
-        "simulation",
-        "source",
-        "target",
+        "remainder",
+        "row",
+        "tap",
+        "waiting",
+        "waiting_bytes",
     )
 
-    def __init__(
-        self,
-        simulation: Simulation,
-        source: str,
-        target: str,
-        number: int,
-        *,
-        delay: float,
-        jitter: float,
-        loss: float,
-        rate: float | None,
-        queue: int,
-    ) -> None:
-        self.simulation = simulation
-        self.source = source
-        self.target = target
-        self.name = f"{source} > {target}" + (f" ({number})" if number > 1 else "")
-        self.delay = delay
-        self.jitter = jitter
-        self.loss = loss
-        self.rate = rate
-        self.free_at = 0.0
+    _cancelled = False
+    _loop = None
+
+    def __init__(self, fabric: Fabric) -> None:
+        self.fabric = fabric
+        self.far: Node = None  # type: ignore[assignment]  # set by whoever makes a link
+        self.byte_time = 0.0  # nanoseconds that a byte takes; 0 for no rate
+        self.delay = 0
+        self.loss = 0.0  # share of packets; each is drawn for by itself
+        self.loss_state = self.loss_gamma = 0  # a `RandomStream`
+        self.most_packets = self.most_bytes = NO_LIMIT  # that may wait
+        self.mtu = NO_LIMIT  # bytes of a packet
+        self.enters_specially = self.leaves_specially = False
+        self.tap: Any = None
+        self.free_at = 0
+        self.remainder = 0.0  # of a nanosecond, at `free_at`
+        self.last_arrival = 0
+        self.row: deque[Packet] = deque()  # packets that have not arrived, in order
+        self.waiting = self.waiting_bytes = (
+            0  # those of them that are not being sent yet: the last in the row
+        )
+        self.arrival_pending = -1  # when the first that is not lost arrives; -1 if there is none
         self.packets = self.bytes = self.delivered = self.lost = self.dropped = 0
-        self._queue_bits = queue * 8
-        self._last_arrival = 0.0
-        self._chance_of_loss = random.Random(f"{simulation.seed}/{self.name}/loss").random
-        self._chance_of_jitter = random.Random(f"{simulation.seed}/{self.name}/jitter").random
+
+    # -- one packet ---------------------------------------------------------------------------------
 
     def carry(self, packet: Packet) -> None:
-        """Take a packet at this end, and compute when it is at the other."""
-        simulation = self.simulation
-        leaves = simulation.time
+        """Take a packet at this end."""
         self.packets += 1
         self.bytes += packet.size
-        if self.rate is not None:
-            bits = packet.size * 8
-            if self.free_at > leaves:
-                waiting = (self.free_at - leaves) * self.rate
-                if waiting + bits > self._queue_bits and not packet.waits:
-                    self.dropped += 1
-                    simulation.record("drop", packet, self.name)
-                    packet.lost()
+        if self.enters_specially or packet.size > self.mtu:
+            self.enter(packet)  # type: ignore[attr-defined]
+        else:
+            self.send(packet, self.fabric.clock.now)
+
+    def send(self, packet: Packet, now: int) -> None:
+        """Send a packet at the link's rate, after those that wait; or drop it, if they are too many."""
+        packet.starts = packet.leaves = now
+        if self.byte_time:
+            exact = packet.size * self.byte_time
+            if self.free_at > now:
+                self.begin_those_due(now)
+                if not packet.waits and (
+                    self.waiting >= self.most_packets or self.waiting_bytes + packet.size > self.most_bytes
+                ):
+                    self.drop(packet, QUEUE_FULL)
                     return
-                leaves = self.free_at
-            leaves += bits / self.rate
-            self.free_at = leaves
-        if self.loss and self._chance_of_loss() < self.loss:
-            self.lost += 1
-            simulation.record("lose", packet, self.name)
-            packet.lost()
+                self.waiting += 1
+                self.waiting_bytes += packet.size
+                packet.starts = self.free_at
+                exact += self.remainder
+            whole = int(exact)
+            self.remainder = exact - whole
+            packet.leaves = self.free_at = packet.starts + whole
+        self.depart(packet)
+
+    def depart(self, packet: Packet) -> None:
+        """It is known when a packet leaves this end: say whether and when it arrives at the other."""
+        if self.tap is not None:
+            self.tap.out(self, packet)
+        if self.leaves_specially:
+            self.leave(packet)  # type: ignore[attr-defined]
+        elif self.loss and self.draw() < self.loss:
+            self.lose(packet, LOST_AT_RANDOM)
+        else:
+            self.launch(packet, packet.leaves + self.delay)
+
+    def launch(self, packet: Packet, arrives: int) -> None:
+        """Have a packet arrive at some time, after all that were launched before."""
+        if arrives < self.last_arrival:
+            arrives = self.last_arrival
+        packet.arrives = self.last_arrival = arrives
+        clock = self.fabric.clock
+        packet.serial = clock.next_serial()
+        self.row.append(packet)
+        if self.arrival_pending < 0:
+            self.arrival_pending = arrives
+            clock.add_again(arrives, packet.serial, self)
+
+    def lose(self, packet: Packet, why: int) -> None:
+        """A packet does not arrive."""
+        self.lost += 1
+        if self.fabric.recorder is not None:
+            self.fabric.recorder.record(LOSE, packet, self, why)
+        if self.waiting:  # it stays in the row, for it takes up the queue
+            packet.lost = True
+            packet.arrives = packet.leaves
+            self.row.append(packet)
+        if packet.tells:
+            packet.data.lost(packet)
+
+    def drop(self, packet: Packet, why: int) -> None:
+        """A packet is not even sent."""
+        self.dropped += 1
+        if self.tap is not None:
+            self.tap.dropped(self, packet, why)
+        if self.fabric.recorder is not None:
+            self.fabric.recorder.record(DROP, packet, self, why)
+        if packet.tells:
+            packet.data.lost(packet)
+
+    def draw(self) -> float:
+        """Draw a number from [0, 1), as `RandomStream.random` does."""
+        self.loss_state = state = (self.loss_state + self.loss_gamma) & MASK
+        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & MASK
+        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & MASK
+        return ((state ^ (state >> 31)) >> 11) * 2.0**-53
+
+    # -- the row ------------------------------------------------------------------------------------
+
+    def begin_those_due(self, now: int) -> None:
+        """Count those no more as waiting that are being sent by now."""
+        row = self.row
+        while self.waiting and row[-self.waiting].starts <= now:
+            self.waiting_bytes -= row[-self.waiting].size
+            self.waiting -= 1
+        while len(row) > self.waiting and row[0].lost:
+            row.popleft()
+
+    def _run(self) -> None:
+        """The first packet in the row that is not lost has arrived."""
+        now = self.fabric.clock.now
+        if now != self.arrival_pending:  # it was to arrive now, but the link has been changed since
             return
-        arrival = leaves + self.delay
-        if self.jitter:
-            arrival += self.jitter * (2 * self._chance_of_jitter() - 1)
-            if arrival < self._last_arrival:
-                arrival = self._last_arrival
-            self._last_arrival = arrival
-        packet.position += 1
-        packet.come_again(arrival)
+        if self.waiting:
+            self.begin_those_due(now)
+        row = self.row
+        packet = row.popleft()
+        while packet.lost:
+            packet = row.popleft()
+        self.expect_next()
+        self.arrive(packet)
 
-    def __repr__(self) -> str:
-        return f"<channel {self.name}>"
+    def expect_next(self) -> None:
+        """Find out which packet is the next to arrive."""
+        for packet in self.row:
+            if not packet.lost:
+                self.arrival_pending = packet.arrives
+                self.fabric.clock.add_again(packet.arrives, packet.serial, self)
+                return
+        self.arrival_pending = -1
+
+    def arrive(self, packet: Packet) -> None:
+        """A packet has come to the other end."""
+        self.delivered += 1
+        if self.tap is not None:
+            self.tap.into(self, packet)
+        self.far.receive(packet, self)
 
 
-def delay_of(path: tuple[Channel, ...]) -> float:
-    """Return the time that the smallest packet takes on a way that is free: the sum of the delays."""
-    return sum((channel.delay for channel in path), 0.0)
+class Node:
+    """Where channels end: the part of a host, router or switch that packets pass through."""
+
+    __slots__ = (
+        "bytes_received",
+        "bytes_sent",
+        "fabric",
+        "forwards",
+        "loop",
+        "received",
+        "sent",
+        "special",
+        "table",
+        "udp",
+    )
+
+    def __init__(self, fabric: Fabric) -> None:
+        self.fabric = fabric
+        self.loop: Any = None
+        self.forwards = False  # packets that are not for this node
+        self.special = False  # it looks at every packet
+        # By address: the channel over which it is reached; for the node's own addresses the node itself.
+        self.table: dict[str, Any] = {}
+        self.udp: dict[int, Any] = {}  # by port: a socket that takes whatever comes for it, or several
+        self.sent = self.received = self.bytes_sent = self.bytes_received = 0
+
+    def receive(self, packet: Packet, channel: Channel) -> None:
+        """A packet has come over a channel."""
+        way = None if self.special else self.table.get(packet.target)
+        if way is self:
+            self.deliver(packet)
+        elif way is None or not self.forwards or packet.ttl <= 1:
+            self.take(packet, channel)  # type: ignore[attr-defined]
+        else:
+            packet.ttl -= 1
+            if self.fabric.recorder is not None:
+                self.fabric.recorder.record(FORWARD, packet, self, 0)
+            way.carry(packet)
+
+    def arrive(self, packet: Packet) -> None:
+        """A packet has come from this node itself."""
+        self.deliver(packet)
+
+    def deliver(self, packet: Packet) -> None:
+        """A packet has come to the end of its way."""
+        self.received += 1
+        self.bytes_received += packet.size
+        if self.fabric.recorder is not None:
+            self.fabric.recorder.record(DELIVER, packet, None, 0)
+        if packet.protocol == UDP and not packet.spoiled:
+            socket = self.udp.get(packet.port)
+            if isinstance(socket, DatagramSocket):
+                socket.take(packet.data, packet.source)
+                return
+        self.take_delivered(packet)  # type: ignore[attr-defined]
+
+    def count_sent(self, packet: Packet) -> None:
+        """A packet leaves its host: give it its number."""
+        fabric = self.fabric
+        fabric.packets += 1
+        packet.number = fabric.packets
+        self.sent += 1
+        self.bytes_sent += packet.size
+        if fabric.recorder is not None:
+            fabric.recorder.record(SEND, packet, None, 0)
+
+
+class Way:
+    """What a socket knows about an address that it has sent to, as long as nothing has changed."""
+
+    __slots__ = ("channel", "headers", "longest", "name", "port", "source", "target", "tos", "ttl", "version")
+
+    channel: Channel | None
+    """The first on the way; None to the own host."""
+    source: tuple[Any, ...]
+    target: str
+    port: int
+    name: str
+    ttl: int
+    tos: int
+    version: int
+    """The fabric's, when this was found out."""
+    headers: int
+    """Bytes that they add to a datagram."""
+    longest: int
+    """Bytes that a datagram may have to go in one packet."""
+
+
+class DatagramSocket:
+    """What is on the way of every datagram in a socket of UDP."""
+
+    __slots__ = ("closing", "context", "name", "node", "reading", "received", "ways")
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.name = ""
+        self.context = contextvars.copy_context()
+        self.ways: dict[Any, Way] = {}
+        self.received: Callable[[bytes, Any], object] = lambda data, source: None
+        self.reading = False
+        self.closing = False
+
+    def sendto(self, data: bytes | bytearray | memoryview, addr: Any = None) -> None:
+        """See asyncio."""
+        way = self.ways.get(addr)
+        node = self.node
+        if (
+            way is None
+            or way.version != node.fabric.version
+            or self.closing
+            or type(data) is not bytes
+            or len(data) > way.longest
+        ):
+            self.send_carefully(data, addr)  # type: ignore[attr-defined]
+            return
+        packet = Packet()
+        packet.protocol = UDP
+        packet.kind = "udp"
+        packet.size = way.headers + len(data)
+        packet.source = way.source
+        packet.target = way.target
+        packet.port = way.port
+        packet.name = self.name
+        packet.target_name = way.name
+        packet.data = data
+        packet.ttl = way.ttl
+        packet.tos = way.tos
+        node.count_sent(packet)
+        if way.channel is not None:
+            way.channel.carry(packet)
+        else:  # no time passes, but others have their turn before
+            packet.place = node
+            node.fabric.clock.add_ready(packet)
+
+    def take(self, data: bytes, source: Any) -> None:
+        """A datagram has arrived here."""
+        if not self.reading:
+            self.take_later(data, source)  # type: ignore[attr-defined]
+            return
+        running = events._get_running_loop()
+        events._set_running_loop(self.node.loop)
+        try:
+            self.context.run(self.received, data, source)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            self.report(error)  # type: ignore[attr-defined]
+        finally:
+            events._set_running_loop(running)

@@ -1,0 +1,389 @@
+"""One direction of a link: what it may do beside the usual way of a packet, which is in `wire`.
+
+A channel has `settings`, which can be changed at any time. From them it sets what the wire looks at: rate,
+delay, the plainest queue, and losses that are drawn for each packet by itself. Whatever else there is has
+its state in `Specials`, which most channels have not.
+
+In order: faults and sizes (`enter`); an active queue, or a rate that changes; losses, duplicates, corruption,
+jitter and reordering (`leave`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..axon import core
+from .links import DropTail, RandomStream
+from .protocols import (
+    ACTIVE_QUEUE,
+    CORRUPT,
+    DUPLICATE,
+    LOST_BY_MODEL,
+    QUEUE_FULL,
+)
+
+if TYPE_CHECKING:
+    from .settings import LinkSettings
+    from .stack import Stack
+    from .wire import Channel as Base
+    from .wire import Packet
+else:
+    Base = object
+
+
+class Specials:
+    """The states of all that only some channels do."""
+
+    __slots__ = (
+        "corruptions",
+        "delay",
+        "discipline",
+        "duplicates",
+        "held",
+        "jitter",
+        "jitter_reorders",
+        "losses",
+        "rate",
+        "reorders",
+        "serving",
+        "why_closed",
+    )
+
+    def __init__(self) -> None:
+        self.losses: Any = None
+        self.duplicates: Any = None
+        self.corruptions: Any = None
+        self.reorders: Any = None
+        self.jitter: Any = None
+        self.jitter_reorders = False
+        self.delay: Any = None  # a function of time
+        self.rate: Any = None  # a rate that changes by itself
+        self.discipline: Any = None  # an active queue
+        self.serving = -1  # when the discipline is asked for the next packet; -1 for not at all
+        self.held: list[Packet] | None = None  # packets that are to wait for `release`
+        self.why_closed = 0  # nothing enters; the reason
+
+
+class Channel(Base):
+    """One direction of a link, with all that it may do."""
+
+    __slots__ = core.NO_SLOTS
+
+    near: Stack
+    """The node at this end."""
+    far: Stack
+    """The node at the other."""
+    number: int
+    """Which it is of those between the same two, from 1."""
+    metric: int
+    """Its delay, when ways are looked for."""
+    is_open: bool
+    """It is on a way; a link that was cut is not."""
+    specials: Specials | None
+    settings: LinkSettings
+
+    def __init__(self, near: Stack, far: Stack, settings: LinkSettings, seed: int | str) -> None:
+        super().__init__(near.fabric)
+        self.near, self.far = near, far
+        few = near.channels if len(near.channels) < len(far.channels_in) else far.channels_in
+        self.number = 1 + sum(one.near is near and one.far is far for one in few)
+        self.metric = settings.delay
+        self.is_open = True
+        self.specials = None
+        self.settings = settings
+        near.channels.append(self)
+        far.channels_in.append(self)
+        self.adjust(settings, seed, first=True)
+
+    @property
+    def name(self) -> str:
+        """``server > phone-3``; with a number if it is not the first between the two."""
+        number = f" ({self.number})" if self.number > 1 else ""
+        return f"{self.near.name} > {self.far.name}{number}"
+
+    # -- settings -----------------------------------------------------------------------------------
+
+    def adjust(self, settings: LinkSettings, seed: int | str, *, first: bool = False) -> None:
+        """Be a link with these settings from now on; what has not changed keeps its state."""
+        before = None if first else self.settings
+        self.settings = settings
+        specials = self.specials
+        needed = settings.is_special or specials is not None
+        if needed and specials is None:
+            specials = self.specials = Specials()
+        self.mtu = settings.mtu
+        self.delay = settings.delay
+        self._set_rate(settings)
+        if before is None or before.loss is not settings.loss:
+            self._set_loss(settings, seed)
+        if settings.queue_limits is not None:
+            self.most_packets, self.most_bytes = settings.queue_limits
+        if specials is None:
+            return
+        if before is None or before.queue is not settings.queue:
+            self._set_discipline(settings, seed)
+        if before is None or before.delay_function is not settings.delay_function:
+            specials.delay = settings.delay_function
+        for name in ("jitter", "duplicate", "corrupt", "reorder"):
+            model = getattr(settings, name)
+            if before is None or getattr(before, name) is not model:
+                stream = RandomStream(seed, f"{self.name}/{name}")
+                setattr(specials, _STATES[name], None if model is None else model.begin(stream))
+        specials.jitter_reorders = settings.jitter_reorders
+        self.mark_specials()
+
+    def _set_rate(self, settings: LinkSettings) -> None:
+        byte_time = 0.0 if settings.rate is None else 8e9 / settings.rate
+        if self.specials is not None and self.specials.rate is not settings.rate_model:
+            self.specials.rate = settings.rate_model
+            byte_time = byte_time or 1.0
+        if byte_time != self.byte_time:
+            self.byte_time = byte_time
+            self.reschedule()
+
+    def _set_loss(self, settings: LinkSettings, seed: int | str) -> None:
+        self.loss = settings.uniform_loss
+        if settings.loss is None:
+            if self.specials is not None:
+                self.specials.losses = None
+            return
+        stream = RandomStream(seed, f"{self.name}/loss")
+        self.loss_state, self.loss_gamma = stream.state, stream.gamma
+        if self.specials is not None:
+            plain = bool(settings.uniform_loss)
+            self.specials.losses = None if plain else settings.loss.begin(stream, self.fabric.clock.now)
+
+    def _set_discipline(self, settings: LinkSettings, seed: int | str) -> None:
+        specials = self.specials
+        assert specials is not None
+        before, specials.discipline = specials.discipline, None
+        if not isinstance(settings.queue, DropTail):
+            stream = RandomStream(seed, f"{self.name}/queue")
+            specials.discipline = settings.queue.begin(stream, settings.rate)
+            specials.discipline.dropped = self._dropped_later
+        now = self.fabric.clock.now
+        while before is not None and (packet := before.dequeue(now)) is not None:
+            self.enter(packet)
+
+    def mark_specials(self) -> None:
+        """Have the wire ask, or not, after something in `specials` has changed."""
+        specials = self.specials
+        if specials is None:
+            return
+        self.enters_specially = (
+            specials.why_closed != 0
+            or specials.held is not None
+            or specials.discipline is not None
+            or specials.rate is not None
+        )
+        self.leaves_specially = any(
+            one is not None
+            for one in (
+                specials.losses,
+                specials.duplicates,
+                specials.corruptions,
+                specials.reorders,
+                specials.jitter,
+                specials.delay,
+            )
+        )
+
+    # -- on the way in ------------------------------------------------------------------------------
+
+    def enter(self, packet: Packet) -> None:
+        """A packet comes to a channel that looks at each."""
+        specials = self.specials
+        if packet.size > self.mtu:
+            self.near.too_large(packet, self)
+        elif specials is None:
+            self.send(packet, self.fabric.clock.now)
+        elif specials.why_closed:
+            self.drop(packet, specials.why_closed)
+        elif specials.held is not None:
+            specials.held.append(packet)
+        elif specials.discipline is not None:
+            self._queue(packet, specials)
+        elif specials.rate is not None:
+            self._send_at_changing_rate(packet, specials)
+        else:
+            self.send(packet, self.fabric.clock.now)
+
+    def _send_at_changing_rate(self, packet: Packet, specials: Specials) -> None:
+        """As `send`, but how long it takes depends on when it begins."""
+        now = self.fabric.clock.now
+        packet.starts = now
+        if self.free_at > now:
+            self.begin_those_due(now)
+            if not packet.waits and (
+                self.waiting >= self.most_packets or self.waiting_bytes + packet.size > self.most_bytes
+            ):
+                self.drop(packet, QUEUE_FULL)
+                return
+            self.waiting += 1
+            self.waiting_bytes += packet.size
+            packet.starts = self.free_at
+        packet.leaves = self.free_at = specials.rate.finish(packet.starts, packet.size * 8)
+        self.depart(packet)
+
+    def _queue(self, packet: Packet, specials: Specials) -> None:
+        now = self.fabric.clock.now
+        if packet.flow is None:
+            packet.flow = (packet.source, packet.target, packet.port, packet.protocol)
+        if not specials.discipline.enqueue(packet, now):
+            self.drop(packet, QUEUE_FULL)
+        else:
+            self._serve(specials, now)
+
+    def _dropped_later(self, packet: Packet, now: int, why: Any) -> None:
+        self.drop(packet, ACTIVE_QUEUE)
+
+    def _serve(self, specials: Specials, now: int) -> None:
+        """Send what the active queue has for us now, and ask again when that is sent."""
+        discipline = specials.discipline
+        while discipline is not None and self.free_at <= now:
+            packet = discipline.dequeue(now)
+            if packet is None:
+                when = discipline.ready(now)
+                if when is not None and len(discipline):
+                    self._serve_at(specials, max(when, now + 1))
+                return
+            packet.starts = now
+            if specials.rate is not None:
+                packet.leaves = specials.rate.finish(now, packet.size * 8)
+            else:
+                exact = packet.size * self.byte_time + self.remainder
+                whole = int(exact)
+                self.remainder = exact - whole
+                packet.leaves = now + whole
+            self.free_at = packet.leaves
+            self.depart(packet)
+        if discipline is not None:  # also if it holds nothing: some notice that then
+            self._serve_at(specials, self.free_at)
+
+    def _serve_at(self, specials: Specials, when: int) -> None:
+        if specials.serving != when:
+            specials.serving = when
+            self.near.simulation.call_at(when, self._serve_again, when)
+
+    def _serve_again(self, when: int) -> None:
+        specials = self.specials
+        assert specials is not None
+        if specials.serving == when:
+            specials.serving = -1
+            self._serve(specials, when)
+
+    # -- on the way out -----------------------------------------------------------------------------
+
+    def leave(self, packet: Packet) -> None:
+        """A packet leaves this end of a channel that does something special to some."""
+        specials = self.specials
+        assert specials is not None
+        leaves = packet.leaves
+        if specials.losses is not None:
+            if specials.losses.loses(leaves):
+                self.lose(packet, LOST_BY_MODEL)
+                return
+        elif self.loss and self.draw() < self.loss:
+            self.lose(packet, 2)
+            return
+        if specials.duplicates is not None and specials.duplicates.duplicates():
+            twin = packet.copy()
+            twin.leaves = leaves
+            twin.waits, twin.tells = True, False
+            self._note(DUPLICATE, packet)
+            self._on_its_way(twin, specials)
+        self._on_its_way(packet, specials)
+
+    def _on_its_way(self, packet: Packet, specials: Specials) -> None:
+        if specials.corruptions is not None and specials.corruptions.corrupts():
+            self._corrupt(packet, specials)
+        delay = self.delay if specials.delay is None else specials.delay(packet.leaves)
+        early_or_late = specials.jitter_reorders
+        if specials.jitter is not None:
+            delay = max(0, delay + specials.jitter.draw())
+        if specials.reorders is not None:
+            other = specials.reorders.delay(delay)
+            if other is not None:
+                delay, early_or_late = other, True
+        arrives = packet.leaves + delay
+        if early_or_late:
+            packet.arrives = arrives
+            packet.place = self
+            self.fabric.clock.add_timer(arrives, packet)
+        else:
+            self.launch(packet, arrives)
+
+    def _corrupt(self, packet: Packet, specials: Specials) -> None:
+        self._note(CORRUPT, packet)
+        if isinstance(packet.data, bytes):
+            data = specials.corruptions.receive(packet.data)
+            if data is not None:
+                packet.data = data
+                return
+        packet.spoiled = True
+
+    def _note(self, what: int, packet: Packet) -> None:
+        if self.fabric.recorder is not None:
+            self.fabric.recorder.record(what, packet, self, 0)
+
+    # -- faults -------------------------------------------------------------------------------------
+
+    def close_for(self, why: int) -> None:
+        """Let nothing in any more, for a reason; 0 opens it again. What is under way arrives."""
+        specials = self.specials or Specials()
+        self.specials = specials
+        specials.why_closed = why
+        self.mark_specials()
+
+    def hold(self) -> None:
+        """Keep what comes from now on, until `release`."""
+        specials = self.specials or Specials()
+        self.specials = specials
+        if specials.held is None:
+            specials.held = []
+            self.mark_specials()
+
+    def release(self) -> None:
+        """Let go what was held, in order."""
+        specials = self.specials
+        if specials is not None and specials.held is not None:
+            held, specials.held = specials.held, None
+            self.mark_specials()
+            for packet in held:
+                if self.enters_specially:
+                    self.enter(packet)
+                else:
+                    self.send(packet, self.fabric.clock.now)
+
+    # -- changes ------------------------------------------------------------------------------------
+
+    def reschedule(self) -> None:
+        """The rate has changed: those that wait are sent at the new one, the one being sent is not."""
+        now = self.fabric.clock.now
+        self.begin_those_due(now)
+        if not self.waiting:
+            return
+        row = list(self.row)
+        waiting = row[len(row) - self.waiting :]
+        free, self.remainder = waiting[0].starts, 0.0
+        arrived = max((packet.arrives for packet in row[: len(row) - self.waiting]), default=0)
+        for packet in waiting:
+            packet.starts = free
+            free += round(packet.size * self.byte_time)
+            arrived = max(arrived, packet.arrives - packet.leaves + free)
+            packet.leaves, packet.arrives = free, arrived
+        self.free_at, self.last_arrival = free, arrived
+        self.expect_next()
+
+    def __repr__(self) -> str:
+        return f"<channel {self.name}>"
+
+
+_STATES = {
+    "jitter": "jitter",
+    "duplicate": "duplicates",
+    "corrupt": "corruptions",
+    "reorder": "reorders",
+}
+
+SLOTS = ("is_open", "metric", "near", "number", "settings", "specials")

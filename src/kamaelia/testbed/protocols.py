@@ -1,0 +1,57 @@
+"""Numbers that all of the testbed shares: protocols, and what may happen to a packet."""
+
+from __future__ import annotations
+
+ICMP, IGMP, TCP, UDP, ICMPV6 = 1, 2, 6, 17, 58
+"""IANA's numbers of what IP packets carry."""
+
+WORDS = (
+    "send",
+    "forward",
+    "deliver",
+    "lose",
+    "drop",
+    "resend",
+    "ignore",
+    "expire",
+    "listen",
+    "connect",
+    "accept",
+    "refuse",
+    "reset",
+    "duplicate",
+    "corrupt",
+    "mark",
+)
+(
+    SEND,
+    FORWARD,
+    DELIVER,
+    LOSE,
+    DROP,
+    RESEND,
+    IGNORE,
+    EXPIRE,
+    LISTEN,
+    CONNECT,
+    ACCEPT,
+    REFUSE,
+    RESET,
+    DUPLICATE,
+    CORRUPT,
+    MARK,
+) = range(len(WORDS))
+
+REASONS = (
+    "",
+    "queue full",
+    "random loss",
+    "loss model",
+    "active queue",
+    "partition",
+    "link down",
+    "host down",
+)
+(_, QUEUE_FULL, LOST_AT_RANDOM, LOST_BY_MODEL, ACTIVE_QUEUE, PARTITION, LINK_DOWN, HOST_DOWN) = range(
+    len(REASONS)
+)
