@@ -33,7 +33,9 @@ def extensions() -> list[Extension]:
         return []
     from Cython.Build import cythonize
 
-    made: list[Extension] = cythonize(EXTENSIONS, build_dir="build/cython", include_path=["src"], language_level=3)
+    made: list[Extension] = cythonize(
+        EXTENSIONS, build_dir="build/cython", include_path=["src"], language_level=3
+    )
     for one in made:
         one.optional = not REQUIRE  # which Cython does not keep
     return made

@@ -712,7 +712,7 @@ def test_sockets_talk_on_simulated_hosts_by_their_names():
             await outbox.send(Datagram(b"hello", (other, 1500)))
 
     network, names = Network(), ("anna", "bert", "carl")
-    network.host("switch")
+    network.switch("switch")
     heard = {}
 
     def equal(name):

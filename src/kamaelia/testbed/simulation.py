@@ -180,7 +180,7 @@ class Simulation:
             before, self.network.simulation = self.network.simulation, self
             try:
                 self._start(until)
-                self.clock.turns(1)
+                self.clock.settle()
                 if not gc.get_freeze_count():  # else somebody has plans of their own
                     gc.freeze()
                 self._drive(seconds)

@@ -45,7 +45,6 @@ from .protocols import (
     SEND,
     UDP,
 )
-
 from .record import PlainRecorder
 
 if TYPE_CHECKING:
