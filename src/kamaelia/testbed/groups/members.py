@@ -238,18 +238,6 @@ class Members:
         >>> from kamaelia.testbed.groups import IGMP
         >>> members = Members(IGMP)
         >>> _ = members.hear(Report(3, (Record(Kind.ALLOW, "232.1.2.3", ("10.0.0.1",)),)), 0, 260)
-        >>> members.next_time()
-        260
-
-        >>> from kamaelia.testbed.groups import IGMP
-        >>> members = Members(IGMP)
-        >>> _ = members.hear(Report(3, (Record(Kind.TO_EX, "232.1.2.3", ("10.0.0.1",)),)), 0, 260)
-        >>> members.wanted("232.1.2.3")
-        ('exclude', frozenset({'10.0.0.1'}))
-
-        >>> from kamaelia.testbed.groups import IGMP
-        >>> members = Members(IGMP)
-        >>> _ = members.hear(Report(3, (Record(Kind.ALLOW, "232.1.2.3", ("10.0.0.1",)),)), 0, 260)
         >>> members.hear(Report(3, (Record(Kind.BLOCK, "232.1.2.3", ("10.0.0.1",)),)), 5, 260)
         [Heard(group='232.1.2.3', changed=False, ask=frozenset({'10.0.0.1'}), ask_group=False)]
         """
@@ -368,7 +356,14 @@ class Members:
             del self._groups[name]
 
     def next_time(self) -> int | None:
-        """Return when to `expire` next; None for never."""
+        """Return when to `expire` next; None for never.
+
+        >>> from kamaelia.testbed.groups import IGMP
+        >>> members = Members(IGMP)
+        >>> _ = members.hear(Report(3, (Record(Kind.ALLOW, "232.1.2.3", ("10.0.0.1",)),)), 0, 260)
+        >>> members.next_time()
+        260
+        """
         return self._alarms.next_time()
 
     def wants(self, group: str, source: str) -> bool:
@@ -388,7 +383,14 @@ class Members:
         return source not in record.excluded
 
     def wanted(self, group: str) -> tuple[Mode, frozenset[str]]:
-        """Return from which sources a group is wanted: from these, or from all but these."""
+        """Return from which sources a group is wanted: from these, or from all but these.
+
+        >>> from kamaelia.testbed.groups import IGMP
+        >>> members = Members(IGMP)
+        >>> _ = members.hear(Report(3, (Record(Kind.TO_EX, "232.1.2.3", ("10.0.0.1",)),)), 0, 260)
+        >>> members.wanted("232.1.2.3")
+        ('exclude', frozenset({'10.0.0.1'}))
+        """
         record = self._groups.get(group)
         return ("include", NOTHING) if record is None else record.wanted
 
