@@ -137,6 +137,25 @@ class C:
 
 
 @dataclass(frozen=True)
+class Cpp:
+    """A program of one file in C++ that uses libraries, and a header that says whether they are there."""
+
+    name: str
+    package: str
+    header: str
+    libraries: tuple[str, ...]
+
+    def command(self) -> list[str]:
+        if not Path("/usr/include", self.header).exists():
+            raise Missing(f"no header {self.header}: `make bench-deps` installs {self.package}")
+        target = BUILD / self.name
+        libraries = [f"-l{library}" for library in self.libraries]
+        # The source comes last, and a library that nothing before it asked for may be left out.
+        words = ("g++", "-O2", "-std=c++17", "-o", str(target), "-Wl,--no-as-needed", *libraries)
+        return [str(compiled(f"{self.name}.cc", self.name, words, "g++"))]
+
+
+@dataclass(frozen=True)
 class Installed:
     """A program of the machine, from a package."""
 

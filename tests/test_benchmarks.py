@@ -102,10 +102,13 @@ FOREIGN = {
     "pipeline_axon": "Axon",
     "echo_axon": "Axon",
     "echo_twisted": "twisted",
+    "star_nspy": "simpy",
+    "star_simpy": "simpy",
+    "star_simloop": "simloop",
 }
 # Those that only start another server: uvicorn or granian, and nginx.
 STARTERS = ("http_asgi", "http_nginx")
-HELPERS = {"__init__", "stopwatch", "about_kamaelia"}
+HELPERS = {"__init__", "stopwatch", "about_kamaelia", "star_common"}
 
 
 @pytest.mark.parametrize(("module", "words", "messages", "hops"), HOPS.values(), ids=HOPS)
@@ -212,6 +215,55 @@ def test_every_contestant_in_python_is_tried_here_or_needs_more_than_there_is() 
 def test_who_lacks_a_library_says_which(module: str) -> None:
     with pytest.raises(programs.Missing, match=f"No module named '{FOREIGN[module]}"):
         run_module(module, *([1] * (2 if module.startswith("fan") else 3)))
+
+
+STAR = """
+from benchmarks.peers import star_common as star
+
+def work():
+    for viewer in viewers:
+        for number in range(star.EACH):
+            if not {lost}:
+                viewer.take(viewer.start + number * star.EVERY + 0.025 + {late})
+
+viewers = [star.Viewer(index) for index in range(star.VIEWERS)]
+star.time_star("nobody", viewers, work, 0.025)
+"""
+
+
+def run_star(lost: str = "number % 100 == 50", late: str = "0") -> contest.Line:
+    """Run a star of 4 viewers for a second, in which packets are lost or late if an expression says so."""
+    text = STAR.format(lost=lost, late=late)
+    return contest.run_line([sys.executable, "-c", text, "4", "1000"], {}, None, 30)
+
+
+def test_the_figure_of_a_star_is_what_came() -> None:
+    line = run_star()
+    assert (line["viewers"], line["milliseconds"]) == (4, 1000)
+    assert line["delivered"] == 792
+    assert line["rate"] == pytest.approx(line["delivered"] / line["seconds"])
+    assert line["cpu"] >= 0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"lost": "number % 20 == 1"}, "760 of 800 packets came, and 1% should be lost"),
+        ({"late": "0.005"}, "packets came 0.005 s later than after 0.025 s"),
+        ({"late": "-0.001"}, "packets came -0.001 s later than after 0.025 s"),
+        ({"late": "1e-6 * (number == star.EACH - 1)"}, "later than after 0.025 s"),
+    ],
+    ids=["too many lost", "all late", "all early", "the last one late"],
+)
+def test_the_figure_of_a_star_that_is_not_as_it_should_be_is_void(wrong: dict[str, str], why: str) -> None:
+    with pytest.raises(programs.Missing, match=why):
+        run_star(**wrong)
+
+
+def test_who_needs_a_library_in_cpp_says_which_package_has_it() -> None:
+    program = programs.Cpp("star_ns3", "libsuch-dev", "such/such.h", ("such",))
+    with pytest.raises(programs.Missing, match=r"no header such/such\.h: .* installs libsuch-dev"):
+        program.command()
 
 
 # --- the clients in C -----------------------------------------------------------------------------
