@@ -113,7 +113,7 @@ class Channel(Base):
             specials = self.specials = Specials()
         self.mtu = settings.mtu
         self.delay = settings.delay
-        self._set_rate(settings)
+        self._set_rate(settings, before)
         if before is None or before.loss is not settings.loss:
             self._set_loss(settings, seed)
         if settings.queue_limits is not None:
@@ -132,11 +132,11 @@ class Channel(Base):
         specials.jitter_reorders = settings.jitter_reorders
         self.mark_specials()
 
-    def _set_rate(self, settings: LinkSettings) -> None:
+    def _set_rate(self, settings: LinkSettings, before: LinkSettings | None) -> None:
         byte_time = 0.0 if settings.rate is None else 8e9 / settings.rate
-        if self.specials is not None and self.specials.rate is not settings.rate_model:
-            self.specials.rate = settings.rate_model
-            byte_time = byte_time or 1.0
+        specials = self.specials
+        if specials is not None and (before is None or before.rate_model is not settings.rate_model):
+            specials.rate = None if settings.rate_model is None else settings.rate_model.begin()
         if byte_time != self.byte_time:
             self.byte_time = byte_time
             self.reschedule()
@@ -222,7 +222,7 @@ class Channel(Base):
             self.waiting += 1
             self.waiting_bytes += packet.size
             packet.starts = self.free_at
-        packet.leaves = self.free_at = specials.rate.finish(packet.starts, packet.size * 8)
+        packet.leaves = self.free_at = specials.rate.send(packet.starts, packet.size * 8)
         self.depart(packet)
 
     def _queue(self, packet: Packet, specials: Specials) -> None:
@@ -249,7 +249,7 @@ class Channel(Base):
                 return
             packet.starts = now
             if specials.rate is not None:
-                packet.leaves = specials.rate.finish(now, packet.size * 8)
+                packet.leaves = specials.rate.send(now, packet.size * 8)
             else:
                 exact = packet.size * self.byte_time + self.remainder
                 whole = int(exact)

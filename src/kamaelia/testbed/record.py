@@ -74,7 +74,8 @@ class PlainRecorder:
     def fingerprint(self) -> str:
         """Return the hash over all rows so far: 64 hexadecimal digits."""
         self._digest()
-        return self._hash.hexdigest()
+        text: str = self._hash.hexdigest()
+        return text
 
     def _digest(self) -> None:
         piece = bytearray()

@@ -14,15 +14,19 @@ theory:
 
 A **description**, such as ``UniformLoss("5 %")``, says what is to be; it never changes, can be compared,
 pickled and shared by any number of links. Its ``begin`` makes what one direction of a link keeps while it
-runs. Times in descriptions are written as everywhere (`kamaelia.axon.units`) and kept in nanoseconds
-(`quantities`).
+runs. Rates need no such thing. Times in descriptions are written as everywhere (`kamaelia.axon.units`) and
+kept in nanoseconds (`quantities`).
 """
 
+from .codel import CoDel
+from .fq_codel import FQCoDel
 from .gilbert_elliott import GilbertElliott, TimedGilbertElliott
 from .impairments import Corruption, Corruptions, Duplicates, Duplication, Reordering, Reorders
 from .loss import Losses, LossIntervals, LossList, LossModel, LossTrace, UniformLoss, loss_model
+from .queues import DropTail, TokenBucket, queue_discipline
 from .random_stream import RandomStream
-from .rates import ConstantRate, RateFunction, RateModel, RateTrace, Sending, rate_model
+from .rates import ConstantRate, RateFunction, RateModel, RateTrace, rate_model
+from .red import RED
 from .variation import (
     Distribution,
     Empirical,
@@ -36,14 +40,18 @@ from .variation import (
 )
 
 __all__ = [
+    "RED",
+    "CoDel",
     "ConstantRate",
     "Corruption",
     "Corruptions",
     "Distribution",
+    "DropTail",
     "Duplicates",
     "Duplication",
     "Empirical",
     "Exponential",
+    "FQCoDel",
     "GilbertElliott",
     "Jitter",
     "JitterModel",
@@ -60,11 +68,12 @@ __all__ = [
     "RateTrace",
     "Reordering",
     "Reorders",
-    "Sending",
     "TimedGilbertElliott",
+    "TokenBucket",
     "Uniform",
     "UniformLoss",
     "jitter_model",
     "loss_model",
+    "queue_discipline",
     "rate_model",
 ]
