@@ -23,6 +23,7 @@ except ImportError:  # not a Unix
 else:
     SIOCOUTQ = getattr(termios, "TIOCOUTQ", None) if sys.platform == "linux" else None
 
+MOST_FILES = 2**30  # Linux has no larger numbers of files
 SO_NWRITE = 0x1024  # macOS' option for the same; simulated sockets know it too
 LARGEST_BUFFER = 2**31 - 1  # bytes: what can be asked for at all
 PROBES = 4  # questions without an answer until a peer is given up
@@ -49,8 +50,8 @@ def not_arrived(transport: asyncio.BaseTransport) -> int | None:
     if sock is None:
         return None
     with contextlib.suppress(OSError):
-        if SIOCOUTQ is not None and sock.fileno() >= 0:
-            (count,) = struct.unpack("i", fcntl.ioctl(sock.fileno(), SIOCOUTQ, bytes(4)))
+        if SIOCOUTQ is not None and (file := file_of(sock)) is not None:
+            (count,) = struct.unpack("i", fcntl.ioctl(file, SIOCOUTQ, bytes(4)))
             return int(count)
         return int(sock.getsockopt(socket.SOL_SOCKET, SO_NWRITE))
     return None
@@ -87,6 +88,15 @@ def ask_whether_alive(socket_: Any, after: float) -> None:
             socket_.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, PROBES)
 
 
+def file_of(sock: Any) -> int | None:
+    """Return the number of the file behind a socket; None where there is none.
+
+    Sockets that no kernel has made may have numbers as well, which are larger than any of a kernel's.
+    """
+    number: int = sock.fileno()
+    return number if 0 <= number < MOST_FILES else None
+
+
 def duplicate(transport: asyncio.BaseTransport) -> int | None:
     """Return a number of our own for a connection's socket, to be closed; None where there is no socket.
 
@@ -96,8 +106,8 @@ def duplicate(transport: asyncio.BaseTransport) -> int | None:
     if sock is None or not hasattr(os, "sendfile"):
         return None
     with contextlib.suppress(OSError):
-        if sock.fileno() >= 0:
-            return os.dup(sock.fileno())
+        if (file := file_of(sock)) is not None:
+            return os.dup(file)
     return None
 
 
@@ -108,12 +118,12 @@ def nearly_out_of_files(transport: asyncio.BaseTransport, keep: int) -> bool:
     those below are not.
     """
     sock = transport.get_extra_info("socket")
-    if sock is None or sys.platform == "win32":
+    if sock is None or sys.platform == "win32" or (file := file_of(sock)) is None:
         return False
     import resource
 
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return limit != resource.RLIM_INFINITY and bool(limit - sock.fileno() <= min(keep, limit // 2))
+    return limit != resource.RLIM_INFINITY and limit - file <= min(keep, limit // 2)
 
 
 def peer_process(transport: asyncio.BaseTransport) -> tuple[int, int, int] | None:

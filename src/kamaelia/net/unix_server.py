@@ -13,6 +13,7 @@ from kamaelia.axon import Outbox
 
 from .arguments import check_unix_path, check_whole
 from .errors import CannotListen, why_no_socket_at
+from .kernel import file_of
 from .server import ServerOptions, StreamServer
 
 
@@ -78,7 +79,9 @@ class UnixServer(StreamServer):
                 make, self._path, backlog=self._backlog, start_serving=False
             )
             try:
-                if server.sockets[0].fileno() >= 0 and not self._path.startswith("\0"):  # there is a file
+                if file_of(server.sockets[0]) is not None and not self._path.startswith(
+                    "\0"
+                ):  # there is a file
                     self._made = _identity(self._path)
                     if self._mode is not None:
                         os.chmod(self._path, self._mode)

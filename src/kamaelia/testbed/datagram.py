@@ -75,7 +75,6 @@ class DatagramTransport(Base):
         self.name = f"{node.name}:{self.port}"
         self.received = protocol.datagram_received
         self._extra = {"socket": sock, "sockname": sock.local, "peername": sock.remote}
-        sock.attach(self)
 
     def start(self, waiter: asyncio.Future[None]) -> None:
         """Tell the protocol, then listen, then let go on whoever waits for that; in asyncio's order."""
@@ -96,9 +95,17 @@ class DatagramTransport(Base):
             self._memberships = Memberships(self)
         return self._memberships
 
-    def memberships_set(self, level: int, option: int, value: Any) -> None:
-        """An option of the socket is set. Raises `OSError`."""
-        self.memberships.set(level, option, value)
+    def connect(self, host: str, port: int) -> None:
+        """Send to one address only, and hear only that."""
+        self.connected_to = socket_address(host, port, self.family)
+        self.socket.remote = self.connected_to
+        self._extra["peername"] = self.connected_to
+        if is_any(self.local_host):
+            self.local_host = self.node.source_address(host)
+            self.socket.local = socket_address(self.local_host, self.port, self.family)
+            self._extra["sockname"] = self.socket.local
+        self.ways.clear()
+        self.node.sort_sockets(self.port)
 
     @property
     def takes_all(self) -> bool:
@@ -245,6 +252,7 @@ class DatagramTransport(Base):
         self.closing = True
         self.reading = False
         self.node.forget_socket(self)
+        self.socket.cut_off()
         if self._memberships is not None:
             self._memberships.leave_all()
 
@@ -280,14 +288,12 @@ class DatagramTransport(Base):
 
     def set_ttl(self, ttl: int) -> None:
         """Let datagrams pass so many routers."""
-        if not (ttl == -1 or 1 <= ttl <= 255):
-            raise OSError(errno.EINVAL, "Invalid argument")
-        self.ttl = 64 if ttl == -1 else ttl
+        self.ttl = ttl
         self.ways.clear()
 
     def set_tos(self, tos: int) -> None:
         """Mark datagrams with a class of service, and as knowing ECN or not."""
-        self.tos = tos & 0xFF
+        self.tos = tos
         self.ways.clear()
 
     # -- from the wire ----------------------------------------------------------------------------

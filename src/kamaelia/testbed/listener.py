@@ -6,89 +6,86 @@ import asyncio
 import contextvars
 import socket
 from asyncio import events
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .addresses import Address, is_any, is_ipv6, is_loopback, socket_address, unmapped
+from .addresses import is_any, is_ipv6, is_loopback, unmapped
 from .protocols import LISTEN
-from .sockets import SimulatedSocket
 
 if TYPE_CHECKING:
     from .loop import HostLoop
+    from .sockets import SimulatedSocket
     from .stream import StreamEnd
 
 ProtocolFactory = Callable[[], asyncio.BaseProtocol]
 
 
 class Listener:
-    """A port on which a server accepts connections."""
+    """The kernel's part of a socket that listens."""
 
-    def __init__(
-        self,
-        loop: HostLoop,
-        local: Address,
-        protocol_factory: ProtocolFactory,
-        reuse_port: bool,
-        options: dict[str, Any],
-        path: str | None = None,
-        *,
-        only6: bool = True,
-    ) -> None:
-        self.host: str = local[0]
-        self.port: int = local[1]
-        self.path = path
-        """Of a Unix socket."""
-        self.reuse_port = reuse_port
-        self.family = socket.AF_INET6 if is_ipv6(local[0]) else socket.AF_INET
-        self.only6 = only6
-        shown = socket_address(local[0], local[1], self.family)
-        self.socket = SimulatedSocket(socket.SOCK_STREAM, shown, None, self.family, only6=only6)
-        if path is not None:
-            self.socket.be_unix(path, None)
-        self.server: Server = None  # type: ignore[assignment]  # which sets it
+    __slots__ = ("_queue", "accepts", "backlog", "is_open", "socket")
+
+    def __init__(self, sock: SimulatedSocket, backlog: int) -> None:
+        self.socket = sock
+        self.backlog = backlog
+        """How many connections may wait to be accepted; who comes then is not answered, and tries again."""
+        self.accepts: Callable[[StreamEnd], object] | None = None
+        """Called with each connection, where nobody asks for them one by one."""
         self.is_open = False
-        self._loop = loop
-        self._protocol_factory = protocol_factory
-        self._options = options
-        self._context = contextvars.copy_context()
+        self._queue: deque[StreamEnd] = deque()
+
+    @property
+    def port(self) -> int:
+        """Its port; of a Unix socket the one that stands for its path."""
+        if self.socket.family == socket.AF_UNIX:
+            return self.socket.node.streams.unix_port(self.socket.local)
+        return self.socket.local[1]  # type: ignore[no-any-return]
 
     def hears(self, host: str) -> bool:
         """Say whether it is asked when somebody connects to an address of its host."""
-        if is_ipv6(host) != (self.family == socket.AF_INET6):
-            return self.family == socket.AF_INET6 and not self.only6
-        return is_any(self.host) or is_loopback(self.host) or unmapped(self.host) == host
+        sock = self.socket
+        if sock.family == socket.AF_UNIX:
+            return True
+        if is_ipv6(host) != (sock.family == socket.AF_INET6):
+            return sock.family == socket.AF_INET6 and not sock.only6
+        own = sock.local[0]
+        return is_any(own) or is_loopback(own) or unmapped(own) == host
+
+    @property
+    def is_full(self) -> bool:
+        """Too many wait already."""
+        return len(self._queue) >= self.backlog
 
     def open(self) -> None:
         """Begin to accept."""
         if not self.is_open:
             self.is_open = True
-            self._loop.stack.streams.listen(self)
+            self.socket.node.streams.listen(self)
 
     def close(self) -> None:
-        """Accept no more."""
-        if self.path is not None:
-            self._loop.stack.streams.leave_unix_path(self.path, self.port)
+        """Accept no more; those that wait are reset."""
         if self.is_open:
             self.is_open = False
-            self._loop.stack.streams.stop_listening(self)
+            self.socket.node.streams.stop_listening(self)
+        while self._queue:
+            self._queue.popleft().reset()
 
-    def accept(self, end: StreamEnd) -> None:
-        """Make a transport for a connection."""
-        self._loop.call_soon(self._accept, end, context=self._context)
+    def arrived(self, end: StreamEnd) -> None:
+        """A connection is made."""
+        if self.accepts is not None:
+            self.accepts(end)
+        else:
+            self._queue.append(end)
+            self.socket.readable()
 
-    def _accept(self, end: StreamEnd) -> None:
-        if self.path is not None:
-            end.socket.be_unix(self.path, "")
-        try:
-            protocol = self._protocol_factory()
-            self._loop._make_transport(end, protocol, None, server=self.server, **self._options)
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as error:
-            self._loop.call_exception_handler(
-                {"message": "Error on transport creation for incoming connection", "exception": error}
-            )
-            end.close()
+    def take(self) -> StreamEnd | None:
+        """Return the first connection that waits, if there is one."""
+        return self._queue.popleft() if self._queue else None
+
+    def has_connection(self) -> bool:
+        """Say whether a connection waits."""
+        return bool(self._queue)
 
 
 class Server(events.AbstractServer):
@@ -97,15 +94,39 @@ class Server(events.AbstractServer):
     (Up to 3.11 asyncio's ``wait_closed`` does not wait for connections. A trace shall not depend on that.)
     """
 
-    def __init__(self, loop: HostLoop, listeners: list[Listener]) -> None:
+    def __init__(
+        self,
+        loop: HostLoop,
+        sockets: list[SimulatedSocket],
+        protocol_factory: ProtocolFactory,
+        options: dict[str, Any],
+        backlog: int,
+    ) -> None:
         self._loop = loop
-        self._listeners = listeners
-        for listener in listeners:
-            listener.server = self
+        self._sockets = sockets
+        self._protocol_factory = protocol_factory
+        self._options = options
+        self._backlog = backlog
+        self._context = contextvars.copy_context()
         self._transports: dict[Any, None] = {}
         self._closed = False
         self._waiters: list[asyncio.Future[None]] = []
         self._forever: asyncio.Future[None] | None = None
+
+    def _accept(self, end: StreamEnd) -> None:
+        self._loop.call_soon(self._make_transport, end, context=self._context)
+
+    def _make_transport(self, end: StreamEnd) -> None:
+        try:
+            protocol = self._protocol_factory()
+            self._loop._make_transport(end, protocol, None, server=self, **self._options)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            self._loop.call_exception_handler(
+                {"message": "Error on transport creation for incoming connection", "exception": error}
+            )
+            end.close()
 
     def _attach(self, transport: Any) -> None:
         self._transports[transport] = None
@@ -122,9 +143,13 @@ class Server(events.AbstractServer):
                     waiter.set_result(None)
 
     def _open(self) -> None:
-        ports = dict.fromkeys(listener.port for listener in self._listeners if not listener.is_open)
-        for listener in self._listeners:
-            listener.open()
+        ports: dict[int, None] = {}
+        for one in self._sockets:
+            if one.listener is None:
+                one.listen(self._backlog)
+                assert one.listener is not None
+                one.listener.accepts = self._accept
+                ports[one.listener.port] = None
         stack = self._loop.stack
         for port in ports:
             stack.note_end(LISTEN, f"{stack.name}:{port}")
@@ -135,19 +160,21 @@ class Server(events.AbstractServer):
 
     def is_serving(self) -> bool:
         """See asyncio."""
-        return any(listener.is_open for listener in self._listeners)
+        return any(one.listener is not None for one in self._sockets)
 
     @property
     def sockets(self) -> tuple[Any, ...]:
         """See asyncio."""
-        return () if self._closed else tuple(listener.socket for listener in self._listeners)
+        return () if self._closed else tuple(self._sockets)
 
     def close(self) -> None:
         """See asyncio."""
         if not self._closed:
             self._closed = True
-            for listener in self._listeners:
-                listener.close()
+            for one in self._sockets:
+                if one.family == socket.AF_UNIX:
+                    one.node.streams.leave_unix_path(one.local)
+                one.close()
             if self._forever is not None and not self._forever.done():
                 self._forever.cancel()
             self._wake_up()
@@ -193,4 +220,4 @@ class Server(events.AbstractServer):
             await waiter
 
     def __repr__(self) -> str:
-        return f"<simulated server on {self._loop.stack.name}:{self._listeners[0].port}>"
+        return f"<simulated server on {self._loop.stack.name}:{self._sockets[0].getsockname()}>"

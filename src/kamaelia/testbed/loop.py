@@ -8,6 +8,9 @@ Whatever uses asyncio's own interface, a transport of `kamaelia.net` or any libr
 from __future__ import annotations
 
 import asyncio
+import errno
+import functools
+import os
 import socket
 from asyncio import sslproto
 from collections.abc import Callable, Coroutine, Iterable, Sequence
@@ -25,8 +28,9 @@ from .addresses import (
     socket_address,
     unmapped,
 )
-from .listener import Listener, ProtocolFactory, Server
-from .sockets import SimulatedSocket
+from .listener import ProtocolFactory, Server
+from .options import SO_REUSEPORT
+from .sockets import FAMILIES, TYPES, SimulatedSocket, Watch
 
 if TYPE_CHECKING:
     import ssl as ssl_module
@@ -50,8 +54,6 @@ class HostLoop(VirtualLoop):
         self.stack = stack
         # Those not done, in the order of their making; made when there are any.
         self._tasks: dict[asyncio.Future[Any], None] | None = None
-        # By the file number of the real socket that stands for a connection.
-        self._connected: dict[int, StreamEnd] | None = None
 
     @property
     def _thread_id(self) -> int | None:  # asyncio takes a loop that has one for running
@@ -90,6 +92,159 @@ class HostLoop(VirtualLoop):
                 )
         await self.shutdown_asyncgens()
         await self.shutdown_default_executor()
+
+    # -- sockets ----------------------------------------------------------------------------------
+
+    def make_socket(
+        self, family: int, kind: int, proto: int = 0, fileno: int | None = None
+    ) -> SimulatedSocket:
+        """Return what ``socket.socket()`` is on this host. Raises `OSError` for kinds that it has not."""
+        if fileno is not None:
+            raise OSError(errno.EBADF, "socket(fileno=...): there are no files behind simulated sockets")
+        family = socket.AF_INET if family == -1 else family
+        kind = socket.SOCK_STREAM if kind == -1 else kind & ~(socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        if family not in FAMILIES:
+            raise OSError(
+                errno.EAFNOSUPPORT, f"simulated hosts have no sockets of {family!r}: IPv4, IPv6, Unix"
+            )
+        if kind not in TYPES or (family == socket.AF_UNIX and kind == socket.SOCK_DGRAM):
+            raise OSError(
+                errno.EPROTONOSUPPORT,
+                f"simulated hosts have no sockets of {socket.AddressFamily(family).name} "
+                f"and {kind!r}: there are SOCK_STREAM, and SOCK_DGRAM of IP",
+            )
+        if family != socket.AF_UNIX and proto not in (0, -1, TYPES[socket.SocketKind(kind)]):
+            raise OSError(errno.EPROTONOSUPPORT, f"simulated hosts do not have protocol {proto}")
+        return SimulatedSocket(self.stack, kind, family=family)
+
+    async def sock_connect(self, sock: Any, address: Any) -> None:
+        """See asyncio."""
+        _check_socket(sock, None, "sock_connect")
+        try:
+            sock.setblocking(False)
+            sock.connect(address)
+        except BlockingIOError:
+            try:
+                await sock.end.connected
+            except asyncio.CancelledError:
+                sock.end.give_up()
+                raise
+
+    async def sock_accept(self, sock: Any) -> Any:
+        """See asyncio."""
+        return await self._until_done(sock, "sock_accept", False, lambda: sock.accept())
+
+    async def sock_recv(self, sock: Any, nbytes: int) -> Any:
+        """See asyncio."""
+        return await self._until_done(sock, "sock_recv", False, lambda: sock.recv(nbytes))
+
+    async def sock_recv_into(self, sock: Any, buf: Any) -> Any:
+        """See asyncio."""
+        return await self._until_done(sock, "sock_recv_into", False, lambda: sock.recv_into(buf))
+
+    async def sock_recvfrom(self, sock: Any, bufsize: int) -> Any:
+        """See asyncio."""
+        return await self._until_done(sock, "sock_recvfrom", False, lambda: sock.recvfrom(bufsize))
+
+    async def sock_recvfrom_into(self, sock: Any, buf: Any, nbytes: int = 0) -> Any:
+        """See asyncio."""
+        return await self._until_done(
+            sock, "sock_recvfrom_into", False, lambda: sock.recvfrom_into(buf, nbytes)
+        )
+
+    async def sock_sendto(self, sock: Any, data: Any, address: Any) -> Any:
+        """See asyncio."""
+        return await self._until_done(sock, "sock_sendto", True, lambda: sock.sendto(data, address))
+
+    async def sock_sendall(self, sock: Any, data: Any) -> None:
+        """See asyncio."""
+        view = memoryview(data).cast("B")
+        while len(view):
+            sent = await self._until_done(sock, "sock_sendall", True, functools.partial(sock.send, view))
+            view = view[sent:]
+
+    async def _until_done(self, sock: Any, what: str, to_write: bool, call: Callable[[], Any]) -> Any:
+        """Call a socket until it need not wait."""
+        _check_socket(sock, None, what)
+        sock.setblocking(False)
+        while True:
+            try:
+                return call()
+            except BlockingIOError:
+                await sock.wait(to_write=to_write)
+
+    def add_reader(  # type: ignore[override]
+        self, fd: Any, callback: Callable[..., object], *args: Any
+    ) -> asyncio.Handle:
+        """See asyncio."""
+        self._watch(fd, "add_reader").reader = handle = self._handle(callback, args)
+        self._socket_of(fd).watch.look()  # type: ignore[union-attr]
+        return handle
+
+    def add_writer(  # type: ignore[override]
+        self, fd: Any, callback: Callable[..., object], *args: Any
+    ) -> asyncio.Handle:
+        """See asyncio."""
+        self._watch(fd, "add_writer").writer = handle = self._handle(callback, args)
+        self._socket_of(fd).watch.look()  # type: ignore[union-attr]
+        return handle
+
+    def _handle(self, callback: Callable[..., object], args: tuple[Any, ...]) -> asyncio.Handle:
+        return asyncio.Handle(callback, args, self, None)
+
+    def remove_reader(self, fd: Any) -> bool:
+        """See asyncio."""
+        watch = self._watch(fd, "remove_reader")
+        before, watch.reader = watch.reader, None
+        return before is not None
+
+    def remove_writer(self, fd: Any) -> bool:
+        """See asyncio."""
+        watch = self._watch(fd, "remove_writer")
+        before, watch.writer = watch.writer, None
+        return before is not None
+
+    def _watch(self, fd: Any, what: str) -> Watch:
+        sock = self._socket_of(fd)
+        if sock is None:
+            raise ValueError(f"{what}({fd!r}): this is no socket of a simulated host, and no number of one")
+        if sock.watch is None:
+            sock.watch = Watch(sock)
+        return sock.watch
+
+    def _socket_of(self, fd: Any) -> SimulatedSocket | None:
+        if isinstance(fd, SimulatedSocket):
+            return fd
+        return self.stack.simulation.socket_numbered(fd) if isinstance(fd, int) else None
+
+    async def connect_accepted_socket(  # type: ignore[override]
+        self,
+        protocol_factory: ProtocolFactory,
+        sock: Any,
+        *,
+        ssl: ssl_module.SSLContext | None = None,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+    ) -> tuple[Any, Any]:
+        """See asyncio."""
+        _check_socket(sock, socket.SOCK_STREAM, "connect_accepted_socket")
+        end = _end_of(sock, "connect_accepted_socket")
+        protocol, waiter = protocol_factory(), self.create_future()
+        transport = self._make_transport(
+            end,
+            protocol,
+            waiter,
+            is_server=True,
+            ssl=ssl,
+            ssl_handshake_timeout=ssl_handshake_timeout,
+            ssl_shutdown_timeout=ssl_shutdown_timeout,
+        )
+        try:
+            await waiter
+        except BaseException:
+            transport.close()
+            raise
+        return transport, protocol
 
     # -- names ------------------------------------------------------------------------------------
 
@@ -169,10 +324,8 @@ class HostLoop(VirtualLoop):
         if sock is not None:
             if host is not None or port is not None:
                 raise ValueError("create_connection: give a host and port or a connected sock, not both")
-            end = (self._connected or {}).pop(sock.fileno(), None)
-            if end is None:
-                raise _no_real_socket("create_connection(sock=...)")
-            sock.close()
+            _check_socket(sock, socket.SOCK_STREAM, "create_connection")
+            end = _end_of(sock, "create_connection")
         elif host is None and port is None:
             raise ValueError("create_connection: give a host and port, or a connected sock")
         else:
@@ -215,14 +368,6 @@ class HostLoop(VirtualLoop):
             raise ExceptionGroup("create_connection failed", errors)
         raise errors[0]
 
-    async def sock_connect(self, sock: socket.socket, address: Any) -> None:
-        """See asyncio. From now on the real socket stands for a simulated connection."""
-        if sock.type != socket.SOCK_STREAM:
-            raise _no_real_socket("sock_connect() of a datagram socket")
-        if self._connected is None:
-            self._connected = {}
-        self._connected[sock.fileno()] = await self.stack.streams.connect(*address[:2])
-
     async def create_server(  # type: ignore[override]
         self,
         protocol_factory: ProtocolFactory,
@@ -246,26 +391,42 @@ class HostLoop(VirtualLoop):
             raise TypeError(
                 "create_server(ssl=...): a server needs an ssl.SSLContext, which holds its certificate"
             )
+        timeouts = {
+            "ssl": ssl,
+            "ssl_handshake_timeout": ssl_handshake_timeout,
+            "ssl_shutdown_timeout": ssl_shutdown_timeout,
+        }
         if sock is not None:
-            raise _no_real_socket("create_server(sock=...)")
+            if host is not None or port is not None:
+                raise ValueError("create_server: give a host and port or a bound sock, not both")
+            _check_socket(sock, socket.SOCK_STREAM, "create_server")
+            return await self._serve([sock], protocol_factory, backlog, start_serving, timeouts)
         if host is None and port is None:
             raise ValueError("create_server: give a host or a port")
         hosts: Iterable[Any] = [host] if host is None or isinstance(host, (str, bytes)) else host
         addresses = dict.fromkeys(one for name in hosts for one in self._addresses_to_listen_on(name, family))
-        timeouts = {
-            "ssl_handshake_timeout": ssl_handshake_timeout,
-            "ssl_shutdown_timeout": ssl_shutdown_timeout,
-        }
         number = _port(port)
-        streams = self.stack.streams
-        listeners = []
+        sockets = []
         for address in addresses:
-            own = streams.port(address, number, reuse_port=bool(reuse_port), only6=True)
-            options = {"ssl": ssl, **timeouts}
-            listeners.append(Listener(self, (address, own), protocol_factory, bool(reuse_port), options))
-            if number == 0:
-                number = own  # asyncio has another for each address; one is easier to tell others
-        server = Server(self, listeners)
+            one = SimulatedSocket(self.stack, socket.SOCK_STREAM, family=family_of(address), only6=True)
+            if reuse_port:
+                one.setsockopt(socket.SOL_SOCKET, SO_REUSEPORT, 1)
+            one.bind((address, number))
+            number = (
+                number or one.getsockname()[1]
+            )  # asyncio has another for each; one is easier to tell others
+            sockets.append(one)
+        return await self._serve(sockets, protocol_factory, backlog, start_serving, timeouts)
+
+    async def _serve(
+        self,
+        sockets: list[SimulatedSocket],
+        protocol_factory: ProtocolFactory,
+        backlog: int,
+        start_serving: bool,
+        options: dict[str, Any],
+    ) -> Server:
+        server = Server(self, sockets, protocol_factory, options, backlog)
         if start_serving:
             await server.start_serving()
         return server
@@ -285,6 +446,7 @@ class HostLoop(VirtualLoop):
         waiter: asyncio.Future[None] | None,
         *,
         server: Server | None = None,
+        is_server: bool = False,
         server_hostname: str | None = None,
         ssl: ssl_module.SSLContext | bool | None = None,
         ssl_handshake_timeout: float | None = None,
@@ -299,7 +461,7 @@ class HostLoop(VirtualLoop):
             protocol,
             None if isinstance(ssl, bool) else ssl,  # type: ignore[arg-type]
             waiter,  # type: ignore[arg-type]
-            server is not None,
+            is_server or server is not None,
             server_hostname,
             ssl_handshake_timeout=ssl_handshake_timeout,  # type: ignore[arg-type]
             ssl_shutdown_timeout=ssl_shutdown_timeout,
@@ -322,11 +484,17 @@ class HostLoop(VirtualLoop):
     ) -> tuple[Any, Any]:
         """See asyncio. A path is known on its own host only; it is no file."""
         if sock is not None:
-            raise _no_real_socket("create_unix_connection(sock=...)")
-        if path is None:
+            if path is not None:
+                raise ValueError("create_unix_connection: give a path or a connected sock, not both")
+            _check_socket(sock, socket.SOCK_STREAM, "create_unix_connection", socket.AF_UNIX)
+            end = _end_of(sock, "create_unix_connection")
+        elif path is None:
             raise ValueError("create_unix_connection: give the path of the socket")
-        end = await self.stack.streams.connect("127.0.0.1", self.stack.streams.unix_port(path))
-        end.socket.be_unix("", path)
+        else:
+            path = os.fspath(path)
+            one = SimulatedSocket(self.stack, socket.SOCK_STREAM, family=socket.AF_UNIX)
+            one.be_unix("", path)
+            end = await self.stack.streams.connect(LOOPBACK, self.stack.streams.unix_port(path), None, one)
         waiter = self.create_future()
         transport = self._make_transport(
             end,
@@ -357,21 +525,22 @@ class HostLoop(VirtualLoop):
         start_serving: bool = True,
     ) -> Server:
         """See asyncio. A path is known on its own host only; it is no file."""
-        if sock is not None:
-            raise _no_real_socket("create_unix_server(sock=...)")
-        if path is None:
-            raise ValueError("create_unix_server: give the path of the socket")
-        local = (LOOPBACK, self.stack.streams.take_unix_path(path))
         timeouts = {
+            "ssl": ssl,
             "ssl_handshake_timeout": ssl_handshake_timeout,
             "ssl_shutdown_timeout": ssl_shutdown_timeout,
         }
-        server = Server(
-            self, [Listener(self, local, protocol_factory, False, {"ssl": ssl, **timeouts}, path)]
-        )
-        if start_serving:
-            await server.start_serving()
-        return server
+        if sock is not None:
+            if path is not None:
+                raise ValueError("create_unix_server: give a path or a bound sock, not both")
+            _check_socket(sock, socket.SOCK_STREAM, "create_unix_server", socket.AF_UNIX)
+            return await self._serve([sock], protocol_factory, backlog, start_serving, timeouts)
+        if path is None:
+            raise ValueError("create_unix_server: give the path of the socket")
+        path = os.fspath(path)
+        one = SimulatedSocket(self.stack, socket.SOCK_STREAM, family=socket.AF_UNIX)
+        one.bind(path)
+        return await self._serve([one], protocol_factory, backlog, start_serving, timeouts)
 
     # -- UDP --------------------------------------------------------------------------------------
 
@@ -390,7 +559,10 @@ class HostLoop(VirtualLoop):
     ) -> tuple[Any, Any]:
         """See asyncio."""
         if sock is not None:
-            raise _no_real_socket("create_datagram_endpoint(sock=...)")
+            if local_addr is not None or remote_addr is not None or family or proto or flags or reuse_port:
+                raise ValueError("create_datagram_endpoint: give addresses or a sock, not both")
+            _check_socket(sock, socket.SOCK_DGRAM, "create_datagram_endpoint")
+            return await self._endpoint_of(sock, protocol_factory)
         if local_addr is None and remote_addr is None and family == 0:
             raise ValueError("a datagram endpoint without addresses needs family=socket.AF_INET")
         stack = self.stack
@@ -416,15 +588,37 @@ class HostLoop(VirtualLoop):
         only6 = kind == socket.AF_INET6 and local[0] != ANY6
         port = stack.datagram_port(local[0], local[1], reuse_port=bool(reuse_port), only6=only6)
         shown = socket_address(local[0], port, kind)
-        simulated = SimulatedSocket(socket.SOCK_DGRAM, shown, remote, kind, only6=only6)
+        simulated = SimulatedSocket(stack, socket.SOCK_DGRAM, shown, remote, kind, only6=only6)
         protocol = protocol_factory()
         transport = stack.simulation.forms.DatagramTransport(
             stack, protocol, simulated, remote, reuse_port=bool(reuse_port)
         )
-        transport.broadcast = bool(allow_broadcast)
+        simulated.transport = transport
+        if allow_broadcast:
+            simulated.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         stack.add_socket(transport)
         waiter = self.create_future()
         transport.start(waiter)
+        try:
+            await waiter
+        except BaseException:
+            transport.close()
+            raise
+        return transport, protocol
+
+    async def _endpoint_of(
+        self, sock: SimulatedSocket, protocol_factory: Callable[[], asyncio.DatagramProtocol]
+    ) -> tuple[Any, Any]:
+        """Give a socket to a transport, with what has come already."""
+        transport = sock.kernel_of_datagrams()
+        mailbox, sock.mailbox = sock.mailbox, None
+        protocol = protocol_factory()
+        transport.reading = False
+        transport.set_protocol(protocol)
+        waiter = self.create_future()
+        transport.start(waiter)
+        while mailbox is not None and mailbox.queue:
+            transport.take_later(*mailbox.take())
         try:
             await waiter
         except BaseException:
@@ -454,5 +648,27 @@ def _port(port: str | bytes | int | None) -> int:
     return number
 
 
-def _no_real_socket(what: str) -> NotImplementedError:
-    return NotImplementedError(f"{what}: a simulated host has no real sockets; give host and port")
+def _check_socket(sock: Any, kind: int | None, what: str, family: int | None = None) -> None:
+    """Refuse what is no socket of a simulated host, or one of another kind."""
+    if not isinstance(sock, SimulatedSocket):
+        raise TypeError(
+            f"{what}(sock={sock!r}): a simulated host has no real sockets; give addresses, or make the "
+            "socket by socket.socket() in code that runs on the host"
+        )
+    if kind is not None and sock.type != kind:
+        name = socket.SocketKind(kind).name
+        raise ValueError(
+            f"A {'Stream' if kind == socket.SOCK_STREAM else 'Datagram'} Socket was expected, "
+            f"got {sock!r}: {what} wants one of {name}"
+        )
+    if family is not None and sock.family != family:
+        raise ValueError(f"A UNIX Domain Stream Socket was expected, got {sock!r}")
+
+
+def _end_of(sock: SimulatedSocket, what: str) -> StreamEnd:
+    """Return the connection of a socket, for a transport."""
+    if sock.end is None or sock.end.is_connecting:
+        raise ValueError(f"{what}(sock={sock!r}): the socket is not connected")
+    end, sock.end = sock.end, None
+    end.owner = None
+    return end

@@ -69,12 +69,6 @@ class Memberships:
         elif option == socket.IP_MULTICAST_IF:
             start = 0 if len(value) == 4 else 4
             self._check_interface(socket.inet_ntoa(value[start : start + 4]), value[start + 4 :])
-        elif option == socket.IP_TOS:
-            self._transport.set_tos(_number(value))
-        elif option == socket.IP_TTL:
-            self._transport.set_ttl(_number(value))
-        else:
-            raise _not_modelled(level, option)
 
     def leave_all(self) -> None:
         """The socket is closed."""

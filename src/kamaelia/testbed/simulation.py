@@ -21,6 +21,7 @@ from _thread import get_ident
 from asyncio import events
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from ..axon import GraceExceeded, VirtualClock
 from ..axon.clock import nanoseconds
@@ -37,6 +38,7 @@ from .trace import HostMetrics, LinkMetrics, Metrics, Trace
 if TYPE_CHECKING:
     from .channel import Channel
     from .network import Network, NetworkLink
+    from .sockets import SimulatedSocket
     from .stack import Stack
     from .wire import Packet
 
@@ -70,6 +72,8 @@ class Simulation:
         self._time_is_over = False
         self._is_stopping = False
         self._collections = 0
+        self._last_number = 2**30  # more than there are files
+        self._numbered: WeakValueDictionary[int, SimulatedSocket] = WeakValueDictionary()
         self._homes: dict[int, HostLoop] = {}  # of asynchronous generators, by id
         for host in network.hosts.values():
             self._add_stack(host)
@@ -124,6 +128,16 @@ class Simulation:
         return None
 
     # -- what happens -----------------------------------------------------------------------------
+
+    def number_socket(self, sock: SimulatedSocket) -> int:
+        """Return a number for a socket, which is like that of a file, and no file's."""
+        self._last_number += 1
+        self._numbered[self._last_number] = sock
+        return self._last_number
+
+    def socket_numbered(self, number: int) -> SimulatedSocket | None:
+        """Return the socket that has a number."""
+        return self._numbered.get(number)
 
     def call_soon(self, call: Callable[..., object], *args: Any) -> None:
         """Call something at this instant, when others have had their turn."""

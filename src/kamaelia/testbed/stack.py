@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from .datagram import DatagramTransport
     from .listener import Listener
     from .simulation import Simulation
+    from .sockets import SimulatedSocket
     from .stream import Segment, StreamEnd
     from .wire import Node as Base
     from .wire import Packet
@@ -191,6 +192,14 @@ class Stack(Base):
         """Return the link of the route that was set by hand for an address, if there is one."""
         return longest_match(self.routes, address)
 
+    def refuse_to_block(self, sock: SimulatedSocket, what: str) -> None:
+        """A call of a socket would have to wait. Raises where it was to do so, as a simulated host cannot."""
+        if sock.gettimeout() != 0:
+            raise RuntimeError(
+                f"{self.name}: {what}() of {sock!r} would block, and with it the whole simulation. Write "
+                "sock.setblocking(False), and await loop.sock_... or use streams, transports or components"
+            )
+
     def path_to(self, stack: Stack, address: str) -> tuple[Channel, ...]:
         """Return all channels on the way to a host. Raises `OSError` when no links lead there."""
         path: list[Channel] = []
@@ -320,15 +329,15 @@ class Stack(Base):
         if self._sockets is None:
             self._sockets = {}
         self._sockets.setdefault(transport.port, []).append(transport)
-        self._sort_sockets(transport.port)
+        self.sort_sockets(transport.port)
 
     def forget_socket(self, transport: DatagramTransport) -> None:
         """Deliver nothing to it any more."""
         if self._sockets is not None:
             _remove(self._sockets, transport.port, transport)
-            self._sort_sockets(transport.port)
+            self.sort_sockets(transport.port)
 
-    def _sort_sockets(self, port: int) -> None:
+    def sort_sockets(self, port: int) -> None:
         """Let the wire know a socket that is the only one for its port, and takes what comes from anybody."""
         sockets = (self._sockets or {}).get(port, ())
         if len(sockets) == 1 and sockets[0].takes_all:
@@ -424,29 +433,39 @@ class Streams:
         self._listeners: dict[int, list[Listener]] = {}
         self._ends: dict[StreamEnd, None] = {}
         self._client_ports: dict[int, StreamEnd] = {}
+        self._bound: dict[int, list[SimulatedSocket]] = {}  # sockets that have taken a port
         self._unix_paths: dict[str, int] = {}  # the port that stands for a path
 
-    async def connect(self, host: str | bytes, port: int, local: Any = None) -> StreamEnd:
+    async def connect(
+        self, host: str | bytes, port: int, local: Any = None, sock: SimulatedSocket | None = None
+    ) -> StreamEnd:
         """Connect to a server, which takes a round trip. Raises `OSError`."""
+        end = self.start_connecting(host, port, local, sock)
+        assert end.connected is not None
+        try:
+            await end.connected
+        except BaseException:
+            end.close()
+            raise
+        return end
+
+    def start_connecting(
+        self, host: str | bytes, port: int, local: Any = None, sock: SimulatedSocket | None = None
+    ) -> StreamEnd:
+        """Begin to connect to a server. Raises `OSError` for what is known at once."""
         from .stream import StreamEnd
 
         stack, address = self.stack.resolve(host, port)
         own = local[1] if local is not None else 0
-        if own and (own in self._listeners or own in self._client_ports):
+        if own and (sock is None or sock not in self._bound.get(own, ())) and self.has_port(own):
             raise in_use(self.stack.name, own)
         own = own or self.stack.free_port(socket.SOCK_STREAM)
         fixed = local is not None and not is_any(local[0]) and not is_loopback(local[0])
-        bound = unmapped(local[0]) if fixed else None
-        end = StreamEnd(
-            self.stack, stack, (bound or self.stack.source_address(address), own), (address, port)
-        )
+        source = unmapped(local[0]) if fixed else self.stack.source_address(address)
+        end = StreamEnd(self.stack, stack, (source, own), (address, port), sock)
         self._client_ports[own] = end
         self._ends[end] = None
-        try:
-            await end.connect()
-        except BaseException:
-            end.close()
-            raise
+        end.connect()
         return end
 
     def knock(self, segment: Segment, packet: Packet) -> None:
@@ -454,14 +473,20 @@ class Streams:
         from .stream import RST, SYN_ACK, Segment, StreamEnd
 
         client = segment.sender
+        listeners = [one for one in self._listeners.get(packet.port, ()) if one.hears(packet.target)]
+        listener = _choose(listeners, packet.source) if listeners else None
+        if listener is not None and listener.is_full:
+            self.stack.ignore(packet)
+            segment.lost(packet)  # which is how the client takes it
+            return
         end = StreamEnd(self.stack, client.stack, (packet.target, packet.port), packet.source[:2])
         end.peer = client
-        listeners = [one for one in self._listeners.get(packet.port, ()) if one.hears(packet.target)]
-        if not listeners:
+        if listener is None:
             end.dead = True
             Segment(RST, end, client).send()
             return
-        end.listener = _choose(listeners, packet.source)
+        end.listener = listener
+        end.inherit(listener.socket)
         self._ends[end] = None
         Segment(SYN_ACK, end, client).send()
 
@@ -477,14 +502,23 @@ class Streams:
         """Return a port for a server: the one asked for if it is free, any for 0. Raises `OSError`."""
         if port == 0:
             return self.stack.free_port(socket.SOCK_STREAM)
-        others = [one for one in self._listeners.get(port, ()) if _collide(host, only6, one.host, one.only6)]
+        others = [one for one in self._bound.get(port, ()) if _collide(host, only6, one.local[0], one.only6)]
         if others and not (reuse_port and all(other.reuse_port for other in others)):
             raise in_use(self.stack.name, port)
         return port
 
+    def bind(self, port: int, sock: SimulatedSocket) -> None:
+        """A socket has taken a port."""
+        self._bound.setdefault(port, []).append(sock)
+
+    def unbind(self, sock: SimulatedSocket) -> None:
+        """A socket has gone that may have taken a port."""
+        if sock.local is not None and sock.family != socket.AF_UNIX:
+            _remove(self._bound, sock.local[1], sock)
+
     def has_port(self, port: int) -> bool:
         """Say whether somebody has a port."""
-        return port in self._listeners or port in self._client_ports
+        return port in self._bound or port in self._client_ports or port in self._unix_paths.values()
 
     def take_unix_path(self, path: str) -> int:
         """Return the port that stands for a path from now on. Raises `OSError` if it is taken."""
@@ -499,10 +533,9 @@ class Streams:
             raise FileNotFoundError(errno.ENOENT, f"no such file or directory: {path} of {self.stack.name}")
         return self._unix_paths[path]
 
-    def leave_unix_path(self, path: str, port: int) -> None:
+    def leave_unix_path(self, path: str) -> None:
         """A server does not listen there any more."""
-        if self._unix_paths.get(path) == port:
-            del self._unix_paths[path]
+        self._unix_paths.pop(path, None)
 
     def forget_end(self, end: StreamEnd) -> None:
         """An end of a connection has been closed."""
@@ -515,12 +548,14 @@ class Streams:
         for listeners in list(self._listeners.values()):
             for listener in list(listeners):
                 listener.close()
+        self._unix_paths.clear()
+        self._bound.clear()
 
     def close_ends(self) -> None:
         """The program has ended."""
         for end in list(self._ends):
-            if end.transport is not None:
-                end.transport.cut_off()
+            if end.owner is not None:
+                end.owner.cut_off()
             end.close()
 
 

@@ -32,11 +32,12 @@ import asyncio
 import contextvars
 import errno
 import socket
-from asyncio import protocols, transports
+from asyncio import constants, protocols, transports
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from .addresses import family_of, is_ipv6, is_loopback, socket_address
+from .options import number_in
 from .protocols import ACCEPT, CONNECT, EXPIRE, REFUSE, RESET, TCP
 from .sockets import SimulatedSocket
 
@@ -48,7 +49,9 @@ if TYPE_CHECKING:
 
 LOCAL_SEGMENT = 65483  # bytes of data in a packet, on the way to oneself
 HEADERS = {4: 40, 6: 60}  # bytes: IP and TCP
-WINDOW = 64 * 1024  # bytes that may be under way or unread
+WINDOW = 64 * 1024  # bytes that may be under way or unread, at first
+LARGEST_WINDOW = 6 * 1024 * 1024
+SHORTEST_ROUND_TRIP = 0.001  # seconds over which is counted how much was read
 LONGEST_READ = 256 * 1024  # bytes that asyncio reads at once
 
 SYN, SYN_ACK, ACK, DATA, FIN, RST = "tcp syn", "tcp syn-ack", "tcp ack", "tcp data", "tcp fin", "tcp rst"
@@ -131,7 +134,14 @@ class Segment:
 class StreamEnd:
     """One end of a connection, in the kernel of a simulated host."""
 
-    def __init__(self, stack: Stack, remote_stack: Stack, local: Any, remote: Any) -> None:
+    def __init__(
+        self,
+        stack: Stack,
+        remote_stack: Stack,
+        local: Any,
+        remote: Any,
+        sock: SimulatedSocket | None = None,
+    ) -> None:
         self.stack = stack
         self.remote_stack = remote_stack
         self.port: int = local[1]
@@ -139,8 +149,12 @@ class StreamEnd:
         family = family_of(local[0])
         self.source = socket_address(local[0], local[1], family)
         shown = socket_address(remote[0], remote[1], family)
-        self.socket = SimulatedSocket(socket.SOCK_STREAM, self.source, shown, family)
-        self.socket.not_arrived = self.count_not_arrived
+        if sock is None:
+            sock = SimulatedSocket(stack, socket.SOCK_STREAM, self.source, shown, family)
+        elif sock.family != socket.AF_UNIX:
+            sock.local = socket_address(local[0], local[1], sock.family)
+            sock.remote = socket_address(remote[0], remote[1], sock.family)
+        self.socket = sock
         self.name = f"{stack.name}:{local[1]}"
         self.remote_name = f"{remote_stack.name}:{remote[1]}"
         self.headers = HEADERS[6 if is_ipv6(remote[0]) else 4]
@@ -151,13 +165,22 @@ class StreamEnd:
         self.round_trip = self.delay + sum(channel.delay for channel in back) / 1e9
         self.peer: StreamEnd | None = None
         self.listener: Listener | None = None  # which accepts it, at a server
-        self.transport: StreamTransport | None = None
+        self.owner: Any = None  # a transport, or a socket, that is told what happens
         self.connected: asyncio.Future[None] | None = None  # at a client, until it is
         self.dead = False  # reset, refused or expired: nothing is sent or received any more
         self.closed = False  # by its owner
         self.error: OSError | None = None  # raised by the next call, once
 
-        self._segment = min([channel.mtu - self.headers for channel in path], default=LOCAL_SEGMENT)
+        self.segment = min([channel.mtu - self.headers for channel in path], default=LOCAL_SEGMENT)
+        self.window = WINDOW
+        """How much the other side may send that was not read here."""
+        self.send_buffer = LARGEST_WINDOW
+        self._window_is_fixed = False
+        self._read_since = 0.0  # from then on bytes are counted that were read, for a round trip
+        self._read_bytes = 0
+        self._acks: deque[float] = deque()  # when it will be known that segments have arrived
+        self._unconfirmed = 0  # segments of data that are not known to have arrived
+        self._waits_for_acks = False  # with something small
         self._next_index = 0
         self._under_way = 0  # bytes that have been sent and not been acknowledged
         self._acknowledged: deque[tuple[float, int]] = deque()  # when the sender will know, how many bytes
@@ -172,6 +195,33 @@ class StreamEnd:
         self._end_arrived = False
 
     # -- as its owner sees it: what a socket does ---------------------------------------------------
+
+    def inherit(self, sock: SimulatedSocket) -> None:
+        """It was made by a socket that listens, and has its options."""
+        if sock.options:
+            self.socket.options = dict(sock.options)
+        if sock.family == socket.AF_UNIX:
+            self.socket.be_unix(sock.local, "")
+        elif sock.family != self.socket.family:  # which speaks both
+            self.socket.family = sock.family
+            self.socket.local = socket_address(self.source[0], self.port, sock.family)
+            self.socket.remote = socket_address(self.remote[0], self.remote[1], sock.family)
+        self._take_options()
+
+    def give_up(self) -> None:
+        """Whoever waits for the connection does not any more."""
+        if self.is_connecting:
+            self.dead = True
+            assert self.connected is not None
+            self.connected.cancel()
+
+    def _take_options(self) -> None:
+        sock = self.socket
+        for (level, option), value in (sock.options or {}).items():
+            if (level, option) == (socket.SOL_SOCKET, socket.SO_RCVBUF):
+                self.set_window(number_in(value) // 2)
+            elif (level, option) == (socket.SOL_SOCKET, socket.SO_SNDBUF):
+                self.set_send_buffer(number_in(value) // 2)
 
     def connect(self) -> asyncio.Future[None]:
         """Ask the other host for a connection."""
@@ -192,13 +242,17 @@ class StreamEnd:
             self._under_way -= acknowledged.popleft()[1]
         view = memoryview(data)
         sent = 0
+        room = min(self.peer.window, self.send_buffer) if self.peer is not None else self.send_buffer
         while sent < len(view):
-            piece = view[sent : sent + self._segment]
-            if self._under_way + len(piece) > WINDOW:
+            piece = view[sent : sent + self.segment]
+            if self._under_way + len(piece) > room:
+                break
+            if len(piece) < self.segment and self._under_way and not self.socket.nodelay and self._nagle(now):
                 break
             self._under_way += len(piece)
             sent += len(piece)
             self._bytes_sent += len(piece)
+            self._unconfirmed += 1
             self._send_in_order(DATA, bytes(piece))
         return sent
 
@@ -221,6 +275,7 @@ class StreamEnd:
             if len(data) > most:
                 arrived.appendleft(data[most:])
                 data = data[:most]
+            self._grow_window(len(data))
             if self.peer is not None and not self.peer.dead:
                 self.peer.acknowledge(len(data), self.stack.simulation.time + self.delay)
             return data
@@ -230,6 +285,77 @@ class StreamEnd:
         if self._end_arrived or self.dead:
             return b""
         raise BlockingIOError(errno.EAGAIN, "nothing has arrived")
+
+    def _grow_window(self, count: int) -> None:
+        """Let the other side send twice what was read here in a round trip, as Linux does."""
+        if self._window_is_fixed:
+            return
+        now = self.stack.simulation.time
+        self._read_bytes += count
+        if now - self._read_since >= max(self.round_trip, SHORTEST_ROUND_TRIP):
+            self.window = max(self.window, min(2 * self._read_bytes, LARGEST_WINDOW))
+            self._read_since, self._read_bytes = now, 0
+
+    def set_window(self, size: int) -> None:
+        """Let the other side send so much that was not read here, and no more."""
+        self.window, self._window_is_fixed = size, True
+
+    def set_send_buffer(self, size: int) -> None:
+        """Have so much under way, and no more."""
+        self.send_buffer = size
+
+    def set_ttl(self, ttl: int) -> None:
+        """Let segments pass so many routers."""
+        self.ttl = ttl
+
+    def set_tos(self, tos: int) -> None:
+        """Mark segments with a class of service."""
+        self.tos = tos
+
+    def _nagle(self, now: float) -> bool:
+        """Say whether something small has to wait for those before it, until the other side has them all."""
+        acks = self._acks
+        while acks and acks[0] <= now:
+            acks.popleft()
+            self._unconfirmed -= 1
+        self._waits_for_acks = self._unconfirmed > 0
+        if self._waits_for_acks and acks:
+            self._look_again_at(acks[-1])
+        return self._waits_for_acks
+
+    def _confirmed_at(self, when: float) -> None:
+        """A segment has arrived at the other end, and at some time this one will know."""
+        self._acks.append(when)
+        if self._waits_for_acks:
+            self._look_again_at(when)
+
+    def _look_again_at(self, when: float) -> None:
+        self.stack.simulation.call_later(max(0.0, when - self.stack.simulation.time), self.push)
+
+    def push(self) -> None:
+        """Small segments need not wait any more."""
+        if self._waits_for_acks or self._wants_room:
+            self._waits_for_acks = False
+            self._has_room()
+
+    def is_readable(self) -> bool:
+        """Say whether there is something to receive: bytes, the end, an error."""
+        return bool(self._arrived) or self._end_arrived or self.dead or self.error is not None
+
+    def is_writable(self) -> bool:
+        """Say whether there is room to send something."""
+        if self.dead or self.error is not None or self._fin_sent:
+            return True
+        now = self.stack.simulation.time
+        acknowledged = self._acknowledged
+        while acknowledged and acknowledged[0][0] <= now:
+            self._under_way -= acknowledged.popleft()[1]
+        return self._under_way < min(self.peer.window if self.peer else WINDOW, self.send_buffer)
+
+    def stop_receiving(self) -> None:
+        """Nothing more will be read here: what comes is thrown away, and the end is read."""
+        self._arrived.clear()
+        self._end_arrived = True
 
     def count_not_arrived(self) -> int:
         """Return how many bytes were sent and have not arrived; a real kernel knows it one delay later."""
@@ -246,7 +372,7 @@ class StreamEnd:
         if self.closed:
             return
         self.closed = True
-        self.transport = None
+        self.owner = None
         self.stack.streams.forget_end(self)
         if self._arrived or self.socket.resets or self.peer is None:
             self.reset()
@@ -285,8 +411,8 @@ class StreamEnd:
                 self._expected += 1
                 self._take_in_order(following)
                 following = self._held.pop(self._expected, None)
-            if self.transport is not None:
-                self.transport.readable()
+            if self.owner is not None:
+                self.owner.readable()
 
     def acknowledge(self, count: int, when: float) -> None:
         """The other end has read some bytes, and at some time this one will know."""
@@ -329,12 +455,15 @@ class StreamEnd:
                 self.reset()
             else:
                 self.stack.note_end(ACCEPT, self.name, self.remote_name)
-                self.listener.accept(self)
+                self.listener.arrived(self)
         elif self.closed:
             self.reset()
         else:
-            self._arrived.append(segment.data)
+            if not self._end_arrived:
+                self._arrived.append(segment.data)
             self._bytes_arrived += len(segment.data)
+            if self.peer is not None:
+                self.peer._confirmed_at(self.stack.simulation.time + self.delay)
 
     def _be_reset(self) -> None:
         if self.is_connecting:
@@ -357,8 +486,8 @@ class StreamEnd:
             self.connected.set_exception(error)
             return
         self.error = error
-        if self.transport is not None:
-            self.transport.readable()
+        if self.owner is not None:
+            self.owner.readable()
             if self._wants_room:
                 self._has_room()
 
@@ -367,8 +496,8 @@ class StreamEnd:
         if self._room_timer is not None:
             self._room_timer.cancel()
             self._room_timer = None
-        if self.transport is not None:
-            self.transport.writable()
+        if self.owner is not None:
+            self.owner.writable()
 
     def __repr__(self) -> str:
         return f"<end {self.name} of a connection to {self.remote_name}>"
@@ -381,6 +510,7 @@ class StreamTransport(transports._FlowControlMixin, asyncio.Transport):
     """
 
     _start_tls_compatible = True
+    _sendfile_compatible = constants._SendfileMode.FALLBACK
 
     def __init__(
         self,
@@ -404,7 +534,8 @@ class StreamTransport(transports._FlowControlMixin, asyncio.Transport):
         self._reads = False  # from connection_made to the end of what comes
         self._look_again: asyncio.Handle | None = None
         self.set_protocol(protocol)
-        end.transport = self
+        end.owner = self
+        end.socket.set_nodelay()
         if server is not None:
             server._attach(self)
         loop.call_soon(self._protocol.connection_made, self)
@@ -605,6 +736,7 @@ class StreamTransport(transports._FlowControlMixin, asyncio.Transport):
             self._protocol.connection_lost(error)
         finally:
             self._end.close()
+            self._end.socket._fileno = -1
             if self._server is not None:
                 self._server._detach(self)
                 self._server = None
