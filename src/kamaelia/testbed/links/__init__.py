@@ -1,0 +1,1 @@
+"""What a simulated link does to packets, one noun in each module."""
