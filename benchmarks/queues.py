@@ -196,7 +196,10 @@ def ns3() -> Path:
     """Return the program that has the queues of ns-3. Raises `Missing`."""
     target = BUILD / "queues_ns3"
     compiler = ("g++", "-O2", "-std=c++17", "-o", str(target), *LIBRARIES)
-    return compiled("queues_ns3.cc", "queues_ns3", compiler, "g++ and libns3-dev")
+    try:
+        return compiled("queues_ns3.cc", "queues_ns3", compiler, "g++")
+    except Missing as error:
+        raise Missing(f"{error} (`make bench-deps` installs g++ and libns3-dev)") from None
 
 
 def run_ns3(queue: str, settings: Mapping[str, object], arrivals: Sequence[Arrival]) -> Run:
@@ -416,7 +419,7 @@ WITHIN = (
     Pair("CoDel, ECN", CoDel(ecn=True), "CoDelQueueDisc", {"MaxSize": "1000p", "UseEcn": "true"}),
     Pair("FQ-CoDel", FQCoDel(ecn=False), "FqCoDelQueueDisc", QUANTUM | {"UseEcn": "false"}),
     Pair("FQ-CoDel, ECN", FQCoDel(), "FqCoDelQueueDisc", QUANTUM),
-    Pair("FQ-CoDel, 60 packets", FQCoDel(limit=60), "FqCoDelQueueDisc", QUANTUM | {"MaxSize": "60p"}),
+    Pair("FQ-CoDel, ECN, 60 packets", FQCoDel(limit=60), "FqCoDelQueueDisc", QUANTUM | {"MaxSize": "60p"}),
 )
 
 EXACT = (

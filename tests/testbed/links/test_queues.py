@@ -78,6 +78,7 @@ WRONG: list[tuple[type[QueueDescription], dict[str, Any], str]] = [
     (RED, {"minimum": 0}, "minimum=0: because of limit=25, give packets, such as 15, more than 0"),
     (RED, {"maximum": "0 packets"}, "maximum='0 packets': because of limit=25, give packets"),
     (RED, {"minimum": "9 kB"}, "minimum='9 kB': because of limit=25, give packets, such as 15"),
+    (RED, {"minimum": float("inf")}, "minimum=inf: because of limit=25, give packets"),
     (RED, {"minimum": True}, "minimum=True: because of limit=25, give packets"),
     (RED, {"limit": "9 kB", "maximum": 8}, "maximum=8: because of limit='9 kB', give bytes, such as '30 kB'"),
     (

@@ -209,6 +209,23 @@ def test_above_the_maximum_all_are_dropped(gentle: bool, average: float, refused
     assert queue.refused == refused
 
 
+@pytest.mark.parametrize(("gentle", "limit"), [(True, 60), (False, 30)])
+def test_the_average_need_not_be_more_than_that(gentle: bool, limit: int) -> None:
+    for length in (limit - 1, limit):
+        queue = settled(0, gentle=gentle)
+        fill(queue, length - 3)
+        queue.weight = 1.0  # the average is what the next one finds
+        assert arrive(queue) == (length < limit)
+        assert queue.average == length
+
+
+def test_minimum_and_maximum_may_be_one() -> None:
+    queue = settled(9.9, minimum=10, maximum=10, gentle=False)
+    assert outcomes(queue, 3) == [True] * 3
+    queue.average = 10.1
+    assert outcomes(queue, 3) == [False] * 3
+
+
 def test_a_full_queue_drops() -> None:
     queue = begin(limit=3)
     assert fill(queue, 4) == [True, True, True, False]
@@ -308,6 +325,7 @@ def test_a_probability_shrinks_down_to_one_packet_in_a_round_trip(rate: float, l
 
 
 def test_without_adapting_nothing_changes() -> None:
+    assert RED() == RED(limit=25, gentle=True, wait=True, ecn=False, adaptive=False, mean_packet=500)
     queue = begin()
     assert (queue.minimum, queue.maximum, queue.weight, queue.probability) == (5, 15, 0.002, 0.02)
     for ms in range(0, 5000, 500):
