@@ -89,6 +89,8 @@ WRONG: list[tuple[type[QueueDescription], dict[str, Any], str]] = [
     (RED, {"limit": "9 kB", "maximum": "8 apples"}, "maximum='8 apples': write a number and one of B"),
     (RED, {"probability": 2}, "probability=2 is more than all"),
     (RED, {"weight": 0}, "weight=0: give more than 0 and 1 at most, such as 0.002"),
+    (RED, {"weight": "0.002"}, "weight='0.002': give more than 0 and 1 at most"),
+    (RED, {"minimum": [5]}, "minimum=[5]: because of limit=25, give packets"),
     (RED, {"weight": 1.5}, "weight=1.5: give more than 0 and 1 at most"),
     (RED, {"target": 0}, "target=0: give some time"),
     (RED, {"mean_packet": 0}, "mean_packet=0: give 1 byte at least"),
