@@ -129,7 +129,7 @@ class FQCoDelQueue(HeadDiscipline):
         self._queues: dict[int, FlowQueue] = {}  # made when they are first used, and in this order
         self._new: deque[FlowQueue] = deque()
         self._old: deque[FlowQueue] = deque()
-        self._indices: dict[Hashable, int] = {}  # a memory of `_hash`
+        self._indices: dict[Hashable, int] = {}  # a memory of `index`
 
     def enqueue(self, packet: QueuedPacket, now: int) -> bool:
         index = self.index(packet.flow)

@@ -31,7 +31,8 @@ there are not as many, it waits at the head until there are. So in any stretch o
 + rate * t is sent. A second bucket, with ``peak_rate`` and as deep as one packet, may keep a burst from
 leaving at once. A packet waits for both. Tokens are whole numbers here, in parts of a bit that are so small
 that each nanosecond brings a whole number of them: nothing is ever rounded but the time at which the next
-packet may go, up to the next nanosecond.
+packet may go, up to the next nanosecond. (So a bucket that is no deeper than one packet flows over a little
+each time, and lets through a packet up to a nanosecond later than it might.)
 
 Different from Linux: there tokens are counted in nanoseconds of the rate, and the cost of a packet is
 rounded to those. A packet that is larger than a bucket is dropped in both, for it would wait for ever;
@@ -305,18 +306,17 @@ class DropTail(QueueDescription):
     """Full when a packet would make it more than that: bytes, or text such as ``"150 kB"``."""
 
     def __post_init__(self) -> None:
-        self.limits  # noqa: B018 - to find out now what is wrong with them
+        self._limits  # noqa: B018 - to find out now what is wrong with them
 
     @cached_property
-    def limits(self) -> tuple[int | None, int | None]:
-        """Packets and bytes that it holds; None for any number."""
+    def _limits(self) -> tuple[int | None, int | None]:
         return (
             None if self.packets is None else whole(self.packets, "packets"),
             None if self.bytes is None else whole_bytes(self.bytes, "bytes"),
         )
 
     def begin(self, stream: Random, rate: float | None) -> DropTailQueue:
-        return DropTailQueue(rate, *self.limits)
+        return DropTailQueue(rate, *self._limits)
 
 
 class DropTailQueue(Discipline):

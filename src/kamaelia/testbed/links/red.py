@@ -150,7 +150,7 @@ class RED(QueueDescription):
         maximum = self._threshold(self.maximum, "maximum", most_bytes is not None)
         if minimum is not None and maximum is not None and minimum > maximum:
             raise UsageError(f"minimum={self.minimum!r} is more than maximum={self.maximum!r}: give less")
-        if self.weight is not None and not 0 < self.weight <= 1:
+        if self.weight is not None and not (_is_number(self.weight) and 0 < self.weight <= 1):
             raise UsageError(f"weight={self.weight!r}: give more than 0 and 1 at most, such as {WEIGHT}")
         return REDSettings(
             most_packets=most_packets,
@@ -171,7 +171,7 @@ class RED(QueueDescription):
                 return float(packets)
             if packets is None and in_bytes:
                 return float(whole_bytes(value, what))
-        elif not in_bytes and not isinstance(value, bool) and 0 < value < math.inf:
+        elif not in_bytes and _is_number(value) and 0 < value < math.inf:
             return float(value)
         kind = "bytes, such as '30 kB'" if in_bytes else "packets, such as 15, more than 0"
         raise UsageError(f"{what}={value!r}: because of limit={self.limit!r}, give {kind}")
@@ -326,6 +326,10 @@ class REDQueue(DropTailQueue):
 
 
 _DECIMALS = Context(prec=28)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _power(base: float, exponent: int) -> float:
