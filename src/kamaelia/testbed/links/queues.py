@@ -306,17 +306,18 @@ class DropTail(QueueDescription):
     """Full when a packet would make it more than that: bytes, or text such as ``"150 kB"``."""
 
     def __post_init__(self) -> None:
-        self._limits  # noqa: B018 - to find out now what is wrong with them
+        self.limits  # noqa: B018 - to find out now what is wrong with them
 
     @cached_property
-    def _limits(self) -> tuple[int | None, int | None]:
+    def limits(self) -> tuple[int | None, int | None]:
+        """Packets and bytes that it holds; None for any number."""
         return (
             None if self.packets is None else whole(self.packets, "packets"),
             None if self.bytes is None else whole_bytes(self.bytes, "bytes"),
         )
 
     def begin(self, stream: Random, rate: float | None) -> DropTailQueue:
-        return DropTailQueue(rate, *self._limits)
+        return DropTailQueue(rate, *self.limits)
 
 
 class DropTailQueue(Discipline):
