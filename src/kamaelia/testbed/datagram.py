@@ -224,12 +224,12 @@ class DatagramTransport(Base):
         return packet
 
     def _send_to_group(self, data: bytes, to: Any) -> None:
-        if len(data) > LONGEST[4]:
+        if len(data) > LONGEST[6 if is_ipv6(to[0]) else 4]:
             raise OSError(errno.EMSGSIZE, "Message too long")
         memberships = self.memberships
         packet = self.packet_to(data, to[0], to[1], f"{to[0]}:{to[1]}", memberships.ttl)
         self.node.count_sent(packet)
-        self.node.simulation.groups.send(self.node, packet, loop=memberships.loop)
+        self.node.simulation.groups.send(self.node, packet, memberships.interface, loop=memberships.loop)
 
     def _broadcast(self, data: bytes, to: Any) -> None:
         """Send to all on the same links; routers pass it on to nobody."""

@@ -10,6 +10,7 @@ from ..axon import Component, UsageError, units
 from ..axon.component import ComponentFunction
 from ..axon.errors import suggestion
 from .addresses import MOST_HOSTS, canonical, is_any, is_group, is_loopback, number_of
+from .groups import Timing
 from .loopback import run_on_loopback
 from .settings import DEFAULT_QUEUE, DEFAULTS, MTU, LinkSettings, changed, make_settings
 from .simulation import Simulation
@@ -18,6 +19,15 @@ from .trace import Trace
 GRACE = 5.0  # seconds that a host's system has to finish what it was sent, when time is over
 KEEP = 1_000_000  # events that a trace keeps
 
+_USUAL: dict[str, Any] = {
+    "fast_leave": False,
+    "igmp": None,
+    "mld": None,
+    "multicast": True,
+    "querier": False,
+    "snooping": False,
+    "unknown": "flood",
+}
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 
 
@@ -28,9 +38,16 @@ class Host:
     packets for others.
     """
 
-    __slots__ = ("addresses", "kind", "name", "network", "patterns")
+    __slots__ = ("addresses", "group_options", "kind", "name", "network", "patterns")
 
-    def __init__(self, network: Network, name: str, kind: str, addresses: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        network: Network,
+        name: str,
+        kind: str,
+        addresses: tuple[str, ...] = (),
+        group_options: dict[str, Any] | None = None,
+    ) -> None:
         self.network = network
         self.name = name
         """By which other hosts reach it."""
@@ -38,6 +55,8 @@ class Host:
         """``"host"``, ``"router"`` or ``"switch"``."""
         self.addresses = addresses
         """Those that it was given; it has one of IPv4 and one of IPv6 in any case."""
+        self.group_options = group_options
+        """How it takes part in multicast; None for as usual."""
         self.patterns: tuple[Any, ...] = ()
         """What it runs, in each simulation anew."""
 
@@ -154,30 +173,80 @@ class Network:
         """By name, in the order of their making."""
         self.links: list[NetworkLink] = []
         """In the order of their making."""
+        self.group_timing = Timing()
+        """How often routers ask who wants a group, and how long they wait; see `groups.Timing`."""
         self.simulation: Simulation | None = None
         """The run of this network that is under way."""
         self._taken: dict[str, str] = {}  # addresses that were given to hosts
 
-    def host(self, name: str, *, address: str | Iterable[str] = ()) -> Host:
+    def host(
+        self,
+        name: str,
+        *,
+        address: str | Iterable[str] = (),
+        igmp: int | None = None,
+        mld: int | None = None,
+    ) -> Host:
         """Add a host.
 
         Arguments:
             name: made of letters, digits, ``-``, ``_`` and ``.``
             address: one address or several, beside the two that each host has by its number
+            igmp: the version that it speaks, 2 or 3; 3 by default
+            mld: the version that it speaks, 1 or 2; 2 by default
 
         Raises `UsageError` when the name or an address is taken, or is none.
         """
-        return self._add(name, "host", address)
+        return self._add(name, "host", address, igmp=igmp, mld=mld)
 
-    def router(self, name: str, *, address: str | Iterable[str] = ()) -> Host:
-        """Add a host that passes on packets for others. Arguments and errors are those of `host`."""
-        return self._add(name, "router", address)
+    def router(
+        self,
+        name: str,
+        *,
+        address: str | Iterable[str] = (),
+        multicast: bool = True,
+        fast_leave: bool = False,
+        igmp: int | None = None,
+        mld: int | None = None,
+    ) -> Host:
+        """Add a host that passes on packets for others.
 
-    def switch(self, name: str) -> Host:
-        """Add a switch: it passes on packets for others, and takes nothing of their TTL."""
-        return self._add(name, "switch", ())
+        Arguments, beside those of `host`:
+            multicast: it passes on packets to groups, too
+            fast_leave: it takes the word of a host that leaves a group, and does not ask whether others
+                want it
+        """
+        return self._add(
+            name, "router", address, multicast=multicast, fast_leave=fast_leave, igmp=igmp, mld=mld
+        )
 
-    def _add(self, name: str, kind: str, address: str | Iterable[str]) -> Host:
+    def switch(
+        self,
+        name: str,
+        *,
+        snooping: bool = False,
+        querier: bool = False,
+        unknown: str = "flood",
+        fast_leave: bool = False,
+    ) -> Host:
+        """Add a switch: it passes on packets for others, and takes nothing of their TTL.
+
+        Arguments:
+            name: see `host`
+            snooping: it listens who wants which group; else it passes on what goes to groups over all its
+                links
+            querier: with snooping, it asks itself, where there is no router that does
+            unknown: with snooping, what becomes of groups that nobody has asked for: ``"flood"`` or
+                ``"drop"``
+            fast_leave: with snooping, it takes the word of a host that leaves a group
+        """
+        if unknown not in ("flood", "drop"):
+            raise UsageError(f"switch({name!r}, unknown={unknown!r}): there are 'flood' and 'drop'")
+        return self._add(
+            name, "switch", (), snooping=snooping, querier=querier, unknown=unknown, fast_leave=fast_leave
+        )
+
+    def _add(self, name: str, kind: str, address: str | Iterable[str], **group_options: Any) -> Host:
         if name in self.hosts:
             raise UsageError(f"{kind}({name!r}): this network has a host of this name already")
         if not _NAME.fullmatch(name) or name == "localhost" or re.fullmatch(r"[\d.]+", name):
@@ -188,9 +257,9 @@ class Network:
         if len(self.hosts) >= MOST_HOSTS:
             raise UsageError(f"{kind}({name!r}): a network has at most {MOST_HOSTS} hosts")
         texts = (address,) if isinstance(address, str) else address
-        host = self.hosts[name] = Host(
-            self, name, kind, tuple(self._take_address(name, one) for one in texts)
-        )
+        addresses = tuple(self._take_address(name, one) for one in texts)
+        special = {option: value for option, value in group_options.items() if value != _USUAL[option]}
+        host = self.hosts[name] = Host(self, name, kind, addresses, special or None)
         return host
 
     def _take_address(self, name: str, text: str) -> str:

@@ -26,10 +26,10 @@ from weakref import WeakValueDictionary
 from ..axon import GraceExceeded, VirtualClock
 from ..axon.clock import nanoseconds
 from .addresses import ipv4_of, ipv6_of, number_of
-from .distribution import Groups
 from .forms import forms
 from .hostrun import HostRun, judge
 from .loop import HostLoop
+from .multicast import Groups
 from .protocols import ICMP
 from .routing import Routes
 from .settings import LinkSettings, changed
@@ -60,7 +60,7 @@ class Simulation:
         self.has_ipv6 = network.ipv6
         self.stacks: dict[str, Stack] = {}
         self.routes = Routes()
-        self.groups = Groups(self)
+        self.groups = Groups(self, network.group_timing)
         self.channels: dict[NetworkLink, tuple[Channel, ...]] = {}
         self.thread = 0  # which runs all this, while it runs
         self._by_number: list[Stack] = []
@@ -91,6 +91,8 @@ class Simulation:
         stack = self.forms.Stack(self, host.name, len(self._by_number) + 1, host.kind)
         self._by_number.append(stack)
         self.stacks[host.name] = stack
+        if host.group_options:
+            stack.group_options = host.group_options
         if host.addresses:
             stack.own = host.addresses
             for address in host.addresses:
@@ -102,7 +104,9 @@ class Simulation:
         if link.one_way:
             self.channels[link] = (there,)
         else:
-            self.channels[link] = (there, self.forms.Channel(b, a, link.settings_back, self.seed))
+            back = self.forms.Channel(b, a, link.settings_back, self.seed)
+            there.back, back.back = back, there
+            self.channels[link] = (there, back)
 
     def change(self, link: NetworkLink, direction: str, changes: dict[str, Any]) -> None:
         """Change a link for the rest of this run."""

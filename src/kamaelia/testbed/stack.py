@@ -57,7 +57,7 @@ K = TypeVar("K")
 T = TypeVar("T")
 
 FIRST_EPHEMERAL, LAST_PORT = 49152, 65535
-ICMP_HEADERS = {4: 28, 6: 48}  # bytes: IP and ICMP
+NO_OPTIONS: dict[str, Any] = {}  # never written to
 
 
 class Stack(Base):
@@ -83,7 +83,7 @@ class Stack(Base):
         self.own: tuple[str, ...] = ()  # addresses that were given to it
         self._sockets: dict[int, list[DatagramTransport]] | None = None  # of UDP, by port
         self._streams: Streams | None = None
-        self._joined: dict[str, list[DatagramTransport]] | None = None  # by the address of the group
+        self.group_options: dict[str, Any] = NO_OPTIONS
         self._next_ports: list[int] | None = None
         self.is_down = False
 
@@ -232,7 +232,7 @@ class Stack(Base):
         if self.is_down:
             channel.drop(packet, HOST_DOWN)
         elif is_group(packet.target):
-            self.simulation.groups.arrive(self, packet)
+            self.simulation.groups.arrive(self, packet, channel)
         elif packet.target == ALL_HOSTS or (way := self.way_to(packet.target)) is self:
             self.deliver(packet)
         elif not self.forwards or way is None:
@@ -357,28 +357,20 @@ class Stack(Base):
                 best.append(one)
         return _choose(best, source) if best else None
 
-    def group_sockets(self, group: str, port: int, source: Address) -> list[DatagramTransport]:
+    def group_sockets(
+        self, group: str, port: int, source: Address, interface: int
+    ) -> list[DatagramTransport]:
         """Return the sockets that are to get what has come for a group."""
-        return [one for one in (self._sockets or {}).get(port, ()) if one.memberships.hears(group, source)]
+        return [
+            one
+            for one in (self._sockets or {}).get(port, ())
+            if one.memberships.hears(group, source, interface)
+        ]
 
-    def group_changed(self, group: str, transport: DatagramTransport) -> None:
-        """A socket has joined a group or left it, or one of its sources."""
-        if self._joined is None:
-            self._joined = {}
-        joined = self._joined.setdefault(group, [])
-        if group not in transport.memberships.groups:
-            _remove(self._joined, group, transport)
-        elif transport not in joined:
-            joined.append(transport)
-        self.simulation.groups.changed()
-
-    def wants(self, group: str, source: str) -> bool:
-        """Say whether a socket here has joined a group for what comes from an address."""
-        for transport in (self._joined or {}).get(group, ()):
-            sources = transport.memberships.groups[group]
-            if sources is None or source in sources:
-                return True
-        return False
+    def interface_of(self, channel: Channel) -> int:
+        """Return over which of its interfaces, from 0, a channel leads here or away."""
+        out = channel if channel.near is self else channel.back
+        return 0 if out is None else out.interface
 
     # -- the end ------------------------------------------------------------------------------------
 
@@ -409,12 +401,12 @@ class Stack(Base):
 
 
 SLOTS = (
-    "_joined",
     "_next_ports",
     "_sockets",
     "_streams",
     "channels",
     "channels_in",
+    "group_options",
     "is_down",
     "is_switch",
     "name",
