@@ -38,7 +38,7 @@ from .addresses import (
     is_loopback,
     unmapped,
 )
-from .protocols import DELIVER, EXPIRE, FORWARD, HOST_DOWN, ICMP, ICMPV6, IGNORE, RESEND, UDP
+from .protocols import DELIVER, DROP, EXPIRE, FORWARD, HOST_DOWN, ICMP, ICMPV6, IGNORE, RESEND, UDP
 from .routing import longest_match
 
 if TYPE_CHECKING:
@@ -230,11 +230,13 @@ class Stack(Base):
     def take(self, packet: Packet, channel: Channel) -> None:
         """A packet has come that is not on the usual way."""
         if self.is_down:
-            channel.drop(packet, HOST_DOWN)
+            self.drop(packet, HOST_DOWN)
         elif is_group(packet.target):
-            self.simulation.groups.arrive(self, packet, channel)
+            if self.forwards or not self.simulation.faults.keeps_out(self, packet):
+                self.simulation.groups.arrive(self, packet, channel)
         elif packet.target == ALL_HOSTS or (way := self.way_to(packet.target)) is self:
-            self.deliver(packet)
+            if not self.special or not self.simulation.faults.keeps_out(self, packet):
+                self.deliver(packet)
         elif not self.forwards or way is None:
             self.ignore(packet)
         elif packet.ttl <= 1 and not self.is_switch:
@@ -270,6 +272,30 @@ class Stack(Base):
         else:
             self.ignore(packet)
             self.simulation.answer_unreachable(self, packet)
+
+    def drop(self, packet: Packet, why: int) -> None:
+        """A packet is lost here."""
+        self.note(DROP, packet, why)
+        if packet.tells:
+            packet.data.lost(packet)
+
+    def look(self) -> None:
+        """Find out whether to look at every packet that comes."""
+        self.special = self.is_down or self.simulation.faults.concern(self)
+
+    def crash(self) -> None:
+        """The power is off: all that the kernel knows is gone, and nobody is told."""
+        self.is_down = True
+        if self._streams is not None:
+            self._streams.vanish()
+        for sockets in (self._sockets or {}).values():
+            for one in sockets:
+                one.closing = True
+                one.reading = False
+        self._streams = self._sockets = self._next_ports = None
+        self.udp.clear()
+        self.simulation.groups.vanish(self)
+        self.look()
 
     def ignore(self, packet: Packet) -> None:
         """Nobody wants a packet."""
@@ -534,6 +560,15 @@ class Streams:
         self._ends.pop(end, None)
         if self._client_ports.get(end.port) is end:
             del self._client_ports[end.port]
+
+    def vanish(self) -> None:
+        """The power is off."""
+        for end in self._ends:
+            end.dead = end.closed = True
+            end.owner = None
+        for listeners in self._listeners.values():
+            for listener in listeners:
+                listener.is_open = False
 
     def close_listeners(self) -> None:
         """The program has ended."""

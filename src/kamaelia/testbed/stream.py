@@ -571,7 +571,9 @@ class StreamTransport(transports._FlowControlMixin, asyncio.Transport):
 
     def readable(self) -> None:
         """Something has arrived: bytes, the end, or an error."""
-        if self._reads and not self._paused and not self._closing:
+        if self._loop.is_frozen:
+            self._read_soon()
+        elif self._reads and not self._paused and not self._closing:
             self._context.run(self._read)
 
     def _start_reading(self) -> None:
@@ -657,7 +659,9 @@ class StreamTransport(transports._FlowControlMixin, asyncio.Transport):
 
     def writable(self) -> None:
         """The window takes something again, or there is an error."""
-        if self._buffer and not self._losses:
+        if self._loop.is_frozen:
+            self._loop.call_soon(self.writable, context=self._context)
+        elif self._buffer and not self._losses:
             self._context.run(self._write_rest)
 
     def _write_rest(self) -> None:
