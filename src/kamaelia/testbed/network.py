@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Coroutine, Iterable, Mapping
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 from ..axon import Component, UsageError, units
@@ -15,6 +16,7 @@ from .addresses import MOST_HOSTS, canonical, is_any, is_group, is_loopback, num
 from .faults import KINDS, Disturbance
 from .groups import Timing
 from .loopback import run_on_loopback
+from .rules import Rule
 from .settings import DEFAULT_QUEUE, DEFAULTS, MTU, LinkSettings, changed, make_settings
 from .simulation import Simulation
 from .trace import Trace
@@ -44,7 +46,17 @@ class Host:
     packets for others.
     """
 
-    __slots__ = ("addresses", "group_options", "kind", "name", "network", "patterns")
+    __slots__ = (
+        "addresses",
+        "group_options",
+        "kind",
+        "name",
+        "network",
+        "patterns",
+        "routes",
+        "rules",
+        "translation",
+    )
 
     def __init__(
         self,
@@ -63,6 +75,12 @@ class Host:
         """Those that it was given; it has one of IPv4 and one of IPv6 in any case."""
         self.group_options = group_options
         """How it takes part in multicast; None for as usual."""
+        self.rules: tuple[Rule, ...] = ()
+        """Which packets it lets pass."""
+        self.translation: tuple[float, float] | None = None
+        """Of a translator: how long mappings of UDP and of TCP last, in seconds."""
+        self.routes: tuple[tuple[Any, str], ...] = ()
+        """Those set by `route`: networks, and to which neighbour packets for them go."""
         self.patterns: tuple[Any, ...] = ()
         """What it runs, in each simulation anew."""
 
@@ -81,6 +99,20 @@ class Host:
         if not isinstance(component, (Component, ComponentFunction)) and not callable(component):
             raise UsageError(f"{self.name}.run({component!r}): a host runs components, such as run(Echo())")
         self.patterns = (*self.patterns, component)
+        return self
+
+    def route(self, network: str, via: Host | str) -> Host:
+        """Send packets for a network, such as ``"10.1.0.0/16"``, to a neighbour, whatever the other ways.
+
+        Of several networks that a packet fits, that with the longest prefix counts. The neighbour has to be
+        linked to this host. Returns the host. Raises `UsageError` for what is no network, and an unknown
+        neighbour.
+        """
+        try:
+            parsed = ip_network(network)
+        except ValueError as error:
+            raise UsageError(f"{self.name}.route({network!r}): {error}; write it as 10.1.0.0/16") from None
+        self.routes = (*self.routes, (parsed, self.network.find(via).name))
         return self
 
     def crash(self) -> None:
@@ -232,6 +264,7 @@ class Network:
         address: str | Iterable[str] = (),
         igmp: int | None = None,
         mld: int | None = None,
+        rules: Iterable[Rule] = (),
     ) -> Host:
         """Add a host.
 
@@ -240,10 +273,13 @@ class Network:
             address: one address or several, beside the two that each host has by its number
             igmp: the version that it speaks, 2 or 3; 3 by default
             mld: the version that it speaks, 1 or 2; 2 by default
+            rules: which packets it lets in; see `Rule`
 
         Raises `UsageError` when the name or an address is taken, or is none.
         """
-        return self._add(name, "host", address, igmp=igmp, mld=mld)
+        host = self._add(name, "host", address, igmp=igmp, mld=mld)
+        host.rules = _rules(name, rules)
+        return host
 
     def router(
         self,
@@ -254,6 +290,7 @@ class Network:
         fast_leave: bool = False,
         igmp: int | None = None,
         mld: int | None = None,
+        rules: Iterable[Rule] = (),
     ) -> Host:
         """Add a host that passes on packets for others.
 
@@ -262,9 +299,34 @@ class Network:
             fast_leave: it takes the word of a host that leaves a group, and does not ask whether others
                 want it
         """
-        return self._add(
+        router = self._add(
             name, "router", address, multicast=multicast, fast_leave=fast_leave, igmp=igmp, mld=mld
         )
+        router.rules = _rules(name, rules)
+        return router
+
+    def nat(
+        self,
+        name: str,
+        *,
+        address: str | Iterable[str] = (),
+        udp_timeout: float | str = 30.0,
+        tcp_timeout: float | str = 7440.0,
+        rules: Iterable[Rule] = (),
+    ) -> Host:
+        """Add a router that translates addresses (`nat`): hosts behind it are seen under its address only.
+
+        Its first link leads outside, all others inside. Arguments, beside those of `router`:
+            udp_timeout: how long a mapping of UDP lasts after the last packet from inside
+            tcp_timeout: likewise of TCP
+        """
+        router = self._add(name, "router", address, multicast=False)
+        router.rules = _rules(name, rules)
+        router.translation = (
+            units.seconds(udp_timeout, "udp_timeout"),
+            units.seconds(tcp_timeout, "tcp_timeout"),
+        )
+        return router
 
     def switch(
         self,
@@ -366,7 +428,7 @@ class Network:
 
         Raises `UsageError` for a host that is not there, and for quantities that are none.
         """
-        first, second = self._find(a), self._find(b)
+        first, second = self.find(a), self.find(b)
         if first is second:
             raise UsageError(f"link({first.name}, {second.name}): a host reaches itself without a link")
         given = {
@@ -525,7 +587,7 @@ class Network:
             hosts: to which it may happen; by default all that run something
             until: when the last one may begin
         """
-        names = None if hosts is None else tuple(self._find(host).name for host in hosts)
+        names = None if hosts is None else tuple(self.find(host).name for host in hosts)
         disturbance = Disturbance(faults, every, lasting, names, until)
         number = len(self.script_of_runs)
         self.act(lambda simulation: disturbance.begin(simulation, number))
@@ -557,13 +619,14 @@ class Network:
 
     def _names(self, hosts: Hosts) -> list[str]:
         if isinstance(hosts, (Host, str)):
-            return [self._find(hosts).name]
-        return [self._find(host).name for host in hosts]
+            return [self.find(hosts).name]
+        return [self.find(host).name for host in hosts]
 
     def _last(self, until: Host | str | None) -> str | None:
-        return None if until is None else self._find(until).name
+        return None if until is None else self.find(until).name
 
-    def _find(self, host: Host | str) -> Host:
+    def find(self, host: Host | str) -> Host:
+        """Return the host that is meant. Raises `UsageError` for one that is not there."""
         name = host.name if isinstance(host, Host) else host
         if name not in self.hosts:
             raise UsageError(f"there is no host {name!r}; {suggestion(name, self.hosts)}")
@@ -581,6 +644,14 @@ Hosts = Host | str | Iterable[Host | str]
 
 def _stacks(simulation: Simulation, a: list[str], b: list[str]) -> tuple[list[Stack], list[Stack]]:
     return [simulation.stacks[name] for name in a], [simulation.stacks[name] for name in b]
+
+
+def _rules(name: str, rules: Iterable[Rule]) -> tuple[Rule, ...]:
+    found = tuple(rules)
+    for rule in found:
+        if not isinstance(rule, Rule):
+            raise UsageError(f"{name}, rules={found!r}: {rule!r} is none; write Rule('deny', protocol='udp')")
+    return found
 
 
 def _check(errors: str) -> None:

@@ -32,6 +32,7 @@ from .forms import forms
 from .hostrun import HostRun, judge
 from .loop import HostLoop
 from .multicast import Groups
+from .nat import Translator
 from .protocols import ICMP, LINK_DOWN
 from .routing import Routes
 from .settings import LinkSettings, changed
@@ -80,11 +81,15 @@ class Simulation:
         self._collections = 0
         self._last_number = 2**30  # more than there are files
         self._numbered: WeakValueDictionary[int, SimulatedSocket] = WeakValueDictionary()
+        self._loops: list[HostLoop] = []  # all that there were
         self._homes: dict[int, HostLoop] = {}  # of asynchronous generators, by id
         for host in network.hosts.values():
             self._add_stack(host)
         for link in network.links:
             self._add_link(link)
+        for host in network.hosts.values():
+            for route, neighbour in host.routes:
+                self._add_route(self.stacks[host.name], route, self.stacks[neighbour])
 
     @property
     def time(self) -> float:
@@ -99,6 +104,11 @@ class Simulation:
         self.stacks[host.name] = stack
         if host.group_options:
             stack.group_options = host.group_options
+        if host.rules or host.translation is not None:
+            stack.rules = host.rules
+            if host.translation is not None:
+                stack.translator = Translator(stack, *host.translation)
+            stack.look()
         if host.addresses:
             stack.own = host.addresses
             for address in host.addresses:
@@ -114,6 +124,12 @@ class Simulation:
             there.back, back.back = back, there
             self.channels[link] = (there, back)
 
+    def _add_route(self, stack: Stack, network: Any, neighbour: Stack) -> None:
+        for channel in stack.channels:
+            if channel.far is neighbour:
+                stack.routes.append((network, channel))
+                return
+
     def change(self, link: NetworkLink, direction: str, changes: dict[str, Any]) -> None:
         """Change a link for the rest of this run."""
         channels = self.channels[link]
@@ -125,6 +141,7 @@ class Simulation:
         """Return the loop of a host, which is made when it is needed."""
         if stack.loop is None:
             stack.loop = HostLoop(stack)
+            self._loops.append(stack.loop)
         return stack.loop  # type: ignore[no-any-return]
 
     def stack_of(self, address: str) -> Stack | None:
@@ -178,19 +195,6 @@ class Simulation:
         stack.count_sent(answer)
         stack.emit(answer)
 
-    def answer_too_large(self, stack: Stack, packet: Packet, channel: Channel) -> None:
-        """A packet does not fit into a link."""
-        channel.drop(packet, 0)
-
-    def send_in_fragments(self, transport: Any, data: bytes, way: Any) -> None:
-        """Send a datagram that does not fit into one packet."""
-        stack = transport.node
-        packet = transport.packet_to(data, way.target, way.port, way.name, way.ttl)
-        stack.count_sent(packet)
-        mtu, way.channel.mtu = way.channel.mtu, 2**30
-        way.channel.carry(packet)
-        way.channel.mtu = mtu
-
     def broadcast(self, stack: Stack, packet: Packet) -> None:
         """Send a packet to all on the links of a host."""
         for channel in stack.channels:
@@ -221,10 +225,8 @@ class Simulation:
                 for run in self._runs:
                     if run.has_crashed:
                         run.bury()
-                        run.loop.close()
-                for stack in self._by_number:
-                    if stack.loop is not None:
-                        stack.loop.close()
+                for loop in self._loops:
+                    loop.close()
         return self._outcome(seconds, errors)
 
     def _start(self, until: str | None) -> None:
