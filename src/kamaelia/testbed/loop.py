@@ -17,6 +17,7 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..axon import VirtualLoop
+from . import stand_ins
 from .addresses import (
     ANY,
     ANY6,
@@ -47,6 +48,7 @@ class HostLoop(VirtualLoop):
     stand for a simulated connection and are never used.
     """
 
+    is_simulated_host = True
     network = "a simulated host has TCP and UDP through create_connection, create_server and their like"
 
     def __init__(self, stack: Stack) -> None:
@@ -92,6 +94,20 @@ class HostLoop(VirtualLoop):
                 )
         await self.shutdown_asyncgens()
         await self.shutdown_default_executor()
+
+    # -- threads ----------------------------------------------------------------------------------
+
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Any, func: Callable[..., Any], *args: Any
+    ) -> Any:
+        """See asyncio. What the thread does is this host's doing."""
+
+        def work() -> Any:
+            with stand_ins.this_thread_works_for(self):
+                return func(*args)
+
+        with stand_ins.allowed():
+            return super().run_in_executor(executor, work)
 
     # -- sockets ----------------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ from weakref import WeakValueDictionary
 
 from ..axon import GraceExceeded, VirtualClock
 from ..axon.clock import nanoseconds
+from . import stand_ins
 from .addresses import ipv4_of, ipv6_of, number_of
 from .forms import forms
 from .hostrun import HostRun, judge
@@ -194,7 +195,7 @@ class Simulation:
 
     def run(self, seconds: float, until: str | None, errors: str) -> Trace:
         """Run everything, and return or raise what came of it."""
-        with self._as_running_loops(), _without_garbage_collection():
+        with stand_ins.installed(), self._as_running_loops(), _without_garbage_collection():
             before, self.network.simulation = self.network.simulation, self
             try:
                 self._start(until)
