@@ -26,6 +26,7 @@ from weakref import WeakValueDictionary
 
 from ..axon import GraceExceeded, VirtualClock, VirtualLoop
 from ..axon.clock import nanoseconds
+from . import stand_ins
 from .addresses import ipv4_of, ipv6_of, number_of
 from .faults import Faults
 from .forms import forms
@@ -204,7 +205,7 @@ class Simulation:
 
     def run(self, seconds: float, until: str | None, errors: str) -> Trace:
         """Run everything, and return or raise what came of it."""
-        with self._as_running_loops(), _without_garbage_collection():
+        with stand_ins.installed(), self._as_running_loops(), _without_garbage_collection():
             before, self.network.simulation = self.network.simulation, self
             try:
                 self._start(until)
@@ -238,6 +239,7 @@ class Simulation:
 
     def _start_host(self, name: str, seed: int | str) -> None:
         loop = self.loop_of(self.stacks[name])
+        loop.seed = seed  # of what it draws by Python's own means
         with _inside(loop):
             run = HostRun(name, loop, self._patterns[name], seed, self._grace)
             self._runs.append(run)

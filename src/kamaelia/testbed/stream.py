@@ -37,7 +37,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from .addresses import family_of, is_ipv6, is_loopback, socket_address
-from .options import number_in
+from .options import AF_UNIX, number_in
 from .protocols import ACCEPT, CONNECT, EXPIRE, REFUSE, RESET, TCP
 from .sockets import SimulatedSocket
 
@@ -152,7 +152,7 @@ class StreamEnd:
         shown = socket_address(remote[0], remote[1], family)
         if sock is None:
             sock = SimulatedSocket(stack, socket.SOCK_STREAM, self.source, shown, family)
-        elif sock.family != socket.AF_UNIX:
+        elif sock.family != AF_UNIX:
             sock.local = socket_address(local[0], local[1], sock.family)
             sock.remote = socket_address(remote[0], remote[1], sock.family)
         self.socket = sock
@@ -210,7 +210,7 @@ class StreamEnd:
         """It was made by a socket that listens, and has its options."""
         if sock.options:
             self.socket.options = dict(sock.options)
-        if sock.family == socket.AF_UNIX:
+        if sock.family == AF_UNIX:
             self.socket.be_unix(sock.local, "")
         elif sock.family != self.socket.family:  # which speaks both
             self.socket.family = sock.family
