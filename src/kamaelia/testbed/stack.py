@@ -642,7 +642,9 @@ class Streams:
         """The power is off."""
         for end in self._ends:
             end.dead = end.closed = True
-            end.owner = None
+            if end.owner is not None:
+                end.owner.cut_off()
+                end.owner = None
         for listeners in self._listeners.values():
             for listener in listeners:
                 listener.is_open = False
