@@ -24,17 +24,20 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
-from ..axon import GraceExceeded, VirtualClock, VirtualLoop
+from ..axon import GraceExceeded, UsageError, VirtualClock, VirtualLoop
 from ..axon.clock import nanoseconds
+from ..axon.errors import suggestion
 from . import stand_ins
-from .addresses import ipv4_of, ipv6_of, number_of
+from .addresses import ipv4_of, ipv6_of, is_ipv6, number_of
+from .capture import Captures
 from .faults import Faults
 from .forms import forms
+from .fragments import icmp_size
 from .hostrun import HostRun, judge
 from .loop import HostLoop
 from .multicast import Groups
 from .nat import Translator
-from .protocols import ICMP, LINK_DOWN
+from .protocols import ICMP, ICMPV6, LINK_DOWN
 from .routing import Routes
 from .settings import LinkSettings, changed
 from .trace import HostMetrics, LinkMetrics, Metrics, Trace
@@ -48,7 +51,6 @@ if TYPE_CHECKING:
 
 PATIENCE = 60.0  # virtual seconds that code has to end after it was cancelled
 GARBAGE = 100_000  # turns of the clock after which young garbage is collected; older every tenth time
-ICMP_SIZE = 56  # bytes: IP, ICMP and the beginning of the packet that it is about
 
 
 class Simulation:
@@ -70,6 +72,7 @@ class Simulation:
         self.thread = 0  # which runs all this, while it runs
         self._by_number: list[Stack] = []
         self._by_address: dict[str, Stack] = {}  # for those that were given addresses
+        self._captures: Captures | None = None
         self._grace = grace
         self._patterns = {host.name: host.patterns for host in network.hosts.values() if host.patterns}
         self._runs: list[HostRun] = []
@@ -155,6 +158,18 @@ class Simulation:
             return self._by_number[number - 1]
         return None
 
+    def channels_called(self, name: str) -> list[Channel]:
+        """Return both directions of the link that has a name, as the metrics have it for one of them."""
+        for channels in self.channels.values():
+            if any(channel.name == name for channel in channels):
+                return list(channels)
+        known = [*self.stacks, *(channel.name for channels in self.channels.values() for channel in channels)]
+        raise UsageError(f"capture: there is no host and no link {name!r}; {suggestion(name, known)}")
+
+    def capture(self, wanted: dict[str, Any], snaplen: int) -> None:
+        """Write down what passes hosts and links."""
+        self._captures = Captures(self, wanted, snaplen)
+
     # -- what happens -----------------------------------------------------------------------------
 
     def number_socket(self, sock: SimulatedSocket) -> int:
@@ -188,11 +203,12 @@ class Simulation:
         if sender is None or socket is None or socket.connected_to is None:
             return
         answer = self.forms.Packet()
-        answer.protocol, answer.kind = ICMP, "icmp"
-        answer.size = ICMP_SIZE
+        six = is_ipv6(packet.target)
+        answer.protocol, answer.kind = (ICMPV6 if six else ICMP), "icmp"
+        answer.size = icmp_size(packet)
         answer.source, answer.target, answer.port = (packet.target, 0), packet.source[0], 0
         answer.name, answer.target_name = stack.name, sender.name
-        answer.data = _Unreachable(socket, packet.target, packet.port)
+        answer.data = _Unreachable(socket, packet.copy())
         stack.count_sent(answer)
         stack.emit(answer)
 
@@ -221,6 +237,8 @@ class Simulation:
             finally:
                 self.network.simulation = before
                 self.thread = 0
+                if self._captures is not None:
+                    self._captures.close()
                 if self._script_loop is not None:
                     self._script_loop.close()
                 for run in self._runs:
@@ -423,6 +441,7 @@ class Simulation:
             metrics=self._metrics(),
             results={run.name: run.result for run in self._runs},
             errors=failed,
+            captures={} if self._captures is None else self._captures.kept,
         )
 
     def _metrics(self) -> Metrics:
@@ -465,13 +484,13 @@ class _Call:
 class _Unreachable:
     """What the answer to a datagram says that nobody has taken."""
 
-    def __init__(self, transport: Any, host: str, port: int) -> None:
+    def __init__(self, transport: Any, about: Packet) -> None:
         self._transport = transport
-        self._about = (host, port)
+        self.about = about
 
     def arrive(self, stack: Stack, packet: Packet) -> None:
         """Tell the sender."""
-        self._transport.refused(*self._about)
+        self._transport.refused(self.about.target, self.about.port)
 
 
 @contextlib.contextmanager
