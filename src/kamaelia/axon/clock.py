@@ -126,6 +126,7 @@ class VirtualClock:
         return object.__new__(cls)
 
     def __init__(self) -> None:
+        self.hears_threads = False  # one may add something, or has: ask `_collect`
         self._threads = 0  # jobs that worker threads do for us; meanwhile the clock stands still
         self._from_threads: deque[Any] = deque()
         self._arrival = threading.Condition()
@@ -135,20 +136,23 @@ class VirtualClock:
     def add_from_thread(self, handle: Any) -> None:
         """Add something from another thread."""
         with self._arrival:
+            self.hears_threads = True
             self._from_threads.append(handle)
             self._arrival.notify()
 
     def count_threads(self, change: int) -> None:
         """Count jobs that are done in threads."""
         with self._arrival:
+            self.hears_threads = True
             self._threads += change
             self._arrival.notify()
 
     def _collect(self) -> bool:
         """Take over what other threads have added, and wait for it while they work."""
-        if not self._threads and not self._from_threads:
-            return False
         with self._arrival:
+            if not self._threads and not self._from_threads:
+                self.hears_threads = False
+                return False
             while self._threads and not self._from_threads:
                 self._arrival.wait()
             found = bool(self._from_threads)
@@ -289,7 +293,7 @@ class PlainVirtualClock(VirtualClock):
         """Make ready what is due at this instant, and say whether there is anything."""
         if self._timers and self._timers[0][0] <= self.now:
             self.go_to(self.now)  # also while others keep each other busy at this instant
-        return bool(self._ready) or self._collect()
+        return bool(self._ready) or (self.hears_threads and self._collect())
 
 
 class VirtualLoop(base_events.BaseEventLoop):
