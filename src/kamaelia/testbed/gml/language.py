@@ -87,8 +87,8 @@ def parse_gml(text: str, name: str = "GML") -> tuple[Attribute, ...]:
 
     Example:
         >>> from kamaelia.testbed.gml import parse_gml
-        >>> parse_gml('id 7 label "caf&eacute;"')
-        (Attribute(key='id', value=7, at=0), Attribute(key='label', value='café', at=5))
+        >>> parse_gml('id 7 label "this &amp; that"')
+        (Attribute(key='id', value=7, at=0), Attribute(key='label', value='this & that', at=5))
         >>> parse_gml("graph [ node [ id 0 ]")
         Traceback (most recent call last):
         ...
