@@ -223,6 +223,7 @@ cdef extern from *:
     object PyContextVar_Set(object, object)
     int PyContextVar_Get(object, PyObject*, PyObject**) except -1
     object PyObject_Call(object, object, PyObject*)
+    int PyDict_DelItem(object, object) except -1
     unsigned long PyThread_get_thread_ident() noexcept
     void* PyMem_Malloc(size_t) noexcept
     void* PyMem_Realloc(void*, size_t) noexcept
@@ -495,6 +496,8 @@ cdef class VirtualClock:
             happening = take_reference(self.ring[self.first])
             self.first = (self.first + 1) & (self.ring_room - 1)
             self.count -= 1
+            if self.frozen and self.is_put_aside(happening):
+                continue
             if not isinstance(happening, Due):
                 if not happening._cancelled:
                     self.enter(happening._loop)
@@ -504,6 +507,13 @@ cdef class VirtualClock:
                     self.enter((<Due>happening)._loop)
                 (<Due>happening).happen()
         return 0
+
+    cdef bint is_put_aside(self, object happening) except -1:
+        cdef object loop = happening._loop
+        if loop is None or not loop.is_frozen or happening._cancelled:
+            return False
+        loop.put_aside(happening)
+        return True
 
     cdef int enter(self, object loop) except -1:
         """Have a loop be the running one."""
@@ -525,7 +535,7 @@ cdef class VirtualClock:
     cdef bint anything_due(self) except -1:
         if self.timers and self.heap[0].when <= self.now:
             self.collect_due()
-        return self.count != 0 or self._collect()
+        return self.count != 0 or (self.hears_threads and self._collect())
 
 
 cdef inline bint is_cancelled(object happening) except -1:
@@ -684,12 +694,18 @@ cdef class LoopCalls:
         if enabled:
             self.fast = None
 
+    def have_own_time(self):
+        """Its time is not the clock's any more: do everything in the slow way, which its class may have changed."""
+        self.fast = None
+
     def close(self):
         super(LoopCalls, self).close()
         self.fast = None  # the slow way says that it is closed
 
     def time(self):
-        return (self.fast.now if self.fast is not None else self._clock.now) / 1e9
+        if self.fast is None:
+            return super(LoopCalls, self).time()
+        return self.fast.now / 1e9
 
     def call_soon(self, callback, *args, context=None):
         cdef Handle handle
@@ -729,13 +745,15 @@ cdef class Slice(Due):
     """The next slice of a scheduler, in the queue of its clock."""
 
     cdef Scheduler scheduler
+    cdef object context
 
     def __cinit__(self, Scheduler scheduler):
         self.scheduler = scheduler
+        self.context = scheduler._context
         self._loop = scheduler.loop
 
     cdef int happen(self) except -1:
-        cdef PyObject* context = <PyObject*>self.scheduler._context
+        cdef PyObject* context = <PyObject*>self.context
         PyContext_Enter(context)
         try:
             self.scheduler.take_slice()
@@ -841,6 +859,7 @@ def sleep(seconds):
                 if (
                     scheduler is not None
                     and scheduler.clock is not None
+                    and (<LoopCalls>scheduler.loop).fast is not None
                     and scheduler.thread_number == PyThread_get_thread_ident()
                 ):
                     made = Sleep.__new__(Sleep)
@@ -3024,7 +3043,7 @@ cdef class Scheduler:
             if not isinstance(error, Exception):
                 raise
         finally:
-            _make_current(self.loop, None)
+            self.have_no_current()
             self.running = None
             if self.loops:
                 self.check_loops()
@@ -3035,6 +3054,14 @@ cdef class Scheduler:
                 self.scheduled = False
                 if self.parked == self.live:
                     self.look_for_rest()
+        return 0
+
+    cdef int have_no_current(self) except -1:
+        """Nobody is the loop's current task any more."""
+        if current_tasks is None:
+            _make_current(self.loop, None)
+        elif kamaelia_current(<PyObject*>current_tasks, <PyObject*>self.loop, self.loop_hash) != NULL:
+            PyDict_DelItem(current_tasks, self.loop)
         return 0
 
     cdef int give_until_end_of_step(self, Route route) except -1:

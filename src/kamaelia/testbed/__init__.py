@@ -22,6 +22,7 @@ theory:
 | `stack` | a host's addresses and ports |
 | `stream` | simulated TCP; `datagram` simulated UDP (`sockets`), `multicast` to groups |
 | `loop` | the event loop in front of all this |
+| `stand_ins` | what simulated code finds in place of the machine's time, chance, sockets and programs |
 | `trace` | what a run has shown |
 | `loopback` | the same on real sockets of this machine (`hostrun`) |
 
@@ -29,6 +30,7 @@ Not modelled: IPv6 and broadcast, the time that joining a group takes, congestio
 reordering of packets, the time that computing takes.
 """
 
+from .errors import SimulationError
 from .gml import network_from_gml, to_gml
 from .loop import HostLoop
 from .network import Host, Network, NetworkLink
@@ -44,6 +46,7 @@ __all__ = [
     "Metrics",
     "Network",
     "NetworkLink",
+    "SimulationError",
     "Trace",
     "cdn",
     "chain",
