@@ -13,11 +13,14 @@ graph [
     label "gateway"
     kind "router"
     address "192.0.2.2"
+    fast_leave 1
   ]
   node [
     id 2
     label "switch-1"
     kind "switch"
+    snooping 1
+    unknown "drop"
   ]
   node [
     id 3
@@ -28,6 +31,12 @@ graph [
     id 4
     label "viewer-1"
     kind "host"
+  ]
+  node [
+    id 5
+    label "home"
+    kind "nat"
+    udp_timeout "120 s"
   ]
   edge [
     source 0
@@ -44,6 +53,12 @@ graph [
     rate "100 Mbit/s"
     queue "64 KiB"
     mtu 9000
+  ]
+  edge [
+    source 1
+    target 5
+    key 0
+    delay "3 ms"
   ]
   edge [
     source 1

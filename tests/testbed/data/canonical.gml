@@ -14,11 +14,14 @@ graph [
     label "gateway"
     kind "router"
     address "192.0.2.2"
+    fast_leave 1
   ]
   node [
     id 2
     label "switch-1"
     kind "switch"
+    snooping 1
+    unknown "drop"
   ]
   node [
     id 3
@@ -29,6 +32,12 @@ graph [
     id 4
     label "viewer-1"
     kind "host"
+  ]
+  node [
+    id 5
+    label "home"
+    kind "nat"
+    udp_timeout "120 s"
   ]
   edge [
     source 0
@@ -43,6 +52,11 @@ graph [
     rate "100 Mbit/s"
     queue "64 KiB"
     mtu 9000
+  ]
+  edge [
+    source 1
+    target 5
+    delay "3 ms"
   ]
   edge [
     source 1

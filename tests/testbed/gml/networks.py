@@ -14,7 +14,10 @@ MS = 10**6
 
 def described(network: Network) -> Any:
     """Return all that a network is, so that it can be compared."""
-    hosts = [(host.name, host.kind, host.addresses) for host in network.hosts.values()]
+    hosts = [
+        (host.name, host.kind, host.addresses, host.group_options, host.translation)
+        for host in network.hosts.values()
+    ]
     return network.ipv6, hosts, [of_link(link) for link in network.links]
 
 

@@ -92,6 +92,23 @@ def test_a_node_may_have_addresses() -> None:
     assert addresses == [("192.0.2.1",), ("192.0.2.2", "2001:db8::2"), ("192.0.2.3",)]
 
 
+def test_a_node_has_the_arguments_of_its_kind() -> None:
+    network = graph(
+        "node [ id 0 igmp 2 mld 1 ]",
+        'node [ id 1 kind "router" multicast 0 fast_leave 1 ]',
+        'node [ id 2 kind "switch" snooping 1 querier 1 unknown "drop" fast_leave 0 ]',
+        'node [ id 3 kind "nat" udp_timeout "2 minutes" tcp_timeout 90 address "192.0.2.1" ]',
+        'node [ id 4 kind "nat" ]',
+    )
+    assert [(host.kind, host.group_options, host.translation) for host in network.hosts.values()] == [
+        ("host", {"igmp": 2, "mld": 1}, None),
+        ("router", {"multicast": False, "fast_leave": True}, None),
+        ("switch", {"snooping": True, "querier": True, "unknown": "drop"}, None),
+        ("router", {"multicast": False}, (120.0, 90.0)),
+        ("router", {"multicast": False}, (30.0, 7440.0)),
+    ]
+
+
 def test_a_graph_may_be_about_ipv6() -> None:
     assert [graph("ipv6 1").ipv6, graph("ipv6 0").ipv6, graph().ipv6] == [True, False, False]
 
@@ -299,7 +316,7 @@ def test_a_node_without_one_access_link_gets_a_router(edges: str, links: list[st
         ("graph [ node [ id 1 colour 5 ] ]", 1, 21, "a node has no 'colour'; there are 'address',"),
         ("graph [ node [ id 1 labl 5 ] ]", 1, 21, "a node has no 'labl'; did you mean 'label'?"),
         ("graph [ node [ id 1 label [] ] ]", 1, 21, "label is a list, and should be text"),
-        ('graph [ node [ id 1 kind "hub" ] ]', 1, 21, "kind is 'hub', and should be 'host', 'router' or"),
+        ('graph [ node [ id 1 kind "hub" ] ]', 1, 21, "kind is 'hub', and should be 'host', 'router', 'nat'"),
         ("graph [ node [ id 1 kind 1 ] ]", 1, 21, "kind is 1, and should be text in quotation marks"),
         ("graph [ node [ id 1 address 1 ] ]", 1, 21, "address is 1, and should be text"),
         ('graph [ node [ id 1 address "1.2.3" ] ]', 1, 9, "address='1.2.3' of node-1: give an address"),
@@ -338,6 +355,22 @@ def test_a_node_without_one_access_link_gets_a_router(edges: str, links: list[st
             1,
             "there is a host 'a-router' already",
         ),
+        ("graph [ node [ id 1 snooping 1 ] ]", 1, 9, "node-1 is a host, and snooping is for a switch"),
+        (
+            'graph [ node [ id 1 kind "nat" igmp 2 ] ]',
+            1,
+            9,
+            "node-1 is a nat, and igmp is for a host or router",
+        ),
+        (
+            'graph [ node [ id 1 kind "switch" unknown "x" ] ]',
+            1,
+            9,
+            "unknown='x'): there are 'flood' and 'drop'",
+        ),
+        ('graph [ node [ id 1 kind "nat" udp_timeout "x" ] ]', 1, 9, "udp_timeout='x': write a number"),
+        ("graph [ node [ id 1 igmp 2.0 ] ]", 1, 21, "igmp is 2.0, and should be a whole number"),
+        ("graph [ node [ id 1 multicast 2 ] ]", 1, 21, "multicast is 2, and should be 1 for yes or 0 for no"),
         ("graph [ edge [ target 0 ] ]", 1, 9, "this edge has no source: give it the id of a node"),
         ("graph [ node [ id 0 ] edge [ source 0 ] ]", 1, 23, "this edge has no target"),
         ("graph [ edge [ source 5 target 5 ] ]", 1, 16, "there is no node with the id 5"),
@@ -607,8 +640,9 @@ def test_files_with_a_hole_are_read_or_refused(text: str, start: float, length: 
         assert described(network_from_gml(to_gml(network))) == described(network), text
 
 
-NODE = st.lists(st.sampled_from(["label", "kind", "bandwidth_up", "bandwidth_down", "address"]), unique=True)
-VALUE = st.sampled_from(['"host"', '"router"', '"switch"', '"192.0.2.7"', '"1 Mbit"', "5", '"a"', "[ ]"])
+ABOUT = ["label", "kind", "bandwidth_up", "bandwidth_down", "address", "igmp", "snooping", "udp_timeout"]
+NODE = st.lists(st.sampled_from(ABOUT), unique=True, max_size=5)
+VALUE = st.sampled_from(['"host"', '"nat"', '"switch"', '"192.0.2.7"', '"1 Mbit"', "5", "1", '"a"', "[ ]"])
 END = st.integers(0, 3)
 
 

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kamaelia.axon import UsageError
-from kamaelia.testbed import Network
+from kamaelia.testbed import Host, Network, NetworkLink
 from kamaelia.testbed.gml import network_from_gml, parse_gml, to_gml
+from kamaelia.testbed.groups import Timing
 from kamaelia.testbed.links import (
     CoDel,
     Corruption,
@@ -24,7 +25,8 @@ from kamaelia.testbed.links import (
     Uniform,
     UniformLoss,
 )
-from kamaelia.testbed.settings import DEFAULTS
+from kamaelia.testbed.rules import Rule
+from kamaelia.testbed.settings import DEFAULTS, NAMES
 from kamaelia.testbed.topologies import cdn, dumbbell, full_mesh, grid, ring, star, tree
 
 from .networks import DATA, described
@@ -169,6 +171,79 @@ def test_the_way_back_of_a_link_that_leads_one_way_does_not_matter() -> None:
     assert edge_of(pair(one_way=True, back={"loss": GilbertElliott.from_rate("1 %", burst=4)})) == {}
 
 
+@pytest.mark.parametrize(
+    ("kind", "options", "words"),
+    [
+        ("host", {}, {"kind": "host"}),
+        ("host", {"igmp": 2, "mld": 1}, {"kind": "host", "igmp": 2, "mld": 1}),
+        ("router", {"multicast": True}, {"kind": "router"}),
+        (
+            "router",
+            {"multicast": False, "fast_leave": True},
+            {"kind": "router", "multicast": 0, "fast_leave": 1},
+        ),
+        ("switch", {"unknown": "flood"}, {"kind": "switch"}),
+        (
+            "switch",
+            {"snooping": True, "querier": True, "unknown": "drop"},
+            {"kind": "switch", "snooping": 1, "querier": 1, "unknown": "drop"},
+        ),
+        ("nat", {"udp_timeout": 30, "tcp_timeout": "7440 s"}, {"kind": "nat"}),
+        ("nat", {"udp_timeout": "2 min"}, {"kind": "nat", "udp_timeout": "120 s"}),
+        (
+            "nat",
+            {"udp_timeout": 0.1 + 0.2, "tcp_timeout": 0},
+            {"kind": "nat", "udp_timeout": "300.00000000000004 ms", "tcp_timeout": "0 s"},
+        ),
+        ("nat", {"address": "192.0.2.1"}, {"kind": "nat", "address": "192.0.2.1"}),
+    ],
+)
+def test_a_host_says_what_is_not_usual(kind: str, options: dict[str, Any], words: dict[str, Any]) -> None:
+    network = Network()
+    getattr(network, kind)("a", **options)
+    text = to_gml(network)
+    ((_, graph, _),) = parse_gml(text)
+    assert isinstance(graph, tuple) and isinstance(graph[1].value, tuple)
+    assert {one.key: one.value for one in graph[1].value} == {"id": 0, "label": "a", **words}
+    again = network_from_gml(text)
+    assert described(again) == described(network)
+    assert to_gml(again) == text
+
+
+def test_hosts_with_rules_or_routes_are_refused() -> None:
+    network = pair()
+    network.hosts["a"].route("192.0.2.0/24", via="b")
+    with pytest.raises(UsageError, match="<host a>: GML has no words for routes of hosts"):
+        to_gml(network)
+    network = Network()
+    network.router("wall", rules=[Rule("deny")])
+    with pytest.raises(UsageError, match="<router wall>: GML has no words for rules of hosts"):
+        to_gml(network)
+
+
+def test_a_timing_of_its_own_is_refused() -> None:
+    network = pair()
+    network.group_timing = Timing(robustness=3)
+    with pytest.raises(UsageError, match="GML has no words for a group_timing that is not the usual one"):
+        to_gml(network)
+
+
+def test_nothing_that_a_network_has_is_forgotten_here() -> None:
+    """Whoever gives hosts, links or networks more has to say how it is written, or that it is refused."""
+    assert {*Host.__slots__} == {
+        *("network", "name", "kind", "addresses", "group_options", "translation"),  # written
+        *("rules", "routes"),  # refused
+        *("patterns",),  # what runs
+    }
+    assert {*NetworkLink.__slots__} == {"a", "b", "one_way", "settings", "settings_back"}
+    assert {*vars(Network())} == {
+        *("ipv6", "hosts", "links", "group_timing"),
+        *("simulation", "script_of_runs", "_taken"),  # what happens, and addresses of hosts again
+    }
+    names = "delay jitter reordering loss rate queue mtu duplicate corrupt reorder"
+    assert {*NAMES} == {*names.split()}
+
+
 def test_only_networks_are_written() -> None:
     with pytest.raises(UsageError, match="give a Network"):
         to_gml(star(3))  # type: ignore[arg-type]
@@ -178,7 +253,7 @@ def test_the_canonical_form_does_not_change_unnoticed() -> None:
     text = (DATA / "canonical.gml").read_text()
     network = network_from_gml(text)
     assert to_gml(network) == text
-    assert (len(network.hosts), len(network.links), network.ipv6) == (5, 6, True)
+    assert (len(network.hosts), len(network.links), network.ipv6) == (6, 7, True)
 
 
 @pytest.mark.parametrize(
@@ -224,12 +299,14 @@ SETTINGS = st.fixed_dictionaries(
     },
 )
 HOST = st.integers(0, 4)
-NAMES = st.from_regex(r"[a-z][a-z0-9]{0,3}([._-][a-z0-9]{1,3})?", fullmatch=True).filter("localhost".__ne__)
+HOST_NAMES = st.from_regex(r"[a-z][a-z0-9]{0,3}([._-][a-z0-9]{1,3})?", fullmatch=True).filter(
+    "localhost".__ne__
+)
 
 
 @given(
-    names=st.lists(NAMES, min_size=5, max_size=5, unique=True),
-    kinds=st.lists(st.sampled_from(["host", "router", "switch"]), min_size=5, max_size=5),
+    names=st.lists(HOST_NAMES, min_size=5, max_size=5, unique=True),
+    kinds=st.lists(st.sampled_from(["host", "router", "switch", "nat"]), min_size=5, max_size=5),
     links=st.lists(st.tuples(HOST, HOST, SETTINGS, SETTINGS, st.booleans()), max_size=6),
     ipv6=st.booleans(),
 )

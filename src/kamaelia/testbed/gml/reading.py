@@ -2,8 +2,11 @@
 
 A **node** is a host, called by its ``name`` or its ``label``: what a host's name cannot have becomes ``-``,
 and a number becomes ``node-7``. A node that has neither is called so by its ``id``. Its ``kind`` is
-``"host"``, ``"router"`` or ``"switch"``. Without one it is a router if it has edges to more than one other
-node, for hosts pass nothing on, and else a host. ``address`` may stand several times.
+``"host"``, ``"router"``, ``"nat"`` or ``"switch"``. Without one it is a router if it has edges to more than
+one other node, for hosts pass nothing on, and else a host. ``address`` may stand several times. What else
+there is to say of it are arguments of `Network.host`, `Network.router`, `Network.nat` and `Network.switch`:
+``igmp``, ``mld``, ``multicast``, ``fast_leave``, ``snooping``, ``querier``, ``unknown``, ``udp_timeout``,
+``tcp_timeout``. (The first edge of a ``"nat"`` is the one that leads outside.)
 
 An **edge** is a link, from ``source`` to ``target``, and has the arguments of `Network.link` as attributes:
 ``delay``, ``jitter``, ``reordering``, ``loss``, ``rate``, ``queue``, ``mtu``, ``duplicate``, ``corrupt``,
@@ -57,6 +60,19 @@ UNLIMITED = "unlimited"
 Fields = dict[str, list[Attribute]]
 """Attributes by what we call them."""
 
+OPTIONS = {
+    "igmp": ("host", "router"),
+    "mld": ("host", "router"),
+    "multicast": ("router",),
+    "fast_leave": ("router", "switch"),
+    "snooping": ("switch",),
+    "querier": ("switch",),
+    "unknown": ("switch",),
+    "udp_timeout": ("nat",),
+    "tcp_timeout": ("nat",),
+}
+"""What may be said of a node, and of which kinds of them."""
+
 _SYNONYMS = {
     "latency": "delay",
     "packet_loss": "loss",
@@ -68,7 +84,7 @@ _SYNONYMS = {
 _KNOWN = {
     "file": ("graph",),
     "graph": ("directed", "multigraph", "ipv6", "node", "edge"),
-    "node": ("id", "name", "label", "kind", "address", "bandwidth_up", "bandwidth_down"),
+    "node": ("id", "name", "label", "kind", "address", "bandwidth_up", "bandwidth_down", *OPTIONS),
     "edge": ("source", "target", *NAMES, "back", "one_way"),
     "back": NAMES,
 }
@@ -103,13 +119,25 @@ _BITS = {
     for base, prefixes in ((1000, "K M G T"), (1000, "kilo mega giga tera"), (1024, "Ki Mi Gi Ti"))
     for power, prefix in enumerate(["", *prefixes.split()])
 }
-_UNITS = {"delay": _SECONDS, "jitter": _SECONDS, "rate": _BITS}
+_UNITS = {name: _SECONDS for name in ("delay", "jitter", "udp_timeout", "tcp_timeout")} | {"rate": _BITS}
 
 
 class Node:
     """What a file says of a node."""
 
-    __slots__ = ("addresses", "at", "down", "edges", "id", "kind", "name", "neighbours", "place", "up")
+    __slots__ = (
+        "addresses",
+        "at",
+        "down",
+        "edges",
+        "id",
+        "kind",
+        "name",
+        "neighbours",
+        "options",
+        "place",
+        "up",
+    )
 
     def __init__(self, at: int, id: int) -> None:
         self.at = at
@@ -117,6 +145,7 @@ class Node:
         self.name = ""
         self.kind: str | None = None
         self.addresses: list[str] = []
+        self.options: dict[str, Any] = {}
         self.up: float | None = None
         self.down: float | None = None
         self.edges: list[Edge] = []  # without those to itself
@@ -273,11 +302,21 @@ class _Reader:
         node.name = node.name or f"node-{node.id}"
         if "kind" in fields:
             node.kind = self.text(fields["kind"][0])
-            if node.kind not in ("host", "router", "switch"):
-                raise self.wrong(fields["kind"][0], "'host', 'router' or 'switch'")
+            if node.kind not in ("host", "router", "nat", "switch"):
+                raise self.wrong(fields["kind"][0], "'host', 'router', 'nat' or 'switch'")
         node.addresses = [self.text(one) for one in fields.get("address", ()) if one.value != _NETWORKX_LIST]
+        node.options = {name: self.option(fields, name) for name in OPTIONS if name in fields}
         node.up, node.down = (self.bandwidth(fields, name) for name in ("bandwidth_up", "bandwidth_down"))
         return node
+
+    def option(self, fields: Fields, name: str) -> Any:
+        if name in ("igmp", "mld"):
+            return self.integer(fields[name][0])
+        if name == "unknown":
+            return self.text(fields[name][0])
+        if name in ("udp_timeout", "tcp_timeout"):
+            return self.quantity(fields[name][0], name)
+        return self.flag(fields, name)
 
     def edge(self, attribute: Attribute, nodes: dict[int, Node], is_directed: bool) -> Edge:
         fields = self.fields("edge", self.items(attribute))
@@ -331,19 +370,21 @@ class _Reader:
                 f"{node.name} is a {kind}, and bandwidth_up and bandwidth_down are for hosts: give its edges "
                 "a rate"
             )
-        if kind == "switch" and node.addresses:
-            raise UsageError(f"{node.name} is a switch, and those have no address")
+        for name in node.options:
+            if kind not in OPTIONS[name]:
+                raise UsageError(f"{node.name} is a {kind}, and {name} is for a {' or '.join(OPTIONS[name])}")
         if kind == "switch":
-            node.place = network.switch(node.name)
-        elif kind == "router":
-            node.place = network.router(node.name, address=node.addresses)
+            if node.addresses:
+                raise UsageError(f"{node.name} is a switch, and those have no address")
+            host = network.switch(node.name, **node.options)
         else:
-            node.place = network.host(node.name, address=node.addresses)
+            host = getattr(network, kind)(node.name, address=node.addresses, **node.options)
+        node.place = host
         if node.has_bandwidth and node.has_access_link:
             for edge in node.edges:
                 edge.limit(node)
         elif node.has_bandwidth:
-            host, node.place = node.place, network.router(f"{node.name}-router")
+            node.place = network.router(f"{node.name}-router")
             network.link(host, node.place, rate=node.up, back={"rate": node.down})
 
     # -- attributes and their values --------------------------------------------------------------

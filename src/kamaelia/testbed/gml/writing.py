@@ -11,21 +11,24 @@ edges so that they lead from the node that comes first. Lay links that are not t
 text is to go through networkx.)
 
 GML has no words for models (`GilbertElliott`, `CoDel` ...) nor for functions of time: links that have them
-are refused. What hosts run is not part of it.
+are refused. So are rules and routes of hosts, and a ``group_timing`` that is not the usual one. What hosts
+run is not part of it, nor what is to happen in a run.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from decimal import Context, Decimal
 from typing import Any
 
 from ...axon import UsageError
+from ..groups import Timing
 from ..links import Corruption, DropTail, Duplication, Reordering, Uniform, UniformLoss
-from ..network import Network, NetworkLink
-from ..settings import NAMES, LinkSettings, make_settings
+from ..network import Host, Network, NetworkLink
+from ..settings import DEFAULTS, NAMES, LinkSettings, make_settings
 from .language import format_gml
-from .reading import UNLIMITED
+from .reading import OPTIONS, UNLIMITED
 
 Word = int | float | str
 Words = dict[str, Word]
@@ -35,15 +38,17 @@ _EXACT = Context(prec=50)  # more digits than any number has here
 _TIMES = {"s": 9, "ms": 6, "us": 3, "ns": 0}  # powers of 10
 _RATES = {"Gbit/s": 9, "Mbit/s": 6, "kbit/s": 3, "bit/s": 0}
 _SIZES = {"GB": 10**9, "MB": 10**6, "kB": 10**3, "GiB": 2**30, "MiB": 2**20, "KiB": 2**10, "B": 1}
+_NAT = inspect.signature(Network.nat).parameters
 
 
 def to_gml(network: Network) -> str:
     """Return a network as GML, in its canonical form.
 
     Arguments:
-        network: what to describe; what its hosts run is left out
+        network: what to describe; what its hosts run, and what is to happen, is left out
 
-    Raises `UsageError` for links with models or functions of time.
+    Raises `UsageError` for links with models or functions of time, hosts with rules or routes, and a
+    `Network.group_timing` of its own.
 
     Example:
         >>> from kamaelia.testbed import Network
@@ -76,6 +81,9 @@ def to_gml(network: Network) -> str:
     """
     if not isinstance(network, Network):
         raise UsageError(f"to_gml({network!r}): give a Network")
+    usual = Timing()
+    if any(getattr(network.group_timing, name) != getattr(usual, name) for name in Timing.__slots__):
+        raise UsageError(f"{network!r}: GML has no words for a group_timing that is not the usual one")
     number_of = {name: number for number, name in enumerate(network.hosts)}
     ends = [(number_of[link.a.name], number_of[link.b.name]) for link in network.links]
     is_directed = bool(ends) and all(link.one_way for link in network.links)
@@ -85,18 +93,37 @@ def to_gml(network: Network) -> str:
     if network.ipv6:
         graph.append(("ipv6", 1))
     for number, host in enumerate(network.hosts.values()):
-        about = [("id", number), ("label", host.name), ("kind", host.kind)]
-        graph.append(("node", [*about, *(("address", address) for address in host.addresses)]))
+        graph.append(("node", [("id", number), ("label", host.name), *_about(host)]))
     known: dict[LinkSettings, Words] = {}  # many links have the same
     for link, (source, target) in zip(network.links, ends, strict=True):
-        about = [("source", source), ("target", target)]
+        edge: list[tuple[str, Any]] = [("source", source), ("target", target)]
         try:
-            graph.append(("edge", [*about, *_differences(link, known)]))
+            edge += _differences(link, known)
         except UsageError as error:
             raise UsageError(f"{link!r}: {error}") from None
         if link.one_way and not is_directed:
-            graph[-1][1].append(("one_way", 1))
+            edge.append(("one_way", 1))
+        graph.append(("edge", edge))
     return format_gml([("graph", graph)])
+
+
+def _about(host: Host) -> Iterator[tuple[str, Any]]:
+    """Yield what is to be said of a host. Raises `UsageError` for what cannot."""
+    for name in ("rules", "routes"):
+        if getattr(host, name):
+            raise UsageError(f"{host!r}: GML has no words for {name} of hosts")
+    yield "kind", host.kind if host.translation is None else "nat"
+    yield from (("address", address) for address in host.addresses)
+    options = dict(host.group_options or {})
+    if host.translation is not None:
+        del options["multicast"]  # never passed on by these
+        timeouts = zip(("udp_timeout", "tcp_timeout"), host.translation, strict=True)
+        options |= {name: _seconds(value) for name, value in timeouts if value != _NAT[name].default}
+    yield from ((name, options[name]) for name in OPTIONS if name in options)
+
+
+def _seconds(value: float) -> str:
+    return _scaled(Decimal(repr(value)).scaleb(9, _EXACT), _TIMES) if value else "0 s"
 
 
 def _differences(link: NetworkLink, known: dict[LinkSettings, Words]) -> Iterator[tuple[str, Any]]:
@@ -148,7 +175,7 @@ def _word(settings: LinkSettings, name: str) -> Word | None:
             return _share(settings.corrupt, Corruption)
         case "reorder":
             return _share(settings.reorder, Reordering)
-    return None
+    return "" if settings.given[name] == DEFAULTS[name] else None
 
 
 def _time(nanoseconds: int) -> str:
