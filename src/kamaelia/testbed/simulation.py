@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import gc
 import sys
 from _thread import get_ident
@@ -131,7 +130,7 @@ class Simulation:
     def _add_route(self, stack: Stack, network: Any, neighbour: Stack) -> None:
         for channel in stack.channels:
             if channel.far is neighbour:
-                stack.routes.append((network, channel))
+                stack.routes = (*stack.routes, (network, channel))
                 return
 
     def change(self, link: NetworkLink, direction: str, changes: dict[str, Any]) -> None:
@@ -251,19 +250,20 @@ class Simulation:
     def _start(self, until: str | None) -> None:
         self._until = until
         for name in self._patterns:
-            self._start_host(name, self.seed)
+            self._start_host(name, self.seed, 1)
         for call in self.network.script_of_runs:
             call(self)
 
-    def _start_host(self, name: str, seed: int | str) -> None:
+    def _start_host(self, name: str, seed: int | str, start: int) -> None:
         loop = self.loop_of(self.stacks[name])
         loop.seed = seed  # of what it draws by Python's own means
         with _inside(loop):
-            run = HostRun(name, loop, self._patterns[name], seed, self._grace)
+            run = HostRun(name, loop, self._patterns[name], seed, self._grace, start, self._leave)
             self._runs.append(run)
+            self.stacks[name].run = run
             self._running += 1
             run.system.start(*run.components)
-            run.system.finished.add_done_callback(functools.partial(self._leave, run))
+            run.system.on_over = run.leave
             if name == self._until:
                 run.system.finished.add_done_callback(self._host_is_over)
 
@@ -278,10 +278,10 @@ class Simulation:
         if stack.loop is not None:
             stack.loop.kill()
             stack.loop = None
-        for run in self._runs:
-            if run.name == name and not run.has_left and not run.has_crashed:
-                run.has_crashed = True
-                self._running -= 1
+        run = stack.run
+        if run is not None and not run.has_left and not run.has_crashed:
+            run.has_crashed = True
+            self._running -= 1
         self.look_for_end()
 
     def restart(self, name: str) -> None:
@@ -291,8 +291,8 @@ class Simulation:
         stack.is_down = False
         stack.look()
         if name in self._patterns and not self._is_stopping:
-            starts = sum(run.name == name for run in self._runs)
-            self._start_host(name, f"{self.seed}/start {starts + 1}")
+            start = stack.run.start + 1 if stack.run is not None else 1
+            self._start_host(name, f"{self.seed}/start {start}", start)
 
     def pause(self, name: str, length: int) -> None:
         """Let no code of a host run for some time."""
@@ -373,7 +373,7 @@ class Simulation:
         self.faults.due = 0
         for run in self._runs:
             self._wake(run)
-            if not run.has_crashed and not run.system.finished.done() and not run.system.stopping:
+            if not run.has_crashed and not run.system.is_over and not run.system.stopping:
                 with _inside(self.stacks[run.name].loop):
                     run.system.stop()
         self._drive(self._grace + PATIENCE)
@@ -383,7 +383,7 @@ class Simulation:
         if run.loop.is_frozen and not run.has_crashed:
             run.loop.thaw()
 
-    def _leave(self, run: HostRun, _: object) -> None:
+    def _leave(self, run: HostRun) -> None:
         """A host's components have ended: end its program, as `asyncio.run` and the kernel do."""
         self.stacks[run.name].loop.create_task(self._end_program(run))
 
@@ -398,7 +398,7 @@ class Simulation:
     def _cancel(self) -> None:
         """Something has gone wrong here: end the systems at once, if they let us."""
         for run in self._runs:
-            if not run.has_crashed and not run.system.finished.done():
+            if not run.has_crashed and not run.system.is_over:
                 with _inside(self.stacks[run.name].loop):
                     run.system.cancel()
         self.clock.settle()
