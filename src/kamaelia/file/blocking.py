@@ -159,12 +159,13 @@ class BlockingCalls:
         self._worker.post_end()
         await self._wait_patiently(job)
         if not job.done:
-            log.warning(
-                "%s has ended, but a %s of it hangs where it was to %s: it is left behind",
-                self._component.path,
-                self._worker.kind,
-                self._doing,
-            )
+            if not self._loop.is_closed():
+                log.warning(
+                    "%s has ended, but a %s of it hangs where it was to %s: it is left behind",
+                    self._component.path,
+                    self._worker.kind,
+                    self._doing,
+                )
             return
         self._worker.join()
         _answer(job)
@@ -178,7 +179,7 @@ class BlockingCalls:
         return job
 
     async def _wait_patiently(self, job: _Job[Any]) -> None:
-        if job.done:
+        if job.done or self._loop.is_closed():  # who is thrown away with its loop waits for nobody
             return
         over = False
 

@@ -205,6 +205,8 @@ class Replacement:
         self.path = path
         self.written = 0
         """Bytes that have been written."""
+        self.is_in_place = False
+        """It has taken the place of the old one."""
         self._disk = disk
         self._synced = synced
         self._fd = -1
@@ -265,6 +267,7 @@ class Replacement:
             await self.discard()
             raise
         self._temporary = ""
+        self.is_in_place = True
         if self._synced:
             await sync_folder(self._disk, self._target)
 
@@ -317,7 +320,7 @@ async def sync_folder(disk: Disk, path: str) -> None:
     """Bring the name of a file to the disk, where that can be asked for."""
     try:
         fd = await disk.open(os.path.dirname(path) or ".", os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
-    except OSError:  # Windows; or a folder that may be written to and not read
+    except PermissionError:  # Windows; or a folder that may be written to and not read
         return
     try:
         await sync(disk, fd)

@@ -245,7 +245,9 @@ class FileWriter(Component):
             yield
         except OSError as error:
             amount = ""
-            if self._taken and self.mode == "replace":
+            if isinstance(self._target, Replacement) and self._target.is_in_place:
+                amount = " (the new file is in its place, but may not survive a power cut)"
+            elif self._taken and self.mode == "replace":
                 amount = f" (of the {self._taken} bytes that had come nothing is kept)"
             elif self._taken:
                 amount = f" ({self.written} of the {self._taken} bytes that had come are in it)"

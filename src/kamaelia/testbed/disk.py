@@ -160,8 +160,8 @@ class Failing:
         check_whole(f"disk.fail(after={shorten(after)})", after, "how many calls go well before", 0)
         if times is not None:
             check_whole(f"disk.fail(times={shorten(times)})", times, "how many calls fail", 1)
-        number = getattr(errno, why, None) if isinstance(why, str) and why.startswith("E") else None
-        if number is None:
+        number = getattr(errno, str(why), None)
+        if not isinstance(number, int):
             raise UsageError(f"disk.fail(error={why!r}): give the name of an error, such as 'EIO'")
         return cls(calls or CALLS, canonical(name), after, times, number)
 
@@ -437,22 +437,14 @@ class SimulatedDisk:
             self._idle += round(size * 1e9 / settings.rate)
         return begin, self._idle
 
-    @coroutine
-    def sleep_until(self, loop: Any, when: int) -> Generator[Any, None, None]:
-        """Wait for a time, or a crash."""
+    def wake_at(self, when: int, sleeper: _Sleeper) -> None:
+        """Have a call go on at a time, or when there is a crash."""
+        self._sleepers[sleeper] = None
+        self.clock.add_timer(when, sleeper)
 
-        def arrange(wake: Callable[[], None]) -> None:
-            sleeper = _Sleeper(self, loop, wake)
-            self._sleepers[sleeper] = None
-            self.clock.add_timer(when, sleeper)
-
-        yield arrange
-
-    @coroutine
-    def sleep_while_hanging(self, loop: Any) -> Generator[Any, None, None]:
-        """Wait until it hangs no more, or for a crash."""
-        while self.settings.hang and not (self._mount is None or self._mount.is_dead):
-            yield lambda wake: self._hanging.append(_Sleeper(self, loop, wake))
+    def wake_when_it_goes_on(self, sleeper: _Sleeper) -> None:
+        """Have a call go on when the disk hangs no more, or when there is a crash."""
+        self._hanging.append(sleeper)
 
     def check(self, call: str, *paths: str) -> None:
         """Raise the error of a call that is to fail."""
@@ -487,7 +479,7 @@ class SimulatedDisk:
             self._writes.remove(write)
 
     def __repr__(self) -> str:
-        count = len(self.files.contents())
+        count = len(self.files.paths())
         return f"<disk of {self.name}: {count} file{'s'[: count != 1]}, {self.files.used} bytes>"
 
 
@@ -515,19 +507,18 @@ class DiskTrace(Mapping[str, bytes]):
         return self._disk.files.used
 
     def __getitem__(self, name: str) -> bytes:
-        files = self._disk.files.contents()
         path = canonical(name)
-        if path not in files:
+        if path not in self._disk.files.paths():
             raise KeyError(
                 f"there is no file {name!r} on the disk of {self._disk.name}; {suggestion(name, list(self))}"
             )
-        return files[path]
+        return self._disk.files.content(path)
 
     def __iter__(self) -> Iterator[str]:
-        return (path[1:] for path in self._disk.files.contents())
+        return (path[1:] for path in self._disk.files.paths())
 
     def __len__(self) -> int:
-        return len(self._disk.files.contents())
+        return len(self._disk.files.paths())
 
     def __repr__(self) -> str:
         return repr(self._disk)
@@ -571,9 +562,7 @@ class MountedDisk:
                 raise error(errno.EISDIR, path)
             self._check_writable(path)
             if flags & os.O_TRUNC or not flags & os.O_APPEND:
-                raise OSError(
-                    errno.EINVAL, "on a simulated disk files can be written at their ends only", path
-                )
+                raise OSError(errno.EINVAL, "a simulated disk writes at the ends of files only", path)
         return node
 
     async def fstat(self, fd: int) -> os.stat_result:
@@ -589,7 +578,7 @@ class MountedDisk:
         def read() -> bytes:
             if node.is_folder:
                 raise error(errno.EISDIR, handle.path)
-            return bytes(node.content[position : position + size])
+            return bytes(memoryview(node.content)[position : position + size])
 
         there = max(min(size, len(node.content) - position), 0)
         return await self._do("read", handle.path, read, there)
@@ -641,7 +630,7 @@ class MountedDisk:
 
     async def listdir(self, path: str) -> list[str]:
         path = canonical(path)
-        return await self._do("list", path, lambda: self._files.list(path))
+        return await self._do("list", path, lambda: self._files.names_in(path))
 
     async def realpath(self, path: str) -> str:
         return canonical(path)
@@ -687,14 +676,13 @@ class MountedDisk:
     ) -> R:
         """Do something when its time has come, write it down, and return or raise what comes of it."""
         disk = self._disk
-        await disk.sleep_while_hanging(self._loop)
+        await self._not_hanging(path)
         begin, end = disk.reserve(size)
         if write is not None:
             write.start = begin
         if end > disk.clock.now:
-            await disk.sleep_until(self._loop, end)
-            await disk.sleep_while_hanging(self._loop)
-        self._check_alive(path)
+            await _sleep(lambda wake: disk.wake_at(end, _Sleeper(disk, self._loop, wake)))
+            await self._not_hanging(path)
         paths = [path] if other_path is None else [path, other_path]
         name = " > ".join(one[1:] or "/" for one in paths)
         if write is not None:
@@ -708,6 +696,13 @@ class MountedDisk:
         moved = len(result) if isinstance(result, bytes) else result if isinstance(result, int) else 0
         disk.note(call, name, moved, "")
         return result
+
+    async def _not_hanging(self, path: str) -> None:
+        disk = self._disk
+        self._check_alive(path)
+        while disk.settings.hang:
+            await _sleep(lambda wake: disk.wake_when_it_goes_on(_Sleeper(disk, self._loop, wake)))
+            self._check_alive(path)
 
     def _handle(self, fd: int) -> _Handle:
         handle = self._handles.get(fd)
@@ -790,6 +785,12 @@ class _Counted:
             return False
         self._left -= 1
         return True
+
+
+@coroutine
+def _sleep(arrange: Callable[[Callable[[], None]], None]) -> Generator[Any, None, None]:
+    """Wait; what is yielded is told how to wake who waits (`kamaelia.file.disk`)."""
+    yield arrange
 
 
 class _Stopped:

@@ -113,8 +113,8 @@ class FileSystem:
         3
         >>> files.sync_names()
         >>> files.crash(names=lambda count: count, content=lambda count: count // 2)
-        >>> files.contents()
-        {'/log': b'onet'}
+        >>> files.content("/log")
+        b'onet'
     """
 
     def __init__(self, capacity: int | None = None) -> None:
@@ -147,18 +147,20 @@ class FileSystem:
             return False
         return True
 
-    def list(self, path: str) -> list[str]:
+    def names_in(self, path: str) -> list[str]:
         """Return the names in a folder, in the order in which they came there."""
         node = self.find(path)
         if node.entries is None:
             raise error(errno.ENOTDIR, path)
         return [*node.entries]
 
-    def contents(self) -> dict[str, bytes]:
-        """Return what is in all files, by their paths, in the order of these."""
-        return {
-            path: bytes(node.content) for path, node in sorted(_walk(self._root, "")) if not node.is_folder
-        }
+    def paths(self) -> list[str]:
+        """Return the paths of all files, in their order."""
+        return sorted(path for path, node in _walk(self._root, "") if not node.is_folder)
+
+    def content(self, path: str) -> bytes:
+        """Return what is in a file."""
+        return bytes(self.find(path).content)
 
     # -- changing -------------------------------------------------------------------------------------
 
