@@ -2,10 +2,10 @@
 
 Theory
 ------
-The parts of `kamaelia.file` ask whatever ``disk`` the event loop that they run on has. A host whose `Disk`
-was mentioned (``host.disk``) has one of its own: an empty file system in memory (`filesystem`), with the
-files that were put there. The parts do not know, and the machine's files are not touched. A host without one
-goes on using the machine's, at once and in no time.
+The parts of `kamaelia.file` ask whatever ``disk`` the event loop that they run on has. A host whose
+`HostDisk` was mentioned (``host.disk``) has one of its own: an empty file system in memory (`filesystem`),
+with the files that were put there. The parts do not know, and the machine's files are not touched. A host
+without one goes on using the machine's, at once and in no time.
 
 **Time.** A disk does one call after the other, in the order in which they were made, whoever makes them. A
 call takes the ``latency`` and, if bytes are read or written, these at the ``rate``. What it does, it does at
@@ -32,7 +32,8 @@ the file is torn at a byte that is drawn too. A write that is under way counts a
 Programs that are cancelled by the crash find that all calls fail (EIO) and change nothing any more.
 
 What is not modelled is said in `filesystem`. Besides: seeks, and calls that overtake each other; metadata
-that needs room; a sync that has failed leaves everything as it was, and may be tried again.
+that needs room; a sync that has failed leaves everything as it was, and may be tried again. What a paused
+host has asked for is done when it goes on.
 """
 
 from __future__ import annotations
@@ -48,14 +49,14 @@ from typing import Any, NamedTuple, TypeVar
 
 from ..axon import UsageError, units
 from ..axon.arguments import check_whole
-from ..axon.clock import EPOCH, nanoseconds
+from ..axon.clock import EPOCH, calendar, nanoseconds
 from ..axon.errors import shorten, suggestion
 from .filesystem import FileSystem, Node, canonical, error
 from .links import RandomStream
 
 R = TypeVar("R")
 
-KEEP = 100_000  # calls that are written down
+KEEP = 10_000  # calls that are written down
 FIRST_NUMBER = 2**29  # of an open file: more than the machine has open
 
 CALLS = ("open", "read", "write", "sync", "stat", "list", "rename", "remove", "mkdir")
@@ -95,7 +96,7 @@ class DiskCall(NamedTuple):
 
 @dataclass(frozen=True)
 class DiskSettings:
-    """What a disk is like. Made by `Disk.set`, which says what the words mean."""
+    """What a disk is like. Made by `HostDisk.set`, which says what the words mean."""
 
     capacity: int | None = None
     """In bytes."""
@@ -143,7 +144,7 @@ def _checked(name: str, value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Failing:
-    """Which calls fail. Made by `Disk.fail`."""
+    """Which calls fail. Made by `HostDisk.fail`."""
 
     calls: tuple[str, ...]
     pattern: str
@@ -174,7 +175,7 @@ class Failing:
         return call in self.calls and any(fnmatchcase(path, self.pattern) for path in paths)
 
 
-class Disk:
+class HostDisk:
     """The disk of a host: in a scenario its description, and while a simulation runs, the disk in it.
 
     It is ``host.disk``; who mentions it gives the host one. All paths begin at its root, so ``"talk.ts"`` and
@@ -182,7 +183,8 @@ class Disk:
     under way, by something that is called in it, holds until its end. On loopback it means nothing.
 
     Example:
-        >>> disk = Disk("recorder")
+        >>> from kamaelia.testbed import Network
+        >>> disk = Network().host("recorder").disk
         >>> disk.put("talk.ts", bytes(1000))
         >>> disk.set(capacity="1 GB", rate="20 MB/s", latency="5 ms")
         >>> disk.fail("read", name="talk.ts", after=3)
@@ -275,9 +277,9 @@ class Disk:
         """
         self._do(lambda disk: disk.after_each(call))
 
-    def begin(self, clock: Any, seed: int | str) -> SimulatedDisk:
-        """Return the disk for one run."""
-        disk = SimulatedDisk(self.name, clock, seed)
+    def begin(self, clock: Any, seed: int | str, keep: int = KEEP) -> SimulatedDisk:
+        """Return the disk for one run, in which so many calls are written down."""
+        disk = SimulatedDisk(self.name, clock, seed, keep)
         for step in self._steps:
             step(disk)
         return disk
@@ -295,36 +297,46 @@ class Disk:
 
 
 class SimulatedDisk:
-    """A disk in one run. The verbs are those of `Disk`.
+    """A disk in one run. The verbs are those of `HostDisk`.
 
     Arguments:
         name: of its host
         clock: whose time it is
         seed: of what a crash leaves
+        keep: so many calls are written down
+
+    Example:
+        >>> from kamaelia.axon import VirtualClock
+        >>> disk = SimulatedDisk("recorder", VirtualClock(), seed=7)
+        >>> disk.put("log", b"safe")
+        >>> disk.crash()
+        >>> disk.calls
+        [DiskCall(number=1, time=0.0, call='crash', name='', size=0, error='')]
     """
 
-    def __init__(self, name: str, clock: Any, seed: int | str) -> None:
+    def __init__(self, name: str, clock: Any, seed: int | str, keep: int = KEEP) -> None:
         self.name = name
         self.clock = clock
         self.settings = DiskSettings()
         self.files = FileSystem()
         self.calls: list[DiskCall] = []
-        """What was asked of it, the first `KEEP`."""
+        """What was asked of it, as far as it was written down."""
         self.count = 0
         """How many calls there were."""
+        self._keep_calls = keep
         self._stream = RandomStream(seed, f"{name}/disk")
         self._mount: MountedDisk | None = None
         self._idle = 0  # when it has done everything that it was asked for
         self._failing: list[_Counted] = []
         self._listeners: list[Callable[[DiskCall], object]] = []
-        self._sleepers: dict[_Sleeper, None] = {}
+        self._sleepers: dict[_Sleeper, int] = {}  # and until when
         self._hanging: list[_Sleeper] = []
         self._writes: list[_Write] = []  # that are under way
 
     # -- verbs ----------------------------------------------------------------------------------------
 
     def put(self, name: str, data: bytes | os.PathLike[str]) -> None:
-        """See `Disk`, as for all of these."""
+        """See `HostDisk`, as for all of these."""
         content, path = _content(name, data), canonical(name)
         capacity = self.settings.capacity
         before = len(self.files.find(path).content) if self.files.exists(path) else 0
@@ -388,15 +400,25 @@ class SimulatedDisk:
         self.files.crash(self._surviving_names, self._surviving_bytes)
         self._idle = self.clock.now
         self.end()
-        for sleeper in [*self._sleepers, *self._hanging]:
-            sleeper.wake_now()
-        self._hanging.clear()
+        self._wake_all()
         self._keep("crash", "", before - self.files.used, "")
 
     def end(self) -> None:
         """The run is over: whoever is left and cleans up finds nothing to clean."""
         if self._mount is not None:
             self._mount.is_dead = True
+
+    def _wake_all(self) -> None:
+        """Let all calls go on that wait, to find that there is nothing more to do."""
+        for sleeper, when in [*self._sleepers.items()]:
+            if when > self.clock.now:  # else it is about to go on by itself
+                sleeper._cancelled = True
+                self.clock.forget_timer()
+                self.forget(sleeper)
+                self.clock.add_ready(_Sleeper(self, sleeper._loop, sleeper._wake))
+        for sleeper in self._hanging:
+            self.clock.add_ready(sleeper)
+        self._hanging.clear()
 
     def trace(self) -> DiskTrace:
         """Return what is to be known of it after the run."""
@@ -439,7 +461,7 @@ class SimulatedDisk:
 
     def wake_at(self, when: int, sleeper: _Sleeper) -> None:
         """Have a call go on at a time, or when there is a crash."""
-        self._sleepers[sleeper] = None
+        self._sleepers[sleeper] = when
         self.clock.add_timer(when, sleeper)
 
     def wake_when_it_goes_on(self, sleeper: _Sleeper) -> None:
@@ -461,7 +483,7 @@ class SimulatedDisk:
     def _keep(self, call: str, name: str, size: int, why: str) -> DiskCall:
         self.count += 1
         made = DiskCall(self.count, self.clock.now / 1e9, call, name, size, why)
-        if self.count <= KEEP:
+        if self.count <= self._keep_calls:
             self.calls.append(made)
         return made
 
@@ -487,7 +509,7 @@ class DiskTrace(Mapping[str, bytes]):
     """A disk at the end of a run: what programs would find there, by name. In ``trace.disks``.
 
     Example:
-        >>> disk = Disk("recorder").begin(_Stopped(), seed=7)
+        >>> disk = HostDisk("recorder").begin(_Stopped(), seed=7)
         >>> disk.put("rec/out.ts", b"new")
         >>> dict(disk.trace())
         {'rec/out.ts': b'new'}
@@ -498,7 +520,7 @@ class DiskTrace(Mapping[str, bytes]):
 
     @property
     def calls(self) -> list[DiskCall]:
-        """What the parts have asked of it, in order: the first 100,000 calls."""
+        """What the parts have asked of it, in order: the first 10,000 calls."""
         return self._disk.calls
 
     @property
@@ -507,12 +529,12 @@ class DiskTrace(Mapping[str, bytes]):
         return self._disk.files.used
 
     def __getitem__(self, name: str) -> bytes:
-        path = canonical(name)
-        if path not in self._disk.files.paths():
+        files, path = self._disk.files, canonical(name)
+        if not files.exists(path) or files.find(path).is_folder:
             raise KeyError(
                 f"there is no file {name!r} on the disk of {self._disk.name}; {suggestion(name, list(self))}"
             )
-        return self._disk.files.content(path)
+        return files.content(path)
 
     def __iter__(self) -> Iterator[str]:
         return (path[1:] for path in self._disk.files.paths())
@@ -554,7 +576,7 @@ class MountedDisk:
             if not creates:
                 raise
             self._check_writable(path)
-            return self._files.create(path, self._disk.now)
+            return self._files.create(path, self._now)
         if creates and flags & os.O_EXCL:
             raise error(errno.EEXIST, path)
         if writes:
@@ -593,7 +615,7 @@ class MountedDisk:
 
         def write() -> int:
             self._check_writable(handle.path)
-            return self._files.write(handle.node, data, self._disk.now)
+            return self._files.write(handle.node, data, self._now)
 
         under_way = _Write(handle.node, data)
         self._disk.begin_write(under_way)
@@ -640,7 +662,7 @@ class MountedDisk:
 
         def rename() -> None:
             self._check_writable(old)
-            self._files.rename(old, new, self._disk.now)
+            self._files.rename(old, new, self._now)
 
         await self._do("rename", old, rename, 0, None, new)
 
@@ -649,7 +671,7 @@ class MountedDisk:
 
         def remove() -> None:
             self._check_writable(path)
-            self._files.remove(path, self._disk.now)
+            self._files.remove(path, self._now)
 
         await self._do("remove", path, remove)
 
@@ -659,11 +681,16 @@ class MountedDisk:
         def make() -> None:
             if not self._files.exists(path):
                 self._check_writable(path)
-            self._files.make_folders(path, self._disk.now)
+            self._files.make_folders(path, self._now)
 
         await self._do("mkdir", path, make)
 
     # -- what all have in common ----------------------------------------------------------------------
+
+    @property
+    def _now(self) -> int:
+        """What the host's calendar shows, in nanoseconds since 1970."""
+        return round(calendar(self._loop) * 1e9)
 
     async def _do(
         self,
@@ -754,15 +781,6 @@ class _Sleeper:
         self._disk.forget(self)
         self._wake()
 
-    def wake_now(self) -> None:
-        """Let it go on at once."""
-        disk = self._disk
-        if self in disk._sleepers:  # its timer is not to come
-            disk.forget(self)
-            self._cancelled = True
-            disk.clock.forget_timer()
-        disk.clock.add_ready(_Sleeper(disk, self._loop, self._wake))
-
 
 class _Counted:
     """How often calls that are to fail have been made."""
@@ -809,4 +827,4 @@ def _content(name: str, data: Any) -> bytes:
     return bytes(data)
 
 
-__all__ = ["Disk", "DiskCall", "DiskSettings", "DiskTrace", "Failing", "MountedDisk", "SimulatedDisk"]
+__all__ = ["DiskCall", "DiskSettings", "DiskTrace", "Failing", "HostDisk", "MountedDisk", "SimulatedDisk"]
