@@ -16,6 +16,7 @@ theory:
 | module | what is in it |
 | --- | --- |
 | `network` | the description: hosts, links, what runs where (`kamaelia.axon.units`) |
+| `topologies` | networks of usual shapes; `gml` those in files |
 | `simulation` | one run of it: the clock, the systems, the end |
 | `wire` | packets and what carries them: rate, queue, loss, delay |
 | `stack` | a host's addresses and ports |
@@ -32,8 +33,10 @@ reordering of packets, the time that computing takes.
 
 from .disk import DiskCall, DiskTrace, HostDisk
 from .errors import SimulationError
+from .gml import network_from_gml, to_gml
 from .loop import HostLoop
 from .network import Host, Network, NetworkLink
+from .topologies import cdn, chain, dumbbell, full_mesh, grid, ring, star, tree
 from .trace import Event, HostMetrics, LinkMetrics, Metrics, Trace
 
 __all__ = [
@@ -50,4 +53,14 @@ __all__ = [
     "NetworkLink",
     "SimulationError",
     "Trace",
+    "cdn",
+    "chain",
+    "dumbbell",
+    "full_mesh",
+    "grid",
+    "network_from_gml",
+    "ring",
+    "star",
+    "to_gml",
+    "tree",
 ]

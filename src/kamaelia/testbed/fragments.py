@@ -128,7 +128,7 @@ def send_in_fragments(transport: Any, data: bytes, way: Any) -> None:
 
 
 def icmp_size(about: Packet) -> int:
-    """Return the bytes of a packet of ICMP that quotes another: its header and 8 bytes, in IPv6 more of it."""
+    """Return the bytes of a packet of ICMP that quotes another: its header and 8 bytes, in IPv6 more."""
     return 48 + min(about.size, MOST_QUOTED) if is_ipv6(about.target) else 20 + 8 + 20 + 8
 
 
