@@ -37,6 +37,7 @@ from .sockets import FAMILIES, TYPES, SimulatedSocket, Watch
 if TYPE_CHECKING:
     import ssl as ssl_module
 
+    from .disk import MountedDisk
     from .stack import Stack
     from .stream import StreamEnd
 
@@ -52,6 +53,8 @@ class HostLoop(VirtualLoop):
     fields = ("_tasks", "seed", "stack")
     seed: int | str
     """Of what is drawn on it by Python's own means (`stand_ins`)."""
+    disk: MountedDisk | None = None
+    """What `kamaelia.file` asks for files; None for this machine."""
     network = "a simulated host has TCP and UDP through create_connection, create_server and their like"
 
     _drift = 0.0  # by which share its clock goes too fast

@@ -29,6 +29,7 @@ from ..axon.errors import suggestion
 from . import stand_ins
 from .addresses import ipv4_of, ipv6_of, is_ipv6, number_of
 from .capture import Captures
+from .disk import KEEP as KEEP_CALLS
 from .faults import Faults
 from .forms import forms
 from .fragments import icmp_size
@@ -86,6 +87,11 @@ class Simulation:
         self._numbered: WeakValueDictionary[int, SimulatedSocket] = WeakValueDictionary()
         self._loops: list[HostLoop] = []  # all that there were
         self._homes: dict[int, HostLoop] = {}  # of asynchronous generators, by id
+        self.disks = {
+            host.name: host.disk.begin(self.clock, seed, KEEP_CALLS if keep is not None else 0)
+            for host in network.hosts.values()
+            if host.has_disk
+        }
         for host in network.hosts.values():
             self._add_stack(host)
         for link in network.links:
@@ -145,6 +151,8 @@ class Simulation:
         if stack.loop is None:
             stack.loop = HostLoop(stack)
             self._loops.append(stack.loop)
+            if stack.name in self.disks:
+                stack.loop.disk = self.disks[stack.name].mount(stack.loop)
         return stack.loop  # type: ignore[no-any-return]
 
     def stack_of(self, address: str) -> Stack | None:
@@ -240,6 +248,8 @@ class Simulation:
                     self._captures.close()
                 if self._script_loop is not None:
                     self._script_loop.close()
+                for disk in self.disks.values():
+                    disk.end()
                 for run in self._runs:
                     if run.has_crashed:
                         run.bury()
@@ -278,6 +288,8 @@ class Simulation:
         if stack.loop is not None:
             stack.loop.kill()
             stack.loop = None
+        if name in self.disks:
+            self.disks[name].crash()
         run = stack.run
         if run is not None and not run.has_left and not run.has_crashed:
             run.has_crashed = True
@@ -442,6 +454,7 @@ class Simulation:
             results={run.name: run.result for run in self._runs},
             errors=failed,
             captures={} if self._captures is None else self._captures.kept,
+            disks={name: disk.trace() for name, disk in self.disks.items()},
         )
 
     def _metrics(self) -> Metrics:

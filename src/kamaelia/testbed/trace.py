@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..axon import UsageError
+from .disk import DiskTrace
 from .errors import SimulationError
 from .protocols import REASONS, WORDS
 
@@ -129,6 +130,7 @@ class Trace:
         results: dict[str, Any],
         errors: dict[str, Exception],
         captures: dict[str, io.BytesIO] | None = None,
+        disks: dict[str, DiskTrace] | None = None,
     ) -> None:
         self.seed = seed
         """The seed of the run: with it, it can be run again."""
@@ -138,6 +140,8 @@ class Trace:
         """What each host's component returned, by the host's name; a list where it ran several."""
         self.errors = errors
         """What failed, by the host's name; only with ``errors="collect"``."""
+        self.disks = disks or {}
+        """What is on the disks of those hosts that have one, by the host's name."""
         self._recorder = recorder
         self._captures = captures or {}
         self._again: Callable[[str], Trace] | None = None
