@@ -202,7 +202,7 @@ class Channel(Base):
         if packet.size > self.mtu:
             self.near.too_large(packet, self)
         elif specials is None:
-            self.send(packet, self.fabric.clock.now)
+            self.send(packet)
         elif specials.why_closed:
             self.drop(packet, specials.why_closed)
         elif specials.held is not None:
@@ -212,7 +212,7 @@ class Channel(Base):
         elif specials.rate is not None:
             self._send_at_changing_rate(packet, specials)
         else:
-            self.send(packet, self.fabric.clock.now)
+            self.send(packet)
 
     def _send_at_changing_rate(self, packet: Packet, specials: Specials) -> None:
         """As `send`, but how long it takes depends on when it begins."""
@@ -359,7 +359,7 @@ class Channel(Base):
                 if self.enters_specially:
                     self.enter(packet)
                 else:
-                    self.send(packet, self.fabric.clock.now)
+                    self.send(packet)
 
     # -- changes ------------------------------------------------------------------------------------
 
