@@ -96,6 +96,7 @@ class System:
         # Those that are not one component's: a deadlock, a grace that ran out.
         self.errors: list[KamaeliaError] = []
         self.discarded: dict[str, int] = {}  # messages that went nowhere, by the component that sent them
+        self.measures: Any = None  # what `kamaelia.observe` keeps of those who measure something
         self.fatal: BaseException | None = None
         self.finished: asyncio.Future[None] = loop.create_future()
         self._named: list[Process] = []  # those who have used up the grace, in an error already

@@ -29,17 +29,22 @@ reordering of packets, the time that computing takes.
 """
 
 from .loop import HostLoop
+from .measures import Measure, Stamp
+from .measures_flow import FlowMetrics
 from .network import Host, Network, NetworkLink
 from .trace import Event, HostMetrics, LinkMetrics, Metrics, Trace
 
 __all__ = [
     "Event",
+    "FlowMetrics",
     "Host",
     "HostLoop",
     "HostMetrics",
     "LinkMetrics",
+    "Measure",
     "Metrics",
     "Network",
     "NetworkLink",
+    "Stamp",
     "Trace",
 ]
