@@ -75,8 +75,8 @@ def test_a_datagram_goes_once_over_each_link():
         (1.025, "deliver", "viewer-1"),
         (1.025, "deliver", "viewer-2"),
     ]
-    # Each viewer says twice that it wants the group, and at the end that it does not; the router asks each, and
-    # two have answered by then.
+    # Each viewer says twice that it wants the group, and at the end that it does not; the router asks each,
+    # and two have answered by then.
     assert membership_packets(trace) == 3 + 3 + 3 + 2 + 3
     sent = sum(one.sent for one in trace.metrics.links.values())
     assert sent - membership_packets(trace) == 2 * 4

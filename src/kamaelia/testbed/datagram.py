@@ -27,6 +27,7 @@ from .addresses import (
     socket_address,
     unmapped,
 )
+from .fragments import send_in_fragments
 from .memberships import Memberships
 from .protocols import IGNORE, UDP
 
@@ -176,7 +177,7 @@ class DatagramTransport(Base):
         if len(data) <= way.longest:
             self.sendto(data, addr)
         else:
-            self.node.simulation.send_in_fragments(self, data, way)
+            send_in_fragments(self, data, way)
 
     def _find_way(self, to: Any) -> Any:
         stack = self.node
@@ -191,7 +192,7 @@ class DatagramTransport(Base):
         host = self._own_address_for(address)
         way.channel = None if first is stack else first
         way.headers = HEADERS[6 if is_ipv6(address) else 4]
-        way.longest = (65535 if first is stack else first.mtu) - way.headers
+        way.longest = (65535 if first is stack else stack.mtu_to(address, first)) - way.headers
         way.name = f"{target.name}:{to[1]}"
         way.port = to[1]
         family = socket.AF_INET6 if is_ipv6(address) else socket.AF_INET

@@ -17,6 +17,7 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..axon import VirtualLoop
+from ..axon.clock import nanoseconds
 from .addresses import (
     ANY,
     ANY6,
@@ -49,11 +50,88 @@ class HostLoop(VirtualLoop):
 
     network = "a simulated host has TCP and UDP through create_connection, create_server and their like"
 
+    _drift = 0.0  # by which share its clock goes too fast
+    _zero = 0.0  # what it showed ...
+    _zero_at = 0  # ... at this time
+
     def __init__(self, stack: Stack) -> None:
         super().__init__(stack.simulation.clock)
         self.stack = stack
         # Those not done, in the order of their making; made when there are any.
         self._tasks: dict[asyncio.Future[Any], None] | None = None
+
+    # -- faults -----------------------------------------------------------------------------------
+
+    def freeze(self) -> None:
+        """Let nothing happen here, until `thaw`."""
+        if not self.is_frozen:
+            self.is_frozen = True
+            self._aside: list[Any] | None = []
+            self.clock.frozen += 1
+
+    def thaw(self) -> None:
+        """Let happen what was put aside, and go on."""
+        if self.is_frozen and self._aside is not None:
+            self.is_frozen = False
+            self.clock.frozen -= 1
+            for happening in self._aside:
+                self.clock.add_ready(happening)
+            self._aside = None
+
+    def kill(self) -> None:
+        """Let nothing happen here ever again."""
+        self.freeze()
+        self._aside = None
+
+    def put_aside(self, happening: Any) -> None:
+        """Keep something that was to happen, for `thaw`."""
+        if self._aside is not None:
+            self._aside.append(happening)
+
+    def set_clock(self, skew: float | None, drift: float | None) -> None:
+        """Have wrong clocks: a calendar that is off by some seconds; all go too fast by some share."""
+        if skew is not None:
+            self.skew = skew
+        if drift is not None:
+            self._zero += (self.clock.now - self._zero_at) / 1e9 * (1 + self._drift)
+            self._zero_at = self.clock.now
+            self._drift = drift
+            self.have_own_time()
+
+    def time(self) -> float:
+        """Return what this host's clock shows: virtual time, unless its clock is wrong."""
+        if not self._drift and not self._zero_at:
+            return self.clock.now / 1e9
+        return self._zero + (self.clock.now - self._zero_at) / 1e9 * (1 + self._drift)
+
+    def call_at(self, when: float, callback: Callable[..., object], *args: Any, context: Any = None) -> Any:  # type: ignore[override]
+        """See asyncio."""
+        if (not self._drift and not self._zero_at) or when is None:
+            return super().call_at(when, callback, *args, context=context)
+        self._check_closed()
+        handle = asyncio.TimerHandle(when, callback, args, self, context)
+        handle._scheduled = True  # type: ignore[attr-defined]
+        self.clock.add_timer(self._instant(when), handle)
+        return handle
+
+    def call_in(self, seconds: float, callback: Callable[..., object]) -> Any:
+        """See `VirtualLoop`."""
+        if not self._drift:
+            return super().call_in(seconds, callback)
+        return self.call_at(self.time() + seconds, callback)
+
+    def _instant(self, when: float) -> int:
+        """Return the first nanosecond at which this host's clock shows a time."""
+        ahead = (when - self._zero) / (1 + self._drift)
+        found = self._zero_at + nanoseconds(max(0.0, ahead))
+        while found > self.clock.now and self._shown(found - 1) >= when:
+            found -= 1
+        while self._shown(found) < when:
+            found += 1
+        return found
+
+    def _shown(self, now: int) -> float:
+        return self._zero + (now - self._zero_at) / 1e9 * (1 + self._drift)
 
     @property
     def _thread_id(self) -> int | None:  # asyncio takes a loop that has one for running

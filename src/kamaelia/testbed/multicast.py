@@ -93,6 +93,17 @@ class Groups:
         sources = transport.memberships.groups.get(key, {})
         side.set(transport, group, sources)
 
+    def vanish(self, stack: Stack) -> None:
+        """A host has crashed: what it knew is gone."""
+        for key in [key for key in self._hosts if key[0] is stack]:
+            self._hosts.pop(key).vanish()
+        for out, ipv6 in [key for key in self._routers if key[0].near is stack]:
+            side = self._routers.pop((out, ipv6))
+            side.vanish()
+            for tree in self._trees.values():
+                if (tree.group, tree.source) in side.taken:
+                    self._prune(tree, stack, out)
+
     def host_wants(self, stack: Stack, interface: int, group: str, source: str) -> bool:
         """Say whether a socket of a host has joined a group on an interface."""
         side = self._hosts.get((stack, interface, is_ipv6(group)))
@@ -362,6 +373,10 @@ class HostSide:
         """Something was said on the link."""
         self._say(self._machine.receive(message, self._groups.now))
 
+    def vanish(self) -> None:
+        """Its host has crashed: nobody wakes it any more."""
+        self._wakes = None
+
     def _wake(self, when: int) -> None:
         if self._wakes == when:
             self._wakes = None
@@ -401,6 +416,10 @@ class RouterSide:
     def hear(self, message: Any, source: str) -> None:
         """Something was said on the link."""
         self._do(self.machine.receive(message, source, self._groups.now))
+
+    def vanish(self) -> None:
+        """Its host has crashed: nobody wakes it any more."""
+        self._wakes = None
 
     def _wake(self, when: int) -> None:
         if self._wakes == when:
