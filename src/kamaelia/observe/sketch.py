@@ -340,9 +340,7 @@ def summaries(rows: Iterable[tuple[str, Summary]]) -> str:
            count   mean    min    p50    p95    p99    max
     delay      2  25 ms  20 ms  20 ms  30 ms  30 ms  30 ms
     """
-    return table(
-        [["", "count", *COLUMNS], *([name, f"{one.count:,}", *one.cells()] for name, one in rows)]
-    )
+    return table([["", "count", *COLUMNS], *([name, f"{one.count:,}", *one.cells()] for name, one in rows)])
 
 
 __all__ = ["Sketch", "Summary", "summaries"]

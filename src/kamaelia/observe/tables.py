@@ -27,7 +27,10 @@ def table(rows: Iterable[Sequence[str]]) -> str:
     widths = [max(len(line[column]) for line in lines if column < len(line)) for column in range(columns)]
     text = ""
     for line in lines:
-        cells = [cell.rjust(widths[column]) if column else cell.ljust(widths[0]) for column, cell in enumerate(line)]
+        cells = [
+            cell.rjust(widths[column]) if column else cell.ljust(widths[0])
+            for column, cell in enumerate(line)
+        ]
         text += "  ".join(cells).rstrip() + "\n"
     return text
 

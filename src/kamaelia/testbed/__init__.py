@@ -21,7 +21,8 @@ theory:
 | `stack` | a host's addresses and ports |
 | `stream` | simulated TCP; `datagram` simulated UDP (`sockets`), `multicast` to groups |
 | `loop` | the event loop in front of all this |
-| `trace` | what a run has shown |
+| `trace` | what a run has shown; in numbers: `measures_network` (`measures_queue`, `taps`) |
+| `measures` | parts that measure what passes (`measures_flow`, `measures_sequence`) |
 | `loopback` | the same on real sockets of this machine (`hostrun`) |
 
 Not modelled: IPv6 and broadcast, the time that joining a group takes, congestion control, corruption and
@@ -31,8 +32,10 @@ reordering of packets, the time that computing takes.
 from .loop import HostLoop
 from .measures import Measure, Stamp
 from .measures_flow import FlowMetrics
+from .measures_network import HostMetrics, LinkMetrics, Metrics
+from .measures_queue import QueueMetrics
 from .network import Host, Network, NetworkLink
-from .trace import Event, HostMetrics, LinkMetrics, Metrics, Trace
+from .trace import Event, Trace
 
 __all__ = [
     "Event",
@@ -45,6 +48,7 @@ __all__ = [
     "Metrics",
     "Network",
     "NetworkLink",
+    "QueueMetrics",
     "Stamp",
     "Trace",
 ]

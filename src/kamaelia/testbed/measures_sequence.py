@@ -91,7 +91,9 @@ class Sequence:
         self._sent: float | None = None  # when that with the greatest number was sent
         self._missing: dict[int, tuple[int, int]] = {}  # in ascending order; since which message, and when
         self._bursts = Sketch()  # of those that can come no more
-        self._burst = self._burst_end = 0  # the last of them, which may go on: its length, and after which number
+        self._burst = self._burst_end = (
+            0  # the last of them, which may go on: its length, and after which number
+        )
         self._before = self._came_before = 0  # expected, and come, of sequences that are over
 
     # -- one message --------------------------------------------------------------------------------
@@ -130,7 +132,9 @@ class Sequence:
             self._came_late(*self._missing.pop(number), now)
         elif number < self._first:
             self._came_late(self._came_before + 1, self._first_time, now)
-            earlier = {one: (self._came_before + 1, self._first_time) for one in range(number + 1, self._first)}
+            earlier = {
+                one: (self._came_before + 1, self._first_time) for one in range(number + 1, self._first)
+            }
             self._missing = earlier | self._missing
             self._first = number
         else:
