@@ -9,7 +9,7 @@ tasks that it has started, and in a script's thread:
 | --- | --- | --- |
 | ``count("decoded")`` | how often something happens, or how much of it | `Tally`: the sum |
 | ``measure("delay", seconds, "s")`` | something that has a value each time | `Summary`: mean, quantiles ... |
-| ``level("buffer", length)`` | something that has a value all the time | `Gauge`: mean over time, share at 0 ... |
+| ``level("buffer", length)`` | something that has a value all the time | `Gauge`: mean over time, max ... |
 
 A measure belongs to the component that makes the call, and is found by its path and name. It needs no
 declaration, and costs nothing where nobody calls. A call takes a fraction of a microsecond: it finds the
@@ -22,9 +22,10 @@ first call to the end of the component::
 
 Times are whole nanoseconds of the system's clock, so that in virtual time the result is exact.
 
-What a component has measured stays when it has ended. Another one with the same path adds to it: a part that
-a supervisor started again goes on counting. Memory is bounded all the same: of more than 1000 paths, those that
-come later share one row, and so do further names of a component that has used 100.
+What a component has measured stays when it has ended. Another one with the same path adds to it, as do
+visitors of a server who come one after the other; a part that a supervisor started again has a path of its
+own. Memory is bounded all the same: of more than 1000 paths, those that come later share one row, and so do
+further names of a component that has used 100.
 
 >>> from kamaelia import component, run
 >>> from kamaelia.flow import Source
@@ -44,7 +45,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import asdict, dataclass
-from math import isfinite, nan
+from math import isfinite
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
 from kamaelia.axon import Component, System, UsageError
@@ -291,7 +292,7 @@ class _Values:
 class _Level:
     """What `level` sets."""
 
-    __slots__ = ("_empty", "_integral", "_loop", "_since", "began", "max", "min", "unit", "value")
+    __slots__ = ("_empty", "_integral", "_loop", "_since", "_told", "began", "max", "min", "unit", "value")
 
     verb = "level"
 
@@ -300,20 +301,24 @@ class _Level:
         self._loop = loop
         self.began = self._since = now_of(loop)
         self.value: float = 0
-        self.min: float | None = None
+        self.min: float = 0
         self.max: float = 0
+        self._told = False
         self._integral: float = 0  # of the value, over nanoseconds
         self._empty = 0  # nanoseconds in which it was 0
 
     def add(self, value: float) -> None:
-        if type(value) not in (int, float):
-            try:
+        try:
+            given = value
+            if type(value) not in (int, float):
                 value = float(value)
-            except (TypeError, ValueError):
-                value = nan
-        if not isfinite(value):
-            raise UsageError(f"{shorten(value)} is no level: give a finite number")
-        if self.min is None:
+            known = isfinite(value)
+        except (TypeError, ValueError, OverflowError):
+            known = False
+        if not known:
+            raise UsageError(f"{shorten(given)} is no level: give a finite number")
+        if not self._told:
+            self._told = True
             self.min = self.max = value
         self._pass_to(now_of(self._loop))
         self.value = value
@@ -332,7 +337,6 @@ class _Level:
     def result(self, now: int) -> Gauge:
         self._pass_to(now)
         length = now - self.began
-        assert self.min is not None, "it is made when it is first told"
         return Gauge(
             self._integral / length if length else self.value,
             self.min,
@@ -448,7 +452,8 @@ def _measures_of(process: Process) -> Measures:
 def now_of(loop: Any) -> int:
     """Return the time of a loop in whole nanoseconds; of a virtual one just that."""
     clock = getattr(loop, "clock", None)
-    return round(loop.time() * 1e9) if clock is None else clock.now
+    now: int = round(loop.time() * 1e9) if clock is None else clock.now
+    return now
 
 
 def total(results: Any) -> Any:

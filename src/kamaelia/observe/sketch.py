@@ -2,26 +2,26 @@
 
 Theory
 ------
-A sketch keeps how many values fell into each of many **buckets**, and forgets the values. Each power of two
-is divided into 64 buckets of equal width, as in the HDR histogram; which one a value belongs to is seen in its
-binary representation: ``value = mantissa * 2**exponent`` with a mantissa from 0.5 to 1, and the bucket is
-``floor(128 * mantissa)`` of that exponent. There is no logarithm in this, whose last digit would depend on the
-machine. Values below 0 have buckets of their own, 0 has one to itself.
+A sketch keeps how many values fell into each of many **buckets**, and forgets the values.
+Each power of two is divided into 64 buckets of equal width, as in the HDR histogram; which one a value
+belongs to is seen in its binary representation: ``value = mantissa * 2**exponent`` with a mantissa from 0.5
+to 1, and the bucket is ``floor(128 * mantissa)`` of that exponent. There is no logarithm in this, whose
+last digit would depend on the machine. Values below 0 have buckets of their own, 0 has one to itself.
 
 A **quantile** q of n values is the one of rank ``ceil(q * n)`` when they are sorted (Hyndman and Fan 1996,
 definition 1). The sketch knows the bucket [low, high) in which that one is, and answers ``2 * low * high /
-(low + high)``, which is off by the same share at both of its ends: at most ``1 / (2 * 64 + 1)``, or 0.78 %. So
-the **relative error is less than 1 %**, of each quantile, whatever the distribution; that is the promise of the
-DDSketch (Masson, Rim and Lee 2019), with simpler buckets, of which there are twice as many. Quantiles 0 and 1
-are the least and the greatest value, exactly; so are number, sum and, as long as there were whole numbers only,
-quantiles that are less than 128.
+(low + high)``, which is off by the same share at both of its ends: at most ``1 / (2 * 64 + 1)``, or 0.78 %.
+So the **relative error is less than 1 %**, of each quantile, whatever the distribution; that is the promise
+of the DDSketch (Masson, Rim and Lee 2019), with simpler buckets, of which there are twice as many.
+Quantiles 0 and 1 are the least and the greatest value, exactly; so are number, sum and, as long as there
+were whole numbers only, quantiles that are less than 128.
 
 **Merging** two sketches adds their buckets: it gives just the sketch that all the values together would have
 given, in whatever order they came. (Of numbers with fractions the sum may differ in the last digit.)
 
-**Memory** is bounded: 64 powers of two are kept, down from the greatest magnitude. What is smaller, and that is
-less than a 10**18th of it, is counted in the smallest bucket (and what is smaller than 10**-301, as 0). Each
-power of two that there are values in takes half a kilobyte.
+**Memory** is bounded: 64 powers of two are kept, down from the greatest magnitude. What is smaller, and
+that is less than a 10**18th of it, is counted in the smallest bucket (and what is smaller than 10**-301, as
+0). Each power of two that there are values in takes half a kilobyte.
 """
 
 from __future__ import annotations
@@ -82,10 +82,8 @@ class Sketch:
             self.add_whole(value, times)  # type: ignore[arg-type]
             return
         try:
-            if kind is not int:
-                self._is_whole = False
-                if kind is not float:
-                    value = float(value)
+            if kind is not int and kind is not float:
+                value = float(value)
             mantissa, exponent = frexp(value)
             bucket = int(mantissa * 128.0)
         except (TypeError, ValueError, OverflowError):
@@ -104,6 +102,8 @@ class Sketch:
                 self._below[exponent][-64 - bucket] += times
             except KeyError:
                 self._row(self._below, exponent)[-64 - bucket] += times
+        if kind is not int:
+            self._is_whole = False
         self.total += value * times
         if value < self.min:
             self.min = value

@@ -58,6 +58,15 @@ def percent(share: float) -> str:
     return "-" if math.isnan(share) else f"{figures(100 * share)} %"
 
 
+def several(count: int, noun: str) -> str:
+    """Return a number of things.
+
+    >>> several(1, "message"), several(1200, "burst")
+    ('1 message', '1,200 bursts')
+    """
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def figures(value: float) -> str:
     """Return a number with three figures; whole ones, and those of a thousand and more, have all of theirs.
 
@@ -83,4 +92,4 @@ def _scaled(value: float, unit: str) -> str:
     return f"{figures(float(f'{scaled:.3g}') if abs(scaled) < 999.5 else scaled)} {prefixes[index]}{unit}"
 
 
-__all__ = ["figures", "percent", "quantity", "table"]
+__all__ = ["figures", "percent", "quantity", "several", "table"]

@@ -2,23 +2,26 @@
 
 Theory
 ------
-A `Measure` stands at the end of a pipeline, or between two parts, and takes note of each message as it passes.
-What it finds out is defined in `measures_flow`, and about numbers in `measures_sequence`. When it has ended,
-its result is what the host's pipeline returns if it stands at the end; in any case it is among the measures of
-the host, by the path and the name (`kamaelia.testbed.Metrics.measures`), as are those that any component makes
-with `kamaelia.observe.count`, `measure` and `level`.
+A `Measure` stands at the end of a pipeline, or between two parts, and takes note of each
+message as it passes. What it finds out is defined in `measures_flow`, and about numbers in
+`measures_sequence`. When it has ended, its result is what the host's pipeline returns if it stands at the
+end; in any case it is among the measures of the host, by the path and the name
+(`kamaelia.testbed.Metrics.measures`), as are those that any component makes with `kamaelia.observe.count`,
+`measure` and `level`.
 
-When a message was sent, and whether one is missing, has to be in the messages. Either the protocol has it, as
-RTP has; then ``stamp=`` is a function that reads it. Or `Stamp` puts it in front of each message at the sender::
+When a message was sent, and whether one is missing, has to be in the messages. Either the protocol has it,
+as RTP has; then ``stamp=`` is a function that reads it. Or `Stamp` puts it in front of each message::
 
     studio: ... | Stamp() | MulticastSender(...)
     viewer: MulticastReceiver(...) | Measure("film", stamp=True) | ...
 
-A **stamp** has 16 bytes: the number of the message from 0 on, and the time in nanoseconds, both unsigned, with
-the most significant byte first. The time is that of the system's clock (`kamaelia.axon.clock`). All hosts of a
-simulated network have the same; so have all programs of one machine. Between two machines it tells jitter, and
-no delay. `Measure` takes the stamp off again, so the two together change nothing. What is divided and joined on
-its way, as by TCP, has to be framed behind the stamp.
+A **stamp** has 16 bytes: the number of the message from 0 on, and the time in nanoseconds, both unsigned,
+with the most significant byte first. The time is that of the system's clock (`kamaelia.axon.clock`). All
+hosts of a simulated network have the same; so have all programs of one machine. Between two machines it
+tells jitter, and no delay. `Measure` takes the stamp off again, so the two together change nothing. What is
+divided and joined on its way, as by TCP, has to be framed behind the stamp.
+
+In a simulation a measure goes by the time of the simulation, also on a host whose own clocks are wrong.
 """
 
 from __future__ import annotations
@@ -43,14 +46,14 @@ _STAMP = struct.Struct(">QQ")
 class Measure(Component):
     """Measure what passes: how much, how regularly, how late, and what is missing.
 
-    Inbox: ``inbox``, anything. Outbox: ``outbox``, the same, if it is linked. Returns `FlowMetrics`, also when
-    nobody listens to it any more. Of messages that are bytes, or pairs of bytes and an address, the bytes are
+    Inbox: ``inbox``, anything. Outbox: ``outbox``, the same, if it is linked. Returns `FlowMetrics`, also
+    when nobody listens to it any more. Of messages that are bytes, and of those in tuples, the bytes are
     counted.
 
-    Without stamps it knows throughput, gaps between messages, and stalls. With ``stamp=True`` messages begin
-    with what `Stamp` has put there, which is taken off. A function is given each message, and returns the pair
-    of its number and the time in seconds at which it was sent, on the sender's clock, or None for what is not
-    known, or for both. What is too short for a stamp is counted, and passed on as it is.
+    Without stamps it knows throughput, gaps between messages, and stalls. With ``stamp=True`` messages
+    begin with what `Stamp` has put there, which is taken off. A function is given each message, and returns
+    the pair of its number and the time in seconds at which it was sent, on the sender's clock, or None for
+    what is not known, or for both. What is too short for a stamp is counted, and passed on as it is.
 
     Arguments:
         name: by which the result is found among the measures of its host
@@ -116,6 +119,8 @@ class Measure(Component):
             raise
         except BrokenLink:  # nobody listens any more; what has passed is known
             pass
+        finally:
+            self._flow.ended = self._now()
         return self.metrics
 
     def _reader(self, now: Callable[[], int]) -> Callable[[Any], Any]:
@@ -176,8 +181,8 @@ class Measure(Component):
 class Stamp(Component):
     """Put its number and the time in front of each message, for a `Measure` at the other end.
 
-    Inbox: ``inbox``, bytes, or pairs of bytes and an address. Outbox: ``outbox``, the same with 16 bytes more.
-    It returns how many there were. `kamaelia.testbed.measures` says what is in a stamp.
+    Inbox: ``inbox``, bytes, or pairs of bytes and an address. Outbox: ``outbox``, the same with 16 bytes
+    more. It returns how many there were. `kamaelia.testbed.measures` says what is in a stamp.
 
     Example:
         >>> from kamaelia import run
@@ -218,7 +223,7 @@ def _clock_of(component: Component) -> Callable[[], int]:
     clock = getattr(loop, "clock", None)
     if clock is None:
         return lambda: now_of(loop)
-    return lambda: clock.now  # type: ignore[no-any-return]
+    return lambda: clock.now
 
 
 def _time(value: float | str, what: str) -> int:
@@ -229,17 +234,18 @@ def _time(value: float | str, what: str) -> int:
 
 
 def _data(message: Any) -> Any:
-    """Return the bytes of a message, or None if there are none in it."""
+    """Return the bytes of a message in front of which a stamp may stand, or None if there are none."""
     if isinstance(message, tuple) and message:
         message = message[0]
     if isinstance(message, memoryview):
-        return message.cast("B") if message.format != "B" else message
+        return message.cast("B")
     return message if isinstance(message, (bytes, bytearray)) else None
 
 
 def _size(message: Any) -> int:
-    data = _data(message)
-    return 0 if data is None else len(data)
+    """Return how many bytes are in a message, or in the parts of a tuple."""
+    parts = message if isinstance(message, tuple) else (message,)
+    return sum(memoryview(one).nbytes for one in parts if isinstance(one, (bytes, bytearray, memoryview)))
 
 
 def _with_data(message: Any, data: Any) -> Any:

@@ -4,27 +4,28 @@ Theory
 ------
 Times are in whole nanoseconds of one clock; t[i] is when message i passes, and b[i] how many bytes it has.
 
-- **Throughput** is what has passed after the first message, which only starts the watch, by the time from it to
-  the last: ``8 * (b[1] + ... + b[n-1]) / (t[n-1] - t[0])`` bits per second. The *rate* is the same in each
-  second by itself, counted from the first message on; a second that is not over at the last message does not
-  count. Its quantiles tell whether a stream that is fast enough in the mean is so all the time.
+- **Throughput** is what has passed after the first message, which only starts the watch, by the time from
+  it to the last: ``8 * (b[1] + ... + b[n-1]) / (t[n-1] - t[0])`` bits per second. The *rate* is the same in
+  each second by itself, counted from the first message on; a second that is not over at the last message
+  does not count. Its quantiles tell whether a stream that is fast enough in the mean is so all the time.
 - A **gap** is the time from one message to the next, ``t[i] - t[i-1]``.
-- A **stall** is a gap that is longer than a limit. Between the last message and the end there is *silence*, and no
-  stall: nobody can tell whether more was to come.
+- A **stall** is a gap that is longer than a limit. Between the last message and the end there is *silence*,
+  and no stall: nobody can tell whether more was to come.
 
 Messages may say when they were sent, s[i], on the same clock:
 
 - The **delay** is ``t[i] - s[i]``, one-way (RFC 7679). Of two copies the first counts.
 - The **jitter** is the difference of the delays of two messages that come one after the other, without its
-  sign: ``|D| = |(t[i] - s[i]) - (t[i-1] - s[i-1])|`` (RFC 3393, and IPDV of RFC 5481, for all messages in the
-  order of their arrival). The *smoothed jitter* is that of RTP (RFC 3550, section 6.4.1), ``J = J + (|D| - J) / 16``
-  from message to message, as it was at last. A sender's clock that began elsewhere shifts every delay, and
-  changes no jitter.
+  sign: ``|D| = |(t[i] - s[i]) - (t[i-1] - s[i-1])|`` (RFC 3393, and IPDV of RFC 5481, for all messages in
+  the order of their arrival). The *smoothed jitter* is that of RTP (RFC 3550, section 6.4.1), ``J = J +
+  (|D| - J) / 16`` from message to message, as it was at last. A sender's clock that began elsewhere shifts
+  every delay, and changes no jitter.
 
 Messages may have numbers: see `measures_sequence` for loss, bursts, duplicates and reordering.
 
-The results of several flows can be merged. Then there are sums of what was counted and of times, the quantiles
-are those over all messages of all of them, and the smoothed jitter is the mean, by numbers of messages.
+The results of several flows can be merged. Then there are sums of what was counted and of times, the
+quantiles are those over all messages of all of them, and the smoothed jitter is the mean, by numbers of
+messages.
 """
 
 from __future__ import annotations
@@ -35,19 +36,19 @@ from typing import Any
 
 from kamaelia.observe import Sketch, Summary
 from kamaelia.observe.sketch import COLUMNS
-from kamaelia.observe.tables import percent, quantity, table
+from kamaelia.observe.tables import percent, quantity, several, table
 
 from .measures_sequence import Sequence
 
 BILLION = 10**9
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FlowMetrics:
     """What has passed a `Measure`. As text it is a small table; `as_dict` is for JSON.
 
-    Times of events are in seconds from the beginning of the measure. What messages have not told, and what there
-    is none of, is not a number; of messages without numbers nothing is expected.
+    Times of events are in seconds from the beginning of the measure. What messages have not told, and what
+    there is none of, is not a number; of messages without numbers nothing is expected.
     """
 
     name: str
@@ -69,7 +70,7 @@ class FlowMetrics:
     silence: float
     """The time from the last message to the end, in seconds."""
     rate: Summary
-    """Throughput of each second by itself (or how long it is in ``Measure(every=...)``), in bits per second."""
+    """Throughput of each second by itself, or of what ``Measure(every=...)`` says."""
     gaps: Summary
     """Times between messages."""
     stall: float
@@ -141,16 +142,25 @@ class FlowMetrics:
                 values[name] = None if isinstance(value, float) and isnan(value) else value
         return values
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, FlowMetrics):
+            return NotImplemented
+        pairs = [(getattr(self, one.name), getattr(other, one.name)) for one in fields(self)]
+        return all(mine == theirs or (mine != mine and theirs != theirs) for mine, theirs in pairs)
+
+    __hash__ = None  # type: ignore[assignment]  # as of the sketches in it
+
     def __str__(self) -> str:
         name = f"{self.name}: " if self.name else ""
         many = f" in {self.flows:,} flows" if self.flows > 1 else ""
-        text = f"{name}{self.messages:,} messages{many}, {quantity(self.bytes, 'B')}"
+        text = f"{name}{several(self.messages, 'message')}{many}, {quantity(self.bytes, 'B')}"
         if not self.messages:
             return f"{name}no messages\n"
         text += f", from {quantity(self.first, 's')} to {quantity(self.last, 's')}"
         text += f", {quantity(self.throughput, 'bit/s')}\n"
         named = [("rate", self.rate), ("gap", self.gaps), ("delay", self.delay), ("jitter", self.jitter)]
-        text += table([["", *COLUMNS], *([title, *one.cells()] for title, one in named if one.count)])
+        if rows := [[title, *one.cells()] for title, one in named if one.count]:
+            text += table([["", *COLUMNS], *rows])
         return text + "".join(f"{line}\n" for line in self._lines())
 
     def _lines(self) -> list[str]:
@@ -165,13 +175,13 @@ class FlowMetrics:
             line = f"lost: {self.lost:,} of {self.expected:,} ({percent(self.loss)})"
             if self.lost:
                 line += (
-                    f" in {self.bursts.count:,} bursts, mean {quantity(self.bursts.mean)}, "
+                    f" in {several(self.bursts.count, 'burst')}, mean {quantity(self.bursts.mean)}, "
                     f"longest {quantity(self.bursts.max)}"
                 )
             lines.append(line)
         if self.reordered:
             lines.append(
-                f"reordered: {self.reordered:,}, by {quantity(self.extents.max)} messages and "
+                f"reordered: {self.reordered:,}, by {several(int(self.extents.max), 'message')} and "
                 f"{quantity(self.lateness.max, 's')} at most"
             )
         if self.jitter.count:
@@ -224,6 +234,7 @@ class Flow:
         "_stalls",
         "began",
         "bytes",
+        "ended",
         "messages",
         "name",
         "unstamped",
@@ -239,6 +250,8 @@ class Flow:
     ) -> None:
         self.name = name
         self.began = began
+        self.ended: int | None = None
+        """When it was over, if it is."""
         self.messages = self.bytes = self.unstamped = 0
         self._stall = stall
         self._every = every
@@ -300,7 +313,8 @@ class Flow:
         self._bucket_end = now - within + self._every
 
     def result(self, now: int) -> FlowMetrics:
-        """Return what has passed up to a time."""
+        """Return what has passed up to a time, or to the end."""
+        now = now if self.ended is None else self.ended
         sequence = self._sequence
         some = self.messages > 0
         return FlowMetrics(

@@ -29,14 +29,15 @@ if TYPE_CHECKING:
 
 MANY = 20  # rows of a table that is shown as a whole
 WORST = 10  # rows that are shown of others
+SPREAD = (("min", 0.0), *((name_of(share), share) for share in (0.5, 0.95)), ("max", 1.0))
 
 
 @dataclass(frozen=True)
 class LinkMetrics:
     """Counts of one direction of a link.
 
-    Of the packets that were sent, and of those that were duplicated, what is neither delivered, lost nor dropped
-    was under way at last.
+    Of the packets that were sent, and of those that were duplicated, what is neither delivered, lost nor
+    dropped was under way at last.
     """
 
     sent: int
@@ -206,7 +207,7 @@ def host_metrics(stack: Stack) -> HostMetrics:
 
 
 def measures_of(runs: Iterable[HostRun]) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return what the components of hosts have measured; of a host that was started again, in all its runs."""
+    """Return what components have measured, by host; of one that was started again, in all its runs."""
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for run in runs:
         results = measures(run.system) if run.measures is None else run.measures
@@ -247,6 +248,7 @@ def overview(
     *,
     all: bool = False,
     whole: Any = None,
+    is_idle: Callable[[Any], bool] = lambda row: False,
 ) -> str:
     """Return a table of rows, or, of many, the most important about them.
 
@@ -258,18 +260,19 @@ def overview(
         words: what the worst are
         all: show all rows, however many
         whole: what all rows are together, if that is more than sums
+        is_idle: says of which rows there is nothing to tell; they are not among those that are compared
     """
     lines = [[title, *(column.title for column in columns)]]
     shown = list(rows)
     note = ""
     if len(rows) > MANY and not all:
-        lines.append([f"all {len(rows):,}", *(_whole(column, rows, whole) for column in columns)])
-        values = [sorted(v for _, row in rows if isfinite(v := column.value(row))) for column in columns]
-        for name, share in (("min", 0.0), *((name_of(share), share) for share in (0.5, 0.95)), ("max", 1.0)):
-            cells = [
-                column.show(_quantile(known, share)) for column, known in zip(columns, values, strict=True)
-            ]
-            lines.append([f"{name} of each", *cells])
+        used = [row for _, row in rows if not is_idle(row)]
+        idle = f", {len(rows) - len(used):,} idle" if len(used) < len(rows) else ""
+        lines.append([f"all {len(rows):,}{idle}", *(_whole(column, rows, whole) for column in columns)])
+        values = [sorted(v for row in used if isfinite(v := column.value(row))) for column in columns]
+        for name, share in SPREAD:
+            pairs = zip(columns, values, strict=True)
+            lines.append([name, *(column.show(_quantile(known, share)) for column, known in pairs)])
         judged = [(key(row), place) for place, (_, row) in enumerate(rows)]
         worst = sorted((worth, place) for worth, place in judged if worth is not None)[:WORST]
         shown = [rows[place] for _, place in worst]
@@ -316,14 +319,25 @@ def _of_links(links: dict[str, LinkMetrics], all: bool) -> str:
     if any(link.queue is not None for link in links.values()):
         columns += _QUEUE_COLUMNS
     words = "that lost or dropped the largest share"
+
+    def key(link: LinkMetrics) -> float | None:
+        return -link.loss if link.loss > 0 else None
+
     rows = list(links.items())
-    return overview("link", rows, columns, lambda link: -link.loss if link.loss > 0 else None, words, all=all)
+    return overview("link", rows, columns, key, words, all=all, is_idle=lambda link: not link.sent)
 
 
 def _of_hosts(hosts: dict[str, HostMetrics], all: bool) -> str:
     columns = [_count(name) for name in ("sent", "received", "bytes_sent", "bytes_received")]
     words = "that received least, of those that received anything"
-    return overview("host", list(hosts.items()), columns, lambda host: host.received or None, words, all=all)
+
+    def key(host: HostMetrics) -> int | None:
+        return host.received or None
+
+    rows = list(hosts.items())
+    return overview(
+        "host", rows, columns, key, words, all=all, is_idle=lambda one: not one.sent + one.received
+    )
 
 
 def _columns_of_flows(unit: str) -> Sequence[Column]:

@@ -4,19 +4,19 @@ Theory
 ------
 From the beginning of a run to its end, at T, for one direction of a link:
 
-- The **occupancy** is how many packets, or bytes, wait; the one that is being sent does not any more. Its mean is
-  over time: the sum of the times that packets wait, by T. (That is Little's law, read backwards.) The most that
-  waited at a time is known, too.
+- The **occupancy** is how many packets, or bytes, wait; the one that is being sent does not any more. Its
+  mean is over time: the sum of the times that packets wait, by T. (That is Little's law, read backwards.)
+  The most that waited at a time is known, too.
 - The **queue delay** of a packet is the time from its coming to the beginning of its being sent. Packets for
   which the link was free count with 0; those that were dropped, or still wait at the end, do not count.
-- The **utilisation** is the share of the time in which the link was sending: the sum of the sizes by the rate.
-  What is lost on the way has been sent all the same.
+- The **utilisation** is the share of the time in which the link was sending: the sum of the sizes by the
+  rate. What is lost on the way has been sent all the same.
 
-None of this needs an event of its own. In a plain queue it is known when a packet comes at what time it will be
-sent, unless the link changes meanwhile; so it is looked at when it is under way, at the next packet that comes or
-arrives. An active queue is asked how much it holds whenever something may have changed.
+None of this needs an event of its own. In a plain queue it is known when a packet comes at what time it
+will be sent, unless the link changes meanwhile; so it is looked at when it is under way, at the next packet
+that comes or arrives. An active queue is asked how much it holds whenever something may have changed.
 
-It costs about a microsecond a packet and hop, so it is done for runs with ``simulate(measure="queues")`` only.
+It costs about a microsecond a packet and hop, so it is done with ``simulate(measure="queues")`` only.
 """
 
 from __future__ import annotations
@@ -209,7 +209,7 @@ class WatchedQueue(Discipline):
         return self.inner.ready(now)
 
     @property
-    def rate(self) -> float | None:  # type: ignore[override]
+    def rate(self) -> float | None:
         """The link's."""
         return self.inner.rate
 
@@ -218,7 +218,7 @@ class WatchedQueue(Discipline):
         self.inner.rate = rate
 
     @property
-    def dropped(self) -> Callable[[QueuedPacket, int, str], object]:  # type: ignore[override]
+    def dropped(self) -> Callable[[QueuedPacket, int, str], object]:
         """What the link has set."""
         return self.inner.dropped
 

@@ -7,16 +7,16 @@ that has come and the greatest:
 
 - **Expected** are all of these numbers; **lost** those that have not come. (What was lost before the first or
   after the last nobody can tell from here.)
-- A **burst** is a run of numbers next to each other that are all lost: a loss period of RFC 3357, section 5.2.
-- A **duplicate** is a message whose number has come before (RFC 5560). Nothing of what follows, nor any delay,
-  counts those.
-- A message is **reordered** when a greater number came before it (RFC 4737, section 3). Its *extent* is how many
-  messages it came after the first of these (section 4.2): ``i - j``, where i is its place in the order of
-  arrival, and j the least place of one with a greater number. Its *lateness* is how much time it came after
-  that one (section 4.3).
+- A **burst** is a run of numbers next to each other that are all lost: a loss period of RFC 3357.
+- A **duplicate** is a message whose number has come before (RFC 5560). Nothing of what follows, nor any
+  delay, counts those.
+- A message is **reordered** when a greater number came before it (RFC 4737, section 3). Its *extent* is how
+  many messages it came after the first of these (section 4.2): ``i - j``, where i is its place in the order
+  of arrival, and j the least place of one with a greater number. Its *lateness* is how much time it came
+  after that one (section 4.3).
 - A message is **late** when it comes ``window`` numbers or more behind the greatest. Then it is forgotten
-  whether its number had come, and it stays lost: so memory is bounded. The RFC has a time for this, after which a
-  packet that is under way is taken for lost.
+  whether its number had come, and it stays lost: so memory is bounded. The RFC has a time for this, after
+  which a packet that is under way is taken for lost.
 
 A sender that begins again counts from its first number again. Then a number comes from before the window that
 was sent after all others; from this on it is another sequence, and what is expected of both is added up.

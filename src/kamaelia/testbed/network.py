@@ -478,8 +478,8 @@ class Network:
             errors: ``"raise"``, or ``"collect"`` for having them in ``trace.errors``
             keep: how many events the trace keeps; the fingerprint is over all of them. None is for no trace
                 at all, which is quicker
-            measure: what else is measured: ``"queues"``, how full those of all links are, and how busy the links
-                (`LinkMetrics.queue`)
+            measure: what else is measured: ``"queues"``, how full those of all links are, and how busy the
+                links (`LinkMetrics.queue`)
 
         Raises `ComponentsFailed` when components failed; each failure names its host and path. Raises
         `UsageError` for quantities that are none.

@@ -1,8 +1,10 @@
 """Who looks at the packets of a channel: nobody, one, or several.
 
-A channel has one ``tap``, so that one comparison is enough where nobody looks (`wire`). A tap has three methods:
+A channel has one ``tap``, so that one comparison is enough where nobody looks (`wire`). A tap has three
+methods:
 
-- ``out(channel, packet)``: it is known when the packet is sent; ``packet.starts`` and ``packet.leaves`` say when
+- ``out(channel, packet)``: it is known when the packet is sent; ``packet.starts`` and ``packet.leaves`` say
+  when
 - ``into(channel, packet)``: it arrives at the other end
 - ``dropped(channel, packet, why)``: it is not sent
 
