@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..axon import VirtualLoop
 from ..axon.clock import nanoseconds
+from . import stand_ins
 from .addresses import (
     ANY,
     ANY6,
@@ -30,7 +31,7 @@ from .addresses import (
     unmapped,
 )
 from .listener import ProtocolFactory, Server
-from .options import SO_REUSEPORT
+from .options import AF_UNIX, SO_REUSEPORT, TYPE_FLAGS
 from .sockets import FAMILIES, TYPES, SimulatedSocket, Watch
 
 if TYPE_CHECKING:
@@ -43,11 +44,13 @@ if TYPE_CHECKING:
 class HostLoop(VirtualLoop):
     """An asyncio loop whose network is simulated. Made for each host by `Network.simulate`.
 
-    It has TCP, UDP and TLS (with asyncio's own code), and Unix sockets; no pipes, signals or programs. Of
-    real sockets it knows only those that were given to ``sock_connect`` before, as some libraries do: they
-    stand for a simulated connection and are never used.
+    It has TCP, UDP and TLS (with asyncio's own code), and Unix sockets; no pipes, signals or programs, and no
+    real sockets.
     """
 
+    is_simulated_host = True
+    seed: int | str
+    """Of what is drawn on it by Python's own means (`stand_ins`)."""
     network = "a simulated host has TCP and UDP through create_connection, create_server and their like"
 
     _drift = 0.0  # by which share its clock goes too fast
@@ -171,6 +174,20 @@ class HostLoop(VirtualLoop):
         await self.shutdown_asyncgens()
         await self.shutdown_default_executor()
 
+    # -- threads ----------------------------------------------------------------------------------
+
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Any, func: Callable[..., Any], *args: Any
+    ) -> Any:
+        """See asyncio. What the thread does is this host's doing."""
+
+        def work() -> Any:
+            with stand_ins.this_thread_works_for(self):
+                return func(*args)
+
+        with stand_ins.allowed():
+            return super().run_in_executor(executor, work)
+
     # -- sockets ----------------------------------------------------------------------------------
 
     def make_socket(
@@ -180,18 +197,18 @@ class HostLoop(VirtualLoop):
         if fileno is not None:
             raise OSError(errno.EBADF, "socket(fileno=...): there are no files behind simulated sockets")
         family = socket.AF_INET if family == -1 else family
-        kind = socket.SOCK_STREAM if kind == -1 else kind & ~(socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        kind = socket.SOCK_STREAM if kind == -1 else kind & ~TYPE_FLAGS
         if family not in FAMILIES:
             raise OSError(
                 errno.EAFNOSUPPORT, f"simulated hosts have no sockets of {family!r}: IPv4, IPv6, Unix"
             )
-        if kind not in TYPES or (family == socket.AF_UNIX and kind == socket.SOCK_DGRAM):
+        if kind not in TYPES or (family == AF_UNIX and kind == socket.SOCK_DGRAM):
             raise OSError(
                 errno.EPROTONOSUPPORT,
                 f"simulated hosts have no sockets of {socket.AddressFamily(family).name} "
                 f"and {kind!r}: there are SOCK_STREAM, and SOCK_DGRAM of IP",
             )
-        if family != socket.AF_UNIX and proto not in (0, -1, TYPES[socket.SocketKind(kind)]):
+        if family != AF_UNIX and proto not in (0, -1, TYPES[socket.SocketKind(kind)]):
             raise OSError(errno.EPROTONOSUPPORT, f"simulated hosts do not have protocol {proto}")
         return SimulatedSocket(self.stack, kind, family=family)
 
@@ -564,13 +581,13 @@ class HostLoop(VirtualLoop):
         if sock is not None:
             if path is not None:
                 raise ValueError("create_unix_connection: give a path or a connected sock, not both")
-            _check_socket(sock, socket.SOCK_STREAM, "create_unix_connection", socket.AF_UNIX)
+            _check_socket(sock, socket.SOCK_STREAM, "create_unix_connection", AF_UNIX)
             end = _end_of(sock, "create_unix_connection")
         elif path is None:
             raise ValueError("create_unix_connection: give the path of the socket")
         else:
             path = os.fspath(path)
-            one = SimulatedSocket(self.stack, socket.SOCK_STREAM, family=socket.AF_UNIX)
+            one = SimulatedSocket(self.stack, socket.SOCK_STREAM, family=AF_UNIX)
             one.be_unix("", path)
             end = await self.stack.streams.connect(LOOPBACK, self.stack.streams.unix_port(path), None, one)
         waiter = self.create_future()
@@ -611,12 +628,12 @@ class HostLoop(VirtualLoop):
         if sock is not None:
             if path is not None:
                 raise ValueError("create_unix_server: give a path or a bound sock, not both")
-            _check_socket(sock, socket.SOCK_STREAM, "create_unix_server", socket.AF_UNIX)
+            _check_socket(sock, socket.SOCK_STREAM, "create_unix_server", AF_UNIX)
             return await self._serve([sock], protocol_factory, backlog, start_serving, timeouts)
         if path is None:
             raise ValueError("create_unix_server: give the path of the socket")
         path = os.fspath(path)
-        one = SimulatedSocket(self.stack, socket.SOCK_STREAM, family=socket.AF_UNIX)
+        one = SimulatedSocket(self.stack, socket.SOCK_STREAM, family=AF_UNIX)
         one.bind(path)
         return await self._serve([one], protocol_factory, backlog, start_serving, timeouts)
 

@@ -6,6 +6,7 @@ import functools
 import re
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from ipaddress import ip_network
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from ..axon import Component, UsageError, units
@@ -13,6 +14,7 @@ from ..axon.clock import nanoseconds
 from ..axon.component import ComponentFunction
 from ..axon.errors import suggestion
 from .addresses import MOST_HOSTS, canonical, is_any, is_group, is_loopback, number_of
+from .captures.pcapng import LONGEST
 from .faults import KINDS, Disturbance
 from .groups import Timing
 from .loopback import run_on_loopback
@@ -463,6 +465,8 @@ class Network:
         errors: str = "raise",
         keep: int | None = KEEP,
         measure: str | Iterable[str] = (),
+        capture: Mapping[Host | str, str | PathLike[str]] | Iterable[Host | str] = (),
+        snaplen: int = LONGEST,
     ) -> Trace:
         """Run everything in virtual time, and return what came of it.
 
@@ -476,6 +480,11 @@ class Network:
             until: a host; when its components have ended, those of the others are stopped
             grace: seconds, or text, that those who are stopped have to finish what they were sent
             errors: ``"raise"``, or ``"collect"`` for having them in ``trace.errors``
+            capture: hosts and links of which all packets are written down: a mapping from each to the file to
+                write to, or a collection for `Trace.pcap`. A link is called as one of its directions is in
+                the
+                metrics: ``"server > phone-3"``
+            snaplen: bytes that are kept of each of these packets at most
             keep: how many events the trace keeps; the fingerprint is over all of them. None is for no trace
                 at all, which is quicker
             measure: what else is measured: ``"queues"``, how full those of all links are, and how busy the
@@ -487,7 +496,17 @@ class Network:
         length, last = units.seconds(seconds, "seconds"), self._last(until)
         _check(errors)
         simulation = Simulation(self, seed, units.seconds(grace, "grace"), keep, _wanted(measure))
-        return simulation.run(length, last, errors)
+        wanted = _captured(capture)
+        if wanted:
+            simulation.capture(wanted, snaplen)
+        trace = simulation.run(length, last, errors)
+        if keep is not None:
+            trace.can_be_had_again(
+                lambda what: self.simulate(
+                    seconds, seed=seed, until=until, grace=grace, errors="collect", keep=keep, capture=[what]
+                )
+            )
+        return trace
 
     def loopback(
         self,
@@ -648,6 +667,13 @@ Hosts = Host | str | Iterable[Host | str]
 
 def _stacks(simulation: Simulation, a: list[str], b: list[str]) -> tuple[list[Stack], list[Stack]]:
     return [simulation.stacks[name] for name in a], [simulation.stacks[name] for name in b]
+
+
+def _captured(capture: Mapping[Any, Any] | Iterable[Any]) -> dict[str, Any]:
+    if isinstance(capture, (str, Host)):
+        capture = [capture]
+    paths = capture if isinstance(capture, Mapping) else dict.fromkeys(capture)
+    return {one.name if isinstance(one, Host) else one: path for one, path in paths.items()}
 
 
 def _rules(name: str, rules: Iterable[Rule]) -> tuple[Rule, ...]:

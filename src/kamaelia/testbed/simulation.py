@@ -24,18 +24,22 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
-from ..axon import GraceExceeded, VirtualClock, VirtualLoop
+from ..axon import GraceExceeded, UsageError, VirtualClock, VirtualLoop
 from ..axon.clock import nanoseconds
+from ..axon.errors import suggestion
 from ..observe import measures
-from .addresses import ipv4_of, ipv6_of, number_of
+from . import stand_ins
+from .addresses import ipv4_of, ipv6_of, is_ipv6, number_of
+from .capture import Captures
 from .faults import Faults
 from .forms import forms
+from .fragments import icmp_size
 from .hostrun import HostRun, judge
 from .loop import HostLoop
 from .measures_network import Metrics, host_metrics, link_metrics, measures_of
 from .multicast import Groups
 from .nat import Translator
-from .protocols import ICMP, LINK_DOWN
+from .protocols import ICMP, ICMPV6, LINK_DOWN
 from .routing import Routes
 from .settings import LinkSettings, changed
 from .trace import Trace
@@ -49,7 +53,6 @@ if TYPE_CHECKING:
 
 PATIENCE = 60.0  # virtual seconds that code has to end after it was cancelled
 GARBAGE = 100_000  # turns of the clock after which young garbage is collected; older every tenth time
-ICMP_SIZE = 56  # bytes: IP, ICMP and the beginning of the packet that it is about
 
 
 class Simulation:
@@ -78,6 +81,7 @@ class Simulation:
         self.thread = 0  # which runs all this, while it runs
         self._by_number: list[Stack] = []
         self._by_address: dict[str, Stack] = {}  # for those that were given addresses
+        self._captures: Captures | None = None
         self._grace = grace
         self._patterns = {host.name: host.patterns for host in network.hosts.values() if host.patterns}
         self._runs: list[HostRun] = []
@@ -167,6 +171,18 @@ class Simulation:
             return self._by_number[number - 1]
         return None
 
+    def channels_called(self, name: str) -> list[Channel]:
+        """Return both directions of the link that has a name, as the metrics have it for one of them."""
+        for channels in self.channels.values():
+            if any(channel.name == name for channel in channels):
+                return list(channels)
+        known = [*self.stacks, *(channel.name for channels in self.channels.values() for channel in channels)]
+        raise UsageError(f"capture: there is no host and no link {name!r}; {suggestion(name, known)}")
+
+    def capture(self, wanted: dict[str, Any], snaplen: int) -> None:
+        """Write down what passes hosts and links."""
+        self._captures = Captures(self, wanted, snaplen)
+
     # -- what happens -----------------------------------------------------------------------------
 
     def number_socket(self, sock: SimulatedSocket) -> int:
@@ -200,11 +216,12 @@ class Simulation:
         if sender is None or socket is None or socket.connected_to is None:
             return
         answer = self.forms.Packet()
-        answer.protocol, answer.kind = ICMP, "icmp"
-        answer.size = ICMP_SIZE
+        six = is_ipv6(packet.target)
+        answer.protocol, answer.kind = (ICMPV6 if six else ICMP), "icmp"
+        answer.size = icmp_size(packet)
         answer.source, answer.target, answer.port = (packet.target, 0), packet.source[0], 0
         answer.name, answer.target_name = stack.name, sender.name
-        answer.data = _Unreachable(socket, packet.target, packet.port)
+        answer.data = _Unreachable(socket, packet.copy())
         stack.count_sent(answer)
         stack.emit(answer)
 
@@ -217,7 +234,7 @@ class Simulation:
 
     def run(self, seconds: float, until: str | None, errors: str) -> Trace:
         """Run everything, and return or raise what came of it."""
-        with self._as_running_loops(), _without_garbage_collection():
+        with stand_ins.installed(), self._as_running_loops(), _without_garbage_collection():
             before, self.network.simulation = self.network.simulation, self
             try:
                 self._start(until)
@@ -233,6 +250,8 @@ class Simulation:
             finally:
                 self.network.simulation = before
                 self.thread = 0
+                if self._captures is not None:
+                    self._captures.close()
                 if self._script_loop is not None:
                     self._script_loop.close()
                 for run in self._runs:
@@ -251,6 +270,7 @@ class Simulation:
 
     def _start_host(self, name: str, seed: int | str) -> None:
         loop = self.loop_of(self.stacks[name])
+        loop.seed = seed  # of what it draws by Python's own means
         with _inside(loop):
             run = HostRun(name, loop, self._patterns[name], seed, self._grace)
             self._runs.append(run)
@@ -435,6 +455,7 @@ class Simulation:
             metrics=self._metrics(),
             results={run.name: run.result for run in self._runs},
             errors=failed,
+            captures={} if self._captures is None else self._captures.kept,
         )
 
     def _metrics(self) -> Metrics:
@@ -470,13 +491,13 @@ class _Call:
 class _Unreachable:
     """What the answer to a datagram says that nobody has taken."""
 
-    def __init__(self, transport: Any, host: str, port: int) -> None:
+    def __init__(self, transport: Any, about: Packet) -> None:
         self._transport = transport
-        self._about = (host, port)
+        self.about = about
 
     def arrive(self, stack: Stack, packet: Packet) -> None:
         """Tell the sender."""
-        self._transport.refused(*self._about)
+        self._transport.refused(self.about.target, self.about.port)
 
 
 @contextlib.contextmanager

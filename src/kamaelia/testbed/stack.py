@@ -40,6 +40,7 @@ from .addresses import (
     unmapped,
 )
 from .fragments import Reassembly, refuse_too_large
+from .options import AF_UNIX
 from .protocols import (
     DELIVER,
     DENIED,
@@ -607,7 +608,7 @@ class Streams:
 
     def unbind(self, sock: SimulatedSocket) -> None:
         """A socket has gone that may have taken a port."""
-        if sock.local is not None and sock.family != socket.AF_UNIX:
+        if sock.local is not None and sock.family != AF_UNIX:
             _remove(self._bound, sock.local[1], sock)
 
     def has_port(self, port: int) -> bool:
@@ -641,7 +642,9 @@ class Streams:
         """The power is off."""
         for end in self._ends:
             end.dead = end.closed = True
-            end.owner = None
+            if end.owner is not None:
+                end.owner.cut_off()
+                end.owner = None
         for listeners in self._listeners.values():
             for listener in listeners:
                 listener.is_open = False
