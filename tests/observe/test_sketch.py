@@ -109,7 +109,7 @@ def test_a_quantile_is_a_share(share: float) -> None:
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, "text", None, [1], 10**400, -(10**400)])
 def test_what_is_no_finite_number_is_refused(value: Any) -> None:
     sketch = Sketch([1, 2])
-    with pytest.raises(UsageError, match="give a (finite|smaller) number"):
+    with pytest.raises(UsageError, match=r"give a (finite|smaller) number"):
         sketch.add(value)
     assert sketch == Sketch([1, 2])
 
