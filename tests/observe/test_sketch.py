@@ -109,7 +109,7 @@ def test_a_quantile_is_a_share(share: float) -> None:
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, "text", None, [1], 10**400, -(10**400)])
 def test_what_is_no_finite_number_is_refused(value: Any) -> None:
     sketch = Sketch([1, 2])
-    with pytest.raises(UsageError, match=r"give a (finite|smaller) number"):
+    with pytest.raises(UsageError, match="give a finite number"):
         sketch.add(value)
     assert sketch == Sketch([1, 2])
 
@@ -126,12 +126,12 @@ def test_a_value_may_be_added_several_times() -> None:
         assert sketch == Sketch([1, *[value] * 5])
 
 
-@given(st.lists(st.integers(-1000, 10**18), max_size=50))
-def test_whole_numbers_may_be_added_in_a_quicker_way(values: list[int]) -> None:
+@given(st.lists(st.integers(-1000, 2**53 - 1), max_size=50), st.lists(st.integers(-100, 100), max_size=9))
+def test_whole_numbers_may_be_added_in_a_quicker_way(values: list[int], more: list[int]) -> None:
     quick = Sketch()
-    for value in values:
-        quick.add_whole(value)
-    assert quick == Sketch(values)
+    quick.add_all(values)
+    quick.add_all(more)
+    assert quick == Sketch(values + more)
 
 
 # -- merging ----------------------------------------------------------------------------------------

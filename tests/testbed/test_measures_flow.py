@@ -31,7 +31,7 @@ def stamped(*rows: tuple[int, int | None, int | None], **options: Any) -> FlowMe
     """Metrics of messages with time, number, and time of sending; times are in milliseconds."""
     flow = Flow(**options)
     for time, number, sent in rows:
-        flow.passed_stamped(time * MS, 100, number, None if sent is None else sent * MS)
+        flow.passed(time * MS, 100, number, None if sent is None else sent * MS)
     return flow.result(max(time for time, _, _ in rows) * MS)
 
 

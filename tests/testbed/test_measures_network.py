@@ -425,7 +425,7 @@ def large(hosts: int) -> Metrics:
         flow = Flow("film")
         for number in range(0, 20):
             if number not in range(1, 1 + n % 15):
-                flow.passed_stamped(number * 10**8, 100, number, 0)
+                flow.passed(number * 10**8, 100, number, 0)
         measures[f"viewer-{n}"] = {
             "Pipeline/Measure": {"film": flow.result(2 * 10**9)},
             "Pipeline/Decoder": {

@@ -26,7 +26,7 @@ that is less than a 10**18th of it, is counted in the smallest bucket (and what 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil, frexp, inf, isfinite, ldexp, nan
 from typing import Any
@@ -39,7 +39,6 @@ from .tables import quantity, table
 BUCKETS = 64  # of each power of two
 OCTAVES = 64  # powers of two that are kept
 SMALLEST = -1000  # exponent; below, numbers lose their digits, and count as 0
-GREATEST = 1023  # exponent of the largest numbers that can be floats
 SHOWN = (0.5, 0.95, 0.99)
 
 
@@ -78,9 +77,6 @@ class Sketch:
         Raises `UsageError` for what is no number, and for numbers that are not finite.
         """
         kind = type(value)
-        if kind is int and value > 63:
-            self.add_whole(value, times)  # type: ignore[arg-type]
-            return
         try:
             if kind is not int and kind is not float:
                 value = float(value)
@@ -110,26 +106,28 @@ class Sketch:
         if value > self.max:
             self.max = value
 
-    def add_whole(self, value: int, times: int = 1) -> None:
-        """Add a whole number, as `add` does, in half the time."""
-        if value > 63:
-            exponent = value.bit_length()
-            try:
-                self._above[exponent][(value >> exponent - 7) - 64] += times
-            except KeyError:
-                if exponent > GREATEST:
-                    raise UsageError(f"{shorten(value)} cannot be measured: give a smaller number") from None
-                self._row(self._above, exponent)[(value >> exponent - 7) - 64] += times
-            self.total += value * times
-        elif value:
-            self.add(value, times)
+    def add_all(self, values: Sequence[int]) -> None:
+        """Add whole numbers, less than 2**53: as `add` does with each, in a quarter of the time."""
+        if not values:
             return
-        else:
-            self._zeros += times
-        if value < self.min:
-            self.min = value
-        if value > self.max:
-            self.max = value
+        above = self._above
+        for value in values:
+            if value > 63:
+                exponent = value.bit_length()
+                try:
+                    above[exponent][(value >> exponent - 7) - 64] += 1
+                except KeyError:
+                    self._row(above, exponent)[(value >> exponent - 7) - 64] += 1
+            elif value:
+                size = abs(value)
+                exponent = size.bit_length()
+                bucket = size >> exponent - 7 if exponent > 7 else size << 7 - exponent
+                self._row(above if value > 0 else self._below, exponent)[bucket - 64] += 1
+            else:
+                self._zeros += 1
+        self.total += sum(values)
+        self.min = min(self.min, *values)
+        self.max = max(self.max, *values)
 
     def merge(self, other: Sketch) -> None:
         """Add all values of another sketch."""

@@ -35,12 +35,13 @@ from kamaelia.axon.arguments import check_whole
 from kamaelia.axon.errors import shorten
 from kamaelia.observe.measure import keep, now_of
 
-from .measures_flow import Flow, FlowMetrics
+from .measures_flow import FULL, ROW, UNKNOWN, Flow, FlowMetrics
 
 SIZE = 16  # bytes of a stamp
 NAME = "flow"  # of a measure that is given none
 
 _STAMP = struct.Struct(">QQ")
+_BEGINNING = struct.Struct(">qq")  # of a row, which a stamp completes
 
 
 class Measure(Component):
@@ -105,77 +106,76 @@ class Measure(Component):
         return self._flow.result(self._now())
 
     async def main(self) -> FlowMetrics:
-        self._now = _clock_of(self)
-        self._flow.began = self._now()
+        clock = _clock_of(self)
+        self._now = lambda: clock.now
+        self._flow.began = clock.now
         keep(self._axon, self.name or NAME, self._flow)
-        take_note = self._reader(self._now)
-        outbox = self.outbox
         try:
-            async for message in self.inbox:
-                message = take_note(message)
-                if outbox.routes:  # at the end of a pipeline nothing is sent, so that nothing goes nowhere
-                    await outbox.send(message)
+            if self._stamp is True:
+                await self._measure_stamped(clock)
+            elif callable(self._stamp):
+                await self._measure_read(clock, self._stamp)
+            else:
+                await self._measure(clock)
         except SourceFailed:
             raise
         except BrokenLink:  # nobody listens any more; what has passed is known
             pass
         finally:
-            self._flow.ended = self._now()
+            self._flow.ended = clock.now
         return self.metrics
 
-    def _reader(self, now: Callable[[], int]) -> Callable[[Any], Any]:
-        """Return what takes note of a message, and returns what is passed on."""
-        if self._stamp is True:
-            return self._stamped(now)
-        if callable(self._stamp):
-            return self._read_by(self._stamp, now)
-        passed = self._flow.passed
+    # At the end of a pipeline nothing is sent, so that no messages go nowhere.
 
-        def take_note(message: Any) -> Any:
-            passed(now(), len(message) if type(message) is bytes else _size(message))
-            return message
+    async def _measure(self, clock: Any) -> None:
+        flow, outbox = self._flow, self.outbox
+        rows, pack = flow.rows, ROW.pack
+        async for message in self.inbox:
+            size = len(message) if type(message) is bytes else _size(message)
+            rows += pack(clock.now, size, UNKNOWN, UNKNOWN)
+            if len(rows) >= FULL:
+                flow.count()
+            if outbox.routes:
+                await outbox.send(message)
 
-        return take_note
-
-    def _stamped(self, now: Callable[[], int]) -> Callable[[Any], Any]:
-        flow, unpack = self._flow, _STAMP.unpack_from
-        passed = flow.passed_stamped
-
-        def take_note(message: Any) -> Any:
+    async def _measure_stamped(self, clock: Any) -> None:
+        flow, outbox = self._flow, self.outbox
+        rows, pack = flow.rows, _BEGINNING.pack
+        async for message in self.inbox:
             data = message if type(message) is bytes else _data(message)
             if data is None or len(data) < SIZE:
                 flow.unstamped += 1
-                flow.passed(now(), 0 if data is None else len(data))
-                return message
-            passed(now(), len(data) - SIZE, *unpack(data))
-            return data[SIZE:] if data is message else _with_data(message, data[SIZE:])
+                flow.passed(clock.now, _size(message))
+                if outbox.routes:
+                    await outbox.send(message)
+                continue
+            rows += pack(clock.now, len(data) - SIZE)
+            rows += data[:SIZE]  # which is what a row ends with
+            if len(rows) >= FULL:
+                flow.count()
+            if outbox.routes:
+                rest = data[SIZE:]
+                await outbox.send(rest if data is message else _with_data(message, rest))
 
-        return take_note
-
-    def _read_by(self, read: Callable[[Any], Any], now: Callable[[], int]) -> Callable[[Any], Any]:
-        flow = self._flow
-
-        def take_note(message: Any) -> Any:
+    async def _measure_read(self, clock: Any, read: Callable[[Any], Any]) -> None:
+        flow, outbox = self._flow, self.outbox
+        async for message in self.inbox:
             stamp = read(message)
-            if stamp is None:
-                flow.unstamped += 1
-                flow.passed(now(), _size(message))
-                return message
             try:
-                number, sent = stamp
-                time = None if sent is None else round(sent * 1e9)
-                known = number is None or isinstance(number, int)
-            except (TypeError, ValueError, OverflowError):
-                known = False
-            if not known:
+                if stamp is None:
+                    flow.unstamped += 1
+                    flow.passed(clock.now, _size(message))
+                else:
+                    number, sent = stamp
+                    sent = None if sent is None else round(sent * 1e9)
+                    flow.passed(clock.now, _size(message), number, sent)
+            except (TypeError, ValueError, OverflowError, struct.error):
                 raise UsageError(
                     f"{self.path}: stamp= returned {shorten(stamp)}; it has to return None, or the pair of a "
                     "number, which is whole, and the time of sending in seconds, each of which may be None"
-                )
-            flow.passed_stamped(now(), _size(message), number, time)
-            return message
-
-        return take_note
+                ) from None
+            if outbox.routes:
+                await outbox.send(message)
 
 
 class Stamp(Component):
@@ -198,11 +198,11 @@ class Stamp(Component):
     outbox = Outbox[Any]("the same, with stamps")
 
     async def main(self) -> int:
-        now = _clock_of(self)
+        clock = _clock_of(self)
         pack = _STAMP.pack
         number = 0
         async for message in self.inbox:
-            stamp = pack(number, now())
+            stamp = pack(number, clock.now)
             number += 1
             if type(message) is bytes:
                 await self.outbox.send(stamp + message)
@@ -217,13 +217,21 @@ class Stamp(Component):
         return number
 
 
-def _clock_of(component: Component) -> Callable[[], int]:
-    """Return what tells the time of a component's system in nanoseconds."""
-    loop: Any = component.get_loop()
-    clock = getattr(loop, "clock", None)
-    if clock is None:
-        return lambda: now_of(loop)
-    return lambda: clock.now
+class _RealClock:
+    """What tells the time of a loop, as the clock of a virtual one does."""
+
+    def __init__(self, loop: Any) -> None:
+        self._loop = loop
+
+    @property
+    def now(self) -> int:
+        return now_of(self._loop)
+
+
+def _clock_of(component: Component) -> Any:
+    """Return what tells the time of a component's system in nanoseconds, as ``now``."""
+    loop = component.get_loop()
+    return getattr(loop, "clock", None) or _RealClock(loop)
 
 
 def _time(value: float | str, what: str) -> int:

@@ -30,7 +30,9 @@ messages.
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from math import isnan, nan
 from typing import Any
 
@@ -41,6 +43,11 @@ from kamaelia.observe.tables import percent, quantity, several, table
 from .measures_sequence import Sequence
 
 BILLION = 10**9
+ROW = struct.Struct(">qqqq")
+"""Of a message: time, size, number, and time of sending."""
+UNKNOWN = -(2**63)
+"""In a row, for a number or time that is not known."""
+FULL = 64 * ROW.size  # bytes of rows that are enough to do something with them
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,6 +206,9 @@ _SUMS = (
 class Flow:
     """What is kept of what passes, until it is a `FlowMetrics`.
 
+    Of each message a row is noted, and not before there are 64 is anything done with them: in a network of a
+    thousand hosts what belongs to one is out of the processor's cache whenever its turn comes.
+
     Arguments:
         name: of the measure
         began: when it begins, in nanoseconds
@@ -218,6 +228,7 @@ class Flow:
     __slots__ = (
         "_bucket_bytes",
         "_bucket_end",
+        "_bytes",
         "_delays",
         "_every",
         "_first",
@@ -228,15 +239,15 @@ class Flow:
         "_jitters",
         "_last",
         "_last_delay",
+        "_messages",
         "_rates",
         "_sequence",
         "_stall",
         "_stalls",
         "began",
-        "bytes",
         "ended",
-        "messages",
         "name",
+        "rows",
         "unstamped",
     )
 
@@ -252,7 +263,11 @@ class Flow:
         self.began = began
         self.ended: int | None = None
         """When it was over, if it is."""
-        self.messages = self.bytes = self.unstamped = 0
+        self.rows = bytearray()
+        """Of messages with which nothing has been done yet: each is a `ROW`."""
+        self.unstamped = 0
+        """Messages that should have had a stamp, and had none."""
+        self._messages = self._bytes = 0
         self._stall = stall
         self._every = every
         self._first = self._last = self._first_size = 0
@@ -267,65 +282,103 @@ class Flow:
         self._last_delay: int | None = None
         self._sequence = Sequence(wrap=wrap)
 
-    # Both of these are called for each message, and so have no small parts.
+    def passed(self, now: int, size: int, number: int | None = None, sent: int | None = None) -> None:
+        """A message passes.
 
-    def passed(self, now: int, size: int) -> None:
-        """A message passes, of so many bytes."""
-        if now >= self._bucket_end:
-            self._next_bucket(now, size)
-        if self.messages:
-            gap = now - self._last
-            self._gaps.add_whole(gap)
-            if gap > self._stall:
-                self._stalls.add_whole(gap)
-                if self._first_stall < 0:
-                    self._first_stall = self._last
-        self.messages += 1
-        self.bytes += size
-        self._bucket_bytes += size
-        self._last = now
+        Arguments:
+            now: the time in nanoseconds
+            size: how many bytes it has
+            number: that its sender gave it, if that is known
+            sent: when that was, in nanoseconds, if that is known
 
-    def passed_stamped(self, now: int, size: int, number: int | None, sent: int | None) -> None:
-        """A message passes that says its number, or when it was sent, in nanoseconds."""
-        self.passed(now, size)
-        if number is not None and not self._sequence.arrived(number, now, sent):
-            return  # a copy has no delay of its own
-        if sent is not None:
-            delay = now - sent
-            self._delays.add_whole(delay)
-            if self._last_delay is not None:
-                difference = abs(delay - self._last_delay)
-                self._jitters.add_whole(difference)
-                self._jitter += (difference - self._jitter) / 16.0
-            self._last_delay = delay
+        Raises `struct.error` for numbers that are longer than 63 bits.
+        """
+        self.rows += ROW.pack(
+            now, size, UNKNOWN if number is None else number, UNKNOWN if sent is None else sent
+        )
+        if len(self.rows) >= FULL:
+            self.count()
 
-    def _next_bucket(self, now: int, size: int) -> None:
-        if not self.messages:
-            self._first = now
-            self._first_size = size
-            self._bucket_end = now + self._every
+    def count(self) -> None:
+        """Do what is to be done with the rows."""
+        if not self.rows:
             return
-        over, within = divmod(now - self._bucket_end, self._every)
-        self._rates.add(8 * BILLION * self._bucket_bytes / self._every)
-        if over:
-            self._rates.add(0.0, over)
-        self._bucket_bytes = 0
-        self._bucket_end = now - within + self._every
+        rows = list(ROW.iter_unpack(self.rows))
+        self.rows.clear()
+        times = [now for now, _, _, _ in rows]
+        sizes = [size for _, size, _, _ in rows]
+        before = [self._last, *times]
+        if not self._messages:
+            self._first, self._first_size = times[0], sizes[0]
+            self._bucket_end = times[0] + self._every
+            del before[0]
+        self._count_gaps(before)
+        self._count_rates(times, sizes)
+        self._count_delays(rows)
+        self._messages += len(rows)
+        self._bytes += sum(sizes)
+        self._last = times[-1]
+
+    def _count_gaps(self, times: list[int]) -> None:
+        gaps = [after - before for before, after in pairwise(times)]
+        self._gaps.add_all(gaps)
+        if max(gaps, default=0) > self._stall:
+            for before, gap in zip(times, gaps, strict=False):
+                if gap > self._stall:
+                    self._stalls.add(gap)
+                    if self._first_stall < 0:
+                        self._first_stall = before
+
+    def _count_rates(self, times: list[int], sizes: list[int]) -> None:
+        """Share the bytes out to the seconds in which they passed."""
+        if times[-1] < self._bucket_end:
+            self._bucket_bytes += sum(sizes)
+            return
+        for now, size in zip(times, sizes, strict=True):
+            if now >= self._bucket_end:
+                silent, within = divmod(now - self._bucket_end, self._every)
+                self._rates.add(8 * BILLION * self._bucket_bytes / self._every)
+                if silent:
+                    self._rates.add(0.0, silent)
+                self._bucket_bytes = 0
+                self._bucket_end = now - within + self._every
+            self._bucket_bytes += size
+
+    def _count_delays(self, rows: list[tuple[int, int, int, int]]) -> None:
+        arrived = self._sequence.arrived
+        delays = []
+        for now, _, number, sent in rows:
+            # A copy has no delay of its own.
+            is_first = number == UNKNOWN or arrived(number, now, None if sent == UNKNOWN else sent)
+            if is_first and sent != UNKNOWN:
+                delays.append(now - sent)
+        if not delays:
+            return
+        self._delays.add_all(delays)
+        before = [] if self._last_delay is None else [self._last_delay]
+        differences = [abs(after - before) for before, after in pairwise(before + delays)]
+        self._last_delay = delays[-1]
+        self._jitters.add_all(differences)
+        jitter = self._jitter
+        for difference in differences:
+            jitter += (difference - jitter) / 16.0
+        self._jitter = jitter
 
     def result(self, now: int) -> FlowMetrics:
         """Return what has passed up to a time, or to the end."""
+        self.count()
         now = now if self.ended is None else self.ended
         sequence = self._sequence
-        some = self.messages > 0
+        some = self._messages > 0
         return FlowMetrics(
             name=self.name,
             flows=1,
-            messages=self.messages,
-            bytes=self.bytes,
+            messages=self._messages,
+            bytes=self._bytes,
             first=(self._first - self.began) / 1e9 if some else nan,
             last=(self._last - self.began) / 1e9 if some else nan,
             active=(self._last - self._first) / 1e9,
-            active_bytes=self.bytes - self._first_size,
+            active_bytes=self._bytes - self._first_size,
             silence=(now - (self._last if some else self.began)) / 1e9,
             rate=Summary(self._rates.copy(), "bit/s"),
             gaps=_seconds(self._gaps),

@@ -120,7 +120,7 @@ class QueueWatch:
             self.most_packets = max(self.most_packets, len(row))
             self.most_bytes = max(self.most_bytes, self._row_bytes)
             return
-        self._delays.add_whole(waited)
+        self._delays.add(waited)
         self._busy += packet.leaves - packet.starts
         self._free_at = packet.leaves
 
@@ -138,7 +138,7 @@ class QueueWatch:
         while row and row[0][2].starts <= now:
             since, waited, packet = row.popleft()
             wait = packet.starts - since
-            self._delays.add_whole(wait + waited)
+            self._delays.add(wait + waited)
             self._integral += wait
             self._integral_bytes += wait * packet.size
             self._row_bytes -= packet.size
