@@ -2907,9 +2907,6 @@ cdef class Scheduler:
     cdef public object loop
     cdef public Process running
     cdef public object loops
-    cdef public object at_rest
-    cdef public object check_loops
-    cdef public object crashed
     cdef public object on_step
     cdef public long long steps
     cdef public Py_ssize_t live
@@ -3039,14 +3036,14 @@ cdef class Scheduler:
         try:
             self.run_ready()
         except BaseException as error:
-            self.crashed(error)
+            self.system.abort(error)
             if not isinstance(error, Exception):
                 raise
         finally:
             self.have_no_current()
             self.running = None
             if self.loops:
-                self.check_loops()
+                self.system.check_loops()
             if self.first_ready != NULL:
                 self.stay_busy()
                 self.schedule()

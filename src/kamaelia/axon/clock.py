@@ -26,7 +26,7 @@ import time
 from asyncio import base_events, coroutines, events, format_helpers
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from . import core
 
@@ -352,6 +352,8 @@ class VirtualLoop(base_events.BaseEventLoop):
     """
 
     clock: VirtualClock
+    fields: ClassVar[tuple[str, ...]] = ()
+    """The attributes that each loop of this class has, for the compiled form to keep them in little room."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> VirtualLoop:
         kind: Any = core.virtual_loop(cls)

@@ -21,6 +21,7 @@ theory:
 | `wire` | packets and what carries them: rate, queue, loss, delay |
 | `stack` | a host's addresses and ports |
 | `stream` | simulated TCP; `datagram` simulated UDP (`sockets`), `multicast` to groups |
+| `disk` | a host's files, and what can be wrong with them (`filesystem`) |
 | `loop` | the event loop in front of all this |
 | `stand_ins` | what simulated code finds in place of the machine's time, chance, sockets and programs |
 | `trace` | what a run has shown; in numbers: `measures_network` (`measures_queue`, `taps`) |
@@ -31,6 +32,7 @@ Not modelled: IPv6 and broadcast, the time that joining a group takes, congestio
 reordering of packets, the time that computing takes.
 """
 
+from .disk import DiskCall, DiskTrace, HostDisk
 from .errors import SimulationError
 from .gml import network_from_gml, to_gml
 from .loop import HostLoop
@@ -43,9 +45,12 @@ from .topologies import cdn, chain, dumbbell, full_mesh, grid, ring, star, tree
 from .trace import Event, Trace
 
 __all__ = [
+    "DiskCall",
+    "DiskTrace",
     "Event",
     "FlowMetrics",
     "Host",
+    "HostDisk",
     "HostLoop",
     "HostMetrics",
     "LinkMetrics",

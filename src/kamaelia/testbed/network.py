@@ -15,6 +15,7 @@ from ..axon.component import ComponentFunction
 from ..axon.errors import suggestion
 from .addresses import MOST_HOSTS, canonical, is_any, is_group, is_loopback, number_of
 from .captures.pcapng import LONGEST
+from .disk import HostDisk, SimulatedDisk
 from .faults import KINDS, Disturbance
 from .groups import Timing
 from .loopback import run_on_loopback
@@ -49,6 +50,7 @@ class Host:
     """
 
     __slots__ = (
+        "_disk",
         "addresses",
         "group_options",
         "kind",
@@ -85,6 +87,31 @@ class Host:
         """Those set by `route`: networks, and to which neighbour packets for them go."""
         self.patterns: tuple[Any, ...] = ()
         """What it runs, in each simulation anew."""
+        self._disk: HostDisk | None = None
+
+    @property
+    def disk(self) -> HostDisk:
+        """Its disk, in place of the files of this machine (`disk`); who mentions it first gives it one.
+
+        Raises `UsageError` when that is in a simulation that has begun without it.
+        """
+        if self._disk is None:
+            if self.network.simulation is not None:
+                raise UsageError(
+                    f"{self.name}.disk: in this simulation it has none; mention it before, as in {self.name}."
+                    "disk.set()"
+                )
+            self._disk = HostDisk(self.name, self._find_disk)
+        return self._disk
+
+    @property
+    def has_disk(self) -> bool:
+        """Whether it has a disk of its own."""
+        return self._disk is not None
+
+    def _find_disk(self) -> SimulatedDisk | None:
+        simulation = self.network.simulation
+        return None if simulation is None else simulation.disks[self.name]
 
     def run(self, component: Any) -> Host:
         """Run a component on this host, from the beginning of each simulation; returns the host.

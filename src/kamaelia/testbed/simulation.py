@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import gc
 import sys
 from _thread import get_ident
@@ -31,6 +30,7 @@ from ..observe import measures
 from . import stand_ins
 from .addresses import ipv4_of, ipv6_of, is_ipv6, number_of
 from .capture import Captures
+from .disk import KEEP as KEEP_CALLS
 from .faults import Faults
 from .forms import forms
 from .fragments import icmp_size
@@ -96,6 +96,11 @@ class Simulation:
         self._numbered: WeakValueDictionary[int, SimulatedSocket] = WeakValueDictionary()
         self._loops: list[HostLoop] = []  # all that there were
         self._homes: dict[int, HostLoop] = {}  # of asynchronous generators, by id
+        self.disks = {
+            host.name: host.disk.begin(self.clock, seed, KEEP_CALLS if keep is not None else 0)
+            for host in network.hosts.values()
+            if host.has_disk
+        }
         for host in network.hosts.values():
             self._add_stack(host)
         for link in network.links:
@@ -144,7 +149,7 @@ class Simulation:
     def _add_route(self, stack: Stack, network: Any, neighbour: Stack) -> None:
         for channel in stack.channels:
             if channel.far is neighbour:
-                stack.routes.append((network, channel))
+                stack.routes = (*stack.routes, (network, channel))
                 return
 
     def change(self, link: NetworkLink, direction: str, changes: dict[str, Any]) -> None:
@@ -159,6 +164,8 @@ class Simulation:
         if stack.loop is None:
             stack.loop = HostLoop(stack)
             self._loops.append(stack.loop)
+            if stack.name in self.disks:
+                stack.loop.disk = self.disks[stack.name].mount(stack.loop)
         return stack.loop  # type: ignore[no-any-return]
 
     def stack_of(self, address: str) -> Stack | None:
@@ -254,6 +261,8 @@ class Simulation:
                     self._captures.close()
                 if self._script_loop is not None:
                     self._script_loop.close()
+                for disk in self.disks.values():
+                    disk.end()
                 for run in self._runs:
                     if run.has_crashed:
                         run.bury()
@@ -264,19 +273,20 @@ class Simulation:
     def _start(self, until: str | None) -> None:
         self._until = until
         for name in self._patterns:
-            self._start_host(name, self.seed)
+            self._start_host(name, self.seed, 1)
         for call in self.network.script_of_runs:
             call(self)
 
-    def _start_host(self, name: str, seed: int | str) -> None:
+    def _start_host(self, name: str, seed: int | str, start: int) -> None:
         loop = self.loop_of(self.stacks[name])
         loop.seed = seed  # of what it draws by Python's own means
         with _inside(loop):
-            run = HostRun(name, loop, self._patterns[name], seed, self._grace)
+            run = HostRun(name, loop, self._patterns[name], seed, self._grace, start, self._leave)
             self._runs.append(run)
+            self.stacks[name].run = run
             self._running += 1
             run.system.start(*run.components)
-            run.system.finished.add_done_callback(functools.partial(self._leave, run))
+            run.system.on_over = run.leave
             if name == self._until:
                 run.system.finished.add_done_callback(self._host_is_over)
 
@@ -291,11 +301,13 @@ class Simulation:
         if stack.loop is not None:
             stack.loop.kill()
             stack.loop = None
-        for run in self._runs:
-            if run.name == name and not run.has_left and not run.has_crashed:
-                run.has_crashed = True
-                run.measures = measures(run.system)
-                self._running -= 1
+        if name in self.disks:
+            self.disks[name].crash()
+        run = stack.run
+        if run is not None and not run.has_left and not run.has_crashed:
+            run.has_crashed = True
+            run.measures = measures(run.system)
+            self._running -= 1
         self.look_for_end()
 
     def restart(self, name: str) -> None:
@@ -305,8 +317,8 @@ class Simulation:
         stack.is_down = False
         stack.look()
         if name in self._patterns and not self._is_stopping:
-            starts = sum(run.name == name for run in self._runs)
-            self._start_host(name, f"{self.seed}/start {starts + 1}")
+            start = stack.run.start + 1 if stack.run is not None else 1
+            self._start_host(name, f"{self.seed}/start {start}", start)
 
     def pause(self, name: str, length: int) -> None:
         """Let no code of a host run for some time."""
@@ -387,7 +399,7 @@ class Simulation:
         self.faults.due = 0
         for run in self._runs:
             self._wake(run)
-            if not run.has_crashed and not run.system.finished.done() and not run.system.stopping:
+            if not run.has_crashed and not run.system.is_over and not run.system.stopping:
                 with _inside(self.stacks[run.name].loop):
                     run.system.stop()
         self._drive(self._grace + PATIENCE)
@@ -397,7 +409,7 @@ class Simulation:
         if run.loop.is_frozen and not run.has_crashed:
             run.loop.thaw()
 
-    def _leave(self, run: HostRun, _: object) -> None:
+    def _leave(self, run: HostRun) -> None:
         """A host's components have ended: end its program, as `asyncio.run` and the kernel do."""
         self.stacks[run.name].loop.create_task(self._end_program(run))
 
@@ -412,7 +424,7 @@ class Simulation:
     def _cancel(self) -> None:
         """Something has gone wrong here: end the systems at once, if they let us."""
         for run in self._runs:
-            if not run.has_crashed and not run.system.finished.done():
+            if not run.has_crashed and not run.system.is_over:
                 with _inside(self.stacks[run.name].loop):
                     run.system.cancel()
         self.clock.settle()
@@ -456,6 +468,7 @@ class Simulation:
             results={run.name: run.result for run in self._runs},
             errors=failed,
             captures={} if self._captures is None else self._captures.kept,
+            disks={name: disk.trace() for name, disk in self.disks.items()},
         )
 
     def _metrics(self) -> Metrics:

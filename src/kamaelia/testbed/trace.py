@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..axon import UsageError
+from .disk import DiskTrace
 from .errors import SimulationError
 from .measures_network import Metrics
 from .protocols import REASONS, WORDS
@@ -78,6 +79,7 @@ class Trace:
         results: dict[str, Any],
         errors: dict[str, Exception],
         captures: dict[str, io.BytesIO] | None = None,
+        disks: dict[str, DiskTrace] | None = None,
     ) -> None:
         self.seed = seed
         """The seed of the run: with it, it can be run again."""
@@ -87,6 +89,8 @@ class Trace:
         """What each host's component returned, by the host's name; a list where it ran several."""
         self.errors = errors
         """What failed, by the host's name; only with ``errors="collect"``."""
+        self.disks = disks or {}
+        """What is on the disks of those hosts that have one, by the host's name."""
         self._recorder = recorder
         self._captures = captures or {}
         self._again: Callable[[str], Trace] | None = None

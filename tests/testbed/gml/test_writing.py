@@ -233,7 +233,7 @@ def test_nothing_that_a_network_has_is_forgotten_here() -> None:
     assert {*Host.__slots__} == {
         *("network", "name", "kind", "addresses", "group_options", "translation"),  # written
         *("rules", "routes"),  # refused
-        *("patterns",),  # what runs
+        *("patterns", "_disk"),  # what runs, and its files
     }
     assert {*NetworkLink.__slots__} == {"a", "b", "one_way", "settings", "settings_back"}
     assert {*vars(Network())} == {

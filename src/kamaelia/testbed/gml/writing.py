@@ -12,7 +12,7 @@ text is to go through networkx.)
 
 GML has no words for models (`GilbertElliott`, `CoDel` ...) nor for functions of time: links that have them
 are refused. So are rules and routes of hosts, and a ``group_timing`` that is not the usual one. What hosts
-run is not part of it, nor what is to happen in a run.
+run is not part of it, nor their disks, nor what is to happen in a run.
 """
 
 from __future__ import annotations
