@@ -410,10 +410,12 @@ def _earlier(one: float, other: float) -> float:
     return min(one, other)
 
 
-def _mean(*weighted: tuple[float, int]) -> float:
-    known = [(value, weight) for value, weight in weighted if weight]
-    weights = sum(weight for _, weight in known)
-    return sum(value * weight for value, weight in known) / weights if weights else nan
+def _mean(one: tuple[float, int], other: tuple[float, int]) -> float:
+    """Return the mean of two values with weights; one without weight is no number."""
+    if not one[1] or not other[1]:
+        return one[0] if one[1] else other[0]
+    # Not with `sum`, which rounds floats otherwise from Python 3.12 on.
+    return (one[0] * one[1] + other[0] * other[1]) / (one[1] + other[1])
 
 
 __all__ = ["Flow", "FlowMetrics"]
