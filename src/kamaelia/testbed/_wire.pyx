@@ -283,7 +283,7 @@ cdef class Channel(Due):
     cdef int ring_room
     cdef int first
     cdef int count
-    cdef readonly int waiting
+    cdef public int waiting
     cdef public flag enters_specially
     cdef public flag leaves_specially
 
