@@ -16,6 +16,7 @@ import os
 import pickle
 import random
 import secrets
+import select
 import socket
 import ssl
 import subprocess
@@ -36,6 +37,7 @@ from kamaelia.axon.clock import EPOCH, calendar
 from kamaelia.testbed import HostLoop, Network, SimulationError, stand_ins
 from kamaelia.testbed.stand_ins import audit
 from kamaelia.testbed.stand_ins.places import StandIn
+from kamaelia.testbed.stand_ins.polling import Poll
 
 NAP = 2.5  # virtual seconds until something is asked for
 NOW = EPOCH + NAP
@@ -254,6 +256,16 @@ CALLS: dict[str, tuple[Callable[[], Any], Callable[[Any], bool], Callable[[Any],
         lambda: socket.if_indextoname(1),
         lambda name: name == "eth0",
         lambda name: name != "eth0",
+    ),
+    "select:poll": (
+        lambda: select.poll(),
+        lambda one: isinstance(one, Poll),
+        lambda one: type(one).__module__ == "select",
+    ),
+    "select:select": (
+        lambda: select.select([], [], [], 0.001),
+        refused,
+        lambda found: found == ([], [], []),
     ),
     "socket:fromfd": (
         lambda: closed(socket.fromfd(-1, socket.AF_INET, socket.SOCK_STREAM)),
@@ -1163,6 +1175,8 @@ FORK_INSTEAD = (
     "the new process would leave the simulation. Simulate it as a component: run another one, on this host "
     "or on one of its own"
 )
+WAITING = "it would hold up all hosts, and no virtual time would pass. Write"
+WAITING_INSTEAD = "to ask without waiting, or `await loop.sock_recv(...)`, or `loop.add_reader(...)`"
 THREAD_INSTEAD = (
     "the machine would choose when it runs. Write `await asyncio.to_thread(...)`, or a component that is a "
     "plain `def`: such a script has a thread of its own"
@@ -1239,6 +1253,19 @@ REFUSED: list[tuple[Callable[[], Any], str]] = [
         lambda: Held.gethostname(),
         "asking the machine for its name on simulated host phone: it does not know the simulated "
         "network. Write `await asyncio.get_running_loop().getaddrinfo(...)`",
+    ),
+    (
+        lambda: select.poll().poll(100),
+        f"poll(100) on simulated host phone: {WAITING} poll(0) {WAITING_INSTEAD}",
+    ),
+    (
+        lambda: select.poll().poll(),
+        f"poll() on simulated host phone: {WAITING} poll(0) {WAITING_INSTEAD}",
+    ),
+    (
+        lambda: select.select([0], [], []),
+        "select.select(..., None) on simulated host phone: "
+        f"{WAITING} select.select(..., 0) {WAITING_INSTEAD}",
     ),
     (
         lambda: subprocess.run(["curl", "server"]),
@@ -1348,6 +1375,85 @@ def test_a_thread_may_work_for_a_host() -> None:
         inner, after = inside(start)
     assert inner == (NAP, "phone")
     assert after != NAP
+
+
+def test_polling_tells_what_a_socket_is_ready_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of transports as well; those of files are asked of the machine."""
+    monkeypatch.undo()  # with whole sockets
+    seen: list[tuple[str, Any]] = []
+
+    def look(when: str, sock: Any, file: Any) -> None:
+        poll = select.poll()
+        poll.register(sock)
+        poll.register(file, select.POLLIN)
+        poll.modify(sock, select.POLLIN | select.POLLOUT)
+        ready = {number: state for number, state in poll.poll(0)}
+        assert select.select([sock, file], [sock], [], 0) == (
+            [one for one in (sock, file) if ready.get(one.fileno(), 0) & (select.POLLIN | select.POLLHUP)],
+            [one for one in [sock] if ready[one.fileno()] & (select.POLLOUT | select.POLLERR)],
+            [],
+        )
+        poll.unregister(sock)
+        assert [number for number, _ in poll.poll(0)] == [file.fileno()]
+        seen.append((when, ready[sock.fileno()]))
+
+    @component
+    async def server(inbox: Any, outbox: Any) -> None:
+        async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readline()
+            writer.write(b"hello")
+            await asyncio.sleep(1)
+            writer.close()
+            await asyncio.sleep(1)
+            if await reader.read():
+                raise AssertionError("nothing was to come")
+
+        async with await asyncio.start_server(greet, port=1500) as listening:
+            await listening.serve_forever()
+
+    @component
+    async def client(inbox: Any, outbox: Any) -> None:
+        reader, writer = await asyncio.open_connection("server", 1500)
+        transport: Any = writer.transport
+        sock = transport.get_extra_info("socket")
+        with Path(__file__).open() as file:  # noqa: ASYNC230, what poll tells of it is the question
+            look("connected", sock, file)
+            transport.pause_reading()
+            writer.write(b"\n")
+            await asyncio.sleep(0.5)
+            look("something has come, and nobody reads", sock, file)
+            transport.resume_reading()
+            await reader.readexactly(5)
+            look("it has been read", sock, file)
+            await asyncio.sleep(1)
+            look("the end has come", sock, file)
+            number = sock.fileno()
+            writer.close()
+            await writer.wait_closed()
+            for closed in (number, number + 1000):
+                poll = select.poll()
+                poll.register(closed)
+                assert poll.poll(0) == [(closed, select.POLLNVAL)]
+                with pytest.raises(OSError, match="Bad file descriptor"):
+                    select.select([closed], [], [], 0)
+            with pytest.raises(ValueError, match="negative"):
+                poll.register(sock)
+            with pytest.raises(FileNotFoundError):
+                poll.modify(1, 1)
+            with pytest.raises(KeyError):
+                poll.unregister(1)
+
+    network = Network()
+    network.host("server").run(server)
+    network.host("phone").run(client)
+    network.link("server", "phone", delay="10 ms")
+    network.simulate(until="phone")
+    assert seen == [
+        ("connected", select.POLLOUT),
+        ("something has come, and nobody reads", select.POLLIN | select.POLLOUT),
+        ("it has been read", select.POLLOUT),
+        ("the end has come", select.POLLIN | select.POLLOUT),
+    ]
 
 
 def test_files_are_the_machines(tmp_path: Path) -> None:

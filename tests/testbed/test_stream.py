@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from kamaelia import component, sleep
 from kamaelia.testbed import Network
+from kamaelia.testbed.options import SO_NWRITE
 
 
 def between(client: Callable[..., Any], serve: Callable[..., Any] | None = None, **link: Any) -> Network:
@@ -270,6 +272,25 @@ def test_a_receiver_that_does_not_read_stops_the_sender() -> None:
     # StreamReader takes 128 KiB and a segment, by which the window has grown to twice what it read in a round
     # trip; the write buffer is 64 KiB.
     assert 290_000 < written < 320_000
+
+
+def test_the_socket_of_a_transport_has_options_with_effects() -> None:
+    async def ask() -> Any:
+        _, writer = await open_stream()
+        sock = writer.transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 10_000)
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 0x10)
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 33)
+        writer.write(b"x" * 30_000)
+        not_arrived = sock.getsockopt(socket.SOL_SOCKET, SO_NWRITE)
+        marks = sock.behind.tos, sock.behind.ttl, sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG)
+        writer.transport.abort()
+        await asyncio.sleep(1)
+        return not_arrived, marks, sock.behind
+
+    trace = between(ask, until_end, delay="80 ms").simulate(seconds=10, until="client")
+    # six whole segments fit into 10,000 bytes; what was closed has nothing behind it any more
+    assert trace.results["client"] == (6 * 1460, (0x10, 33, 1460), None)
 
 
 def test_connecting_can_be_cancelled() -> None:

@@ -31,7 +31,7 @@ from .addresses import (
     unmapped,
 )
 from .listener import ProtocolFactory, Server
-from .options import AF_UNIX, SO_REUSEPORT, TYPE_FLAGS
+from .options import AF_UNIX, POLLNVAL, SO_REUSEPORT, TYPE_FLAGS
 from .sockets import FAMILIES, TYPES, SimulatedSocket, Watch
 
 if TYPE_CHECKING:
@@ -311,6 +311,11 @@ class HostLoop(VirtualLoop):
         if isinstance(fd, SimulatedSocket):
             return fd
         return self.stack.simulation.socket_numbered(fd) if isinstance(fd, int) else None
+
+    def poll(self, number: int) -> int:
+        """Return for what a simulated socket is ready, by its number, as the bits of ``select.poll``."""
+        sock = self.stack.simulation.socket_numbered(number)
+        return POLLNVAL if sock is None or sock.is_closed else sock.poll()
 
     async def connect_accepted_socket(  # type: ignore[override]
         self,

@@ -34,6 +34,7 @@ from .hostrun import HostRun, judge
 from .loop import HostLoop
 from .multicast import Groups
 from .nat import Translator
+from .options import FIRST_NUMBER
 from .protocols import ICMP, LINK_DOWN
 from .routing import Routes
 from .settings import LinkSettings, changed
@@ -80,7 +81,7 @@ class Simulation:
         self._scripts: dict[asyncio.Task[object], None] = {}
         self._is_stopping = False
         self._collections = 0
-        self._last_number = 2**30  # more than there are files
+        self._last_number = FIRST_NUMBER
         self._numbered: WeakValueDictionary[int, SimulatedSocket] = WeakValueDictionary()
         self._loops: list[HostLoop] = []  # all that there were
         self._homes: dict[int, HostLoop] = {}  # of asynchronous generators, by id

@@ -156,6 +156,7 @@ class StreamEnd:
             sock.local = socket_address(local[0], local[1], sock.family)
             sock.remote = socket_address(remote[0], remote[1], sock.family)
         self.socket = sock
+        sock.behind = self
         self.name = f"{stack.name}:{local[1]}"
         self.remote_name = f"{remote_stack.name}:{remote[1]}"
         self.headers = HEADERS[6 if is_ipv6(remote[0]) else 4]
@@ -383,6 +384,7 @@ class StreamEnd:
             return
         self.closed = True
         self.owner = None
+        self.socket.behind = None
         self.stack.streams.forget_end(self)
         if self._arrived or self.socket.resets or self.peer is None:
             self.reset()
