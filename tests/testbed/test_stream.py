@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import socket
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -291,6 +292,71 @@ def test_the_socket_of_a_transport_has_options_with_effects() -> None:
     trace = between(ask, until_end, delay="80 ms").simulate(seconds=10, until="client")
     # six whole segments fit into 10,000 bytes; what was closed has nothing behind it any more
     assert trace.results["client"] == (6 * 1460, (0x10, 33, 1460), None)
+
+
+def test_protocols_are_called_in_their_own_loop() -> None:
+    """Whatever makes the call: what arrives, room for more, the other end."""
+    asked: list[tuple[str, Any]] = []
+
+    class Asking(asyncio.Protocol):
+        def __init__(self, loop: Any) -> None:
+            self.loop = loop
+            self.lost = loop.create_future()
+            self.note("__init__")
+
+        def note(self, what: str) -> None:
+            asked.append((what, asyncio.get_running_loop() is self.loop and time.monotonic() < 1000))
+
+        def connection_made(self, transport: Any) -> None:
+            self.note("connection_made")
+            transport.set_write_buffer_limits(0)
+            transport.write(bytes(200_000))
+            transport.write_eof()
+
+        def data_received(self, data: bytes) -> None:
+            self.note("data_received")
+
+        def eof_received(self) -> bool:
+            self.note("eof_received")
+            return False
+
+        def pause_writing(self) -> None:
+            self.note("pause_writing")
+
+        def resume_writing(self) -> None:
+            self.note("resume_writing")
+
+        def connection_lost(self, error: Exception | None) -> None:
+            self.note("connection_lost")
+            self.lost.set_result(None)
+
+    @component
+    async def serve(inbox: Any, outbox: Any) -> None:
+        loop = asyncio.get_running_loop()
+        made = loop.create_future()
+
+        def make() -> Asking:
+            made.set_result(Asking(loop))
+            return made.result()
+
+        async with await loop.create_server(make, port=1500):
+            await (await made).lost
+
+    @component
+    async def ask(inbox: Any, outbox: Any) -> None:
+        loop = asyncio.get_running_loop()
+        _, protocol = await loop.create_connection(lambda: Asking(loop), "server", 1500)
+        await protocol.lost
+
+    network = Network()
+    network.host("server").run(serve)
+    network.host("client").run(ask)
+    network.link("server", "client", delay="80 ms", loss="5 %", rate="5 Mbit/s")
+    network.simulate(seconds=60, seed=7)
+    calls = ("connection_made", "data_received", "eof_received", "pause_writing", "resume_writing")
+    for call in (*calls, "__init__", "connection_lost"):
+        assert [right for name, right in asked if name == call].count(True) >= 2, call
+    assert {name for name, right in asked if not right} == set()
 
 
 def test_connecting_can_be_cancelled() -> None:

@@ -390,7 +390,8 @@ class SimulatedSocket:
         raise self._would_block("connect", errno.EINPROGRESS)
 
     def _connected(self, future: asyncio.Future[None]) -> None:
-        future.exception()  # which the socket tells itself
+        if not future.cancelled():
+            future.exception()  # which the socket tells itself
         self.readable()
         self.writable()
 
