@@ -35,7 +35,7 @@ import pytest
 from kamaelia import Component, component, sleep
 from kamaelia.axon.clock import EPOCH, calendar
 from kamaelia.testbed import HostLoop, Network, SimulationError, stand_ins
-from kamaelia.testbed.stand_ins import audit
+from kamaelia.testbed.stand_ins import audit, order
 from kamaelia.testbed.stand_ins.places import StandIn
 from kamaelia.testbed.stand_ins.polling import Poll
 
@@ -283,6 +283,11 @@ CALLS: dict[str, tuple[Callable[[], Any], Callable[[Any], bool], Callable[[Any],
         lambda now: now == datetime.datetime(2000, 1, 1, 0, 0, 2, 500_000),
         lambda now: now.year > 2020,
     ),
+    "asyncio.tasks:as_completed": (
+        lambda: asyncio.as_completed([]),
+        lambda value: hasattr(value, "__next__"),
+        anything,  # on some Pythons it wants a running loop
+    ),
     "Random:seed": (lambda: random.Random().random(), is_drawn, is_drawn),
     "_thread:start_new_thread": (
         lambda: threading.Thread(target=len, args=("",)).start(),
@@ -368,10 +373,9 @@ def name_of(one: Any) -> str:
 
 
 def names_here() -> set[str]:
-    """The names of all stand-ins on this Python; those of numpy have a test of their own."""
-    return {name_of(one) for one in stand_ins.places.stand_ins} - {
-        name_of(one) for one in stand_ins.places.stand_ins if name_of(one).startswith("numpy")
-    }
+    """The names of all stand-ins on this Python; those of numpy, and of hashes, have tests of their own."""
+    names = {name_of(one) for one in stand_ins.places.stand_ins}
+    return {name for name in names if not name.startswith("numpy") and not name.endswith(":__hash__")}
 
 
 HERE = sorted(
@@ -769,7 +773,9 @@ def test_modules_that_wait_for_threads_keep_their_time(module: Any) -> None:
             if isinstance(value, StandIn)
         }
 
-    assert inside(held) - {"threading._start_new_thread", "subprocess._fork_exec"} == set()
+    replaced = {"threading._start_new_thread", "subprocess._fork_exec"}
+    replaced |= {"asyncio.as_completed", "asyncio.tasks.as_completed"}
+    assert inside(held) - replaced == set()
 
 
 def test_one_of_those_that_is_imported_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -1162,6 +1168,120 @@ def test_names_that_take_time_are_not_looked_up_at_once(monkeypatch: pytest.Monk
     monkeypatch.setattr(HostLoop, "getaddrinfo", slow)
     with pytest.raises(SimulationError, match=r"^names are looked up in time here: write `await loop"):
         inside(lambda: socket.gethostbyname("server"))
+
+
+# -- order --------------------------------------------------------------------------------------------
+
+
+class Mine(asyncio.Protocol):
+    """Keeps its hash, wherever that is asked for first."""
+
+
+class Plain:
+    """Is in the order of addresses."""
+
+
+class Slotted(asyncio.Protocol):
+    """Has no place for a number."""
+
+    __slots__ = ()
+
+
+class Equal(asyncio.Protocol):
+    """Has a hash of its own."""
+
+    def __hash__(self) -> int:
+        return 42
+
+
+def orders() -> list[Any]:
+    """The order of sets of all sorts of objects, after something has been done with the memory."""
+    loop = asyncio.get_running_loop()
+    junk = [[object() for _ in range(secrets.randbelow(50))] for _ in range(100)]
+
+    async def nothing() -> None: ...
+
+    kinds: list[Callable[[], Any]] = [
+        loop.create_future,
+        lambda: loop.create_task(nothing()),
+        Mine,
+        asyncio.StreamReader,
+    ]
+    found = []
+    for make in kinds:
+        made = []
+        for _ in range(40):
+            made.append(make())
+            junk.append([object() for _ in range(secrets.randbelow(50))])
+        found.append([made.index(one) for one in set(made)])
+        assert [hash(one) for one in made] == [hash(one) for one in made]
+    return found
+
+
+def test_sets_are_in_the_same_order_each_time() -> None:
+    first = inside(orders)
+    assert all(sorted(one) == list(range(40)) for one in first)
+    for seed in range(3):  # which decides what is done with the memory
+        assert inside(orders, seed=seed) == first
+
+
+def test_only_simulated_code_numbers_what_it_has() -> None:
+    before, elsewhere = Mine(), Mine()
+    known = hash(before)
+
+    def look() -> Any:
+        assert other.call(lambda: hash(elsewhere)) == object.__hash__(elsewhere)
+        assert hash(Slotted()) > 1_000_000 < hash(Plain())
+        assert hash(Equal()) == 42
+        return made, hash(made), hash(Mine())
+
+    made = Mine()
+    with Elsewhere() as other:
+        _, first, second = inside(look)
+    assert second == first + 1
+    assert hash(before) == known == object.__hash__(before)
+    assert hash(made) == object.__hash__(made) != first  # the simulation is over, and so is its order
+    assert "__hash__" not in vars(asyncio.BaseProtocol)
+
+
+def test_as_completed_starts_in_order() -> None:
+    started: list[int] = []
+
+    async def start(number: int) -> int:
+        started.append(number)
+        await asyncio.sleep(0.001 * (number * 7 % 20))
+        return number
+
+    @component
+    async def ask_all(inbox: Any, outbox: Any) -> Any:
+        found = [await one for one in asyncio.as_completed([start(number) for number in range(20)])]
+        with pytest.raises(TypeError):
+            list(asyncio.as_completed(asyncio.sleep(0)))  # type: ignore[arg-type]
+        with pytest.raises(TimeoutError):
+            for one in asyncio.as_completed([start(19)], timeout=0.001):
+                await one
+        return found
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of the coroutine that nobody awaits
+        network = Network()
+        network.host("phone").run(ask_all)
+        found = network.simulate().results["phone"]
+    assert started == [*range(20), 19]
+    assert found == sorted(range(20), key=lambda number: number * 7 % 20)
+
+
+def test_classes_that_are_not_there_any_more_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(order.CLASSES, __name__, ("Plain", "Equal", "Missing"))
+    (one,) = order.of_classes(__name__)()
+    assert (one.owner, one.name, one.real) == (Plain, "__hash__", None)
+    one.take_back()  # which is not there
+    one.put()
+    one.put()
+    thing = Plain()
+    assert inside(lambda: hash(thing)) < 100
+    one.take_back()
+    assert "__hash__" not in vars(Plain)
 
 
 # -- what is refused ----------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ from .addresses import (
     socket_address,
     unmapped,
 )
+from .futures import HostFuture, HostTask
 from .listener import ProtocolFactory, Server
 from .options import AF_UNIX, POLLNVAL, SO_REUSEPORT, TYPE_FLAGS
 from .sockets import FAMILIES, TYPES, SimulatedSocket, Watch
@@ -52,6 +53,9 @@ class HostLoop(VirtualLoop):
     seed: int | str
     """Of what is drawn on it by Python's own means (`stand_ins`)."""
     network = "a simulated host has TCP and UDP through create_connection, create_server and their like"
+
+    numbered = 0
+    """How many objects have a number for their hash (`futures`, `stand_ins.order`)."""
 
     _drift = 0.0  # by which share its clock goes too fast
     _zero = 0.0  # what it showed ...
@@ -142,9 +146,17 @@ class HostLoop(VirtualLoop):
 
     # -- tasks ------------------------------------------------------------------------------------
 
+    def create_future(self) -> asyncio.Future[Any]:
+        """See asyncio."""
+        return HostFuture(loop=self)
+
     def create_task(self, coro: Coroutine[Any, Any, Any], **options: Any) -> Any:  # type: ignore[override]
         """See asyncio."""
-        task = super().create_task(coro, **options)
+        if self._task_factory is None:
+            self._check_closed()
+            task: Any = HostTask(coro, loop=self, **options)
+        else:
+            task = super().create_task(coro, **options)
         if not task.done():
             if self._tasks is None:
                 self._tasks = {}

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from . import audit, chance, network, polling, times
+from . import audit, chance, network, order, polling, times
 from .places import StandIn
 from .where import allowed
 
@@ -45,6 +45,8 @@ MODULES: dict[str, Callable[[], list[Any]]] = {
     "ssl": chance.of_ssl,
     "time": times.of_time,
     "uuid": chance.of_uuid,
+    "asyncio.tasks": order.of_tasks,
+    **{module: order.of_classes(module) for module in order.CLASSES},
 }
 """By the name of a module, what makes its stand-ins."""
 
