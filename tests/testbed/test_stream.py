@@ -388,6 +388,25 @@ def test_connecting_can_be_cancelled() -> None:
     ]
 
 
+def test_connecting_a_socket_can_be_cancelled() -> None:
+    complaints: list[Any] = []
+
+    async def client() -> Any:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: complaints.append(context))
+        sock = socket.socket()
+        sock.setblocking(False)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.6):
+                await loop.sock_connect(sock, ("server", 1500))
+        sock.close()
+        await sleep(5)
+        return now()
+
+    assert between(client, delay=0.5).simulate().results["client"] == 5.6
+    assert complaints == []
+
+
 def test_a_host_that_has_ended_closes_its_connections_and_refuses_others() -> None:
     @component
     async def leaves(inbox: Any, outbox: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import sys
 from asyncio import events
@@ -68,16 +70,14 @@ class HostRun:
 
 
 def _end(coroutine: Any) -> None:
-    """Close a coroutine, however often it wants to wait for something before it ends."""
-    for _ in range(MOST_WAITS):
-        try:
-            coroutine.close()
-        except BaseException as error:
-            # whatever its finally clauses raise, its host has been gone for long
-            if not isinstance(error, RuntimeError) or "ignored GeneratorExit" not in str(error):
-                return
-        else:
-            return
+    """Cancel a coroutine, however often it wants to wait for something before it ends."""
+    try:
+        for _ in range(MOST_WAITS):
+            coroutine.throw(asyncio.CancelledError())
+    except BaseException:
+        pass  # it has ended; whatever its finally clauses raise, its host has been gone for long
+    with contextlib.suppress(BaseException):
+        coroutine.close()
 
 
 def judge(runs: list[HostRun], errors: str, hint: str) -> dict[str, Exception]:

@@ -405,7 +405,8 @@ class Simulation:
 
     def _generator_is_dropped(self, generator: Any) -> None:
         loop: Any = self._homes.pop(id(generator))
-        loop._asyncgen_finalizer_hook(generator)
+        if loop.stack.loop is loop:  # else its host has crashed
+            loop._asyncgen_finalizer_hook(generator)
 
     # -- what came of it --------------------------------------------------------------------------
 
