@@ -1194,35 +1194,61 @@ class Equal(asyncio.Protocol):
         return 42
 
 
-def orders() -> list[Any]:
+async def orders() -> list[Any]:
     """The order of sets of all sorts of objects, after something has been done with the memory."""
     loop = asyncio.get_running_loop()
     junk = [[object() for _ in range(secrets.randbelow(50))] for _ in range(100)]
 
     async def nothing() -> None: ...
 
+    async def endpoint() -> Any:
+        made, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, local_addr=("0.0.0.0", 0))
+        return made
+
+    async def connection() -> Any:
+        made, _ = await loop.create_connection(asyncio.Protocol, "phone", 1500)
+        return made
+
     kinds: list[Callable[[], Any]] = [
         loop.create_future,
         lambda: loop.create_task(nothing()),
         Mine,
         asyncio.StreamReader,
+        socket.socket,
+        endpoint,
+        connection,
     ]
     found = []
+    server = await loop.create_server(asyncio.Protocol, port=1500)
     for make in kinds:
         made = []
         for _ in range(40):
-            made.append(make())
+            one = make()
+            made.append(await one if asyncio.iscoroutine(one) else one)
             junk.append([object() for _ in range(secrets.randbelow(50))])
         found.append([made.index(one) for one in set(made)])
         assert [hash(one) for one in made] == [hash(one) for one in made]
+    server.close()
     return found
 
 
-def test_sets_are_in_the_same_order_each_time() -> None:
-    first = inside(orders)
-    assert all(sorted(one) == list(range(40)) for one in first)
+@component
+async def order_sets(inbox: Any, outbox: Any) -> Any:
+    return await orders()
+
+
+def test_sets_are_in_the_same_order_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()  # with whole sockets
+
+    def run(seed: int) -> Any:
+        network = Network()
+        network.host("phone").run(order_sets)
+        return network.simulate(seed=seed).results["phone"]
+
+    first = run(7)
+    assert [sorted(one) for one in first] == [list(range(40))] * 7
     for seed in range(3):  # which decides what is done with the memory
-        assert inside(orders, seed=seed) == first
+        assert run(seed) == first
 
 
 def test_only_simulated_code_numbers_what_it_has() -> None:

@@ -1,12 +1,12 @@
-"""Futures and tasks of simulated hosts, in an order of their own where they are kept in sets.
+"""Futures, tasks and sockets of simulated hosts: in sets they are in the same order in each run.
 
 Python orders a set by the hashes of what is in it. Unless an object says otherwise, its hash is its address
 in memory, which differs from process to process, and from run to run. Futures and tasks are kept in sets by
 asyncio itself, which cancels the tasks of a `asyncio.TaskGroup` in that order, and by libraries, which wake
 those who wait for the same name in that order. So what a simulated host makes of them has a number for its
-hash: those of one host are counted as they are first asked for it.
+hash: they are counted as they are first asked for it.
 
-Sets of other objects, such as connections of a library, or coroutines, are still in the order of addresses.
+What becomes of other objects in sets: `stand_ins.order`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,17 @@ def _hash(self: Any) -> int:
         return loop.numbered  # type: ignore[no-any-return]
 
 
+def hash_on_host(self: Any) -> int:
+    """Return the same for a part of a host: what has a ``node``, and a place for ``_number``."""
+    try:
+        return self._number  # type: ignore[no-any-return]
+    except AttributeError:
+        simulation = self.node.simulation
+        simulation.numbered += 1
+        self._number = simulation.numbered
+        return simulation.numbered  # type: ignore[no-any-return]
+
+
 class HostFuture(asyncio.Future[Any]):
     """A future of a simulated host."""
 
@@ -40,4 +51,4 @@ class HostTask(asyncio.Task[Any]):
     __hash__ = _hash
 
 
-__all__ = ["HostFuture", "HostTask"]
+__all__ = ["HostFuture", "HostTask", "hash_on_host"]

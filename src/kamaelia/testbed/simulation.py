@@ -82,6 +82,7 @@ class Simulation:
         self._is_stopping = False
         self._collections = 0
         self._last_number = FIRST_NUMBER
+        self.numbered = 0  # objects that have a number for their hash
         self._numbered: WeakValueDictionary[int, SimulatedSocket] = WeakValueDictionary()
         self._loops: list[HostLoop] = []  # all that there were
         self._homes: dict[int, HostLoop] = {}  # of asynchronous generators, by id

@@ -30,6 +30,7 @@ from .addresses import (
     socket_address,
     unmapped,
 )
+from .futures import hash_on_host
 from .options import (
     AF_UNIX,
     DEFAULT_BUFFER,
@@ -72,6 +73,7 @@ class SimulatedSocket:
         "__weakref__",
         "_fileno",
         "_nodelay",
+        "_number",
         "_timeout",
         "_waiting",
         "behind",
@@ -91,6 +93,7 @@ class SimulatedSocket:
     )
 
     is_simulated_socket = True
+    __hash__ = hash_on_host
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ through a set of connections to send something to each, or of tasks to cancel th
 time. So while a simulation runs, numbers stand in place of addresses, for objects that are first asked for
 their hash by simulated code; they are counted for each host. That goes for
 
-- futures and tasks, which a host's loop makes as it likes (`kamaelia.testbed.futures`);
+- futures, tasks and sockets, which a host makes as it likes (`kamaelia.testbed.futures`);
 - protocols, transports, and asyncio's stream readers and writers, with all classes that are made of these;
 - the streams of aioquic, since a connection gives them their turns in the order of a set;
 - what ``asyncio.as_completed`` is given: it would start coroutines in the order of their addresses.
