@@ -1409,7 +1409,7 @@ REFUSED: list[tuple[Callable[[], Any], str]] = [
         f"poll() on simulated host phone: {WAITING} poll(0) {WAITING_INSTEAD}",
     ),
     (
-        lambda: select.select([0], [], []),
+        lambda: select.select([], [], []),
         "select.select(..., None) on simulated host phone: "
         f"{WAITING} select.select(..., 0) {WAITING_INSTEAD}",
     ),
@@ -1539,8 +1539,12 @@ def test_polling_tells_what_a_socket_is_ready_for(monkeypatch: pytest.MonkeyPatc
             [one for one in [sock] if ready[one.fileno()] & (select.POLLOUT | select.POLLERR)],
             [],
         )
+        for call in (lambda: poll.poll(100), lambda: select.select([file], [sock], [], 0.1)):
+            with pytest.raises(SimulationError, match="on simulated host phone: it would hold up all hosts"):
+                call()
         poll.unregister(sock)
-        assert [number for number, _ in poll.poll(0)] == [file.fileno()]
+        assert [number for number, _ in poll.poll(100)] == [file.fileno()]
+        assert select.select([file], [], [], 0.1) == ([file], [], [])
         seen.append((when, ready[sock.fileno()]))
 
     @component

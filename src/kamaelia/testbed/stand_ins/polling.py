@@ -3,8 +3,8 @@
 They are answered at once, which is all that a library needs that wants to know whether somebody has closed a
 connection meanwhile. To wait is refused: it would hold up all hosts, and no virtual time would pass.
 
-A number that is no simulated socket's is that of a file of the machine; the machine is asked about it.
-``select.epoll`` and its like know only the machine's files.
+A number that is no simulated socket's is that of a file of the machine; who asks only about files asks the
+machine, and may wait. ``select.epoll`` and its like know only the machine's files.
 """
 
 from __future__ import annotations
@@ -46,22 +46,22 @@ class Poll:
         del self._wanted[number_of(fd)]
 
     def poll(self, timeout: float | None = None) -> list[tuple[int, int]]:
-        """See `select`. Raises `SimulationError` if it were to wait."""
-        if timeout != 0:
+        """See `select`. Raises `SimulationError` where it would wait for a simulated socket, or nothing."""
+        files = {number: wanted for number, wanted in self._wanted.items() if number < FIRST_NUMBER}
+        only_files = bool(files) and len(files) == len(self._wanted)
+        if timeout != 0 and not only_files:
             raise _no_waiting(self._loop, f"poll({'' if timeout is None else repr(timeout)})", "poll(0)")
-        found, files = [], []
+        found = []
         for number, wanted in self._wanted.items():
-            if number < FIRST_NUMBER:
-                files.append((number, wanted))
-                continue
-            state = self._loop.poll(number) & (wanted | POLLERR | POLLHUP | POLLNVAL)
-            if state:
-                found.append((number, state))
+            if number >= FIRST_NUMBER:
+                state = self._loop.poll(number) & (wanted | POLLERR | POLLHUP | POLLNVAL)
+                if state:
+                    found.append((number, state))
         if files:
             real = self._real()
-            for number, wanted in files:
+            for number, wanted in files.items():
                 real.register(number, wanted)
-            found += real.poll(0)
+            found += real.poll(timeout)
         return found
 
 
@@ -89,11 +89,12 @@ def of_select() -> list[Any]:
     def simulated_select(
         loop: Any, rlist: Any, wlist: Any, xlist: Any, timeout: float | None = None
     ) -> tuple[list[Any], list[Any], list[Any]]:
-        if timeout != 0:
-            raise _no_waiting(loop, f"select.select(..., {timeout!r})", "select.select(..., 0)")
         asked = [(list(rlist), POLLIN | POLLHUP), (list(wlist), POLLOUT | POLLERR), (list(xlist), POLLPRI)]
         files: list[list[Any]] = [[one for one in ones if number_of(one) < FIRST_NUMBER] for ones, _ in asked]
-        ready: Any = real_select(files[0], files[1], files[2], 0) if any(files) else files
+        only_files = any(files) and sum(map(len, files)) == sum(len(ones) for ones, _ in asked)
+        if timeout != 0 and not only_files:
+            raise _no_waiting(loop, f"select.select(..., {timeout!r})", "select.select(..., 0)")
+        ready: Any = real_select(files[0], files[1], files[2], timeout) if any(files) else files
         found = []
         for (ones, wanted), from_files in zip(asked, ready, strict=True):
             found.append([one for one in ones if one in from_files or _is_ready(loop, one, wanted)])
