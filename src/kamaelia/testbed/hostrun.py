@@ -7,7 +7,7 @@ import contextlib
 import logging
 import sys
 from asyncio import events
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..axon import Component, ComponentsFailed, System, lifecycle, make, report
@@ -20,6 +20,19 @@ MOST_WAITS = 1000  # of code that is to end
 class HostRun:
     """What one host runs in one run of a network: all is made anew from the patterns."""
 
+    __slots__ = (
+        "_leave",
+        "components",
+        "error",
+        "has_crashed",
+        "has_left",
+        "loop",
+        "measures",
+        "name",
+        "start",
+        "system",
+    )
+
     def __init__(
         self,
         name: str,
@@ -27,16 +40,27 @@ class HostRun:
         patterns: Sequence[Any],
         seed: int | str,
         grace: float,
+        start: int = 1,
+        leave: Callable[[HostRun], object] | None = None,
     ) -> None:
         self.name = name
+        self.start = start
+        """Its number among those of this host."""
         self.loop = loop
         self.has_crashed = False
         self.has_left = False  # it has ended, and so has everything that it has left behind
         self.error: Exception | None = None
+        self.measures: dict[str, dict[str, Any]] | None = None  # what had been measured when it crashed
         self.system = System(
             loop, seed=f"{seed}/{name}", grace=grace, slow_step=0, announce=self._note_announcement
         )
-        self.components: list[Component] = [make(pattern) for pattern in patterns]
+        self.components: Sequence[Component] = tuple([make(pattern) for pattern in patterns])
+        self._leave = leave
+
+    def leave(self) -> None:
+        """Its components have ended."""
+        if self._leave is not None:
+            self._leave(self)
 
     def _note_announcement(self, text: str) -> None:
         """Nobody sits at the terminal of this host, and nobody can try what it says."""
