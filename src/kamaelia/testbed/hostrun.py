@@ -11,6 +11,8 @@ from ..axon import Component, ComponentsFailed, System, lifecycle, make, report
 
 log = logging.getLogger("kamaelia")
 
+CLOSINGS = 10  # attempts at ending a coroutine that waits for something when it is closed
+
 
 class HostRun:
     """What one host runs in one run of a network: all is made anew from the patterns."""
@@ -44,10 +46,12 @@ class HostRun:
             task._log_destroy_pending = False
             coroutines.append(task.get_coro())
         for coroutine in coroutines:
-            if coroutine is not None:
-                # whatever its finally clauses raise, its host has been gone for long
-                with contextlib.suppress(BaseException):
-                    coroutine.close()
+            for _ in range(CLOSINGS):
+                if coroutine is not None:
+                    # whatever its finally clauses raise, its host has been gone for long
+                    with contextlib.suppress(BaseException):
+                        coroutine.close()
+                        break  # else one of them has begun to wait for something, and stands there now
 
     @property
     def result(self) -> Any:
