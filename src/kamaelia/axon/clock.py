@@ -26,7 +26,7 @@ import time
 from asyncio import base_events, coroutines, events, format_helpers
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from . import core
 
@@ -126,6 +126,7 @@ class VirtualClock:
         return object.__new__(cls)
 
     def __init__(self) -> None:
+        self.hears_threads = False  # one may add something, or has: ask `_collect`
         self._threads = 0  # jobs that worker threads do for us; meanwhile the clock stands still
         self._from_threads: deque[Any] = deque()
         self._arrival = threading.Condition()
@@ -135,20 +136,23 @@ class VirtualClock:
     def add_from_thread(self, handle: Any) -> None:
         """Add something from another thread."""
         with self._arrival:
+            self.hears_threads = True
             self._from_threads.append(handle)
             self._arrival.notify()
 
     def count_threads(self, change: int) -> None:
         """Count jobs that are done in threads."""
         with self._arrival:
+            self.hears_threads = True
             self._threads += change
             self._arrival.notify()
 
     def _collect(self) -> bool:
         """Take over what other threads have added, and wait for it while they work."""
-        if not self._threads and not self._from_threads:
-            return False
         with self._arrival:
+            if not self._threads and not self._from_threads:
+                self.hears_threads = False
+                return False
             while self._threads and not self._from_threads:
                 self._arrival.wait()
             found = bool(self._from_threads)
@@ -220,6 +224,7 @@ class PlainVirtualClock(VirtualClock):
         self._timers: list[tuple[int, int, Any]] = []
         self._serial = 0
         self._cancelled = 0  # timers in the heap that have been cancelled
+        self._running: events.AbstractEventLoop | None = None  # the loop, in one of the `turns`
         self.frozen = 0
 
     def add_ready(self, happening: Any) -> None:
@@ -243,7 +248,7 @@ class PlainVirtualClock(VirtualClock):
         """A timer was cancelled; when most of them are, the heap is made anew."""
         self._cancelled += 1
         if self._cancelled > 100 and self._cancelled * 2 > len(self._timers):
-            self._timers = [entry for entry in self._timers if not entry[2]._cancelled]
+            self._timers[:] = [entry for entry in self._timers if not entry[2]._cancelled]
             heapq.heapify(self._timers)
             self._cancelled = 0
 
@@ -268,9 +273,50 @@ class PlainVirtualClock(VirtualClock):
                     happening._scheduled = False  # type: ignore[attr-defined]
                 self._ready.append(happening)
 
+    def turns(self, most: int) -> None:
+        """Go through turns, see `VirtualClock`: `turn` again and again, in one piece, for speed."""
+        ready, timers, pop = self._ready, self._timers, heapq.heappop
+        before = self._running = events._get_running_loop()
+        self._halted = False
+        try:
+            while most and not self._halted:
+                most -= 1
+                due = ready or (timers and timers[0][0] <= self.now)
+                if not due and not (self.hears_threads and self._collect()):
+                    when = self.next_time()
+                    if when is None:
+                        nothing_left()
+                    self.now = when
+                while timers and timers[0][0] <= self.now:
+                    happening: Any = pop(timers)[2]
+                    if happening._cancelled:
+                        self._cancelled -= 1
+                        continue
+                    if happening.__class__ is events.TimerHandle:
+                        happening._scheduled = False  # type: ignore[attr-defined]
+                    ready.append(happening)
+                for _ in range(len(ready)):
+                    happening = ready.popleft()
+                    if not happening._cancelled:
+                        loop = happening._loop
+                        if loop is not None and loop is not self._running:
+                            self.enter(loop)
+                        if self.frozen and loop is not None and loop.is_frozen:
+                            loop.put_aside(happening)
+                        else:
+                            happening._run()
+        finally:
+            self.enter(before)
+
+    def enter(self, loop: events.AbstractEventLoop | None) -> None:
+        """Have a loop be the running one, in one of the `turns`."""
+        if loop is not self._running:
+            self._running = loop
+            events._set_running_loop(loop)
+
     def _run_ready(self) -> None:
         ready = self._ready
-        running = events._get_running_loop()
+        before = self._running = events._get_running_loop()
         try:
             for _ in range(len(ready)):
                 happening = ready.popleft()
@@ -280,16 +326,16 @@ class PlainVirtualClock(VirtualClock):
                 if self.frozen and loop is not None and loop.is_frozen:
                     loop.put_aside(happening)
                     continue
-                events._set_running_loop(loop)
+                self.enter(loop)
                 happening._run()
         finally:
-            events._set_running_loop(running)
+            self.enter(before)
 
     def _anything_due(self) -> bool:
         """Make ready what is due at this instant, and say whether there is anything."""
         if self._timers and self._timers[0][0] <= self.now:
             self.go_to(self.now)  # also while others keep each other busy at this instant
-        return bool(self._ready) or self._collect()
+        return bool(self._ready) or (self.hears_threads and self._collect())
 
 
 class VirtualLoop(base_events.BaseEventLoop):
@@ -306,6 +352,8 @@ class VirtualLoop(base_events.BaseEventLoop):
     """
 
     clock: VirtualClock
+    fields: ClassVar[tuple[str, ...]] = ()
+    """The attributes that each loop of this class has, for the compiled form to keep them in little room."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> VirtualLoop:
         kind: Any = core.virtual_loop(cls)

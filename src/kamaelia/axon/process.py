@@ -177,7 +177,8 @@ class Process:
             self.context = parent.context.copy()
         else:
             self.context = contextvars.copy_context()
-        self.context.run(current_process.set, self)
+        if parent is not None:  # the outermost, which is none of the user's, runs nothing
+            self.context.run(current_process.set, self)
         if self.has_body:
             system.scheduler.live += 1
         system.scheduler.make_ready(self)

@@ -109,18 +109,14 @@ class Scheduler:
     steps: int
     live: int  # components with a body that has not ended
     parked: int  # of these, how many wait on a box without a time-out
-    loops: dict[Box[Any], None]  # inboxes whose only sources are feedback links
-    at_rest: Callable[[], None]
-    check_loops: Callable[[], None]
-    crashed: Callable[[BaseException], None]
+    loops: dict[Box[Any], None] | None  # inboxes whose only sources are feedback links
     on_step: Callable[[Process], object] | None  # called after each step, by whoever looks at a run
 
     _outside: int
     _rest_checks: int
     _stood_back: float
     # What other threads wait for, each with what the loop is to run for it.
-    _asked: dict[concurrent.futures.Future[Any], Coroutine[Any, Any, Any]]
-    _asking: threading.Lock
+    _asked: dict[concurrent.futures.Future[Any], Coroutine[Any, Any, Any]] | None
     _closed: bool
     # An empty context of our own, or each callback would keep the context of whoever caused it.
     _context: contextvars.Context
@@ -132,16 +128,12 @@ class Scheduler:
         self.steps = 0
         self.live = 0
         self.parked = 0
-        self.loops = {}
-        self.at_rest = lambda: None
-        self.check_loops = lambda: None
-        self.crashed = lambda error: None
+        self.loops = None
         self.on_step = None
         self._outside = 0
         self._rest_checks = 0
         self._stood_back = monotonic()
-        self._asked = {}
-        self._asking = threading.Lock()
+        self._asked = None  # made when somebody asks
         self._closed = False
         self._context = contextvars.Context()
 
@@ -201,7 +193,7 @@ class Scheduler:
             self.call_soon(self._check_rest)
         else:
             self._rest_checks = 0
-            self.at_rest()
+            self.system.at_rest()
 
     # -- other threads ----------------------------------------------------------------------------
 
@@ -228,10 +220,12 @@ class Scheduler:
         Raises `ClosedBox` when the loop ends before that.
         """
         future: concurrent.futures.Future[Any] | None = None
-        with self._asking:
+        with _ASKING:
             if not self._closed:
                 with contextlib.suppress(RuntimeError):  # the loop is closed, and `close` will be called
                     future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+                    if self._asked is None:
+                        self._asked = {}
                     self._asked[future] = coroutine
         try:
             if future is None:
@@ -244,22 +238,23 @@ class Scheduler:
                 coroutine.close()
             else:
                 future.cancel()  # if this thread was interrupted; a future that is done stays as it is
-                with self._asking:
-                    self._asked.pop(future, None)
+                with _ASKING:
+                    if self._asked is not None:
+                        self._asked.pop(future, None)
 
     async def end_asking(self) -> None:
         """The system has ended: other threads get an answer to what they have asked for, and ask no more."""
-        with self._asking:
+        with _ASKING:
             self._closed = True
-            asked = [asyncio.wrap_future(future) for future in self._asked]
+            asked = [asyncio.wrap_future(future) for future in self._asked or ()]
         if asked:  # all but sleeps, for which nobody needs to wait, are about boxes that are closed by now
             await asyncio.wait([asyncio.gather(*asked, return_exceptions=True)], timeout=1)
 
     def close(self) -> None:
         """The loop is closed: threads that still wait for an answer get none."""
-        with self._asking:
+        with _ASKING:
             self._closed = True
-            asked = list(self._asked.items())
+            asked = list(self._asked.items()) if self._asked else []
         for future, coroutine in asked:
             if inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
                 coroutine.close()
@@ -278,8 +273,11 @@ class Scheduler:
 
 _NOTHING = contextlib.nullcontext()
 
+# What keeps `_asked` whole. One for all systems will do: it is held for a moment, by few.
+_ASKING = threading.Lock()
+
 # What only the methods above use.
-REST = ("_asked", "_asking", "_closed", "_context", "_outside", "_rest_checks", "_stood_back", "system")
+REST = ("_asked", "_closed", "_context", "_outside", "_rest_checks", "_stood_back", "system")
 
 
 class PlainScheduler(Scheduler):
@@ -288,9 +286,6 @@ class PlainScheduler(Scheduler):
     __slots__ = (
         *REST,
         "_scheduled",
-        "at_rest",
-        "check_loops",
-        "crashed",
         "live",
         "loop",
         "loops",
@@ -342,14 +337,14 @@ class PlainScheduler(Scheduler):
                 if self.turns_given:
                     self._take_turns_back()
         except BaseException as error:
-            self.crashed(error)
+            self.system.abort(error)
             if not isinstance(error, Exception):
                 raise
         finally:
             make_current(loop, None)
             self.running = None
             if self.loops:
-                self.check_loops()
+                self.system.check_loops()
             if ready:
                 self.stay_busy()
                 loop.call_soon(self._slice, context=self._context)

@@ -16,10 +16,12 @@ theory:
 | module | what is in it |
 | --- | --- |
 | `network` | the description: hosts, links, what runs where (`kamaelia.axon.units`) |
+| `topologies` | networks of usual shapes; `gml` those in files |
 | `simulation` | one run of it: the clock, the systems, the end |
 | `wire` | packets and what carries them: rate, queue, loss, delay |
 | `stack` | a host's addresses and ports |
 | `stream` | simulated TCP; `datagram` simulated UDP (`sockets`), `multicast` to groups |
+| `disk` | a host's files, and what can be wrong with them (`filesystem`) |
 | `loop` | the event loop in front of all this |
 | `stand_ins` | what simulated code finds in place of the machine's time, chance, sockets and programs |
 | `trace` | what a run has shown |
@@ -29,14 +31,20 @@ Not modelled: IPv6 and broadcast, the time that joining a group takes, congestio
 reordering of packets, the time that computing takes.
 """
 
+from .disk import DiskCall, DiskTrace, HostDisk
 from .errors import SimulationError
+from .gml import network_from_gml, to_gml
 from .loop import HostLoop
 from .network import Host, Network, NetworkLink
+from .topologies import cdn, chain, dumbbell, full_mesh, grid, ring, star, tree
 from .trace import Event, HostMetrics, LinkMetrics, Metrics, Trace
 
 __all__ = [
+    "DiskCall",
+    "DiskTrace",
     "Event",
     "Host",
+    "HostDisk",
     "HostLoop",
     "HostMetrics",
     "LinkMetrics",
@@ -45,4 +53,14 @@ __all__ = [
     "NetworkLink",
     "SimulationError",
     "Trace",
+    "cdn",
+    "chain",
+    "dumbbell",
+    "full_mesh",
+    "grid",
+    "network_from_gml",
+    "ring",
+    "star",
+    "to_gml",
+    "tree",
 ]

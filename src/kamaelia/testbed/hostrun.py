@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..axon import Component, ComponentsFailed, System, lifecycle, make, report
@@ -17,6 +17,18 @@ CLOSINGS = 10  # attempts at ending a coroutine that waits for something when it
 class HostRun:
     """What one host runs in one run of a network: all is made anew from the patterns."""
 
+    __slots__ = (
+        "_leave",
+        "components",
+        "error",
+        "has_crashed",
+        "has_left",
+        "loop",
+        "name",
+        "start",
+        "system",
+    )
+
     def __init__(
         self,
         name: str,
@@ -24,8 +36,12 @@ class HostRun:
         patterns: Sequence[Any],
         seed: int | str,
         grace: float,
+        start: int = 1,
+        leave: Callable[[HostRun], object] | None = None,
     ) -> None:
         self.name = name
+        self.start = start
+        """Its number among those of this host."""
         self.loop = loop
         self.has_crashed = False
         self.has_left = False  # it has ended, and so has everything that it has left behind
@@ -33,7 +49,13 @@ class HostRun:
         self.system = System(
             loop, seed=f"{seed}/{name}", grace=grace, slow_step=0, announce=self._note_announcement
         )
-        self.components: list[Component] = [make(pattern) for pattern in patterns]
+        self.components: Sequence[Component] = tuple([make(pattern) for pattern in patterns])
+        self._leave = leave
+
+    def leave(self) -> None:
+        """Its components have ended."""
+        if self._leave is not None:
+            self._leave(self)
 
     def _note_announcement(self, text: str) -> None:
         """Nobody sits at the terminal of this host, and nobody can try what it says."""

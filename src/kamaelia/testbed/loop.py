@@ -37,6 +37,7 @@ from .sockets import FAMILIES, TYPES, SimulatedSocket, Watch
 if TYPE_CHECKING:
     import ssl as ssl_module
 
+    from .disk import MountedDisk
     from .stack import Stack
     from .stream import StreamEnd
 
@@ -49,8 +50,11 @@ class HostLoop(VirtualLoop):
     """
 
     is_simulated_host = True
+    fields = ("_tasks", "seed", "stack")
     seed: int | str
     """Of what is drawn on it by Python's own means (`stand_ins`)."""
+    disk: MountedDisk | None = None
+    """What `kamaelia.file` asks for files; None for this machine."""
     network = "a simulated host has TCP and UDP through create_connection, create_server and their like"
 
     _drift = 0.0  # by which share its clock goes too fast
@@ -152,13 +156,17 @@ class HostLoop(VirtualLoop):
             task.add_done_callback(self._forget_task)
         return task
 
+    def tasks_in_order(self) -> Sequence[asyncio.Future[Any]]:
+        """Return the tasks that are not done, in the order of their making."""
+        return [task for task in self._tasks if not task.done()] if self._tasks else ()
+
     def _forget_task(self, task: asyncio.Future[Any]) -> None:
         assert self._tasks is not None
         self._tasks.pop(task, None)
 
     async def end_tasks(self) -> None:
         """Cancel all tasks but this one and wait for them, as `asyncio.run` does at its end."""
-        left = [task for task in self._tasks or () if task is not asyncio.current_task()]
+        left = [task for task in self.tasks_in_order() if task is not asyncio.current_task()]
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)

@@ -53,7 +53,7 @@ def run_on_loopback(
         if awaited:
             await asyncio.wait(awaited, timeout=seconds)
         for run in runs:
-            if not run.system.finished.done():
+            if not run.system.is_over:
                 run.system.stop()
         for run in runs:
             await run.system.wait()

@@ -6,11 +6,17 @@ same one, on any machine and any of the supported interpreters.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import io
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from functools import cached_property
+from os import PathLike
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..axon import UsageError
+from .disk import DiskTrace
+from .errors import SimulationError
 from .protocols import REASONS, WORDS
 
 
@@ -123,6 +129,8 @@ class Trace:
         metrics: Metrics,
         results: dict[str, Any],
         errors: dict[str, Exception],
+        captures: dict[str, io.BytesIO] | None = None,
+        disks: dict[str, DiskTrace] | None = None,
     ) -> None:
         self.seed = seed
         """The seed of the run: with it, it can be run again."""
@@ -132,7 +140,11 @@ class Trace:
         """What each host's component returned, by the host's name; a list where it ran several."""
         self.errors = errors
         """What failed, by the host's name; only with ``errors="collect"``."""
+        self.disks = disks or {}
+        """What is on the disks of those hosts that have one, by the host's name."""
         self._recorder = recorder
+        self._captures = captures or {}
+        self._again: Callable[[str], Trace] | None = None
 
     @cached_property
     def events(self) -> list[Event]:
@@ -148,6 +160,33 @@ class Trace:
     def fingerprint(self) -> str:
         """A hash of all events: 64 hexadecimal digits; none where no events were written down."""
         return "" if self._recorder is None else self._recorder.fingerprint()
+
+    def can_be_had_again(self, again: Callable[[str], Trace]) -> None:
+        """Whoever has made this says how the same is made once more, with a capture."""
+        self._again = again
+
+    def pcap(self, what: str, path: str | PathLike[str]) -> None:
+        """Write what has passed a host, or a link such as ``"server > phone-3"``, to a file (pcapng).
+
+        If it was not captured, the network is simulated once more, with the same seed; so it has to go the
+        same way again, and what its components do outside of the network they do once more. For large
+        networks and long runs say beforehand what is to be captured: ``simulate(capture={"phone-3":
+        "phone-3.pcapng"})``.
+
+        Raises `UsageError` for what is not in the network, `SimulationError` when the run cannot be repeated.
+        """
+        captures = self._captures
+        if what not in captures:
+            if self._again is None:
+                raise UsageError(f"pcap({what!r}): this trace has no packets; they are simulated ones' only")
+            trace = self._again(what)
+            if trace.fingerprint != self.fingerprint:
+                raise SimulationError(
+                    f"pcap({what!r}): simulated again, the network has gone another way, so these would be "
+                    "other packets. Capture them in the first run: simulate(capture=...)"
+                )
+            captures = trace._captures
+        Path(path).write_bytes(captures[what].getvalue())
 
     def __repr__(self) -> str:
         count = 0 if self._recorder is None else self._recorder.count

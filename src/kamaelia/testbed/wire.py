@@ -30,7 +30,6 @@ together with what is written once.
 from __future__ import annotations
 
 import contextvars
-from asyncio import events
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -492,13 +491,11 @@ class DatagramSocket:
         if not self.reading or (self.node.fabric.clock.frozen and self.node.loop.is_frozen):
             self.take_later(data, source)  # type: ignore[attr-defined]
             return
-        running = events._get_running_loop()
-        events._set_running_loop(self.node.loop)
+        clock: Any = self.node.fabric.clock
+        clock.enter(self.node.loop)
         try:
             self.context.run(self.received, data, source)
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as error:
             self.report(error)  # type: ignore[attr-defined]
-        finally:
-            events._set_running_loop(running)
