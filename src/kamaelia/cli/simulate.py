@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import inspect
 import re
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import FAILED, USAGE
@@ -131,7 +131,6 @@ def _seeds(options: argparse.Namespace) -> Sequence[int | str]:
 def _check_options(options: argparse.Namespace) -> None:
     """Read the time, and see whether what was asked for can be done together."""
     from kamaelia.axon import UsageError, units
-    from kamaelia.testbed import Network
 
     text = options.seconds or "60"
     options.seconds = units.seconds(float(text) if re.fullmatch(r"[\d.]+", text) else text, "--seconds")
@@ -139,8 +138,6 @@ def _check_options(options: argparse.Namespace) -> None:
         raise UsageError("--seeds is for many runs, and --trace, --pcap and --check are for one: give --seed")
     if options.check and (options.trace or options.pcap):
         raise UsageError("--check writes neither a trace nor packets: leave --trace and --pcap out")
-    if options.pcap and "capture" not in inspect.signature(Network.simulate).parameters:
-        raise UsageError("--pcap: this version of kamaelia.testbed does not write packets")
 
 
 def _check_test_options(options: argparse.Namespace, test: Simulated) -> None:
@@ -170,15 +167,23 @@ def run_test(test: Simulated, arguments: dict[str, Any], seeds: Sequence[int | s
 def run_one(scenario: Scenario, network: Network, options: argparse.Namespace, seed: int | str) -> int:
     """Make one run, and show what was measured."""
     from kamaelia.axon.clock import monotonic
+    from kamaelia.testbed.simulated import captures_in
 
     from .progress import Interrupt, Progress
     from .show import show
 
-    more: dict[str, Any] = {"capture": options.pcap} if options.pcap else {}
+    capture: dict[str, str] = {}
+    if options.pcap:
+        try:
+            Path(options.pcap).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            complain(f"kamaelia simulate: cannot write packets: {error}")
+            return USAGE
+        capture = captures_in(Path(options.pcap), network, len(network.hosts))
     began = monotonic()
     try:
         with Interrupt(network) as interrupt, Progress(network, options.seconds):
-            trace = network.simulate(options.seconds, seed=seed, errors="collect", **more)
+            trace = network.simulate(options.seconds, seed=seed, errors="collect", capture=capture)
     except Exception as error:  # of a script, or of what cannot be simulated
         show(error)
         return FAILED

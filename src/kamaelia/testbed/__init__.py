@@ -25,17 +25,20 @@ theory:
 | `loop` | the event loop in front of all this |
 | `stand_ins` | what simulated code finds in place of the machine's time, chance, sockets and programs |
 | `trace` | what a run has shown |
+| `simulated` | a test over many seeds; `check`: where two runs part that should be the same |
 | `loopback` | the same on real sockets of this machine (`hostrun`) |
 
 Not modelled: IPv6 and broadcast, the time that joining a group takes, congestion control, corruption and
 reordering of packets, the time that computing takes.
 """
 
+from .check import RunsDiffer, check
 from .disk import DiskCall, DiskTrace, HostDisk
 from .errors import SimulationError
 from .gml import network_from_gml, to_gml
 from .loop import HostLoop
 from .network import Host, Network, NetworkLink
+from .simulated import simulated
 from .topologies import cdn, chain, dumbbell, full_mesh, grid, ring, star, tree
 from .trace import Event, HostMetrics, LinkMetrics, Metrics, Trace
 
@@ -51,15 +54,18 @@ __all__ = [
     "Metrics",
     "Network",
     "NetworkLink",
+    "RunsDiffer",
     "SimulationError",
     "Trace",
     "cdn",
     "chain",
+    "check",
     "dumbbell",
     "full_mesh",
     "grid",
     "network_from_gml",
     "ring",
+    "simulated",
     "star",
     "to_gml",
     "tree",

@@ -12,7 +12,9 @@ of each, in one list,
 | an event | as in a trace (`Event`); of a packet that is sent with a checksum of what it carries |
 | ``step`` | a component has had a turn, and where in its code it waits now |
 | ``timer`` | simulated code has asked to be woken at some time |
-| ``result`` | what a host's component has returned, or how it has failed |
+| ``fault`` | somebody has broken or changed something, such as a link (`faults`) |
+| ``result`` | what a host's component has returned; ``failure``, how one has failed |
+| ``file`` | what is on a simulated disk in the end |
 
 and beside each line who did it: host, component, and the line of the user's own code. The first line that is
 not the same in both is where they part, and who stands beside it has done something that the seed does not
@@ -38,7 +40,6 @@ import pickle
 import re
 import sys
 import zlib
-from asyncio import events
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
 CONTEXT = 5  # lines that are shown before the first that differs
 LONGEST = 200  # letters of a result that are shown
 HASHES = "PYTHONHASHSEED"
+NETWORK = "the network"  # who does what is no host's doing
 
 _ADDRESS = re.compile(r"\b0x[0-9a-f]+\b")
 _CHECKSUM = re.compile(r" crc [0-9a-f]{8}$")
@@ -86,8 +88,9 @@ class RunsDiffer(AssertionError):
         """The same in the second run."""
         self.before = before
         """Lines before it, which are the same in both."""
-        self.path = paths[0] or paths[1]
-        """Who did it: ``host/component``; of a packet that only passes by, ``"the network"``."""
+        self.path = paths[_earlier(first, second)]
+        """Who did what one run has, and the other has not by then: ``host/component``; of a packet that only
+        passes by, and of a fault, ``"the network"``."""
         self.paths = paths
         """The same in both runs, one after the other."""
         self.places = places
@@ -111,6 +114,17 @@ class RunsDiffer(AssertionError):
         return "\n".join(lines)
 
 
+def _earlier(first: str | None, second: str | None) -> int:
+    """Say which of two lines is the earlier one, 0 or 1; the first if both are of one time.
+
+    >>> _earlier("  2.5 step", "  1.5 step"), _earlier(None, "  1.5 step"), _earlier("1.5 step", "1.5 timer")
+    (1, 1, 0)
+    """
+    if first is None or second is None:
+        return int(first is None)
+    return int(float(second.split()[0]) < float(first.split()[0]))
+
+
 def check(
     scenario: Network | Callable[[], Network],
     seconds: float | str = 60.0,
@@ -127,7 +141,7 @@ def check(
         seconds: see `Network.simulate`
         seed: likewise
         processes: make the second run in another process, where texts have other hashes; for that, the
-            scenario has to be a function that stands in a module
+            scenario has to be one that can be pickled, such as a function that stands in a module
         payloads: compare the bytes in packets, too, not only their sizes
         options: further arguments of `Network.simulate`
 
@@ -229,6 +243,9 @@ class _Log:
                 network.script_of_runs.remove(self._watch)
             for host, result in trace.results.items():
                 self._add("result", host, _plainly(result), (host, ""))
+            for host, disk in trace.disks.items():
+                for name, content in disk.items():
+                    self._add("file", host, f"{name} {len(content)} B{_checksum(content)}", (host, ""))
             for failure in trace.errors.values():
                 self._add_failures(failure)
             return trace
@@ -270,19 +287,34 @@ class _Log:
         add_timer, start_host = clock.add_timer, simulation._start_host
 
         def add(when: int, happening: Any) -> None:
-            if happening._loop is not None and events._get_running_loop() is not None:
+            if happening._loop is not None:
                 path, place = _who()
                 self._add("timer", path, f"at {when / 1e9:g}", (path, place))
             add_timer(when, happening)
 
-        def start(name: str, seed: int | str) -> None:
-            start_host(name, seed)
+        def start(*args: Any) -> None:
+            start_host(*args)
             self._watch_steps(simulation._runs[-1])
 
+        for owner, name in (
+            *((simulation, name) for name in ("crash", "restart", "pause", "cut", "change")),
+            *((simulation.faults, name) for name in ("partition", "hold", "open", "open_all")),
+        ):
+            self._watch_calls(owner, name)
         clock.add_timer = add
-        simulation._start_host = start  # type: ignore[method-assign]
+        simulation._start_host = start  # type: ignore[assignment, method-assign]
         for run in simulation._runs:
             self._watch_steps(run)
+
+    def _watch_calls(self, owner: Any, name: str) -> None:
+        call = getattr(owner, name)
+
+        def watched(*args: Any, **options: Any) -> Any:
+            given = (*args, *(f"{key}={value}" for key, value in options.items()))
+            self._add("fault", " ".join((name, *map(_named, given))), "", _who())
+            return call(*args, **options)
+
+        setattr(owner, name, watched)
 
     def _watch_steps(self, run: Any) -> None:
         def stepped(process: Process) -> None:
@@ -310,7 +342,7 @@ class _Recorder(PlainRecorder):
         if self._log.payloads and what in (SEND, RESEND):
             data = getattr(packet.data, "data", packet.data)
             if isinstance(data, (bytes, bytearray)) and data:
-                self._remark = f" crc {zlib.crc32(data):08x}"
+                self._remark = _checksum(data)
         super().record(what, packet, where, why)
         self._remark = ""
 
@@ -324,25 +356,28 @@ class _Recorder(PlainRecorder):
 
 # -- who does it ------------------------------------------------------------------------------------------
 
-_TURN = PlainVirtualClock._run_ready.__code__  # below it, no frame has to do with what happens
+_TURNS = (PlainVirtualClock.turns.__code__, PlainVirtualClock._run_ready.__code__)  # what lets things happen
 
 
 def _who() -> tuple[str, str]:
     """Return whose code runs, host and component, and where it is."""
-    loop: Any = events._get_running_loop()
-    if loop is None:
-        return "the network", ""
-    stack = getattr(loop, "stack", None)
-    host = "a script" if stack is None else stack.name
-    process = current_process.get(None)
-    if process is not None and process.scheduler is not None and process.scheduler.loop is loop:
-        host = f"{host}/{process.path}"
+    place = ""
     frame = sys._getframe(1)
-    while frame is not None and frame.f_code is not _TURN:  # type: ignore[redundant-expr]
-        if is_users(frame.f_code.co_filename):
-            return host, _place(frame)
+    while frame is not None and frame.f_code not in _TURNS:  # type: ignore[redundant-expr]
+        if not place and is_users(frame.f_code.co_filename):
+            place = _place(frame)
         frame = frame.f_back  # type: ignore[assignment]
-    return host, ""
+    if frame is None:  # it has not begun
+        return NETWORK, ""
+    loop = frame.f_locals["happening"]._loop
+    if loop is None:
+        return NETWORK, place
+    stack = getattr(loop, "stack", None)
+    path = "a script" if stack is None else stack.name
+    process = current_process.get(None)
+    if process is None or process.scheduler is None or process.scheduler.loop is not loop:
+        return path, place
+    return f"{path}/{process.path}", place or _place_of(process)
 
 
 def _place_of(process: Process) -> str:
@@ -364,6 +399,18 @@ def _place(frame: Any) -> str:
     return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno} in {frame.f_code.co_name}"
 
 
+def _named(value: Any) -> str:
+    """Return what a host, some, or anything else is called.
+
+    >>> _named([3, "a"])
+    '3,a'
+    """
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(_named, value))
+    name = getattr(value, "name", value)
+    return name if isinstance(name, str) else str(value)
+
+
 def _plainly(value: Any) -> str:
     """Return a result as text that is the same for equal results.
 
@@ -371,7 +418,11 @@ def _plainly(value: Any) -> str:
     "[1, 'a', {2, 3}, <object>]"
     """
     text = _text_of(value)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}... crc {zlib.crc32(text.encode()):08x}"
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}...{_checksum(text.encode())}"
+
+
+def _checksum(data: bytes | bytearray) -> str:
+    return f" crc {zlib.crc32(data):08x}"
 
 
 def _text_of(value: Any) -> str:

@@ -18,8 +18,9 @@ The seed that fails is run a second time, now with everything written down, and 
 
 - the seed,
 - the command that runs it again,
-- where the trace and the captured packets are: in the folder ``.kamaelia``, in one of its own for each test,
-  where the next failure of that test takes their place. A trace keeps the last `LINES` lines.
+- where to look: in the folder ``.kamaelia`` each test has one of its own, with ``trace.txt``, the last
+  `LINES` events, and what has passed each of the first `CAPTURES` hosts that run something (pcapng, for
+  Wireshark and others; of each packet the first `SNAPLEN` bytes). The next failure takes their place.
 
 If the second run ends in another way than the first, it says that, too: then something in it is not
 determined by the seed, and `check` says where.
@@ -35,6 +36,7 @@ other parameters are fixtures, as ever; they are the same for all seeds of one c
 
 from __future__ import annotations
 
+import ast
 import functools
 import gc
 import inspect
@@ -66,6 +68,10 @@ SEED, SEEDS = "KAMAELIA_SEED", "KAMAELIA_SEEDS"  # variables of the environment
 FOLDER = ".kamaelia"
 LINES = 100_000
 """How many lines the file has, at most, that shows what happened in a failed run."""
+CAPTURES = 8
+"""Of how many hosts the packets are captured, at most."""
+SNAPLEN = 512
+"""How many bytes are kept of each of these packets, at most."""
 OWN = ("network", "seed", "random")
 """The parameters that a body is given here."""
 
@@ -328,10 +334,10 @@ class Simulated:
         before = f", after {done:,} of {count:,} that passed" if done else ""
         notes = [f"seed {seed!r} of {self.name}{before}, {took:.1f} s"]
         notes.append(f"to run it again: {self.command(seed, args, kwargs)}")
-        files, again = self._record(args, kwargs, seed)
-        if files:
-            notes.append(f"what happened: {', '.join(files)}")
-        if again != _shown(error):
+        left, again = self._record(args, kwargs, seed)
+        if left:
+            notes.append(f"what happened: {left}")
+        if again is not None and again != _shown(error):
             notes.append(
                 f"a second run with this seed has ended otherwise ({again}): it depends on more than the "
                 "seed, and kamaelia.testbed.check says where two runs part"
@@ -341,19 +347,20 @@ class Simulated:
         for note in notes:
             about.add_note(note)
 
-    def _record(self, args: tuple[Any, ...], kwargs: dict[str, Any], seed: Seed) -> tuple[list[str], str]:
-        """Run a seed again and write down what happens; return the files, and how it has ended."""
+    def _record(self, args: tuple[Any, ...], kwargs: dict[str, Any], seed: Seed) -> tuple[str, str | None]:
+        """Run a seed again and write down what happens; return where, and how it has ended, if it was run."""
         folder = Path(self._started_in, FOLDER, self._folder_name())
         runs: list[Simulation] = []
         places: list[Path] = []
-        options = {name: one for name, one in self.options.items() if (name, one) != ("keep", None)}
+        options = {"snaplen": SNAPLEN, **self.options}
+        if options.get("keep", ...) is None:
+            del options["keep"]
 
         def simulate(network: Network, seed: Seed) -> Trace:
             place = folder if not places else folder / f"{len(places) + 1}"
             places.append(place)
             place.mkdir(exist_ok=True)
-            if "capture" in inspect.signature(network.simulate).parameters:
-                options["capture"] = place
+            options["capture"] = captures_in(place, network, CAPTURES)
             network.script_of_runs.insert(0, runs.append)
             try:
                 if self.check:
@@ -367,7 +374,7 @@ class Simulated:
             folder.mkdir(parents=True)
             folder.parent.joinpath(".gitignore").write_text("*\n")
         except OSError as error:
-            return [f"cannot be written down ({error})"], "not run"
+            return f"cannot be written down ({error})", None
         ended = "it has passed"
         try:
             self.once(args, kwargs, seed, simulate)
@@ -377,10 +384,11 @@ class Simulated:
             ended = _shown(error)
         for run, place in zip(runs, places, strict=False):
             _write_trace(run, place / "trace.txt")
-        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
         if not files:
             shutil.rmtree(folder, ignore_errors=True)
-        return [os.path.relpath(path, self._started_in) for path in files], ended
+            return "", ended
+        return f"in {os.path.relpath(folder, self._started_in)}: {', '.join(files)}", ended
 
     def command(self, seed: Seed, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> str:
         """Return the command that runs one seed again, to be given where this program was started."""
@@ -391,8 +399,9 @@ class Simulated:
             if not Path(self._started_in, path).exists():
                 path = self.body.__code__.co_filename
             return f"{which} {_python()} -m pytest {shlex.quote(f'{path}::{rest}')}"
-        if not args and not kwargs and "<locals>" not in self.body.__qualname__:
+        if not args and _can_be_written(kwargs) and "<locals>" not in self.body.__qualname__:
             words = ["-m", "kamaelia", "simulate", self._address(), f"--seed={seed}"]
+            words += [f"--param={name}={value!r}" for name, value in (kwargs or {}).items()]
             return f"{_python()} {shlex.join(words)}"
         return f"{which} {_python()} {shlex.join(sys.orig_argv[1:])}".rstrip()
 
@@ -423,6 +432,17 @@ class _Sweep:
             gc.collect()
             self._last = monotonic()
             self._took = self._last - now
+
+
+def captures_in(folder: Path, network: Network, most: int) -> dict[str, str]:
+    """Return which hosts are to be captured, those that run something, and where to.
+
+    >>> network = Network()
+    >>> captures_in(Path("somewhere"), network, 8)
+    {}
+    """
+    busy = [name for name, host in network.hosts.items() if host.patterns]
+    return {name: str(folder / f"{name}.pcapng") for name in busy[:most]}
 
 
 def which_seeds(seeds: int | str | Iterable[Seed], said: str) -> Sequence[Seed]:
@@ -473,6 +493,21 @@ def _current_test(name: str) -> str:
     return found if found.partition("[")[0].rpartition("::")[2] == name else ""
 
 
+def _can_be_written(arguments: dict[str, Any] | None) -> bool:
+    """Say whether all arguments can be written on a command line.
+
+    >>> _can_be_written({"faulty": True, "names": ["a"]}), _can_be_written({"at": object()})
+    (True, False)
+    """
+    for value in (arguments or {}).values():
+        try:
+            if ast.literal_eval(repr(value)) != value:
+                return False
+        except (SyntaxError, ValueError):
+            return False
+    return True
+
+
 def _python() -> str:
     """Return what to write for the Python that runs."""
     found = shutil.which("python")
@@ -489,8 +524,8 @@ def _write_trace(run: Simulation, path: Path) -> None:
     lines = deque(map(row_line, recorder.rows), LINES)
     with path.open("w", encoding="utf-8") as file:
         if len(lines) < recorder.count:
-            file.write(f"of {recorder.count} events, {len(lines)}:\n")
+            file.write(f"the last {len(lines)} of {recorder.count} events:\n")
         file.writelines(f"{line}\n" for line in lines)
 
 
-__all__ = ["FOLDER", "LINES", "SEED", "SEEDS", "Simulated", "simulated"]
+__all__ = ["CAPTURES", "FOLDER", "LINES", "SEED", "SEEDS", "SNAPLEN", "Simulated", "simulated"]

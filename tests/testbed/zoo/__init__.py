@@ -1,9 +1,9 @@
 """The zoo: twenty small protocols, each with a switch that plants one classic fault.
 
-Each module is one protocol, written as ordinary components, with one function ``protocol`` that is a test over
-seeds: it describes the network, has it simulated, and says what has to be true in the end. With
+Each module is one protocol, written as ordinary components, with one function ``protocol`` that is a test
+over seeds: it describes the network, has it simulated, and says what has to be true in the end. With
 ``faulty=True`` the protocol has the fault that its first line names; the fault is found by trying seeds, and
-nothing else in the network is made for finding it. Without it the same test holds with every seed.
+nothing in the network is made for finding it. Without it the same test holds with every seed.
 
 ``python -m tests.testbed.zoo`` hunts them all and prints a table.
 """

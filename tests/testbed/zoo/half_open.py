@@ -29,22 +29,29 @@ async def serve(inbox, outbox) -> None:
         await server.serve_forever()
 
 
+async def fetch_once() -> tuple[bytes, int]:
+    """Return what comes of the file, and how long it is to be."""
+    data, length, writer = b"", 0, None
+    try:
+        async with asyncio.timeout(1):
+            reader, writer = await asyncio.open_connection("server", 1500)
+            length = int(await reader.readline() or b"0")
+        while piece := await asyncio.wait_for(reader.read(1000), 1):
+            data += piece
+    except (OSError, TimeoutError):
+        pass
+    finally:
+        if writer is not None:
+            writer.close()
+    return data, length
+
+
 @component
 async def fetch(inbox, outbox, faulty: bool, fetched: list[bytes]) -> None:
     """Fetch the file some times."""
     while len(fetched) < 5:
-        data, length = b"", None
-        try:
-            async with asyncio.timeout(1):
-                reader, writer = await asyncio.open_connection("server", 1500)
-                length = int(await reader.readline() or b"0")
-            while piece := await asyncio.wait_for(reader.read(1000), 1):
-                data += piece
-        except (OSError, TimeoutError):
-            if not data:
-                continue
-        writer.close()
-        if faulty or len(data) == length:
+        data, length = await fetch_once()
+        if data and (faulty or len(data) == length):
             fetched.append(data)
         await sleep(1)
 

@@ -1,4 +1,4 @@
-"""A picture is sent to a group in ten pieces, over and over; the first that a viewer gets is taken for the first.
+"""A picture is sent to a group in ten pieces, over and over; what a viewer gets first is taken for the first.
 
 Whoever joins a moment too late gets another one first.
 """
@@ -42,7 +42,9 @@ def protocol(network, faulty):
     network.router("edge")
     network.link("studio", "edge", delay="5 ms")
     for number, picture in enumerate(pictures):
-        network.host(f"viewer-{number}").run(MulticastReceiver(GROUP, 5004, quiet=True) | Viewer(faulty, picture))
+        network.host(f"viewer-{number}").run(
+            MulticastReceiver(GROUP, 5004, quiet=True) | Viewer(faulty, picture)
+        )
         network.link("edge", f"viewer-{number}", delay="20 ms")
     yield network
     assert pictures == [PIECES, PIECES], f"the pictures are {pictures}"

@@ -32,21 +32,27 @@ async def serve(inbox, outbox, faulty: bool, purse: list[int]) -> None:
         await server.serve_forever()
 
 
+async def has_charged(number: int) -> bool:
+    """Charge the purse, and say whether the server has said that it is done."""
+    writer = None
+    try:
+        async with asyncio.timeout(1):
+            reader, writer = await asyncio.open_connection("server", 1500)
+            writer.write(b"%d 1\n" % number)
+            return await reader.readline() == b"done\n"
+    except (OSError, TimeoutError):
+        return False
+    finally:
+        if writer is not None:
+            writer.close()
+
+
 @component
 async def buy(inbox, outbox) -> None:
     """Spend something every second."""
     for number in range(CHARGES):
-        while True:
-            try:
-                async with asyncio.timeout(1):
-                    reader, writer = await asyncio.open_connection("server", 1500)
-                    writer.write(b"%d 1\n" % number)
-                    reply = await reader.readline()
-                    writer.close()
-            except (OSError, TimeoutError):
-                continue
-            if reply == b"done\n":
-                break
+        while not await has_charged(number):
+            pass
         await sleep(1)
 
 

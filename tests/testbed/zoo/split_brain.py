@@ -77,7 +77,9 @@ class Node(Component):
         if word == "vote":
             if term == self.term and self.vote is None:
                 self.vote = name
-            await self.outbox.send(answer(message, "voted", term, self.vote if term == self.term else "nobody"))
+            await self.outbox.send(
+                answer(message, "voted", term, self.vote if term == self.term else "nobody")
+            )
 
 
 @simulated(seeds=1000, seconds=15, within="60 s")
@@ -87,7 +89,7 @@ def protocol(network, faulty):
     for name in NODES:
         network.host(name).run(on_udp(Node(faulty, name, leaders)))
         network.link("hub", name, delay="5 ms", jitter="5 ms")
-    network.disturb(["cut"], every="5 s", lasting="1 s")
+    network.disturb(["partition"], every="1 s", lasting="1 s")
     yield network
     several = {term: sorted(names) for term, names in leaders.items() if len(names) > 1}
     assert not several, f"several leaders in one term: {several}"

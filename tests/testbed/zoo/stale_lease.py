@@ -64,6 +64,6 @@ def protocol(network, faulty):
         network.host(name).run(on_udp(Writer()))
     for name in ("locks", "store", "one", "other"):
         network.link("hub", name, delay="10 ms")
-    network.disturb(["pause"], every="10 s", lasting="1 s", hosts=["one", "other"])
+    network.disturb(["pause"], every="10 s", lasting="1 s", hosts=["one", "other"], until="25 s")
     yield network
     assert written == sorted(written), f"an old lease wrote after a new one: {written}"

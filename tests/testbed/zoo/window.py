@@ -53,5 +53,9 @@ def protocol(network, faulty):
     network.host("sender").run(on_udp(Sender(faulty)))
     network.link("sender", "receiver", delay="20 ms", loss="5 %")
     yield network
-    wrong = [(word, got[n] if n < len(got) else None) for n, word in enumerate(WORDS) if got[n : n + 1] != [word]]
-    assert not wrong and len(got) == len(WORDS), f"of {len(WORDS)} words {len(got)} came, from {wrong[:1]} on wrong"
+    wrong = [
+        (word, got[n] if n < len(got) else None) for n, word in enumerate(WORDS) if got[n : n + 1] != [word]
+    ]
+    assert not wrong and len(got) == len(WORDS), (
+        f"of {len(WORDS)} words {len(got)} came, from {wrong[:1]} on wrong"
+    )
