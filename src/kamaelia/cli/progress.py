@@ -6,8 +6,11 @@ import contextlib
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from types import FrameType
 from typing import TYPE_CHECKING, Any
+
+from kamaelia.axon.clock import monotonic
 
 from .output import terminal_columns
 
@@ -18,21 +21,20 @@ DRAWN_EVERY = 0.1  # seconds between two looks
 
 
 class Progress:
-    """Shows on a terminal how far a run has come, from a thread beside it, which changes nothing in it.
+    """Shows on a terminal how far runs have come, from a thread beside them, which changes nothing in them.
 
     Arguments:
-        network: what runs
-        seconds: of virtual time that it is to run
-        number: which run this is
-        count: of so many
+        seconds: of virtual time that each run is to take
+        count: how many runs there are to be
     """
 
-    def __init__(self, network: Network, seconds: float | str, number: int = 1, count: int = 1) -> None:
-        from kamaelia.axon import units
-
-        self._network = network
-        self._end = units.seconds(seconds, "seconds")
-        self._runs = f"{number} of {count}: " if count > 1 else ""
+    def __init__(self, seconds: float, count: int = 1) -> None:
+        self._seconds = seconds
+        self._count = count
+        self._number = 0
+        self._network: Network | None = None
+        self._is_drawn = False
+        self._drawing = threading.Lock()
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -47,58 +49,85 @@ class Progress:
             self._over.set()
             self._thread.join()
 
-    def _draw(self) -> None:
-        from kamaelia.axon.clock import monotonic
+    @contextlib.contextmanager
+    def run(self, network: Network) -> Iterator[None]:
+        """The next run begins; at its end nothing is on the terminal any more."""
+        self._number += 1
+        self._network = network
+        try:
+            yield
+        finally:
+            with self._drawing:
+                self._network = None
+                self._write("")
 
+    def _draw(self) -> None:
         began = monotonic()
-        drawn = False
-        with contextlib.suppress(OSError, ValueError):  # it is gone
-            while not self._over.wait(DRAWN_EVERY):
-                simulation = self._network.simulation
+        while not self._over.wait(DRAWN_EVERY):
+            with self._drawing:
+                simulation = None if self._network is None else self._network.simulation
                 if simulation is not None:
                     columns = terminal_columns(sys.stderr) or 80
-                    text = self._runs + bar(
-                        simulation.clock.now / 1e9, self._end, monotonic() - began, columns
+                    now = min(self._seconds, simulation.clock.now / 1e9)
+                    took = monotonic() - began
+                    self._write(
+                        bar(now, self._seconds, took, columns, self._number, self._count)[: columns - 1]
                     )
-                    sys.stderr.write(f"\r{text[: columns - 1]}\x1b[K")
-                    sys.stderr.flush()
-                    drawn = True
-            if drawn:
-                sys.stderr.write("\r\x1b[K")
+
+    def _write(self, text: str) -> None:
+        if text or self._is_drawn:
+            with contextlib.suppress(OSError, ValueError):  # it is gone
+                sys.stderr.write(f"\r{text}\x1b[K")
                 sys.stderr.flush()
+        self._is_drawn = bool(text)
 
 
-def bar(now: float, end: float, took: float, columns: int) -> str:
-    """Return how far a run has come.
+def bar(now: float, end: float, took: float, columns: int, number: int = 1, count: int = 1) -> str:
+    """Return how far runs have come.
 
     Arguments:
-        now: virtual time, in seconds
+        now: virtual time of the one that is under way, in seconds
         end: when it is to end
-        took: real time until now
+        took: real time since the first has begun
         columns: how wide it may be
+        number: which run it is
+        count: of so many
 
     >>> bar(15, 60, 5, 70)
-    '[####------------] 15.0 of 60 s, 3 s of virtual time a second, 0:15 left'
+    '[###----------] 15.0 of 60 s, 3 s of virtual time a second, 0:15 left'
+    >>> bar(30, 60, 5, 70, 11, 100)
+    '[##--------------------------] run 11 of 100, 2.1 a second, 0:43 left'
     """
-    share = min(1.0, now / end) if end else 1.0
-    rate = now / took if took else 0.0
-    left = round((end - now) / rate) if rate and now < end else 0
-    text = f" {now:.1f} of {end:g} s, {rate:.3g} s of virtual time a second, {left // 60}:{left % 60:02} left"
+    share = (number - 1 + (now / end if end else 1.0)) / count
+    left = round(took * (1 - share) / share) if share else 0
+    if count > 1:
+        rate = share * count / took if took else 0.0
+        text = f" run {number:,} of {count:,}, {rate:.3g} a second, "
+    else:
+        rate = now / took if took else 0.0
+        text = f" {now:.1f} of {end:g} s, {rate:.3g} s of virtual time a second, "
+    text += f"{left // 60}:{left % 60:02} left"
     width = max(10, min(40, columns - len(text) - 3))
     done = int(share * width)
     return f"[{'#' * done}{'-' * (width - done)}]{text}"
 
 
 class Interrupt:
-    """Has the first Ctrl-C end a run as if its time were over; the second cancels, as ever."""
+    """Has the first Ctrl-C end the run that is under way as if its time were over; the second cancels.
 
-    def __init__(self, network: Network) -> None:
-        self._network = network
-        self._before: Any = None
+    Arguments:
+        is_last: what runs now is all there is to run; so where it has not begun yet, there is nothing to end
+    """
+
+    def __init__(self, is_last: bool) -> None:
+        self.network: Network | None = None
+        """What runs, or is about to."""
         self.happened = False
         """There was one."""
         self.at = 0
         """When, in nanoseconds of virtual time."""
+        self._is_last = is_last
+        self._before: Any = None
 
     def __enter__(self) -> Interrupt:
         if threading.current_thread() is threading.main_thread():
@@ -110,9 +139,11 @@ class Interrupt:
             signal.signal(signal.SIGINT, self._before)
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
-        simulation = self._network.simulation
-        if self.happened or simulation is None or not simulation.clock.now:  # there is nothing to show yet
+        simulation = None if self.network is None else self.network.simulation
+        if self.happened or (simulation is None and self._is_last):
             raise KeyboardInterrupt
         self.happened = True
-        self.at = simulation.clock.now
-        simulation._end_time()
+        if simulation is not None:
+            self.at = simulation.clock.now
+            # In a moment of virtual time: what happens at this one may be the beginning.
+            simulation.call_at(self.at + 1, simulation._end_time)

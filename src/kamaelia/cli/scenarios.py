@@ -54,9 +54,8 @@ class Scenario:
         known = [
             other
             for other, value in vars(module).items()
-            if getattr(value, "__module__", module.__name__) == module.__name__
-            and not other.startswith("_")
-            and (inspect.isfunction(value) or isinstance(value, Network))
+            if isinstance(value, Network)
+            or (inspect.isfunction(value) and value.__module__ == module.__name__ and other[0] != "_")
         ]
         if not name:
             for usual in USUAL:

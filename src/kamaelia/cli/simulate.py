@@ -133,11 +133,19 @@ def _check_options(options: argparse.Namespace) -> None:
     from kamaelia.axon import UsageError, units
 
     text = options.seconds or "60"
-    options.seconds = units.seconds(float(text) if re.fullmatch(r"[\d.]+", text) else text, "--seconds")
+    options.seconds = units.seconds(float(text) if _is_number(text) else text, "--seconds")
     if options.seeds is not None and (options.trace or options.pcap or options.check):
         raise UsageError("--seeds is for many runs, and --trace, --pcap and --check are for one: give --seed")
     if options.check and (options.trace or options.pcap):
         raise UsageError("--check writes neither a trace nor packets: leave --trace and --pcap out")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_test_options(options: argparse.Namespace, test: Simulated) -> None:
@@ -182,7 +190,12 @@ def run_one(scenario: Scenario, network: Network, options: argparse.Namespace, s
         capture = captures_in(Path(options.pcap), network, len(network.hosts))
     began = monotonic()
     try:
-        with Interrupt(network) as interrupt, Progress(network, options.seconds):
+        with (
+            Interrupt(is_last=True) as interrupt,
+            Progress(options.seconds) as progress,
+            progress.run(network),
+        ):
+            interrupt.network = network
             trace = network.simulate(options.seconds, seed=seed, errors="collect", capture=capture)
     except Exception as error:  # of a script, or of what cannot be simulated
         show(error)
@@ -211,36 +224,41 @@ def run_several(
 ) -> int:
     """Make a run with each seed until one fails, and show a line of each."""
     from kamaelia.axon.clock import monotonic
+    from kamaelia.testbed.simulated import Sweep
 
     from .progress import Interrupt, Progress
     from .show import show
 
+    sweep = Sweep()
     rows: list[dict[str, Any]] = []
     code = 0
     if not options.json:
         say(_columns(HEADINGS, "fingerprint"))
-    for number, seed in enumerate(seeds, 1):
-        if rows:  # each run has a network of its own
-            network = scenario()
-        began = monotonic()
-        try:
-            with Interrupt(network) as interrupt, Progress(network, options.seconds, number, len(seeds)):
-                trace = network.simulate(options.seconds, seed=seed, errors="collect")
-        except Exception as error:
-            show(error)
-            code = FAILED
-        else:
-            rows.append(as_json(trace, monotonic() - began))
-            if not options.json:
-                say(_row(rows[-1]))
-            show_failures(trace)
-            code = FAILED if trace.errors else 0
-        if code:
-            complain(f"to run it again: {_again(scenario, options, seed)}")
-            break
-        if interrupt.happened:
-            complain(f"kamaelia simulate: ended by Ctrl-C, with run {number} of {len(seeds)}")
-            break
+    with Interrupt(is_last=False) as interrupt, Progress(options.seconds, len(seeds)) as progress:
+        for number, seed in enumerate(seeds, 1):
+            if rows:  # each run has a network of its own
+                network = scenario()
+            began = monotonic()
+            try:
+                with progress.run(network):
+                    interrupt.network = network
+                    trace = network.simulate(options.seconds, seed=seed, errors="collect")
+            except Exception as error:
+                show(error)
+                code = FAILED
+            else:
+                rows.append(as_json(trace, monotonic() - began))
+                if not options.json:
+                    say(_row(rows[-1]))
+                show_failures(trace)
+                code = FAILED if trace.errors else 0
+                sweep()
+            if code:
+                complain(f"to run it again: {_again(scenario, options, seed)}")
+                break
+            if interrupt.happened:
+                complain(f"kamaelia simulate: ended by Ctrl-C, with run {number} of {len(seeds)}")
+                break
     if options.json:
         print_json({"scenario": scenario.text, "arguments": scenario.arguments, "runs": rows})
     return code
