@@ -697,6 +697,7 @@ cdef class LoopCalls:
     def have_own_time(self):
         """Its time is not the clock's any more: do everything in the slow way, which its class may have changed."""
         self.fast = None
+        super(LoopCalls, self).have_own_time()
 
     def close(self):
         super(LoopCalls, self).close()

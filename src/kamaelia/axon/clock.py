@@ -19,13 +19,13 @@ This is the only module that looks at the machine's clock.
 from __future__ import annotations
 
 import contextvars
-import heapq
 import os
 import threading
 import time
 from asyncio import base_events, coroutines, events, format_helpers
 from collections import deque
 from collections.abc import Callable
+from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from . import core
@@ -220,103 +220,115 @@ class PlainVirtualClock(VirtualClock):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0
-        self._ready: deque[Any] = deque()
-        self._timers: list[tuple[int, int, Any]] = []
-        self._serial = 0
+        self.ready: deque[Any] = deque()
+        self.timers: list[tuple[int, int, Any]] = []
+        self.serial = 0
         self._cancelled = 0  # timers in the heap that have been cancelled
-        self._running: events.AbstractEventLoop | None = None  # the loop, in one of the `turns`
+        self.running: events.AbstractEventLoop | None = None  # the loop, in one of the `turns`
         self.frozen = 0
 
     def add_ready(self, happening: Any) -> None:
         """Add something that happens at this instant, after everything else that does."""
-        self._ready.append(happening)
+        self.ready.append(happening)
 
     def add_timer(self, when: int, happening: Any) -> None:
         """Add something that happens later."""
-        heapq.heappush(self._timers, (when, self.next_serial(), happening))
+        heappush(self.timers, (when, self.next_serial(), happening))
 
     def add_again(self, when: int, serial: int, happening: Any) -> None:
         """Add something that was given its place among those of the same time before, by `next_serial`."""
-        heapq.heappush(self._timers, (when, serial, happening))
+        heappush(self.timers, (when, serial, happening))
 
     def next_serial(self) -> int:
         """Return a number that comes after all that there have been."""
-        self._serial += 1
-        return self._serial
+        self.serial += 1
+        return self.serial
 
     def forget_timer(self) -> None:
         """A timer was cancelled; when most of them are, the heap is made anew."""
         self._cancelled += 1
-        if self._cancelled > 100 and self._cancelled * 2 > len(self._timers):
-            self._timers[:] = [entry for entry in self._timers if not entry[2]._cancelled]
-            heapq.heapify(self._timers)
+        if self._cancelled > 100 and self._cancelled * 2 > len(self.timers):
+            self.timers[:] = [entry for entry in self.timers if not entry[2]._cancelled]
+            heapify(self.timers)
             self._cancelled = 0
 
     def next_time(self) -> int | None:
         """Return when the next timer is due."""
-        timers = self._timers
+        timers = self.timers
         while timers and timers[0][2]._cancelled:
-            heapq.heappop(timers)
+            heappop(timers)
             self._cancelled -= 1
         return timers[0][0] if timers and timers[0][0] != NEVER else None
 
     def go_to(self, when: int) -> None:
         """Set the clock, and make everything ready that is due by then."""
         self.now = max(self.now, when)
-        timers = self._timers
+        timers = self.timers
         while timers and timers[0][0] <= self.now:
-            happening: Any = heapq.heappop(timers)[2]
+            happening: Any = heappop(timers)[2]
             if happening._cancelled:
                 self._cancelled -= 1
             else:
                 if isinstance(happening, events.TimerHandle):
                     happening._scheduled = False  # type: ignore[attr-defined]
-                self._ready.append(happening)
+                self.ready.append(happening)
 
     def turns(self, most: int) -> None:
         """Go through turns, see `VirtualClock`: `turn` again and again, in one piece, for speed."""
-        ready, timers, pop = self._ready, self._timers, heapq.heappop
-        before = self._running = events._get_running_loop()
+        ready, timers = self.ready, self.timers
+        before = self.running = events._get_running_loop()
         self._halted = False
         try:
             while most and not self._halted:
                 most -= 1
-                due = ready or (timers and timers[0][0] <= self.now)
-                if not due and not (self.hears_threads and self._collect()):
+                happening: Any = None
+                if not ready and not (self.hears_threads and self._collect()):
                     when = self.next_time()
                     if when is None:
                         nothing_left()
-                    self.now = when
-                while timers and timers[0][0] <= self.now:
-                    happening: Any = pop(timers)[2]
-                    if happening._cancelled:
-                        self._cancelled -= 1
-                        continue
+                    happening = heappop(timers)[2]
                     if happening.__class__ is events.TimerHandle:
                         happening._scheduled = False  # type: ignore[attr-defined]
-                    ready.append(happening)
-                for _ in range(len(ready)):
+                    if when > self.now:
+                        self.now = when
+                more = len(ready)
+                if timers and timers[0][0] <= self.now:
+                    if happening is not None:  # it is not the only one
+                        ready.append(happening)
+                        happening = None
+                    self.go_to(self.now)
+                    more = len(ready)
+                if happening is None:
+                    if not more:
+                        continue
+                    more -= 1
                     happening = ready.popleft()
+                while True:
                     if not happening._cancelled:
                         loop = happening._loop
-                        if loop is not None and loop is not self._running:
-                            self.enter(loop)
+                        if loop is not None and loop is not self.running:
+                            self.running = loop
+                            events._set_running_loop(loop)
                         if self.frozen and loop is not None and loop.is_frozen:
                             loop.put_aside(happening)
                         else:
                             happening._run()
+                    if not more:
+                        break
+                    more -= 1
+                    happening = ready.popleft()
         finally:
             self.enter(before)
 
     def enter(self, loop: events.AbstractEventLoop | None) -> None:
         """Have a loop be the running one, in one of the `turns`."""
-        if loop is not self._running:
-            self._running = loop
+        if loop is not self.running:
+            self.running = loop
             events._set_running_loop(loop)
 
     def _run_ready(self) -> None:
-        ready = self._ready
-        before = self._running = events._get_running_loop()
+        ready = self.ready
+        before = self.running = events._get_running_loop()
         try:
             for _ in range(len(ready)):
                 happening = ready.popleft()
@@ -333,9 +345,9 @@ class PlainVirtualClock(VirtualClock):
 
     def _anything_due(self) -> bool:
         """Make ready what is due at this instant, and say whether there is anything."""
-        if self._timers and self._timers[0][0] <= self.now:
+        if self.timers and self.timers[0][0] <= self.now:
             self.go_to(self.now)  # also while others keep each other busy at this instant
-        return bool(self._ready) or (self.hears_threads and self._collect())
+        return bool(self.ready) or (self.hears_threads and self._collect())
 
 
 class VirtualLoop(base_events.BaseEventLoop):
@@ -352,6 +364,8 @@ class VirtualLoop(base_events.BaseEventLoop):
     """
 
     clock: VirtualClock
+    has_own_time = False
+    """Its time is not the clock's."""
     fields: ClassVar[tuple[str, ...]] = ()
     """The attributes that each loop of this class has, for the compiled form to keep them in little room."""
 
@@ -389,6 +403,7 @@ class VirtualLoop(base_events.BaseEventLoop):
 
     def have_own_time(self) -> None:
         """Its time is not the clock's any more."""
+        self.has_own_time = True
 
     def time(self) -> float:
         """Return the virtual time in seconds."""

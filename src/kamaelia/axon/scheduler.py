@@ -43,7 +43,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from . import core
-from .clock import monotonic, stand_back
+from .clock import PlainVirtualClock, monotonic, stand_back
 from .errors import ClosedBox
 
 if TYPE_CHECKING:
@@ -60,11 +60,10 @@ STRETCH = 0.01  # seconds that a busy system goes on between two chances for oth
 def make_current_by_table(loop: asyncio.AbstractEventLoop, task: Any) -> Any:
     """Up to 3.13 asyncio keeps the current task of each loop in a table that we may write to."""
     table = asyncio_tasks._current_tasks  # type: ignore[attr-defined]
-    previous = table.get(loop)
     if task is None:
-        table.pop(loop, None)
-    else:
-        table[loop] = task
+        return table.pop(loop, None)
+    previous = table.get(loop)
+    table[loop] = task
     return previous
 
 
@@ -157,6 +156,10 @@ class Scheduler:
             return False
         current: object = asyncio.current_task(self.loop)
         return current is process.component
+
+    def plain_clock(self, process: Process) -> PlainVirtualClock | None:
+        """Return the clock in whose queue a component may put itself, if it is one of the plain form."""
+        return None
 
     def stay_busy(self) -> None:
         """A slice is over, and somebody is ready still: now and then let other threads have a turn."""
@@ -280,12 +283,26 @@ _ASKING = threading.Lock()
 REST = ("_asked", "_closed", "_context", "_outside", "_rest_checks", "_stood_back", "system")
 
 
+class _Turn:
+    """A slice of a scheduler's, in the queue of a plain `VirtualClock`."""
+
+    __slots__ = ("_loop", "_run")
+
+    _cancelled = False
+
+    def __init__(self, scheduler: PlainScheduler) -> None:
+        self._loop = scheduler.loop
+        self._run = scheduler._slice
+
+
 class PlainScheduler(Scheduler):
     """A scheduler, as the plain form of the core has it."""
 
     __slots__ = (
         *REST,
+        "_clock",
         "_scheduled",
+        "_turn",
         "live",
         "loop",
         "loops",
@@ -303,6 +320,10 @@ class PlainScheduler(Scheduler):
         self.ready: deque[Any] = deque()
         self.turns_given: list[Any] = []  # room that was given to the running component
         self._scheduled = False
+        clock = getattr(loop, "clock", None)
+        # Its queue is ours, where nothing else depends on how a loop calls what it calls.
+        self._clock = clock if isinstance(clock, PlainVirtualClock) and not loop.get_debug() else None
+        self._turn = _Turn(self)
 
     @property
     def busy(self) -> bool:
@@ -314,14 +335,27 @@ class PlainScheduler(Scheduler):
         self.ready.append(process)
         if not self._scheduled:
             self._scheduled = True
-            self.call_soon(self._slice)
+            clock = self._clock
+            if clock is not None and get_ident() == self.thread:
+                clock.ready.append(self._turn)
+            else:
+                self.call_soon(self._slice)
+
+    def plain_clock(self, process: Process) -> PlainVirtualClock | None:
+        """See `Scheduler`."""
+        if self.running is not process or self._clock is None or self.loop.has_own_time:  # type: ignore[attr-defined]
+            return None
+        # An eager task may run in the midst of a step.
+        if process.abandoned is not None or not self.is_running_component():
+            return None
+        return self._clock
 
     def _slice(self) -> None:
         ready, loop = self.ready, self.loop
+        left = SLICE
         try:
-            for _ in range(SLICE):
-                if not ready:
-                    break
+            while ready and left:
+                left -= 1
                 process = ready.popleft()
                 if process.component is None:  # an outlet: it is nobody's step
                     self.running = None

@@ -97,6 +97,7 @@ class System:
         self.errors: tuple[KamaeliaError, ...] = ()
         # Messages that went nowhere, by the component that sent them; made when there are any.
         self.discarded: dict[str, int] | None = None
+        self.measures: Any = None  # what `kamaelia.observe` keeps of those who measure something
         self.fatal: BaseException | None = None
         self.is_over = False
         self.on_over: Callable[[], object] | None = None  # called soon after the last has ended

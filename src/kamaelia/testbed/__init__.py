@@ -24,7 +24,8 @@ theory:
 | `disk` | a host's files, and what can be wrong with them (`filesystem`) |
 | `loop` | the event loop in front of all this |
 | `stand_ins` | what simulated code finds in place of the machine's time, chance, sockets and programs |
-| `trace` | what a run has shown |
+| `trace` | what a run has shown; in numbers: `measures_network` (`measures_queue`, `taps`) |
+| `measures` | parts that measure what passes (`measures_flow`, `measures_sequence`) |
 | `simulated` | a test over many seeds; `check`: where two runs part that should be the same |
 | `loopback` | the same on real sockets of this machine (`hostrun`) |
 
@@ -37,25 +38,33 @@ from .disk import DiskCall, DiskTrace, HostDisk
 from .errors import SimulationError
 from .gml import network_from_gml, to_gml
 from .loop import HostLoop
+from .measures import Measure, Stamp
+from .measures_flow import FlowMetrics
+from .measures_network import HostMetrics, LinkMetrics, Metrics
+from .measures_queue import QueueMetrics
 from .network import Host, Network, NetworkLink
 from .simulated import simulated
 from .topologies import cdn, chain, dumbbell, full_mesh, grid, ring, star, tree
-from .trace import Event, HostMetrics, LinkMetrics, Metrics, Trace
+from .trace import Event, Trace
 
 __all__ = [
     "DiskCall",
     "DiskTrace",
     "Event",
+    "FlowMetrics",
     "Host",
     "HostDisk",
     "HostLoop",
     "HostMetrics",
     "LinkMetrics",
+    "Measure",
     "Metrics",
     "Network",
     "NetworkLink",
+    "QueueMetrics",
     "RunsDiffer",
     "SimulationError",
+    "Stamp",
     "Trace",
     "cdn",
     "chain",

@@ -283,7 +283,7 @@ cdef class Channel(Due):
     cdef int ring_room
     cdef int first
     cdef int count
-    cdef readonly int waiting
+    cdef public int waiting
     cdef public flag enters_specially
     cdef public flag leaves_specially
 
@@ -345,8 +345,8 @@ cdef class Channel(Due):
             return 0
         return self.send_on(packet, self.fabric.clock.now)
 
-    def send(self, Packet packet, long long now):
-        self.send_on(packet, now)
+    def send(self, Packet packet):
+        self.send_on(packet, self.fabric.clock.now)
 
     cdef int send_on(self, Packet packet, long long now) except -1:
         cdef double exact

@@ -25,6 +25,7 @@ from .captures.pcapng import LONGEST
 from .fragments import Fragment, TooLarge
 from .protocols import FRAGMENT, REASONS, TCP, UDP
 from .stream import ACK, DATA, FIN, RST, SYN, SYN_ACK, Segment
+from .taps import add_tap
 
 if TYPE_CHECKING:
     from .channel import Channel
@@ -45,7 +46,7 @@ WINDOW = 65535
 
 
 class Capture:
-    """Writes down what passes some channels. It is their ``tap``.
+    """Writes down what passes some channels. It is a tap of them (`taps`).
 
     Arguments:
         simulation: whose channels they are
@@ -64,7 +65,7 @@ class Capture:
     def watch(self, channels: Iterable[Channel], *, at: Any = None) -> None:
         """Watch channels: both ends, or only those at a host."""
         for channel in channels:
-            channel.tap = self if channel.tap is None else Taps(channel.tap, self)
+            add_tap(channel, self)
             for host in (channel.near, channel.far):
                 if at is None or host is at:
                     self._interface(host, channel)
@@ -115,31 +116,6 @@ class Capture:
         """Write what is left; what would have left after the end is left out."""
         self._sorted.flush()
         self._writer.close()
-
-
-class Taps:
-    """Several that watch one channel."""
-
-    __slots__ = ("_first", "_second")
-
-    def __init__(self, first: Any, second: Any) -> None:
-        self._first = first
-        self._second = second
-
-    def out(self, channel: Channel, packet: Packet) -> None:
-        """Tell both."""
-        self._first.out(channel, packet)
-        self._second.out(channel, packet)
-
-    def into(self, channel: Channel, packet: Packet) -> None:
-        """Tell both."""
-        self._first.into(channel, packet)
-        self._second.into(channel, packet)
-
-    def dropped(self, channel: Channel, packet: Packet, why: int) -> None:
-        """Tell both."""
-        self._first.dropped(channel, packet, why)
-        self._second.dropped(channel, packet, why)
 
 
 class Captures:

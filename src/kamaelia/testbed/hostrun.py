@@ -24,6 +24,7 @@ class HostRun:
         "has_crashed",
         "has_left",
         "loop",
+        "measures",
         "name",
         "start",
         "system",
@@ -46,6 +47,7 @@ class HostRun:
         self.has_crashed = False
         self.has_left = False  # it has ended, and so has everything that it has left behind
         self.error: Exception | None = None
+        self.measures: dict[str, dict[str, Any]] | None = None  # what had been measured when it crashed
         self.system = System(
             loop, seed=f"{seed}/{name}", grace=grace, slow_step=0, announce=self._note_announcement
         )

@@ -491,6 +491,7 @@ class Network:
         grace: float | str = GRACE,
         errors: str = "raise",
         keep: int | None = KEEP,
+        measure: str | Iterable[str] = (),
         capture: Mapping[Host | str, str | PathLike[str]] | Iterable[Host | str] = (),
         snaplen: int = LONGEST,
     ) -> Trace:
@@ -513,13 +514,15 @@ class Network:
             snaplen: bytes that are kept of each of these packets at most
             keep: how many events the trace keeps; the fingerprint is over all of them. None is for no trace
                 at all, which is quicker
+            measure: what else is measured: ``"queues"``, how full those of all links are, and how busy the
+                links (`LinkMetrics.queue`)
 
         Raises `ComponentsFailed` when components failed; each failure names its host and path. Raises
         `UsageError` for quantities that are none.
         """
         length, last = units.seconds(seconds, "seconds"), self._last(until)
         _check(errors)
-        simulation = Simulation(self, seed, units.seconds(grace, "grace"), keep)
+        simulation = Simulation(self, seed, units.seconds(grace, "grace"), keep, _wanted(measure))
         wanted = _captured(capture)
         if wanted:
             simulation.capture(wanted, snaplen)
@@ -706,6 +709,13 @@ def _rules(name: str, rules: Iterable[Rule]) -> tuple[Rule, ...]:
         if not isinstance(rule, Rule):
             raise UsageError(f"{name}, rules={found!r}: {rule!r} is none; write Rule('deny', protocol='udp')")
     return found
+
+
+def _wanted(measure: str | Iterable[str]) -> frozenset[str]:
+    words = frozenset([measure] if isinstance(measure, str) else measure)
+    for word in sorted(words - {"queues"}, key=repr):
+        raise UsageError(f"measure={word!r}: there is only 'queues'; all else is measured in any case")
+    return words
 
 
 def _check(errors: str) -> None:

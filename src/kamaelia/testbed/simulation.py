@@ -26,6 +26,7 @@ from weakref import WeakValueDictionary
 from ..axon import GraceExceeded, UsageError, VirtualClock, VirtualLoop
 from ..axon.clock import nanoseconds
 from ..axon.errors import suggestion
+from ..observe import measures
 from . import stand_ins
 from .addresses import ipv4_of, ipv6_of, is_ipv6, number_of
 from .capture import Captures
@@ -35,12 +36,13 @@ from .forms import forms
 from .fragments import icmp_size
 from .hostrun import HostRun, judge
 from .loop import HostLoop
+from .measures_network import Metrics, host_metrics, link_metrics, measures_of
 from .multicast import Groups
 from .nat import Translator
 from .protocols import ICMP, ICMPV6, LINK_DOWN
 from .routing import Routes
 from .settings import LinkSettings, changed
-from .trace import HostMetrics, LinkMetrics, Metrics, Trace
+from .trace import Trace
 
 if TYPE_CHECKING:
     from .channel import Channel
@@ -56,7 +58,14 @@ GARBAGE = 100_000  # turns of the clock after which young garbage is collected; 
 class Simulation:
     """A network in virtual time."""
 
-    def __init__(self, network: Network, seed: int | str, grace: float, keep: int | None) -> None:
+    def __init__(
+        self,
+        network: Network,
+        seed: int | str,
+        grace: float,
+        keep: int | None,
+        measure: frozenset[str] = frozenset(),
+    ) -> None:
         self.network = network
         self.forms = forms()
         self.clock = VirtualClock()
@@ -96,6 +105,10 @@ class Simulation:
             self._add_stack(host)
         for link in network.links:
             self._add_link(link)
+        if "queues" in measure:
+            for channels in self.channels.values():
+                for channel in channels:
+                    channel.watch_queue()
         for host in network.hosts.values():
             for route, neighbour in host.routes:
                 self._add_route(self.stacks[host.name], route, self.stacks[neighbour])
@@ -293,6 +306,7 @@ class Simulation:
         run = stack.run
         if run is not None and not run.has_left and not run.has_crashed:
             run.has_crashed = True
+            run.measures = measures(run.system)
             self._running -= 1
         self.look_for_end()
 
@@ -458,16 +472,9 @@ class Simulation:
         )
 
     def _metrics(self) -> Metrics:
-        links = {
-            one.name: LinkMetrics(one.packets, one.delivered, one.lost, one.dropped, one.bytes)
-            for channels in self.channels.values()
-            for one in channels
-        }
-        hosts = {
-            one.name: HostMetrics(one.sent, one.received, one.bytes_sent, one.bytes_received)
-            for one in self.stacks.values()
-        }
-        return Metrics(self.time, links, hosts)
+        links = {one.name: link_metrics(one) for channels in self.channels.values() for one in channels}
+        hosts = {one.name: host_metrics(one) for one in self.stacks.values()}
+        return Metrics(self.time, links, hosts, measures_of(self._runs))
 
 
 def changed_both(
