@@ -172,8 +172,8 @@ def test_what_comes_before_is_the_same_and_nothing_comes_too_late() -> None:
     times = [float(line.split()[0]) for line in (*error.before, error.first or "", error.second or "")]
     assert times == sorted(times) and times[-1] == 0.25
     first, second = (line.split() for line in (error.first or "", error.second or ""))
-    assert (first[1], second[1]) == ("timer", "timer")
-    assert round(float(second[-1]) - float(first[-1]), 6) == 0.001
+    assert (first[1], second[1]) == ("step", "step") and first[-3:-1:2] == second[-3:-1:2] == ["sleeps"]
+    assert round(float(second[-2]) - float(first[-2]), 6) == 0.001
 
 
 def test_only_the_bytes_differ() -> None:

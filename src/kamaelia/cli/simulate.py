@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import re
 import shlex
 from collections.abc import Sequence
@@ -70,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
         help="an argument for the function, as Python or as text; may be given several times",
     )
     made.add_argument("--json", action="store_true", help="print what was measured as JSON")
+    made.add_argument("--all", action="store_true", help="show every link and host, however many there are")
     made.add_argument("--trace", metavar="FILE", help="write what happened, one line an event")
     made.add_argument(
         "--pcap", metavar="DIR", help="write the packets of each host, for Wireshark and others"
@@ -211,7 +211,7 @@ def run_one(scenario: Scenario, network: Network, options: argparse.Namespace, s
     if options.json:
         print_json({"scenario": scenario.text, "arguments": scenario.arguments, **as_json(trace, took)})
     else:
-        say(str(trace.metrics).rstrip("\n"))
+        say(trace.metrics.table(all=options.all).rstrip("\n"))
         say(f"seed {seed}, {took:.2f} s of real time, fingerprint {trace.fingerprint[:DIGITS]}")
     if interrupt.happened:
         complain(f"kamaelia simulate: ended by Ctrl-C at {interrupt.at / 1e9:g} s")
@@ -308,7 +308,7 @@ def as_json(trace: Trace, took: float) -> dict[str, Any]:
     """Return what was measured as plain values."""
     from kamaelia.axon import report
 
-    metrics = dataclasses.asdict(trace.metrics)
+    metrics = trace.metrics.as_dict()
     return {
         "seed": trace.seed,
         "seconds": metrics.pop("seconds"),
@@ -360,8 +360,8 @@ def _as_result(value: Any) -> Any:
     import json
 
     try:
-        json.dumps(value, default=_other)
-    except (TypeError, ValueError):  # keys that are no texts; a list in itself
+        json.dumps(value, default=_other, allow_nan=False)
+    except (TypeError, ValueError):  # keys that are no texts; a list in itself; infinity
         return repr(value)
     return value
 

@@ -10,7 +10,7 @@ of each, in one list,
 | line | what has happened |
 | --- | --- |
 | an event | as in a trace (`Event`); of a packet that is sent with a checksum of what it carries |
-| ``step`` | a component has had a turn, and where in its code it waits now |
+| ``step`` | a component has had a turn, where in its code it waits now, and how long it sleeps |
 | ``timer`` | simulated code has asked to be woken at some time |
 | ``fault`` | somebody has broken or changed something, such as a link (`faults`) |
 | ``result`` | what a host's component has returned; ``failure``, how one has failed |
@@ -161,9 +161,9 @@ def check(
         ...     check(network, seed=7)
         ... except RunsDiffer as error:
         ...     error.path
-        ...     print(error.first.split(), error.second.split()[-1])
+        ...     print(error.first.split(", ")[-1], "/", error.second.split(", ")[-1])
         'server/serve'
-        ['0.000000000', 'timer', 'server/serve', 'at', '1'] 2
+        sleeps 1 s / sleeps 2 s
     """
     if isinstance(options.get("until"), Host):
         options["until"] = options["until"].name
@@ -319,7 +319,9 @@ class _Log:
     def _watch_steps(self, run: Any) -> None:
         def stepped(process: Process) -> None:
             path, place = f"{run.name}/{process.path}".rstrip("/"), _place_of(process)
-            self._add("step", path, place, (path, place))
+            seconds = getattr(process.wait, "seconds", None)
+            sleeps = "" if seconds is None else f", sleeps {seconds:.9g} s"
+            self._add("step", path, place + sleeps, (path, place))
             if also is not None:
                 also(process)
 
