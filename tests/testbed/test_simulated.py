@@ -296,8 +296,10 @@ def test_bodies_that_are_none() -> None:
 
 
 @pytest.mark.one_core
-def test_a_skipped_test_is_no_failure(here: Path) -> None:
-    @simulated()
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # of forks, where threads are about
+def test_a_skipped_test_is_no_failure(here: Path, jobs: int) -> None:
+    @simulated(jobs=jobs)
     def test(seed: int) -> None:
         pytest.skip("not today")
 
