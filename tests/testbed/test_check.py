@@ -88,6 +88,15 @@ async def counts_on(inbox: Any, outbox: Any) -> None:
 
 
 @component
+async def asks_where_something_lies(inbox: Any, outbox: Any) -> None:
+    """Wait for as long as an address says."""
+    await sleep(0.25)
+    KEPT.append(bytearray(1000 + next(SERVED)))  # so that the next one lies elsewhere
+    KEPT.append(bytearray(1000))
+    await sleep(id(KEPT[-1]) % 2**40 / 2**40)
+
+
+@component
 async def draws(inbox: Any, outbox: Any, draw: Callable[[int], bytes] = os.urandom) -> None:
     """Draw from a place that nobody has found."""
     await sleep(0.25)
@@ -147,6 +156,7 @@ async def writes(inbox: Any, outbox: Any) -> None:
 PLANTED = [
     (iterates_over_objects, "a/iterates_over_objects", r"test_check.py:\d+ in speak"),
     (counts_on, "a/counts_on", r"test_check.py:\d+ in counts_on"),
+    (asks_where_something_lies, "a/asks_where_something_lies", r"test_check.py:\d+ in asks_where"),
     (draws, "a/draws", r"test_check.py:\d+ in speak"),
     (races, "a/races", r"test_check.py:\d+ in one"),
     (looks_at_a_clock, "a", ""),
@@ -164,7 +174,10 @@ def test_the_component_is_named_that_the_seed_does_not_decide(part: Any, path: s
     assert (
         len(error.before) == 5 and error.first != error.second and before in str(error).replace("\n  ", "\n")
     )
-    assert str(error).startswith(f"two runs with seed 7 part at line {error.number}, in {path}:\n")
+    assert str(error).startswith(
+        f"two runs with seed 7 part at {error.time:g} s (line {error.number}), in {path}:\n"
+    )
+    assert error.time >= 0.25
 
 
 def test_what_comes_before_is_the_same_and_nothing_comes_too_late() -> None:
@@ -276,6 +289,30 @@ def test_options_are_those_of_simulate() -> None:
     assert check(network, "10 s", seed=7, until=network.hosts["b"], keep=None).metrics.seconds < 6
     with pytest.raises(TypeError, match="sead"):
         check(network, sead=7)
+
+
+def says_which_form(number: int = 10) -> Network:
+    @component
+    async def is_not_the_same_in_both(inbox: Any, outbox: Any) -> None:
+        for _ in range(number):
+            await speak(b"here")
+            await sleep(1)
+        await sleep(0.5 if core.form == "plain" else 0.25)
+        await speak(b"there")
+
+    return around(is_not_the_same_in_both)
+
+
+def test_the_compiled_form_has_to_do_the_same(core_form: str) -> None:
+    if core_form == "plain":  # which is the only one that is looked at
+        assert check(says_which_form, 20).events
+        return
+    error = raised(says_which_form, 20)
+    assert (error.path, error.time) == ("a", 10.25) and len(error.before) == 5
+    assert error.second is not None and error.second.split()[:3] == ["10.250000000", "send", "udp"]
+    assert "first run was in the plain form of the core, the second in the compiled one" in str(error)
+    error = raised(says_which_form, 20, keep=7)
+    assert (error.number, error.first, error.path) == (8, None, "")  # and this is all that can be said
 
 
 def test_the_form_of_the_core_stays_as_it_is(core_form: str) -> None:

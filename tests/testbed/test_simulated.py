@@ -350,7 +350,7 @@ def test_a_failure_leaves_its_trace_and_packets(here: Path) -> None:
     test = simulated([9], seconds=3)(lossy)
     with pytest.raises(AssertionError) as caught:
         test()
-    folder = f".kamaelia/{__name__}.lossy"
+    folder = f".kamaelia/failures/{__name__}.lossy"
     assert notes_of(caught.value)[2] == f"what happened: in {folder}: a.pcapng, b.pcapng, trace.txt"
     lines = (here / folder / "trace.txt").read_text().splitlines()
     assert [line.split()[:3] for line in lines[:2]] == [
@@ -360,7 +360,7 @@ def test_a_failure_leaves_its_trace_and_packets(here: Path) -> None:
     assert len(lines) == 5 * 5  # nobody has that port, and an answer says so
     packets = [packet.data for packet in read_pcapng(here / folder / "a.pcapng")]
     assert len([packet for packet in packets if packet.endswith(b"number 3")]) == 1 and len(packets) == 10
-    assert (here / ".kamaelia" / ".gitignore").read_text() == "*\n"
+    assert (here / ".kamaelia" / "failures" / ".gitignore").read_text() == "*\n"
 
 
 def test_the_trace_is_bounded(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -369,7 +369,7 @@ def test_the_trace_is_bounded(here: Path, monkeypatch: pytest.MonkeyPatch) -> No
         simulated([9], seconds=3)(lossy)()
     (trace,) = here.rglob("trace.txt")
     first, *rest = trace.read_text().splitlines()
-    assert first == "the last 4 of 25 events:" and len(rest) == 4 and " 0.4" in rest[-1]
+    assert first == "events 22 to 25 of 25:" and len(rest) == 4 and " 0.4" in rest[-1]
 
 
 def test_the_next_failure_takes_the_place_of_the_last(here: Path) -> None:
@@ -377,11 +377,46 @@ def test_the_next_failure_takes_the_place_of_the_last(here: Path) -> None:
     for _ in range(2):
         with pytest.raises(AssertionError):
             test()
-        (folder,) = (path for path in (here / ".kamaelia").iterdir() if path.is_dir())
+        (folder,) = (path for path in (here / ".kamaelia" / "failures").iterdir() if path.is_dir())
         (folder / "old").write_text("")
     with pytest.raises(AssertionError):
         test()
     assert sorted(path.name for path in folder.iterdir()) == ["a.pcapng", "b.pcapng", "trace.txt"]
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_of_many_networks_the_last_are_left(here: Path, check: bool) -> None:
+    @simulated([9], seconds=3, check=check)
+    def test(random: machine.Random) -> Iterator[Network]:
+        for number in range(6):
+            network = Network()
+            network.host(f"a-{number}").run(say)
+            network.host("b").run(toss)
+            network.link(f"a-{number}", "b")
+            yield network
+        raise ValueError("in the end")
+
+    with pytest.raises(ValueError, match="in the end"):
+        test()
+    (folder,) = (path for path in (here / ".kamaelia/failures").iterdir() if path.is_dir())
+    assert sorted(path.name for path in folder.iterdir()) == ["3", "4", "5", "6"]
+    for number in "3456":
+        assert f" a-{int(number) - 1}:" in (folder / number / "trace.txt").read_text()
+        names = sorted(path.name for path in (folder / number).iterdir())
+        assert names == [f"a-{int(number) - 1}.pcapng", "b.pcapng", "trace.txt"]
+
+
+@pytest.mark.one_core
+def test_of_many_tests_the_last_are_left(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["kamaelia.testbed.simulated"], "FOLDERS", 3)
+    folder = here / ".kamaelia" / "failures"
+    for number in range(5):
+        (folder / f"old-{number}").mkdir(parents=True)
+        os.utime(folder / f"old-{number}", (number, number))
+    with pytest.raises(AssertionError):
+        simulated([9], seconds=3)(lossy)()
+    names = sorted(path.name for path in folder.iterdir() if path.is_dir())
+    assert names == ["old-3", "old-4", f"{__name__}.lossy"]
 
 
 @pytest.mark.one_core
@@ -461,7 +496,7 @@ def test_each_seed_may_be_run_twice_and_compared() -> None:
     def test(network: Network) -> None:
         network.host("a").run(remember)
 
-    with pytest.raises(RunsDiffer, match="two runs with seed 0 part at line 2, in a/remember") as caught:
+    with pytest.raises(RunsDiffer, match=r"two runs with seed 0 part at 0 s \(line 2\), in a/remember") as caught:
         test()
     assert caught.value.path == "a/remember"
 

@@ -24,9 +24,9 @@ Both runs are made in this process, so what the first has left in its memory is 
 between processes, such as the hashes of texts and where objects lie, is found with ``processes=True``: then
 the second run is made in another process, with other hashes.
 
-The runs are those of the plain form of the core, which tells who runs at each line; both forms do the same
-things at the same times. They take several times as long as `Network.simulate` does, and some 500 bytes a
-line.
+These runs are in the plain form of the core, which tells who runs at each line. They take several times as
+long as `Network.simulate` does, and some 500 bytes a line. Both forms do the same things at the same times;
+so where the compiled one is in use, a third run is made in it, and its events have to be the same.
 
 Not seen are messages between the components of one host, as long as they lead to the same steps; and results
 that are neither numbers, texts and bytes nor made of these.
@@ -49,9 +49,9 @@ from ..axon import ComponentsFailed, UsageError, core
 from ..axon.body import is_users
 from ..axon.clock import PlainVirtualClock
 from ..axon.process import Process, current_process
-from .captures.text import compare, event_line
+from .captures.text import Divergence, compare, event_line
 from .network import Host, Network
-from .protocols import REASONS, RESEND, SEND, WORDS
+from .protocols import DELIVER, REASONS, RESEND, SEND, WORDS
 from .record import PlainRecorder, Row
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ HASHES = "PYTHONHASHSEED"
 NETWORK = "the network"  # who does what is no host's doing
 
 _ADDRESS = re.compile(r"\b0x[0-9a-f]+\b")
+_TIME = re.compile(r"\d+\.\d+")
 _CHECKSUM = re.compile(r" crc [0-9a-f]{8}$")
 
 
@@ -79,6 +80,7 @@ class RunsDiffer(AssertionError):
         paths: tuple[str, str],
         places: tuple[str, str],
         seed: int | str,
+        remark: str = "",
     ) -> None:
         self.number = number
         """Of the first line that differs, from 1."""
@@ -95,10 +97,12 @@ class RunsDiffer(AssertionError):
         """The same in both runs, one after the other."""
         self.places = places
         """Where in the user's code that was, in both runs, such as ``chat.py:31 in talk``."""
-        super().__init__(self._text(seed))
+        self.time = _time_of((first, second)[_earlier(first, second)])
+        """When it was, in seconds of virtual time; 0 if the runs have not even begun."""
+        super().__init__(self._text(seed, remark))
 
-    def _text(self, seed: int | str) -> str:
-        lines = [f"two runs with seed {seed!r} part at line {self.number}, in {self.path}:"]
+    def _text(self, seed: int | str, remark: str) -> str:
+        lines = [f"two runs with seed {seed!r} part at {self.time:g} s (line {self.number}), in {self.path}:"]
         lines += [f"  {same}" for same in self.before]
         for mark, text, path, place in zip(
             "-+", (self.first, self.second), self.paths, self.places, strict=True
@@ -111,6 +115,8 @@ class RunsDiffer(AssertionError):
             lines.append(
                 "Only the bytes differ. Where that is as it should be, as with TLS, say payloads=False"
             )
+        if remark:
+            lines.append(remark)
         return "\n".join(lines)
 
 
@@ -122,7 +128,17 @@ def _earlier(first: str | None, second: str | None) -> int:
     """
     if first is None or second is None:
         return int(first is None)
-    return int(float(second.split()[0]) < float(first.split()[0]))
+    return int(_time_of(second) < _time_of(first))
+
+
+def _time_of(line: str | None) -> float:
+    """Return the time at which a line begins; 0 if it has none, as the failure of a run that never began.
+
+    >>> _time_of("  2.5 step"), _time_of("UsageError: no"), _time_of(None)
+    (2.5, 0.0, 0.0)
+    """
+    word = (line or "").partition(":")[0].split()[:1]
+    return float(word[0]) if word and _TIME.fullmatch(word[0]) else 0.0
 
 
 def check(
@@ -190,7 +206,56 @@ def check(
         )
     if isinstance(outcome, Exception):
         raise outcome
+    if core.form == "compiled":
+        _check_compiled(outcome, scenario, seconds, seed, options)
     return outcome
+
+
+def _check_compiled(
+    plain: Trace,
+    scenario: Network | Callable[[], Network],
+    seconds: float | str,
+    seed: int | str,
+    options: dict[str, Any],
+) -> None:
+    """Make a run in the compiled form, and see whether the same has happened on the network."""
+    network = scenario if isinstance(scenario, Network) else scenario()
+    if options.get("keep", ...) is None:
+        options = {**options, "keep": 0}  # a fingerprint there has to be
+    trace = network.simulate(seconds, seed=seed, **options)
+    if trace.fingerprint == plain.fingerprint:
+        return
+    lines = [list(map(row_line, one._recorder.rows)) for one in (plain, trace)]
+    parted = compare(*lines, context=CONTEXT)
+    if parted is None:  # it is among those that are not kept
+        number = len(lines[0]) + 1
+        parted = Divergence(number, None, None, tuple(lines[0][-CONTEXT:]))
+    hosts = [
+        _host_of(one._recorder.rows[parted.number - 1]) if parted.number <= len(text) else ""
+        for one, text in zip((plain, trace), lines, strict=True)
+    ]
+    raise RunsDiffer(
+        parted.number,
+        parted.first,
+        parted.second,
+        parted.before,
+        (hosts[0], hosts[1]),
+        ("", ""),
+        seed,
+        "The first run was in the plain form of the core, the second in the compiled one; the line is among "
+        "the events of the network",
+    )
+
+
+def _host_of(row: Row) -> str:
+    """Return which host an event is about.
+
+    >>> packet = "udp", "server:5004", "phone:5004", 1344, "", 0
+    >>> _host_of((0, SEND, 1, *packet)), _host_of((0, DELIVER, 1, *packet))
+    ('server', 'phone')
+    """
+    end = row[5 if row[1] == DELIVER else 4]
+    return end.rpartition(":")[0] or end
 
 
 def row_line(row: Row) -> str:

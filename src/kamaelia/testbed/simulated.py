@@ -18,9 +18,11 @@ The seed that fails is run a second time, now with everything written down, and 
 
 - the seed,
 - the command that runs it again,
-- where to look: in the folder ``.kamaelia`` each test has one of its own, with ``trace.txt``, the last
-  `LINES` events, and what has passed each of the first `CAPTURES` hosts that run something (pcapng, for
-  Wireshark and others; of each packet the first `SNAPLEN` bytes). The next failure takes their place.
+- where to look: in the folder ``.kamaelia/failures`` each test has one of its own, with ``trace.txt``, the
+  last `LINES` events, and what has passed each of the first `CAPTURES` hosts that run something (pcapng, for
+  Wireshark and others; of each packet the first `SNAPLEN` bytes). Of a body that yields several networks
+  there are the last `NETWORKS`, from the second on in folders called ``2``, ``3``, ... The next failure of the
+  test takes their place, and of more than `FOLDERS` tests the oldest go.
 
 If the second run ends in another way than the first, it says that, too: then something in it is not
 determined by the seed, and `check` says where.
@@ -37,6 +39,7 @@ other parameters are fixtures, as ever; they are the same for all seeds of one c
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import gc
 import inspect
@@ -46,7 +49,6 @@ import re
 import shlex
 import shutil
 import sys
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
@@ -65,7 +67,11 @@ if TYPE_CHECKING:
     from .trace import Trace
 
 SEED, SEEDS = "KAMAELIA_SEED", "KAMAELIA_SEEDS"  # variables of the environment
-FOLDER = ".kamaelia"
+FOLDER = ".kamaelia/failures"
+FOLDERS = 50
+"""Of how many tests there is something in that folder, at most."""
+NETWORKS = 4
+"""Of how many networks of one test, at most."""
 LINES = 100_000
 """How many lines the file has, at most, that shows what happened in a failed run."""
 CAPTURES = 8
@@ -360,6 +366,8 @@ class Simulated:
             place = folder if not places else folder / f"{len(places) + 1}"
             places.append(place)
             place.mkdir(exist_ok=True)
+            if len(places) > NETWORKS:
+                _empty(places[-NETWORKS - 1])
             options["capture"] = captures_in(place, network, CAPTURES)
             network.script_of_runs.insert(0, runs.append)
             try:
@@ -368,11 +376,15 @@ class Simulated:
                 return network.simulate(self.seconds, seed=seed, **options)
             finally:
                 network.script_of_runs.remove(runs.append)
+                if runs:
+                    _write_trace(runs[-1], place / "trace.txt")
+                    runs.clear()
 
         try:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
             folder.parent.joinpath(".gitignore").write_text("*\n")
+            _forget_oldest(folder.parent)
         except OSError as error:
             return f"cannot be written down ({error})", None
         ended = "it has passed"
@@ -382,8 +394,6 @@ class Simulated:
             if not _is_failure(error):
                 raise
             ended = _shown(error)
-        for run, place in zip(runs, places, strict=False):
-            _write_trace(run, place / "trace.txt")
         files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
         if not files:
             shutil.rmtree(folder, ignore_errors=True)
@@ -525,11 +535,39 @@ def _write_trace(run: Simulation, path: Path) -> None:
     recorder = run.fabric.recorder
     if recorder is None or not recorder.count:
         return
-    lines = deque(map(row_line, recorder.rows), LINES)
+    rows = recorder.rows[-LINES:]
     with path.open("w", encoding="utf-8") as file:
-        if len(lines) < recorder.count:
-            file.write(f"the last {len(lines)} of {recorder.count} events:\n")
-        file.writelines(f"{line}\n" for line in lines)
+        if len(rows) < recorder.count:
+            last = len(recorder.rows)
+            file.write(f"events {last - len(rows) + 1:,} to {last:,} of {recorder.count:,}:\n")
+        file.writelines(f"{row_line(row)}\n" for row in rows)
 
 
-__all__ = ["CAPTURES", "FOLDER", "LINES", "SEED", "SEEDS", "SNAPLEN", "Simulated", "simulated"]
+def _empty(folder: Path) -> None:
+    """Remove the files of a folder, and the folder itself if nothing else is in it."""
+    for path in folder.iterdir():
+        if path.is_file():
+            path.unlink()
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
+def _forget_oldest(folder: Path) -> None:
+    """Have something of so many tests, and no more."""
+    tests = sorted((one for one in folder.iterdir() if one.is_dir()), key=lambda one: one.stat().st_mtime)
+    for old in tests[:-FOLDERS]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+__all__ = [
+    "CAPTURES",
+    "FOLDER",
+    "FOLDERS",
+    "LINES",
+    "NETWORKS",
+    "SEED",
+    "SEEDS",
+    "SNAPLEN",
+    "Simulated",
+    "simulated",
+]
