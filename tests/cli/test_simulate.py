@@ -96,6 +96,16 @@ STAR = """
         network.host("b").run(go_on)
         return network
 
+    def all_fail():
+        @component
+        async def fail(inbox, outbox):
+            raise ValueError("every one")
+
+        network = Network()
+        for number in range(9):
+            network.host(f"a-{number}").run(fail)
+        return network
+
     def endless():
         network = stream()
         network.host("busy").run(go_on)
@@ -244,12 +254,12 @@ def test_the_same_seed_is_the_same_run(capsys, here):
         (["star.py:stream", "--seeds=none"], "--seeds=none: give how many seeds"),
         (
             ["star.py:stream", "--seeds=3", "--trace=x"],
-            "--trace, --pcap and --check are for one: give --seed",
+            "--trace, --capture and --check are for one: give --seed",
         ),
-        (["star.py:stream", "--check", "--pcap=x"], "leave --trace and --pcap out"),
+        (["star.py:stream", "--check", "--capture=x"], "leave --trace and --capture out"),
         (["star.py:stream", "--seed=1", "--seeds=3"], "not allowed with argument"),
         (["star.py:test_stumble", "--json"], "--json: test_stumble is a test, which says by itself"),
-        (["star.py:stream", "--pcap=star.py"], "cannot write packets: "),
+        (["star.py:stream", "--capture=star.py"], "cannot write packets: "),
     ],
     ids=range(18),
 )
@@ -307,7 +317,7 @@ def test_a_trace(capsys, here):
 
 
 def test_packets(capsys, here):
-    assert simulate(capsys, "star.py:stream", "--pcap=some/where").code == 0
+    assert simulate(capsys, "star.py:stream", "--capture=some/where").code == 0
     assert sorted(path.name for path in (here / "some/where").iterdir()) == [
         "hub.pcapng",
         "viewer-0.pcapng",
@@ -333,6 +343,14 @@ def test_a_component_that_fails(capsys, here):
     assert capsys.readouterr().err == done.err[: again.start()]
     found = json.loads(simulate(capsys, "star.py:fails", f"--seed={seed}", "--json").out)
     assert found["errors"] == {"a": [f"ValueError: unlucky (star.py:{line_of('unlucky')} in stumble)"]}
+
+
+def test_of_many_failures_the_first_are_shown(capsys, here):
+    done = simulate(capsys, "star.py:all_fail", "--seconds=2")
+    assert done.err.count("ValueError: every one") == 5 and done.code == 1
+    assert done.err.endswith("kamaelia simulate: on 4 more hosts something has failed; --all shows it\n")
+    done = simulate(capsys, "star.py:all_fail", "--seconds=2", "--all")
+    assert done.err.count("ValueError: every one") == 9 and "more hosts" not in done.err
 
 
 def line_of(text: str) -> int:
@@ -461,10 +479,31 @@ def test_ctrl_c_ends_many_runs(here: Path) -> None:
     ):
         read_until(terminal, r"\[-+\] run [\d,]{2,} of 999,000, [\d.e+]+ a second, \d+:\d\d left")
         program.send_signal(signal.SIGINT)
-        said = read_until(terminal, r"ended by Ctrl-C, with run \d+ of 999000\r\n")
+        said = read_until(terminal, r"ended by Ctrl-C, with run [\d,]+ of 999,000\r\n")
         out, _ = program.communicate(timeout=20)
         assert program.returncode == 0
-        assert f"with run {len(json.loads(out)['runs'])} of" in said
+        assert f"with run {len(json.loads(out)['runs']):,} of" in said
+
+
+@pytest.mark.slow
+def test_ctrl_c_cancels_a_test(here: Path) -> None:
+    with on_a_terminal("star.py:test_all_is_well", "--seeds=10000000") as (program, terminal):
+        read_until(terminal, r"\[-+\] run [\d,]+ of 10,000,000, [\d.e+]+ a second, \d+:\d\d left")
+        program.send_signal(signal.SIGINT)
+        said = read_until(terminal, r"Ctrl-C, with run [\d,]+ of 10,000,000\r\n")
+        assert "\r\x1b[Kkamaelia simulate: test_all_is_well was ended by Ctrl-C" in said
+        out, _ = program.communicate(timeout=20)
+        assert (out, program.returncode) == ("", 130)
+
+
+@pytest.mark.slow
+@pytest.mark.one_core
+def test_a_check_shows_where_it_is(here: Path) -> None:
+    with on_a_terminal("star.py:endless", "--check", "--seconds=1e6") as (program, terminal):
+        read_until(terminal, r"\[-+\] [\d.]+ of 1e\+06 s, [\d.e+]+ s of virtual time a second")
+        program.send_signal(signal.SIGINT)
+        out, _ = program.communicate(timeout=20)
+        assert (out, program.returncode) == ("", 130)
 
 
 @pytest.mark.slow

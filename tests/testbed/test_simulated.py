@@ -496,7 +496,9 @@ def test_each_seed_may_be_run_twice_and_compared() -> None:
     def test(network: Network) -> None:
         network.host("a").run(remember)
 
-    with pytest.raises(RunsDiffer, match=r"two runs with seed 0 part at 0 s \(line 2\), in a/remember") as caught:
+    with pytest.raises(
+        RunsDiffer, match=r"two runs with seed 0 part at 0 s \(line 2\), in a/remember"
+    ) as caught:
         test()
     assert caught.value.path == "a/remember"
 

@@ -31,7 +31,7 @@ class Progress:
     def __init__(self, seconds: float, count: int = 1) -> None:
         self._seconds = seconds
         self._count = count
-        self._number = 0
+        self._number = 0  # of the run that is under way
         self._network: Network | None = None
         self._is_drawn = False
         self._drawing = threading.Lock()
@@ -48,6 +48,7 @@ class Progress:
         if self._thread is not None:
             self._over.set()
             self._thread.join()
+            self._write("")
 
     @contextlib.contextmanager
     def run(self, network: Network) -> Iterator[None]:
@@ -61,14 +62,26 @@ class Progress:
                 self._network = None
                 self._write("")
 
+    def look_at(self, network: Network) -> None:
+        """A network is about to be run by somebody else."""
+        self._number = 1
+        self._network = network
+
+    def begin_run(self, number: int, count: int) -> None:
+        """Somebody else begins a run, one of so many, of whatever networks there are in it."""
+        self._number, self._count = number, count
+
+    def __str__(self) -> str:
+        return f"with run {self._number:,} of {self._count:,}"
+
     def _draw(self) -> None:
         began = monotonic()
         while not self._over.wait(DRAWN_EVERY):
             with self._drawing:
                 simulation = None if self._network is None else self._network.simulation
-                if simulation is not None:
+                if simulation is not None or (self._number and self._count > 1):
                     columns = terminal_columns(sys.stderr) or 80
-                    now = min(self._seconds, simulation.clock.now / 1e9)
+                    now = 0.0 if simulation is None else min(self._seconds, simulation.clock.now / 1e9)
                     took = monotonic() - began
                     self._write(
                         bar(now, self._seconds, took, columns, self._number, self._count)[: columns - 1]

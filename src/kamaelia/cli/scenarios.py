@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from kamaelia.axon.errors import suggestion
@@ -26,6 +26,8 @@ class Scenario:
     def __init__(self, text: str, arguments: dict[str, Any]) -> None:
         self.text = text
         self.arguments = arguments
+        self.on_made: Callable[[Network], object] | None = None
+        """Is called with each network; not in other processes."""
         self._found: Any = None
 
     def __reduce__(self) -> Any:
@@ -43,6 +45,8 @@ class Scenario:
         network = found if isinstance(found, Network) else found(**self.arguments)
         if not isinstance(network, Network):
             raise NotASystem(f"{self.text} has returned {network!r}, and no Network")
+        if self.on_made is not None:
+            self.on_made(network)
         return network
 
     def _look_up(self) -> Any:

@@ -29,11 +29,12 @@ a SCENARIO is one of
                    a test that runs over seeds (@simulated): what it raises is shown
 
 While a run is under way, a terminal shows how far it has come. Ctrl-C ends it, and what was measured so far
-is shown; the second cancels.
+is shown; the second cancels. The first cancels a test and a check.
 
 examples
   kamaelia simulate star.py:stream --seconds=60 --seed=7 --param viewers=100
   kamaelia simulate star.py:stream --seeds=1000
+  kamaelia simulate star.py:stream --seed=412 --trace=out.txt --capture=packets
   kamaelia simulate star.py:stream --check
 
 exit codes
@@ -44,6 +45,7 @@ exit codes
 """
 
 HEADINGS = ("seed", "seconds", "sent", "delivered", "lost", "dropped")  # of what is shown of several runs
+SHOWN = 5  # hosts on which something has failed
 DIGITS = 16  # of a fingerprint that are shown
 
 
@@ -54,33 +56,37 @@ def parser() -> argparse.ArgumentParser:
         description="Run a simulated network, and show what was measured.",
         epilog=EPILOG,
     )
-    made.add_argument("scenario", metavar="SCENARIO", help="where the network is described")
-    made.add_argument(
-        "--seconds", default=None, metavar="TIME", help="of virtual time, or such as '1 min' (60)"
-    )
-    which = made.add_mutually_exclusive_group()
-    which.add_argument("--seed", help="of every random stream (0)")
-    which.add_argument("--seeds", help="run several until one fails: 1000, or 1000:2000")
-    made.add_argument(
+    made.add_argument("scenario", metavar="SCENARIO", help="where the network is described, see below")
+    what = made.add_argument_group("what is run")
+    what.add_argument(
         "--param",
         action="append",
         default=[],
         metavar="NAME=VALUE",
         help="an argument for the function, as Python or as text; may be given several times",
     )
-    made.add_argument("--json", action="store_true", help="print what was measured as JSON")
-    made.add_argument("--all", action="store_true", help="show every link and host, however many there are")
-    made.add_argument("--trace", metavar="FILE", help="write what happened, one line an event")
-    made.add_argument(
-        "--pcap", metavar="DIR", help="write the packets of each host, for Wireshark and others"
+    what.add_argument(
+        "--seconds", default=None, metavar="TIME", help="of virtual time, or such as '1 min' (60)"
     )
-    made.add_argument(
+    which = what.add_mutually_exclusive_group()
+    which.add_argument("--seed", help="of every random stream (0)")
+    which.add_argument("--seeds", help="run with several until one fails: 1000, or 1000:2000")
+    what.add_argument(
         "--check",
         action="store_true",
         help="run it twice, in two processes, and say where the runs part, and by whom",
     )
-    made.add_argument(
+    what.add_argument(
         "--no-payloads", action="store_true", help="with --check: pass over what is in the packets (TLS)"
+    )
+    shown = made.add_argument_group("what is shown and written")
+    shown.add_argument("--json", action="store_true", help="print what was measured as JSON")
+    shown.add_argument(
+        "--all", action="store_true", help="show every link, host and failure, however many there are"
+    )
+    shown.add_argument("--trace", metavar="FILE", help="write what happened, one line an event")
+    shown.add_argument(
+        "--capture", metavar="DIR", help="write the packets of each host (pcapng, for Wireshark and others)"
     )
     return made
 
@@ -134,10 +140,12 @@ def _check_options(options: argparse.Namespace) -> None:
 
     text = options.seconds or "60"
     options.seconds = units.seconds(float(text) if _is_number(text) else text, "--seconds")
-    if options.seeds is not None and (options.trace or options.pcap or options.check):
-        raise UsageError("--seeds is for many runs, and --trace, --pcap and --check are for one: give --seed")
-    if options.check and (options.trace or options.pcap):
-        raise UsageError("--check writes neither a trace nor packets: leave --trace and --pcap out")
+    if options.seeds is not None and (options.trace or options.capture or options.check):
+        raise UsageError(
+            "--seeds is for many runs, and --trace, --capture and --check are for one: give --seed"
+        )
+    if options.check and (options.trace or options.capture):
+        raise UsageError("--check writes neither a trace nor packets: leave --trace and --capture out")
 
 
 def _is_number(text: str) -> bool:
@@ -151,7 +159,7 @@ def _is_number(text: str) -> bool:
 def _check_test_options(options: argparse.Namespace, test: Simulated) -> None:
     from kamaelia.axon import UsageError
 
-    for name in ("seconds", "json", "trace", "pcap", "check"):
+    for name in ("seconds", "json", "trace", "capture", "check"):
         if getattr(options, name):
             raise UsageError(f"--{name}: {test.name} is a test, which says by itself what is done")
 
@@ -161,10 +169,15 @@ def _check_test_options(options: argparse.Namespace, test: Simulated) -> None:
 
 def run_test(test: Simulated, arguments: dict[str, Any], seeds: Sequence[int | str] | None) -> int:
     """Run a test that goes over seeds, and show what it raises."""
+    from .progress import Progress
     from .show import show
 
     try:
-        test.run((), arguments, seeds)
+        with Progress(1.0) as progress:
+            test.run((), arguments, seeds, begin=progress.begin_run)
+    except KeyboardInterrupt:
+        complain(f"kamaelia simulate: {test.name} was ended by Ctrl-C, {progress}")
+        raise
     except Exception as error:
         show(error)
         return FAILED
@@ -181,13 +194,13 @@ def run_one(scenario: Scenario, network: Network, options: argparse.Namespace, s
     from .show import show
 
     capture: dict[str, str] = {}
-    if options.pcap:
+    if options.capture:
         try:
-            Path(options.pcap).mkdir(parents=True, exist_ok=True)
+            Path(options.capture).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             complain(f"kamaelia simulate: cannot write packets: {error}")
             return USAGE
-        capture = captures_in(Path(options.pcap), network, len(network.hosts))
+        capture = captures_in(Path(options.capture), network, len(network.hosts))
     began = monotonic()
     try:
         with (
@@ -215,7 +228,7 @@ def run_one(scenario: Scenario, network: Network, options: argparse.Namespace, s
         say(f"seed {seed}, {took:.2f} s of real time, fingerprint {trace.fingerprint[:DIGITS]}")
     if interrupt.happened:
         complain(f"kamaelia simulate: ended by Ctrl-C at {interrupt.at / 1e9:g} s")
-    show_failures(trace)
+    show_failures(trace, all=options.all)
     return code
 
 
@@ -235,7 +248,7 @@ def run_several(
     if not options.json:
         say(_columns(HEADINGS, "fingerprint"))
     with Interrupt(is_last=False) as interrupt, Progress(options.seconds, len(seeds)) as progress:
-        for number, seed in enumerate(seeds, 1):
+        for seed in seeds:
             if rows:  # each run has a network of its own
                 network = scenario()
             began = monotonic()
@@ -250,14 +263,14 @@ def run_several(
                 rows.append(as_json(trace, monotonic() - began))
                 if not options.json:
                     say(_row(rows[-1]))
-                show_failures(trace)
+                show_failures(trace, all=options.all)
                 code = FAILED if trace.errors else 0
                 sweep()
             if code:
                 complain(f"to run it again: {_again(scenario, options, seed)}")
                 break
             if interrupt.happened:
-                complain(f"kamaelia simulate: ended by Ctrl-C, with run {number} of {len(seeds)}")
+                complain(f"kamaelia simulate: ended by Ctrl-C, {progress}")
                 break
     if options.json:
         print_json({"scenario": scenario.text, "arguments": scenario.arguments, "runs": rows})
@@ -269,15 +282,18 @@ def check(scenario: Scenario, options: argparse.Namespace, seed: int | str) -> i
     from kamaelia.testbed.check import RunsDiffer
     from kamaelia.testbed.check import check as check_runs
 
+    from .progress import Progress
     from .show import show
 
     report: dict[str, Any] = {"scenario": scenario.text, "arguments": scenario.arguments, "seed": seed}
     payloads = not options.no_payloads
     code = 0
     try:
-        trace = check_runs(
-            scenario, options.seconds, seed=seed, processes=True, payloads=payloads, errors="collect"
-        )
+        with Progress(options.seconds) as progress:
+            scenario.on_made = progress.look_at
+            trace = check_runs(
+                scenario, options.seconds, seed=seed, processes=True, payloads=payloads, errors="collect"
+            )
     except RunsDiffer as error:
         report |= {"same": False, "line": error.number, "path": error.path}
         report |= {"first": error.first, "second": error.second, "places": list(error.places)}
@@ -322,13 +338,17 @@ def as_json(trace: Trace, took: float) -> dict[str, Any]:
     }
 
 
-def show_failures(trace: Trace) -> None:
-    """Print what has failed, with the host and the path of each component."""
+def show_failures(trace: Trace, *, all: bool) -> None:
+    """Print what has failed, with the host and the path of each component; of many only the first."""
     from kamaelia.axon import report
 
     from .show import show
 
-    for host, error in trace.errors.items():
+    for number, (host, error) in enumerate(trace.errors.items()):
+        if number == SHOWN and not all:
+            left = len(trace.errors) - SHOWN
+            complain(f"kamaelia simulate: on {left:,} more hosts something has failed; --all shows it")
+            break
         leaves = _leaves(error)
         for leaf, path in zip(leaves, report.paths_of(leaves), strict=True):
             leaf.add_note(f"in {host}" if path is None else f"in {host}/{path}")

@@ -21,8 +21,8 @@ The seed that fails is run a second time, now with everything written down, and 
 - where to look: in the folder ``.kamaelia/failures`` each test has one of its own, with ``trace.txt``, the
   last `LINES` events, and what has passed each of the first `CAPTURES` hosts that run something (pcapng, for
   Wireshark and others; of each packet the first `SNAPLEN` bytes). Of a body that yields several networks
-  there are the last `NETWORKS`, from the second on in folders called ``2``, ``3``, ... The next failure of the
-  test takes their place, and of more than `FOLDERS` tests the oldest go.
+  there are the last `NETWORKS`, from the second on in folders called ``2``, ``3``, ... The next failure of
+  the test takes their place, and of more than `FOLDERS` tests the oldest go.
 
 If the second run ends in another way than the first, it says that, too: then something in it is not
 determined by the seed, and `check` says where.
@@ -204,8 +204,17 @@ class Simulated:
         """What it is to be given by others, such as fixtures."""
         self._started_in = os.getcwd()
 
-    def run(self, args: tuple[Any, ...], kwargs: dict[str, Any], seeds: Sequence[Seed] | None = None) -> None:
-        """Run the test, with the seeds that are given, or else its own."""
+    def run(
+        self,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        seeds: Sequence[Seed] | None = None,
+        begin: Callable[[int, int], object] | None = None,
+    ) -> None:
+        """Run the test, with the seeds that are given, or else its own.
+
+        ``begin`` is called before each run in this process: which it is, from 1, and of how many.
+        """
         __tracebackhide__ = True
         chosen = _from_environment() if seeds is None else seeds
         seeds, within = (self.seeds, self.within) if chosen is None else (chosen, None)
@@ -219,6 +228,8 @@ class Simulated:
         for seed in todo:
             if done and within is not None and monotonic() - began > within and todo is seeds:
                 break
+            if begin is not None:
+                begin(done + 1, len(seeds))
             try:
                 self.once(args, kwargs, seed, self._simulate)
             except BaseException as error:
