@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import itertools
 import os
 import re
@@ -200,9 +201,42 @@ def test_only_the_bytes_differ() -> None:
 def test_a_disk_that_is_not_the_same() -> None:
     network = around(writes | FileWriter("out"))
     network.hosts["a"].disk.set()
-    error = raised(network, 10)
+    error = raised(network, 10, payloads=False)  # else the message is seen before
     assert error.path == "a" and error.first is not None
     assert error.first.split()[1:6] == ["file", "a", "out", "1", "B"]
+
+
+@dataclasses.dataclass
+class Letter:
+    number: int
+    where: object
+
+
+@component
+async def sends(inbox: Any, outbox: Any, kind: type = bytes) -> None:
+    """Send a message that is not the same each time, and looks the same from outside."""
+    await sleep(0.25)
+    number = next(SERVED) % 10
+    await outbox.send(b"%d" % number if kind is bytes else Letter(number, object()))
+
+
+@component
+async def takes(inbox: Any, outbox: Any) -> None:
+    async for _ in inbox:
+        await sleep(1)
+
+
+@pytest.mark.parametrize("kind", [bytes, Letter])
+def test_messages_within_a_host_are_seen(kind: type) -> None:
+    network = around(sends(kind=kind) | takes)
+    error = raised(network, 10)
+    assert (error.path, error.time) == ("a/Pipeline/sends", 0.25)
+    assert all(re.fullmatch(r"test_check.py:\d+ in sends", place) for place in error.places)
+    first, second = ((line or "").split(maxsplit=3)[1:] for line in (error.first, error.second))
+    assert first[:2] == second[:2] == ["message", "a/Pipeline/sends.outbox"]
+    shown = r"b'\d'" if kind is bytes else r"Letter\(number=\d, where=<object>\)"
+    assert re.fullmatch(shown, first[2]) and re.fullmatch(shown, second[2]), error
+    assert isinstance(check(network, 10, payloads=False), Trace)
 
 
 def test_what_differs_in_the_description_of_a_network() -> None:

@@ -11,6 +11,7 @@ of each, in one list,
 | --- | --- |
 | an event | as in a trace (`Event`); of a packet that is sent with a checksum of what it carries |
 | ``step`` | a component has had a turn, where in its code it waits now, and how long it sleeps |
+| ``message`` | a component has sent something from an outbox |
 | ``timer`` | simulated code has asked to be woken at some time |
 | ``fault`` | somebody has broken or changed something, such as a link (`faults`) |
 | ``result`` | what a host's component has returned; ``failure``, how one has failed |
@@ -28,8 +29,8 @@ These runs are in the plain form of the core, which tells who runs at each line.
 long as `Network.simulate` does, and some 500 bytes a line. Both forms do the same things at the same times;
 so where the compiled one is in use, a third run is made in it, and its events have to be the same.
 
-Not seen are messages between the components of one host, as long as they lead to the same steps; and results
-that are neither numbers, texts and bytes nor made of these.
+Of messages and results it compares numbers, texts and bytes, and what is made of these: lists, dictionaries,
+dataclasses. Of other objects there is only the kind.
 """
 
 from __future__ import annotations
@@ -40,14 +41,17 @@ import pickle
 import re
 import sys
 import zlib
+from _thread import get_ident
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from ..axon import ComponentsFailed, UsageError, core
 from ..axon.body import is_users
 from ..axon.clock import PlainVirtualClock
+from ..axon.outbox import PlainOutbox
 from ..axon.process import Process, current_process
 from .captures.text import Divergence, compare, event_line
 from .network import Host, Network
@@ -59,7 +63,8 @@ if TYPE_CHECKING:
     from .trace import Trace
 
 CONTEXT = 5  # lines that are shown before the first that differs
-LONGEST = 200  # letters of a result that are shown
+LONGEST = 200  # letters of a message or a result that are shown
+SHORT = 50  # bytes of one that are shown as they are
 HASHES = "PYTHONHASHSEED"
 NETWORK = "the network"  # who does what is no host's doing
 
@@ -158,7 +163,7 @@ def check(
         seed: likewise
         processes: make the second run in another process, where texts have other hashes; for that, the
             scenario has to be one that can be pickled, such as a function that stands in a module
-        payloads: compare the bytes in packets, too, not only their sizes
+        payloads: compare the bytes in packets, and the messages of components; else only their sizes
         options: further arguments of `Network.simulate`
 
     Raises `RunsDiffer`, which says where and by whom; and what both runs have raised, if that is the same.
@@ -281,6 +286,7 @@ class _Log:
         self.lines: list[str] = []
         self.payloads = payloads
         self._makers: list[tuple[str, str]] = []
+        self._hosts: dict[Any, str] = {}  # by scheduler
         self._simulation: Any = None  # kept: while it is there, another's objects lie at other addresses
 
     def run(
@@ -299,12 +305,15 @@ class _Log:
             if not isinstance(network, Network):
                 raise UsageError(f"check({scenario!r}): it returned {network!r}, and no Network")
             network.script_of_runs.insert(0, self._watch)
+            send = PlainOutbox.send
+            PlainOutbox.send = self._watched(send)  # type: ignore[method-assign]
             try:
                 trace = network.simulate(seconds, seed=seed, **options)
             except Exception as error:
                 self._add_failures(error)
                 return error
             finally:
+                PlainOutbox.send = send  # type: ignore[method-assign]
                 network.script_of_runs.remove(self._watch)
             for host, result in trace.results.items():
                 self._add("result", host, _plainly(result), (host, ""))
@@ -381,6 +390,20 @@ class _Log:
 
         setattr(owner, name, watched)
 
+    def _watched(self, send: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+        """Return what writes down what a component sends, and sends it."""
+
+        def watched(outbox: Any, message: Any) -> Any:
+            scheduler = getattr(outbox.owner, "scheduler", None)
+            host = self._hosts.get(scheduler)
+            if host is not None and get_ident() == scheduler.thread:
+                path, place = f"{host}/{outbox.owner.path}".rstrip("/"), _who()[1]
+                said = _plainly(message) if self.payloads else _sized(message)
+                self._add("message", f"{path}.{outbox.name}", said, (path, place))
+            return send(outbox, message)
+
+        return watched
+
     def _watch_steps(self, run: Any) -> None:
         def stepped(process: Process) -> None:
             path, place = f"{run.name}/{process.path}".rstrip("/"), _place_of(process)
@@ -390,11 +413,12 @@ class _Log:
             if also is not None:
                 also(process)
 
+        self._hosts[run.system.scheduler] = run.name
         also = run.system.scheduler.on_step
         run.system.scheduler.on_step = stepped
 
     def __getstate__(self) -> dict[str, Any]:  # for another process
-        return {**self.__dict__, "_simulation": None}
+        return {**self.__dict__, "_simulation": None, "_hosts": {}}
 
 
 class _Recorder(PlainRecorder):
@@ -483,17 +507,31 @@ def _plainly(value: Any) -> str:
 
     >>> _plainly([1, "a", {3, 2}, object()])
     "[1, 'a', {2, 3}, <object>]"
+    >>> _plainly(bytes(1000))
+    '<bytes of 1000 B crc 060b1780>'
     """
     text = _text_of(value)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}...{_checksum(text.encode())}"
 
 
-def _checksum(data: bytes | bytearray) -> str:
+def _checksum(data: bytes | bytearray | memoryview) -> str:
     return f" crc {zlib.crc32(data):08x}"
+
+
+def _sized(value: Any) -> str:
+    """Return the kind of a message, and how long it is if it is bytes.
+
+    >>> _sized(b"abc"), _sized("abc")
+    ('<bytes of 3 B>', '<str>')
+    """
+    size = f" of {len(value)} B" if isinstance(value, (bytes, bytearray, memoryview)) else ""
+    return f"<{type(value).__qualname__}{size}>"
 
 
 def _text_of(value: Any) -> str:
     kind = type(value)
+    if isinstance(value, (bytes, bytearray, memoryview)) and len(value) > SHORT:
+        return f"{_sized(value)[:-1]}{_checksum(value)}>"
     if value is None or kind in (bool, int, float, complex, str, bytes):
         return repr(value)
     if isinstance(value, (list, tuple)):
@@ -503,6 +541,9 @@ def _text_of(value: Any) -> str:
         return "{" + ", ".join(sorted(map(_text_of, value))) + "}"
     if isinstance(value, dict):
         return "{" + ", ".join(f"{_text_of(key)}: {_text_of(one)}" for key, one in value.items()) + "}"
+    if is_dataclass(value):
+        inside = ", ".join(f"{one.name}={_text_of(getattr(value, one.name))}" for one in fields(value))
+        return f"{kind.__qualname__}({inside})"
     return f"<{kind.__qualname__}>"
 
 
