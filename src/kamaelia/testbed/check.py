@@ -259,7 +259,7 @@ def _host_of(row: Row) -> str:
     >>> _host_of((0, SEND, 1, *packet)), _host_of((0, DELIVER, 1, *packet))
     ('server', 'phone')
     """
-    end = row[5 if row[1] == DELIVER else 4]
+    end = row[5] if row[1] == DELIVER else row[4]
     return end.rpartition(":")[0] or end
 
 
@@ -305,15 +305,16 @@ class _Log:
             if not isinstance(network, Network):
                 raise UsageError(f"check({scenario!r}): it returned {network!r}, and no Network")
             network.script_of_runs.insert(0, self._watch)
-            send = PlainOutbox.send
-            PlainOutbox.send = self._watched(send)  # type: ignore[method-assign]
+            outbox: Any = PlainOutbox
+            send = outbox.send
+            outbox.send = self._watched(send)
             try:
                 trace = network.simulate(seconds, seed=seed, **options)
             except Exception as error:
                 self._add_failures(error)
                 return error
             finally:
-                PlainOutbox.send = send  # type: ignore[method-assign]
+                outbox.send = send
                 network.script_of_runs.remove(self._watch)
             for host, result in trace.results.items():
                 self._add("result", host, _plainly(result), (host, ""))
@@ -394,7 +395,7 @@ class _Log:
         """Return what writes down what a component sends, and sends it."""
 
         def watched(outbox: Any, message: Any) -> Any:
-            scheduler = getattr(outbox.owner, "scheduler", None)
+            scheduler: Any = getattr(outbox.owner, "scheduler", None)
             host = self._hosts.get(scheduler)
             if host is not None and get_ident() == scheduler.thread:
                 path, place = f"{host}/{outbox.owner.path}".rstrip("/"), _who()[1]
