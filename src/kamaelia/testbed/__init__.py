@@ -43,6 +43,7 @@ from .measures_flow import FlowMetrics
 from .measures_network import HostMetrics, LinkMetrics, Metrics
 from .measures_queue import QueueMetrics
 from .network import Host, Network, NetworkLink
+from .pcap_source import PcapSource
 from .simulated import simulated
 from .topologies import cdn, chain, dumbbell, full_mesh, grid, ring, star, tree
 from .trace import Event, Trace
@@ -61,6 +62,7 @@ __all__ = [
     "Metrics",
     "Network",
     "NetworkLink",
+    "PcapSource",
     "QueueMetrics",
     "RunsDiffer",
     "SimulationError",
