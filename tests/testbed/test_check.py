@@ -281,6 +281,7 @@ def hashed() -> Network:
     return around(iterates_over_texts)
 
 
+@pytest.mark.slow
 def test_hashes_of_texts_differ_between_processes_only() -> None:
     check(hashed, 10, seed=7)
     error = raised(hashed, 10, seed=7, processes=True)
@@ -298,9 +299,10 @@ def test_runs_that_are_the_same(describe: Callable[[], Network]) -> None:
     assert trace.events == describe().simulate(20, seed=7).events
 
 
+@pytest.mark.slow
 def test_a_run_in_another_process_is_the_same() -> None:
     assert check(chat, 20, seed="storm", processes=True).events
-    assert check(chat(), 20, processes=True).events  # this can be pickled
+    assert check(chat(), 5, processes=True).events  # this can be pickled
 
 
 def test_crashes_and_scripts_are_seen() -> None:
@@ -393,6 +395,7 @@ def dies_elsewhere() -> Network:
     return around()
 
 
+@pytest.mark.slow
 @pytest.mark.one_core
 def test_what_happens_in_the_other_process_is_told() -> None:
     with pytest.raises(RuntimeError, match="in the process of the second run: ValueError: not here"):
