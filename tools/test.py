@@ -1,7 +1,7 @@
 """Run the tests: all of them on the Python of .venv, the short ones on the other Pythons; then sum up.
 
 `make test` runs this after `make lint`. A Python between two others gets the short tests of the framework,
-of connections and of the testbed only: what differs there differs on its neighbours as well. The short passes,
+of connections and of the testbed only: what differs there differs on its neighbours too. The short passes,
 and the making of their environments, go on in the background while all tests run; what they print is shown
 when those are done. What could not be run, and what would make it run, is listed at the very end; with
 KAMAELIA_ALL=1 it is a failure.
