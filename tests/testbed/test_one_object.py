@@ -1,4 +1,4 @@
-"""One protocol component, one test body, three worlds: the same messages pass every box, in the same order."""
+"""One protocol component and one test body in three worlds: the same messages pass every box."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kamaelia import Component, Graphline, Inbox, Outbox, run, sleep
-from kamaelia.axon import postman
+from kamaelia.axon import Tapped, postman
 from kamaelia.net import UDPPeer, UDPServer
 from kamaelia.testbed import Network
 from tests.worlds import OnLoopback, Simulated
@@ -84,9 +84,11 @@ class Record:
     def of(self, made: Component) -> Component:
         """Write down what passes each box of a component."""
         for box in made._axon.boxes.values():
-            seen = self.passed[f"{type(made).__name__}.{box.name}"]
-            postman.tap(box, callback=lambda tapped, seen=seen: seen.append(tapped.message))
+            postman.tap(box, callback=self._note(self.passed[f"{type(made).__name__}.{box.name}"]))
         return made
+
+    def _note(self, seen: list[bytes]) -> Callable[[Tapped], None]:
+        return lambda tapped: seen.append(tapped.message)
 
 
 def alone(record: Record) -> list[bytes]:
