@@ -406,7 +406,7 @@ def test_disturbances_of_clocks_and_disks() -> None:
         (lambda n: n.repair("a"), "take the hosts of both sides, or none"),
         (
             lambda n: n.disturb(["flood"]),
-            "there are crash, pause, partition, hold, cut, clock, disk full, disk hang, disk slow",
+            "there are crash, pause, partition, hold, cut, clock, disk full",
         ),
         (lambda n: n.disturb([]), "say which"),
         (lambda n: n.disturb(every=0), "give times longer than nothing"),
