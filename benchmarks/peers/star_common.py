@@ -34,6 +34,8 @@ FIRST_DELAY = 0.020
 LAST_DELAY = 0.005
 SENDING = SIZE * 8 / FIRST_RATE + SIZE * 8 / LAST_RATE
 
+Times = tuple[float, float]
+
 CLOSE = 1e-8  # seconds that a sum of many fractions may be off
 
 
@@ -55,11 +57,24 @@ class Viewer:
 def time_star(about: str, viewers: Sequence[Viewer], work: Callable[[], object], delay: float) -> None:
     """Simulate, check that what came is right and came after that delay, and report."""
     gc.collect()
-    before, cpu_before = time.perf_counter(), time.process_time()
+    before = times()
     work()
-    seconds, cpu = time.perf_counter() - before, time.process_time() - cpu_before
-    check(viewers, delay)
+    after = times()
+    report_star(about, viewers, before, after, delay)
+
+
+def times() -> tuple[float, float]:
+    """Return what time it is, and how much of that of the processor has been used, both in seconds."""
+    return time.perf_counter(), time.process_time()
+
+
+def report_star(
+    about: str, viewers: Sequence[Viewer], before: Times, after: Times, delay: float, close: float = CLOSE
+) -> None:
+    """Check what came between two times, and report how long it took."""
+    check(viewers, delay, close)
     delivered = sum(viewer.received for viewer in viewers)
+    seconds, cpu = after[0] - before[0], after[1] - before[1]
     report(
         about,
         viewers=VIEWERS,
@@ -68,11 +83,15 @@ def time_star(about: str, viewers: Sequence[Viewer], work: Callable[[], object],
         seconds=seconds,
         cpu=cpu,
         rate=delivered / seconds,
+        each=seconds / delivered,
     )
 
 
-def check(viewers: Sequence[Viewer], delay: float) -> None:
-    """Exit unless as much came as should, to five standard deviations, and no packet waited for another."""
+def check(viewers: Sequence[Viewer], delay: float, close: float = CLOSE) -> None:
+    """Exit unless as much came as should, to five standard deviations, and no packet waited for another.
+
+    `close` is how many seconds each may be off.
+    """
     sent = VIEWERS * EACH
     delivered = sum(viewer.received for viewer in viewers)
     if abs(delivered - sent * (1 - LOSS)) > 5 * math.sqrt(sent * LOSS * (1 - LOSS)):
@@ -81,7 +100,7 @@ def check(viewers: Sequence[Viewer], delay: float) -> None:
     firsts = [viewer.first - viewer.start - delay for viewer in heard]
     lasts = [viewer.last - viewer.start - delay for viewer in heard]
     # Of many viewers some get the first one that they are sent, and some the last one.
-    wrong = [late for late in (*firsts, *lasts) if abs(late - round(late / EVERY) * EVERY) > CLOSE]
-    wrong += [late for late in (min(firsts), max(lasts) - (EACH - 1) * EVERY) if abs(late) > CLOSE]
+    wrong = [late for late in (*firsts, *lasts) if abs(late - round(late / EVERY) * EVERY) > close]
+    wrong += [late for late in (min(firsts), max(lasts) - (EACH - 1) * EVERY) if abs(late) > close]
     if wrong:
         sys.exit(f"packets came {wrong[0]:g} s later than after {delay:g} s")
