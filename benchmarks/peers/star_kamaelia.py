@@ -52,10 +52,9 @@ LAST = {
 class Viewer(star.Viewer, asyncio.DatagramProtocol):
     """One who is sent to, at a socket."""
 
-    now: Any = None
+    __slots__ = ()
 
-    def datagram_received(self, data: bytes, addr: Any) -> None:
-        self.take(self.now())
+    datagram_received = star.Viewer.take
 
 
 @component
