@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kamaelia import component, sleep
-from kamaelia.axon import UsageError
+from kamaelia.axon import UsageError, core
 from kamaelia.flow import Collect, Map, Source
 from kamaelia.net import MulticastReceiver, MulticastSender, TCPClient, TCPServer
 from kamaelia.testbed import Network
@@ -143,3 +143,22 @@ def test_drops_of_active_queues_and_snaplen(tmp_path: Path) -> None:
     assert {one.comment for one in dropped} == {"dropped: active queue"}
     assert len(dropped) == trace.metrics.links["a > b"].dropped > 10
     assert {len(one.data) for one in seen if one.original_length > 60} == {60}
+
+
+@pytest.mark.one_core
+@pytest.mark.parametrize("snaplen", [1, 27, 60, 65535])
+def test_both_forms_of_the_core_write_the_same_file(snaplen: int, tmp_path: Path) -> None:
+    before, files = core.form, []
+    try:
+        for form in ("plain", "compiled"):
+            core.use(form)
+            network = everything()
+            network.links[-1].set(corrupt=0.02)
+            file = tmp_path / form
+            network.simulate(seconds=15, seed=5, capture={"edge": file}, snaplen=snaplen, errors="collect")
+            files.append(file.read_bytes())
+    finally:
+        core.use(before)
+    seen = list(read_pcapng(file))
+    assert len(seen) > 250 and {one.comment for one in seen} > {None, "corrupted on the way"}
+    assert files[0] == files[1]

@@ -12,12 +12,14 @@ simulation carry no acknowledgements of their own; what they carry has the numbe
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from ..axon import VirtualClock, core
 from .addresses import is_ipv6
 from .captures import PcapngWriter, Sorted, headers
 from .captures.checksum import checksum
@@ -45,8 +47,58 @@ HOP_BY_HOP = b"\x3a\x00\x05\x02\x00\x00\x01\x00"  # with the router alert of IPv
 WINDOW = 65535
 
 
-class Capture:
-    """Writes down what passes some channels. It is a tap of them (`taps`).
+class PlainBlocks:
+    """Puts packets into blocks of a capture file, in order of time. It is a tap of channels (`taps`)."""
+
+    __slots__ = ("_clock", "_sorted", "bytes_of", "numbers")
+
+    numbers: dict[Channel, tuple[int, int]]
+    """Of the interfaces at both ends of a channel; -1 for one that is not watched."""
+    bytes_of: Callable[[Packet], bytes]
+
+    def begin(self, clock: VirtualClock, writer: PcapngWriter) -> None:
+        """Prepare to write."""
+        self._clock = clock
+        self._sorted = Sorted(writer, limit=sys.maxsize)  # those that have not left are bounded by the queues
+        self.numbers = {}
+
+    def out(self, channel: Channel, packet: Packet) -> None:
+        """A packet leaves."""
+        number = self.numbers[channel][0]
+        if number >= 0:
+            self._sorted.add(number, packet.leaves, self.bytes_of(packet), inbound=False)
+            self._sorted.flush_until(self._clock.now)
+
+    def into(self, channel: Channel, packet: Packet) -> None:
+        """A packet has arrived."""
+        number = self.numbers[channel][1]
+        if number >= 0:
+            comment = "corrupted on the way" if packet.spoiled else None
+            self._sorted.add(number, self._clock.now, self.bytes_of(packet), inbound=True, comment=comment)
+            self._sorted.flush_until(self._clock.now)
+
+    def dropped(self, channel: Channel, packet: Packet, why: int) -> None:
+        """A packet does not even leave."""
+        number = self.numbers[channel][0]
+        if number >= 0:
+            self._sorted.add_drop(
+                number, self._clock.now, self.bytes_of(packet), REASONS[why] or "dropped", inbound=False
+            )
+            self._sorted.flush_until(self._clock.now)
+
+    def end(self) -> None:
+        """Write what is left."""
+        self._sorted.flush()
+
+
+if TYPE_CHECKING:
+    Base = PlainBlocks
+else:
+    Base = object
+
+
+class Capture(Base):
+    """Writes down what passes some channels.
 
     Arguments:
         simulation: whose channels they are
@@ -54,68 +106,50 @@ class Capture:
         snaplen: bytes that are kept of each packet at most
     """
 
+    __slots__ = core.NO_SLOTS
+
     def __init__(self, simulation: Simulation, file: BinaryIO, snaplen: int = LONGEST) -> None:
-        self._clock = simulation.clock
         self._writer = PcapngWriter(file, snaplen=snaplen)
-        self._sorted = Sorted(self._writer)
-        self._interfaces: dict[tuple[Any, Any], int] = {}  # by host and channel
-        self._names: dict[str, str] = {}
-        self._simulation = simulation
+        self._interfaces: dict[tuple[Any, Any], int] = {}  # by host and link
+        self.bytes_of = packet_bytes
+        self.begin(simulation.clock, self._writer)
 
     def watch(self, channels: Iterable[Channel], *, at: Any = None) -> None:
         """Watch channels: both ends, or only those at a host."""
-        for channel in channels:
+        watched = [
+            (channel, [at is None or host is at for host in (channel.near, channel.far)])
+            for channel in channels
+        ]
+        names = {
+            address: host.name
+            for channel, _ in watched
+            for host in (channel.near, channel.far)
+            for address in (*host.own, host.address, host.address6)
+        }
+        self._writer.names(names)
+        for channel, (near, far) in watched:
+            self.numbers[channel] = (
+                self._interface(channel.near, channel) if near else -1,
+                self._interface(channel.far, channel) if far else -1,
+            )
             add_tap(channel, self)
-            for host in (channel.near, channel.far):
-                if at is None or host is at:
-                    self._interface(host, channel)
 
     def _interface(self, host: Any, channel: Channel) -> int:
         both = (host, _pair(channel))
         number = self._interfaces.get(both)
         if number is None:
-            for one in (channel.near, channel.far):
-                for address in (*one.own, one.address, one.address6):
-                    self._names[address] = one.name
-            if not self._interfaces:
-                self._writer.names(self._names)
             out = channel if channel.near is host else channel.back
             name = f"{host.name} eth{0 if out is None else out.interface}"
             number = self._interfaces[both] = self._writer.interface(name, channel.name)
         return number
 
-    # -- what channels tell ---------------------------------------------------------------------------
-
-    def out(self, channel: Channel, packet: Packet) -> None:
-        """A packet leaves."""
-        key = (channel.near, _pair(channel))
-        number = self._interfaces.get(key)
-        if number is not None:
-            data = packet_bytes(packet)
-            self._sorted.add(number, packet.leaves, data, inbound=False)
-            self._sorted.flush_until(self._clock.now)
-
-    def into(self, channel: Channel, packet: Packet) -> None:
-        """A packet has arrived."""
-        number = self._interfaces.get((channel.far, _pair(channel)))
-        if number is not None:
-            comment = "corrupted on the way" if packet.spoiled else None
-            self._sorted.add(number, self._clock.now, packet_bytes(packet), inbound=True, comment=comment)
-            self._sorted.flush_until(self._clock.now)
-
-    def dropped(self, channel: Channel, packet: Packet, why: int) -> None:
-        """A packet does not even leave."""
-        number = self._interfaces.get((channel.near, _pair(channel)))
-        if number is not None:
-            self._sorted.add_drop(
-                number, self._clock.now, packet_bytes(packet), REASONS[why] or "dropped", inbound=False
-            )
-            self._sorted.flush_until(self._clock.now)
-
     def close(self) -> None:
-        """Write what is left; what would have left after the end is left out."""
-        self._sorted.flush()
+        """Write what is left, and close the capture. What would have left after the end is in it, too."""
+        self.end()
         self._writer.close()
+
+
+SLOTS = ("_interfaces", "_writer")
 
 
 class Captures:
@@ -132,7 +166,7 @@ class Captures:
                 file = self.kept[what] = io.BytesIO()
             else:
                 file = Path(path).open("wb")  # noqa: SIM115 - `close` does it, when the run is over
-            capture = Capture(simulation, file, snaplen)
+            capture: Capture = simulation.forms.Capture(simulation, file, snaplen)
             self._open.append((capture, file))
             if what in simulation.stacks:
                 stack = simulation.stacks[what]

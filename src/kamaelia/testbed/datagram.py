@@ -28,6 +28,7 @@ from .addresses import (
     unmapped,
 )
 from .fragments import send_in_fragments
+from .futures import hash_on_host
 from .memberships import Memberships
 from .protocols import IGNORE, UDP
 
@@ -47,6 +48,7 @@ class DatagramTransport(Base):
     """A UDP socket, as asyncio's protocols see it."""
 
     __slots__ = core.NO_SLOTS
+    __hash__ = hash_on_host
 
     node: Stack
 
@@ -333,6 +335,7 @@ SLOTS = (
     "__weakref__",
     "_extra",
     "_memberships",
+    "_number",
     "_protocol",
     "broadcast",
     "connected_to",

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
+import sys
+from asyncio import events
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..axon import Component, ComponentsFailed, System, lifecycle, make, report
 
 log = logging.getLogger("kamaelia")
+
+MOST_WAITS = 1000  # of code that is to end
 
 
 class HostRun:
@@ -63,21 +68,40 @@ class HostRun:
 
     def bury(self) -> None:
         """End what a crash has left, now that it cannot do anything any more."""
-        coroutines = [process.coroutine for process in lifecycle.bodies(self.system.root)]
-        for task in list(getattr(self.loop, "_tasks", None) or ()):
-            task._log_destroy_pending = False
-            coroutines.append(task.get_coro())
-        for coroutine in coroutines:
-            if coroutine is not None:
-                # whatever its finally clauses raise, its host has been gone for long
-                with contextlib.suppress(BaseException):
-                    coroutine.close()
+        hooks = sys.get_asyncgen_hooks()
+        sys.set_asyncgen_hooks(None, None)  # nobody will end the generators that begin now
+        running = events._get_running_loop()
+        events._set_running_loop(self.loop)  # what runs now is this host's code still
+        try:
+            for process in list(lifecycle.bodies(self.system.root)):
+                if process.coroutine is not None:
+                    _end(process.coroutine)
+            buried: dict[Any, None] = {}
+            while left := [task for task in self.loop._tasks or () if task not in buried]:
+                for task in left:  # which may begin others
+                    buried[task] = None
+                    task._log_destroy_pending = False
+                    _end(task.get_coro())
+        finally:
+            events._set_running_loop(running)
+            sys.set_asyncgen_hooks(*hooks)
 
     @property
     def result(self) -> Any:
         """What its component returned; a list if there are several."""
         results = [component._axon.result for component in self.components]
         return results[0] if len(results) == 1 else results
+
+
+def _end(coroutine: Any) -> None:
+    """Cancel a coroutine, however often it wants to wait for something before it ends."""
+    try:
+        for _ in range(MOST_WAITS):
+            coroutine.throw(asyncio.CancelledError())
+    except BaseException:
+        pass  # it has ended; whatever its finally clauses raise, its host has been gone for long
+    with contextlib.suppress(BaseException):
+        coroutine.close()
 
 
 def judge(runs: list[HostRun], errors: str, hint: str) -> dict[str, Exception]:

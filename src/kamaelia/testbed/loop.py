@@ -30,8 +30,9 @@ from .addresses import (
     socket_address,
     unmapped,
 )
+from .futures import HostFuture, HostTask
 from .listener import ProtocolFactory, Server
-from .options import AF_UNIX, SO_REUSEPORT, TYPE_FLAGS
+from .options import AF_UNIX, POLLNVAL, SO_REUSEPORT, TYPE_FLAGS
 from .sockets import FAMILIES, TYPES, SimulatedSocket, Watch
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class HostLoop(VirtualLoop):
     """
 
     is_simulated_host = True
-    fields = ("_tasks", "seed", "stack")
+    fields = ("_tasks", "numbered", "seed", "stack")
     seed: int | str
     """Of what is drawn on it by Python's own means (`stand_ins`)."""
     disk: MountedDisk | None = None
@@ -64,6 +65,8 @@ class HostLoop(VirtualLoop):
     def __init__(self, stack: Stack) -> None:
         super().__init__(stack.simulation.clock)
         self.stack = stack
+        self.numbered = 0
+        """How many objects have a number for their hash (`futures`, `stand_ins.order`)."""
         # Those not done, in the order of their making; made when there are any.
         self._tasks: dict[asyncio.Future[Any], None] | None = None
 
@@ -146,9 +149,17 @@ class HostLoop(VirtualLoop):
 
     # -- tasks ------------------------------------------------------------------------------------
 
+    def create_future(self) -> asyncio.Future[Any]:
+        """See asyncio."""
+        return HostFuture(loop=self)
+
     def create_task(self, coro: Coroutine[Any, Any, Any], **options: Any) -> Any:  # type: ignore[override]
         """See asyncio."""
-        task = super().create_task(coro, **options)
+        if self._task_factory is None:
+            self._check_closed()
+            task: Any = HostTask(coro, loop=self, **options)
+        else:
+            task = super().create_task(coro, **options)
         if not task.done():
             if self._tasks is None:
                 self._tasks = {}
@@ -319,6 +330,11 @@ class HostLoop(VirtualLoop):
         if isinstance(fd, SimulatedSocket):
             return fd
         return self.stack.simulation.socket_numbered(fd) if isinstance(fd, int) else None
+
+    def poll(self, number: int) -> int:
+        """Return for what a simulated socket is ready, by its number, as the bits of ``select.poll``."""
+        sock = self.stack.simulation.socket_numbered(number)
+        return POLLNVAL if sock is None or sock.is_closed else sock.poll()
 
     async def connect_accepted_socket(  # type: ignore[override]
         self,

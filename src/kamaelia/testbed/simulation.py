@@ -39,6 +39,7 @@ from .loop import HostLoop
 from .measures_network import Metrics, host_metrics, link_metrics, measures_of
 from .multicast import Groups
 from .nat import Translator
+from .options import FIRST_NUMBER
 from .protocols import ICMP, ICMPV6, LINK_DOWN
 from .routing import Routes
 from .settings import LinkSettings, changed
@@ -92,7 +93,8 @@ class Simulation:
         self._scripts: dict[asyncio.Task[object], None] = {}
         self._is_stopping = False
         self._collections = 0
-        self._last_number = 2**30  # more than there are files
+        self._last_number = FIRST_NUMBER
+        self.numbered = 0  # objects that have a number for their hash
         self._numbered: WeakValueDictionary[int, SimulatedSocket] = WeakValueDictionary()
         self._loops: list[HostLoop] = []  # all that there were
         self._homes: dict[int, HostLoop] = {}  # of asynchronous generators, by id
@@ -448,7 +450,8 @@ class Simulation:
 
     def _generator_is_dropped(self, generator: Any) -> None:
         loop: Any = self._homes.pop(id(generator))
-        loop._asyncgen_finalizer_hook(generator)
+        if loop.stack.loop is loop:  # else its host has crashed
+            loop._asyncgen_finalizer_hook(generator)
 
     # -- what came of it --------------------------------------------------------------------------
 

@@ -30,12 +30,17 @@ from .addresses import (
     socket_address,
     unmapped,
 )
+from .futures import hash_on_host
 from .options import (
     AF_UNIX,
     DEFAULT_BUFFER,
     IPV6_TCLASS,
     MSG_NOSIGNAL,
     OPTIONS,
+    POLLERR,
+    POLLHUP,
+    POLLIN,
+    POLLOUT,
     SMALLEST_RECEIVE,
     SMALLEST_SEND,
     SO_NWRITE,
@@ -68,8 +73,10 @@ class SimulatedSocket:
         "__weakref__",
         "_fileno",
         "_nodelay",
+        "_number",
         "_timeout",
         "_waiting",
+        "behind",
         "end",
         "family",
         "listener",
@@ -86,6 +93,7 @@ class SimulatedSocket:
     )
 
     is_simulated_socket = True
+    __hash__ = hash_on_host
 
     def __init__(
         self,
@@ -108,7 +116,10 @@ class SimulatedSocket:
         self.only6 = only6
         """Of IPv6, it does not speak IPv4 as well."""
         self.options: dict[tuple[int, int], Any] | None = None
+        self.behind: StreamEnd | None = None
+        """Its connection, also where a transport uses that in its place."""
         self.end: StreamEnd | None = None
+        """Its connection, if it uses that itself."""
         self.listener: Listener | None = None
         self.transport: DatagramTransport | None = None
         self.mailbox: Mailbox | None = None
@@ -184,18 +195,18 @@ class SimulatedSocket:
         key = (level, option)
         if key == (socket.SOL_SOCKET, socket.SO_RCVBUF):
             size = buffer_size(number_in(value), SMALLEST_RECEIVE)
-            if self.end is not None:
-                self.end.set_window(size // 2)
+            if self.behind is not None:
+                self.behind.set_window(size // 2)
             return size
         if key == (socket.SOL_SOCKET, socket.SO_SNDBUF):
             size = buffer_size(number_in(value), SMALLEST_SEND)
-            if self.end is not None:
-                self.end.set_send_buffer(size // 2)
+            if self.behind is not None:
+                self.behind.set_send_buffer(size // 2)
             return size
         if key == (socket.IPPROTO_TCP, socket.TCP_NODELAY):
             self._nodelay = bool(number_in(value))
-            if self._nodelay and self.end is not None:
-                self.end.push()
+            if self._nodelay and self.behind is not None:
+                self.behind.push()
         elif key == (socket.SOL_SOCKET, socket.SO_BROADCAST) and self.transport is not None:
             self.transport.broadcast = bool(number_in(value))
         elif key == (socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):
@@ -211,7 +222,7 @@ class SimulatedSocket:
     def _mark(self, key: tuple[int, int], number: int) -> None:
         if key in _TTL and not (number == -1 or 1 <= number <= 255):
             raise OSError(errno.EINVAL, f"Invalid argument: a packet passes 1 to 255 routers, not {number}")
-        target: Any = self.end if self.end is not None else self.transport
+        target: Any = self.behind if self.behind is not None else self.transport
         if target is None:
             return
         if key in _TTL:
@@ -228,13 +239,13 @@ class SimulatedSocket:
             if option == socket.SO_ERROR:
                 value = self.take_error()
             elif option == SO_NWRITE:
-                value = 0 if self.end is None else self.end.count_not_arrived()
+                value = 0 if self.behind is None else self.behind.count_not_arrived()
             elif option == SO_PEERCRED and self.family != AF_UNIX:
                 value = struct.pack("3i", 0, -1, -1)
             elif option in _SHOWN:
                 value = int(_SHOWN[option](self))
         elif asked == (socket.IPPROTO_TCP, 2):
-            value = 536 if self.end is None else self.end.segment
+            value = 536 if self.behind is None else self.behind.segment
         elif asked == (socket.IPPROTO_TCP, socket.TCP_NODELAY):
             value = int(self._nodelay)
         elif asked == (socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):
@@ -382,7 +393,8 @@ class SimulatedSocket:
         raise self._would_block("connect", errno.EINPROGRESS)
 
     def _connected(self, future: asyncio.Future[None]) -> None:
-        future.exception()  # which the socket tells itself
+        if not future.cancelled():
+            future.exception()  # which the socket tells itself
         self.readable()
         self.writable()
 
@@ -398,13 +410,13 @@ class SimulatedSocket:
 
     def take_error(self) -> int:
         """Return the number of the error that has happened, and forget it; 0 for none."""
-        if self.end is not None:
-            connected = self.end.connected
+        if self.behind is not None:
+            connected = self.behind.connected
             if connected is not None and connected.done() and not connected.cancelled():
                 error = connected.exception()
                 if isinstance(error, OSError):
                     return error.errno or 0
-            waiting, self.end.error = self.end.error, None
+            waiting, self.behind.error = self.behind.error, None
             return 0 if waiting is None else waiting.errno or 0
         if self.mailbox is not None:
             trouble, self.mailbox.error = self.mailbox.error, None
@@ -584,13 +596,28 @@ class SimulatedSocket:
             return self.listener.has_connection()
         if self.mailbox is not None:
             return bool(self.mailbox.queue) or self.mailbox.error is not None
-        return self.end is not None and self.end.is_readable()
+        return self.behind is not None and self.behind.is_readable()
 
     def is_writable(self) -> bool:
         """Say whether sending would not have to wait."""
         if self.type == socket.SOCK_DGRAM:
             return True
-        return self.end is not None and not self.end.is_connecting and self.end.is_writable()
+        return self.behind is not None and not self.behind.is_connecting and self.behind.is_writable()
+
+    @property
+    def is_closed(self) -> bool:
+        """It has been closed."""
+        return self._fileno == -1
+
+    def poll(self) -> int:
+        """Return for what it is ready, as the bits of ``select.poll``."""
+        state = POLLIN * self.is_readable() | POLLOUT * self.is_writable()
+        end = self.behind
+        if end is not None and end.error is not None:
+            state |= POLLERR
+        if end is not None and end.dead:
+            state |= POLLHUP
+        return state
 
     def wait(self, *, to_write: bool) -> asyncio.Future[None]:
         """Return what is done when it is readable, or writable."""

@@ -32,8 +32,9 @@ import asyncio
 import contextvars
 import errno
 import socket
-from asyncio import constants, protocols, transports
+from asyncio import constants, events, protocols, transports
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .addresses import family_of, is_ipv6, is_loopback, socket_address
@@ -160,6 +161,7 @@ class StreamEnd:
             sock.local = socket_address(local[0], local[1], sock.family)
             sock.remote = socket_address(remote[0], remote[1], sock.family)
         self.socket = sock
+        sock.behind = self
         self.name = f"{stack.name}:{local[1]}"
         self.remote_name = f"{remote_stack.name}:{remote[1]}"
         self.headers = HEADERS[6 if is_ipv6(remote[0]) else 4]
@@ -388,6 +390,7 @@ class StreamEnd:
             return
         self.closed = True
         self.owner = None
+        self.socket.behind = None
         self.stack.streams.forget_end(self)
         if self._arrived or self.socket.resets or self.peer is None:
             self.reset()
@@ -589,7 +592,16 @@ class StreamTransport(transports._FlowControlMixin, asyncio.Transport):
         if self._loop.is_frozen:
             self._read_soon()
         elif self._reads and not self._paused and not self._closing:
-            self._context.run(self._read)
+            self._run(self._read)
+
+    def _run(self, call: Callable[[], None]) -> None:
+        """Call the protocol, as the loop would."""
+        running = events._get_running_loop()
+        events._set_running_loop(self._loop)
+        try:
+            self._context.run(call)
+        finally:
+            events._set_running_loop(running)
 
     def _start_reading(self) -> None:
         self._reads = True
@@ -677,7 +689,7 @@ class StreamTransport(transports._FlowControlMixin, asyncio.Transport):
         if self._loop.is_frozen:
             self._loop.call_soon(self.writable, context=self._context)
         elif self._buffer and not self._losses:
-            self._context.run(self._write_rest)
+            self._run(self._write_rest)
 
     def _write_rest(self) -> None:
         try:
