@@ -15,6 +15,7 @@ import socket
 from asyncio import sslproto
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from ..axon import VirtualLoop
 from ..axon.clock import nanoseconds
@@ -65,8 +66,10 @@ class HostLoop(VirtualLoop):
     def __init__(self, stack: Stack) -> None:
         super().__init__(stack.simulation.clock)
         self.stack = stack
-        self.numbered = 0
-        """How many objects have a number for their hash (`futures`, `stand_ins.order`)."""
+        # asyncio keeps the tasks of all loops in one set: if all hosts counted from 1, ending them would
+        # take time that grows with the square of their number.
+        self.numbered = crc32(stack.name.encode()) << 12
+        """The last number that an object has for its hash (`futures`, `stand_ins.order`)."""
         # Those not done, in the order of their making; made when there are any.
         self._tasks: dict[asyncio.Future[Any], None] | None = None
 
