@@ -7,8 +7,8 @@ streams of its own. So nothing depends on hashes, addresses of objects, or real 
 one host depends on another only by the packets between them.
 
 Nor does anything depend on when Python collects garbage, which may close what was forgotten: meanwhile that
-happens only every so many turns of the clock. What there is when all has begun is there to stay, and is not
-searched.
+happens only every so many turns of the clock, which is at the same virtual times in every run. What there is
+when all has begun is there to stay, and is not searched.
 """
 
 from __future__ import annotations
@@ -378,13 +378,18 @@ class Simulation:
             self.clock.add_timer(self.clock.now + nanoseconds(seconds), end)
             while (self._running or self.faults.due) and not self._time_is_over:
                 self.clock.turns(GARBAGE)
-                self._collections += 1
-                gc.collect(2 if self._collections % 100 == 0 else self._collections % 10 == 0)
+                self._collect_garbage()
             if not self._time_is_over:
                 end._cancelled = True
                 self.clock.forget_timer()
             if self._running:
                 self.clock.settle()
+
+    def _collect_garbage(self) -> None:
+        """Have Python look for garbage. What that still does is done as on the first host."""
+        self._collections += 1
+        with _inside(self._loops[0]) if self._loops else contextlib.nullcontext():
+            gc.collect(2 if self._collections % 100 == 0 else self._collections % 10 == 0)
 
     def _end_time(self) -> None:
         self._time_is_over = True
