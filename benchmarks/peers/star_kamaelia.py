@@ -5,7 +5,7 @@
 Each sleeps with Kamaelia's own `sleep`, or, with "asyncio", with asyncio's. With "parts" both ends are made of
 components of the library: a source | UDPSender on the one, UDPReceiver | Measure on the other. "captured" has
 every packet written to a file at both ends of every link, its first 128 bytes. With "idle" there are so many
-hosts more, each linked to the router both ways, on which a component waits for something that does not come.
+hosts more, each linked to the router both ways, on which a component sleeps.
 
 The time is taken by a script that runs beside the hosts: from just before the first datagram is sent until
 the last has come. Hosts are made and started before that, and stopped after it. No trace is kept.
@@ -25,6 +25,7 @@ from typing import Any
 from benchmarks.peers import star_common as star
 from benchmarks.peers.about_kamaelia import about
 from kamaelia import Component, Outbox, component, sleep
+from kamaelia.axon import VirtualLoop
 from kamaelia.net import UDPReceiver, UDPSender
 from kamaelia.testbed import Host, Measure, Network
 
@@ -93,7 +94,7 @@ class Film(Component):
 
 @component
 async def wait(inbox: Any, outbox: Any) -> None:
-    await asyncio.get_running_loop().create_future()
+    await sleep(3600)
 
 
 def make(viewers: list[Viewer]) -> Network:
@@ -148,7 +149,7 @@ def main() -> None:
     for viewer in viewers:
         viewer.start += BEGIN
     delay = star.FIRST_DELAY + star.LAST_DELAY + star.SENDING
-    star.report_star(about(), viewers, *marks, delay, CLOSE)
+    star.report_star(about(VirtualLoop), viewers, *marks, delay, CLOSE)
 
 
 if __name__ == "__main__":

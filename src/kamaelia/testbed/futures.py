@@ -20,10 +20,8 @@ def _hash(self: Any) -> int:
     try:
         return self._number  # type: ignore[no-any-return]
     except AttributeError:
-        loop = self.get_loop()
-        loop.numbered += 1
-        self._number = loop.numbered
-        return loop.numbered  # type: ignore[no-any-return]
+        self._number = number = self.get_loop().next_number()
+        return number  # type: ignore[no-any-return]
 
 
 def hash_on_host(self: Any) -> int:

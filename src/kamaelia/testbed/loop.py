@@ -66,12 +66,18 @@ class HostLoop(VirtualLoop):
     def __init__(self, stack: Stack) -> None:
         super().__init__(stack.simulation.clock)
         self.stack = stack
-        # asyncio keeps the tasks of all loops in one set: if all hosts counted from 1, ending them would
-        # take time that grows with the square of their number.
-        self.numbered = crc32(stack.name.encode()) << 12
-        """The last number that an object has for its hash (`futures`, `stand_ins.order`)."""
+        self.numbered = 0  # see `next_number`
         # Those not done, in the order of their making; made when there are any.
         self._tasks: dict[asyncio.Future[Any], None] | None = None
+
+    def next_number(self) -> int:
+        """Return a number that an object of this host has for its hash (`futures`, `stand_ins.order`).
+
+        asyncio keeps the tasks of all loops in one set. If all hosts counted from 1, to end them would take
+        time that grows with the square of their number.
+        """
+        self.numbered = (self.numbered or crc32(self.stack.name.encode()) << 12) + 1
+        return self.numbered
 
     # -- faults -----------------------------------------------------------------------------------
 
