@@ -66,7 +66,12 @@ def choose(word: str, names: list[str]) -> list[str]:
 
 def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", nargs="+", metavar="ROW", help="measure only these rows, or groups of rows such as star; --list names them")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        metavar="ROW",
+        help="measure only these rows, or groups of rows such as star; --list names them",
+    )
     parser.add_argument("--list", action="store_true", help="name what can be measured, and measure nothing")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"how many, by default {ROUNDS}")
     parser.add_argument("--seconds", type=float, default=1.0, help="what a round should take, by default 1")

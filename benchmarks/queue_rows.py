@@ -1,4 +1,4 @@
-"""The queues of simulated links beside those of ns-3, in the table of all: `benchmarks.queues` has it whole."""
+"""The queues of simulated links beside those of ns-3, in the table of all; whole: `benchmarks.queues`."""
 
 from __future__ import annotations
 
@@ -37,5 +37,11 @@ def contests(forms: Forms) -> list[Contest]:
     exact = Contestant("Kamaelia, with all that ns-3 does otherwise", program, ("exact",), rounds=1)
     return [
         *(one(name, queue) for name, queue in NAMES.items()),
-        Contest("queue-exact", "twelve queues packet by packet", (ALIKE,), (exact,), (Target(0.0, measure=ALIKE.key),)),
+        Contest(
+            "queue-exact",
+            "twelve queues packet by packet",
+            (ALIKE,),
+            (exact,),
+            (Target(0.0, measure=ALIKE.key),),
+        ),
     ]

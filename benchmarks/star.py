@@ -56,8 +56,11 @@ def ours(forms: Forms, viewers: int, *words: str, name: str = "Kamaelia") -> Con
 
 
 def peer(name: str, program: Program, viewers: int, *words: str) -> Contestant:
-    """Return one who simulates a star; in the first trial some 10,000 packets, or two to each viewer."""
-    first = max(2 * STEP, 10_000 // viewers * STEP)
+    """Return one who simulates a star; in the first trial some 10,000 packets, or twenty to each viewer.
+
+    With fewer to each it would be found out how long the first one takes.
+    """
+    first = max(20, 10_000 // viewers) * STEP
     return Contestant(name, program, (viewers, AMOUNT, *words), first=first, step=STEP)
 
 
@@ -66,6 +69,7 @@ def ns3(viewers: int) -> list[Contestant]:
     return [
         peer("ns-3", program, viewers, "--shape=star"),
         peer("ns-3, as a tree", program, viewers, "--shape=tree"),
+        peer("ns-3, with its own static routes", program, viewers, "--routing=static"),
     ]
 
 
@@ -118,8 +122,8 @@ def plain(forms: Forms) -> Contest:
 def parts(forms: Forms) -> Contest:
     return Contest(
         "star-parts",
-        f"simulated star of {FEW} viewers, of components of the library: a source | UDPSender, "
-        "UDPReceiver | Measure",
+        f"simulated star of {FEW} viewers, of components of the library: a source to UDPSender, "
+        "UDPReceiver to Measure",
         (RATE,),
         forms.contestants(ours(forms, FEW, "parts")),
         (Target(PARTS),),
@@ -139,6 +143,7 @@ def captured(forms: Forms) -> Contest:
 
 
 def growth(forms: Forms, viewers: int) -> Contest:
+    """Return one with all numbers of viewers up to this. It takes long enough for many packets to each."""
     fewer = [ours(forms, number, name=f"Kamaelia, {number:,} viewers") for number in (10, FEW, MANY)]
     return Contest(
         f"star-growth-{viewers}",
@@ -149,6 +154,7 @@ def growth(forms: Forms, viewers: int) -> Contest:
             *(one for one in fewer if one.arguments[0] < viewers),  # type: ignore[operator]
         ),
         (Target(GROWTH[viewers], fewer[0].name, EACH.key),),
+        times_seconds=3.0 if viewers == MOST else 1.0,
     )
 
 

@@ -2,10 +2,10 @@
 
     star_kamaelia VIEWERS MILLISECONDS [asyncio|parts] [captured] [idle=NUMBER]
 
-Each sleeps with Kamaelia's own `sleep`, or, with "asyncio", with asyncio's. With "parts" both ends are made of
-components of the library: a source | UDPSender on the one, UDPReceiver | Measure on the other. "captured" has
-every packet written to a file at both ends of every link, its first 128 bytes. With "idle" there are so many
-hosts more, each linked to the router both ways, on which a component sleeps.
+Each sleeps with Kamaelia's own `sleep`, or, with "asyncio", with asyncio's. With "parts" both ends are made
+of components of the library: a source | UDPSender on the one, UDPReceiver | Measure on the other. "captured"
+has every packet written to a file at both ends of every link, its first 128 bytes. With "idle" there are so
+many hosts more, each linked to the router both ways, on which a component sleeps.
 
 The time is taken by a script that runs beside the hosts: from just before the first datagram is sent until
 the last has come. Hosts are made and started before that, and stopped after it. No trace is kept.

@@ -62,7 +62,7 @@ class HostRun:
             self._leave(self)
 
     def __call__(self, text: str) -> None:
-        """Log what is announced: nobody sits at the terminal of this host, and nobody can try what it says."""
+        """Log what is announced: nobody sits at this host's terminal, and nobody can try what it says."""
         log.info("%s: %s", self.name, text)
 
     def bury(self) -> None:
