@@ -20,7 +20,14 @@ from typing import IO
 
 ROOT = Path(__file__).resolve().parent.parent
 # What is installed or compiled, as in the Makefile.
-SOURCES = ("pyproject.toml", "setup.py", "src/kamaelia/axon/_core.pyx")
+SOURCES = (
+    "pyproject.toml",
+    "setup.py",
+    "src/kamaelia/axon/_core.pyx",
+    "src/kamaelia/axon/_core.pxd",
+    "src/kamaelia/testbed/_wire.pyx",
+    "src/kamaelia/testbed/_capture.pxi",
+)
 VERSIONS = ("3.11", "3.12", "3.13")
 # Without pytest's cache, because `pytest --last-failed` is about the run in the foreground.
 SHORT_PASS = ["-q", "--short-pass", "-p", "no:cacheprovider"]

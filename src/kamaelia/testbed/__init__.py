@@ -41,6 +41,7 @@ from .measures_flow import FlowMetrics
 from .measures_network import HostMetrics, LinkMetrics, Metrics
 from .measures_queue import QueueMetrics
 from .network import Host, Network, NetworkLink
+from .pcap_source import PcapSource
 from .topologies import cdn, chain, dumbbell, full_mesh, grid, ring, star, tree
 from .trace import Event, Trace
 
@@ -58,6 +59,7 @@ __all__ = [
     "Metrics",
     "Network",
     "NetworkLink",
+    "PcapSource",
     "QueueMetrics",
     "SimulationError",
     "Stamp",
