@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -37,6 +38,7 @@ NAP = asyncio.sleep if "asyncio" in WORDS else sleep
 PORT = 5004
 PAYLOAD = bytes(star.PAYLOAD)
 SNAPLEN = 128
+MEMORY, ROOM = Path("/dev/shm"), 2_000_000_000  # bytes
 BEGIN = 1.0  # virtual seconds, by which all hosts have started
 END = BEGIN + star.MILLISECONDS / 1000 + 2 * (star.FIRST_DELAY + star.LAST_DELAY)
 # asyncio's sleep ends not before its time, as the loop's clock tells it, so it may take a nanosecond more.
@@ -117,11 +119,15 @@ def make(viewers: list[Viewer]) -> Network:
 
 @contextmanager
 def captures(network: Network) -> Iterator[dict[Host | str, Path]]:
-    """Yield the files that are to be written, one for each link; what is in them nobody looks at."""
+    """Yield the files that are to be written, one for each link; what is in them nobody looks at.
+
+    They are in memory, where there is room for them: how fast the disk is, is another question.
+    """
     if not CAPTURED:
         yield {}
         return
-    with tempfile.TemporaryDirectory() as folder:
+    in_memory = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM
+    with tempfile.TemporaryDirectory(dir=MEMORY if in_memory else None) as folder:
         yield {
             f"{link.a.name} > {link.b.name}": Path(folder, f"{number}.pcapng")
             for number, link in enumerate(network.links)
