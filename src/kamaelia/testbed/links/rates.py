@@ -391,8 +391,7 @@ def rate_model(value: object) -> RateModel | None:
 
     Arguments:
         value: such as ``"2 Mbit/s"``, or bits per second; a function from seconds to bits per second; a
-        model;
-            or None
+            model; or None
 
     Raises `UsageError` for anything else, and for 0.
 
