@@ -67,9 +67,10 @@ def peer(name: str, program: Program, viewers: int, *words: str) -> Contestant:
 def ns3(viewers: int) -> list[Contestant]:
     program = Cpp("star_ns3", "libns3-dev", "ns3/core-module.h", LIBRARIES)
     return [
-        peer("ns-3", program, viewers, "--shape=star"),
+        peer("ns-3", program, viewers),
         peer("ns-3, as a tree", program, viewers, "--shape=tree"),
-        peer("ns-3, with its own static routes", program, viewers, "--routing=static"),
+        peer("ns-3, with a table of routes", program, viewers, "--routing=table"),
+        peer("ns-3, as a tree, with a table of routes", program, viewers, "--shape=tree", "--routing=table"),
     ]
 
 
