@@ -42,7 +42,8 @@ a host of the newest version (section 7.2.2 allows it, nothing requires it).
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Collection, Hashable, Iterable
+from functools import lru_cache
 from typing import Protocol
 
 from kamaelia.axon import UsageError
@@ -68,6 +69,9 @@ from .messages import (
     split,
 )
 from .timing import DEFAULT, Timing
+
+
+NO_CHANGES: dict[str, int] = {}  # never written to
 
 
 class Stream(Protocol):
@@ -141,12 +145,7 @@ class Filters:
         >>> Filters().state("239.1.2.3")
         ('include', frozenset())
         """
-        wishes = self._groups.get(group, {}).values()
-        excluding = [sources for mode, sources in wishes if mode == "exclude"]
-        included = NOTHING.union(*(sources for mode, sources in wishes if mode == "include"))
-        if not excluding:
-            return "include", included
-        return "exclude", excluding[0].intersection(*excluding[1:]) - included
+        return merged(self._groups.get(group, {}).values())
 
     def hears(self, socket: Hashable, group: str, source: str) -> bool:
         """Say whether a socket is to get what comes from a source to a group.
@@ -159,6 +158,19 @@ class Filters:
             return False
         mode, sources = wish
         return (source in sources) is (mode == "include")
+
+
+def merged(wishes: Collection[tuple[Mode, Sources]]) -> tuple[Mode, Sources]:
+    """Return what an interface wants of a group, of what each socket wants.
+
+    >>> merged([("include", frozenset({"10.0.0.1"})), ("exclude", frozenset({"10.0.0.1", "10.0.0.2"}))])
+    ('exclude', frozenset({'10.0.0.2'}))
+    """
+    excluding = [sources for mode, sources in wishes if mode == "exclude"]
+    included = NOTHING.union(*(sources for mode, sources in wishes if mode == "include"))
+    if not excluding:
+        return "include", included
+    return "exclude", excluding[0].intersection(*excluding[1:]) - included
 
 
 class _Wish:
@@ -190,7 +202,7 @@ class _Wish:
         self.repeat_at: int | None = None
         self.mode_left = 0
         """In so many reports more the mode is told; for older versions: so many reports more."""
-        self.changes: dict[str, int] = {}
+        self.changes = NO_CHANGES
         """In how many reports more each source is told."""
 
     @property
@@ -293,9 +305,9 @@ class Host:
         else:
             if mode != mode_before:
                 wish.mode_left = self.timing.robustness
-            else:
-                for source in ordered(before ^ after):
-                    wish.changes[source] = self.timing.robustness
+            elif before != after:
+                times = self.timing.robustness
+                wish.changes = {**wish.changes, **{source: times for source in ordered(before ^ after)}}
             sends = [] if (mode, after) == (mode_before, before) else self._say_change(group, wish, now)
         self._drop_if_over(group, wish)
         return sends
@@ -371,21 +383,24 @@ class Host:
         if wish.mode_left:
             wish.mode_left -= 1
             kind = Kind.TO_EX if wish.mode == "exclude" else Kind.TO_IN
-            records = [Record(kind, group, ordered(wish.sources))]
+            records = [_record(kind, group, wish.sources)]
         else:
             changed = frozenset(wish.changes)
             wanted = changed & wish.sources if wish.mode == "include" else changed - wish.sources
             records = [
-                Record(kind, group, ordered(sources))
+                _record(kind, group, sources)
                 for kind, sources in ((Kind.ALLOW, wanted), (Kind.BLOCK, changed - wanted))
                 if sources
             ]
-        wish.changes = {source: left - 1 for source, left in wish.changes.items() if left > 1}
+        if wish.changes:
+            wish.changes = {source: left - 1 for source, left in wish.changes.items() if left > 1}
         more = wish.mode_left or wish.changes
         wish.repeat_at = now + self._draw(self._unsolicited) if more else None
         return self._reports(records)
 
     def _reports(self, records: list[Record]) -> list[Send]:
+        if len(records) == 1 and not records[0].sources:
+            return [_send_alone(records[0], self.family)]
         return [Send(self.family.all_reports, report) for report in split(records, self.family, self._mtu)]
 
     def _hear_query(self, query: Query, now: int) -> None:
@@ -434,7 +449,7 @@ class Host:
         wish.was_last = True
         wish.mode_left = max(wish.mode_left - 1, 0)
         wish.respond_at = now + self._draw(self._unsolicited) if wish.mode_left else None
-        return [Send(group, Report(self.family.older, (Record(Kind.IS_EX, group),)))]
+        return [_send_older(group, self.family)]
 
     def _hear_query_older(self, query: Query, now: int) -> None:
         for group in self._wishes if query.group is None else (query.group,):
@@ -491,11 +506,7 @@ def _wish(mode: Mode, sources: Iterable[str], family: Family) -> tuple[Mode, Sou
 
 
 def _state_of(group: str, wish: _Wish) -> Record:
-    return Record(
-        Kind.IS_EX if wish.mode == "exclude" else Kind.IS_IN,
-        group,
-        ordered(wish.sources),
-    )
+    return _record(Kind.IS_EX if wish.mode == "exclude" else Kind.IS_IN, group, wish.sources)
 
 
 def _answer_of(group: str, wish: _Wish) -> Record | None:
@@ -506,4 +517,22 @@ def _answer_of(group: str, wish: _Wish) -> Record | None:
         return _state_of(group, wish)
     both = wish.mode == "include"
     sources = wish.asked & wish.sources if both else wish.asked - wish.sources
-    return Record(Kind.IS_IN, group, ordered(sources)) if sources else None
+    return _record(Kind.IS_IN, group, sources) if sources else None
+
+
+# What many hosts say is one object: there may be a million hosts.
+
+
+@lru_cache(maxsize=1024)
+def _record(kind: Kind, group: str, sources: Sources) -> Record:
+    return Record(kind, group, ordered(sources))
+
+
+@lru_cache(maxsize=1024)
+def _send_alone(record: Record, family: Family) -> Send:
+    return Send(family.all_reports, Report(family.newest, (record,)))
+
+
+@lru_cache(maxsize=1024)
+def _send_older(group: str, family: Family) -> Send:
+    return Send(group, Report(family.older, (Record(Kind.IS_EX, group),)))
