@@ -25,6 +25,7 @@ cdef extern from *:
     int PyContext_Enter(PyObject*) except -1
     int PyContext_Exit(PyObject*) except -1
     PyObject* PyDict_GetItemWithError(object, object) except? NULL
+    int PyDict_Next(object, Py_ssize_t*, PyObject**, PyObject**) noexcept
     object PyObject_CallFunctionObjArgs(object, PyObject*, PyObject*, PyObject*)
     void* PyMem_Malloc(size_t) noexcept
     void* PyMem_Realloc(void*, size_t) noexcept
@@ -236,6 +237,9 @@ cdef class Packet(Due):
         self.ttl = 64
 
     def copy(self):
+        return self.copied()
+
+    cdef Packet copied(self):
         cdef Packet other = Packet.__new__(Packet)
         other.number, other.size, other.ttl, other.protocol, other.tos = (
             self.number, self.size, self.ttl, self.protocol, self.tos
@@ -548,13 +552,48 @@ cdef class Node:
         cdef PyObject* way = NULL if self.special else PyDict_GetItemWithError(self.table, packet.target)
         if way == <PyObject*>self:
             return self.deliver_here(packet)
-        if way == NULL or not self.forwards or packet.ttl <= 1:
+        if way == NULL or packet.ttl <= 1:
             self.take(packet, channel)
             return 0
+        if not self.forwards:
+            if isinstance(<object>way, DatagramSocket):
+                return self.hear(packet, channel, <DatagramSocket>way)
+            self.take(packet, channel)
+            return 0
+        if type(<object>way) is dict:
+            return self.spread(packet, channel, <dict>way)
         packet.ttl -= 1
         if self.fabric.recorder is not None:
             self.fabric.recorder.note(FORWARD, packet, self, 0)
         return (<Channel>way).carry_on(packet)
+
+    cdef int hear(self, Packet packet, Channel channel, DatagramSocket socket) except -1:
+        if packet.port != socket.port or packet.protocol != UDP or packet.spoiled:
+            self.take(packet, channel)
+            return 0
+        self.received += 1
+        self.bytes_received += packet.size
+        if self.fabric.recorder is not None:
+            self.fabric.recorder.note(DELIVER, packet, self, 0)
+        return socket.take_here(packet.data, packet.source)
+
+    cdef int spread(self, Packet packet, Channel channel, dict hops) except -1:
+        cdef PyObject* found = PyDict_GetItemWithError(hops, packet.flow)
+        cdef Py_ssize_t at = 0
+        cdef PyObject* out
+        cdef Hop hop
+        if found == NULL or (<Hop>found).came is not channel or packet.protocol != UDP:
+            self.take(packet, channel)
+            return 0
+        hop = <Hop>found
+        if not hop.outs:
+            return 0
+        if self.fabric.recorder is not None:
+            self.fabric.recorder.note(FORWARD, packet, self, 0)
+        packet.ttl -= 1
+        while PyDict_Next(hop.outs, &at, &out, NULL):
+            (<Channel>out).carry_on(packet.copied())
+        return 0
 
     def arrive(self, Packet packet):
         self.deliver_here(packet)
@@ -589,6 +628,16 @@ cdef class Node:
         return 0
 
 
+cdef class Hop:
+    cdef public Channel came
+    cdef public dict outs
+    cdef public object above
+
+    def __init__(self, Channel came):
+        self.came = came
+        self.outs = {}
+
+
 cdef class Way:
     cdef public Channel channel
     cdef public object name
@@ -605,6 +654,7 @@ cdef class Way:
 cdef class DatagramSocket:
     cdef public Node node
     cdef public object name
+    cdef public object port
     cdef public object context
     cdef public object received
     cdef public dict ways

@@ -65,7 +65,7 @@ class DatagramTransport(Base):
         local: Any = sock.local
         self.socket = sock
         self.local_host: str = local[0]
-        self.port: int = local[1]
+        self.port = local[1]
         self.family = sock.family
         self.only6 = sock.only6
         self.connected_to = connected_to
@@ -342,7 +342,6 @@ SLOTS = (
     "family",
     "local_host",
     "only6",
-    "port",
     "reuse_port",
     "socket",
     "tos",
