@@ -531,6 +531,8 @@ cdef int channel_clear(PyObject* self) noexcept:
 cdef class Node:
     cdef readonly Fabric fabric
     cdef public object loop
+    cdef public DatagramSocket member
+    cdef public str group
     cdef public dict table
     cdef public dict udp
     cdef public long long sent
@@ -544,6 +546,7 @@ cdef class Node:
         self.fabric = fabric
         self.table = {}
         self.udp = {}
+        self.group = ""
 
     def receive(self, Packet packet, Channel channel):
         self.receive_here(packet, channel)
@@ -552,12 +555,9 @@ cdef class Node:
         cdef PyObject* way = NULL if self.special else PyDict_GetItemWithError(self.table, packet.target)
         if way == <PyObject*>self:
             return self.deliver_here(packet)
-        if way == NULL or packet.ttl <= 1:
-            self.take(packet, channel)
-            return 0
-        if not self.forwards:
-            if isinstance(<object>way, DatagramSocket):
-                return self.hear(packet, channel, <DatagramSocket>way)
+        if way == NULL and self.member is not None and not self.special:
+            return self.hear(packet, channel, self.member)
+        if way == NULL or not self.forwards or packet.ttl <= 1:
             self.take(packet, channel)
             return 0
         if type(<object>way) is dict:
@@ -568,7 +568,12 @@ cdef class Node:
         return (<Channel>way).carry_on(packet)
 
     cdef int hear(self, Packet packet, Channel channel, DatagramSocket socket) except -1:
-        if packet.port != socket.port or packet.protocol != UDP or packet.spoiled:
+        if (
+            packet.target != self.group
+            or packet.port != socket.port
+            or packet.protocol != UDP
+            or packet.spoiled
+        ):
             self.take(packet, channel)
             return 0
         self.received += 1

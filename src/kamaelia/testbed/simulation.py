@@ -318,6 +318,7 @@ class Simulation:
         stack = self.stacks[name]
         stack.is_down = False
         stack.look()
+        self.groups.returned(stack)
         if name in self._patterns and not self._is_stopping:
             start = stack.run.start + 1 if stack.run is not None else 1
             self._start_host(name, f"{self.seed}/start {start}", start)

@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from .datagram import DatagramTransport
     from .hostrun import HostRun
     from .listener import Listener
+    from .multicast import HostSide
     from .nat import Translator
     from .simulation import Simulation
     from .sockets import SimulatedSocket
@@ -106,9 +107,9 @@ class Stack(Base):
         self._reassembly: Reassembly | None = None
         self._mtus: dict[str, int] | None = None  # to addresses, that others have told of
         self.own: tuple[str, ...] = ()  # addresses that were given to it
-        self._sockets: dict[int, list[DatagramTransport]] | None = None  # of UDP, by port
         self._streams: Streams | None = None
         self.group_options: Mapping[str, Any] = NO_OPTIONS
+        self.group_side: HostSide | None = None  # what it wants of groups, if it ever wanted any
         self._next_ports: list[int] | None = None
         self.is_down = False
         self.run: HostRun | None = None  # what runs here, or was the last to run
@@ -291,7 +292,7 @@ class Stack(Base):
         if translator.is_outside(channel):
             # What the router itself has asked for comes in as well; nobody outside knows the hosts inside.
             own = self.has(packet.target)
-            return own and (translator.inwards(packet) or bool(self._sockets or self._streams))
+            return own and (translator.inwards(packet) or bool(self.udp or self._streams))
         way = self.way_to(packet.target)
         if way is None or way is self or way.interface != 0:
             return True
@@ -312,7 +313,7 @@ class Stack(Base):
         """A datagram is here, whole; its packets have been counted."""
         if packet.target == ALL_HOSTS:
             taken = False
-            for one in list((self._sockets or {}).get(packet.port, ())):
+            for one in list(self.sockets_of(packet.port)):
                 one.take(packet.data, packet.source)
                 taken = True
             if not taken:
@@ -345,12 +346,13 @@ class Stack(Base):
         self.is_down = True
         if self._streams is not None:
             self._streams.vanish()
-        for sockets in (self._sockets or {}).values():
-            for one in sockets:
+        for port in self.udp:
+            for one in self.sockets_of(port):
                 one.closing = True
                 one.reading = False
-        self._streams = self._sockets = self._next_ports = None
+        self._streams = self._next_ports = None
         self.udp.clear()
+        self.member = None
         self.simulation.groups.vanish(self)
         self.look()
 
@@ -419,7 +421,7 @@ class Stack(Base):
             return self.free_port(socket.SOCK_DGRAM)
         others = [
             one
-            for one in (self._sockets or {}).get(port, ())
+            for one in self.sockets_of(port)
             if _collide(host, only6, one.local_host, one.only6)
         ]
         if others and not (reuse_port and all(other.reuse_port for other in others)):
@@ -428,30 +430,49 @@ class Stack(Base):
 
     def add_socket(self, transport: DatagramTransport) -> None:
         """Deliver to a socket what comes for its port."""
-        if self._sockets is None:
-            self._sockets = {}
-        self._sockets.setdefault(transport.port, []).append(transport)
-        self.sort_sockets(transport.port)
+        self._keep_sockets(transport.port, [*self.sockets_of(transport.port), transport])
 
     def forget_socket(self, transport: DatagramTransport) -> None:
         """Deliver nothing to it any more."""
-        if self._sockets is not None:
-            _remove(self._sockets, transport.port, transport)
-            self.sort_sockets(transport.port)
+        left = [one for one in self.sockets_of(transport.port) if one is not transport]
+        self._keep_sockets(transport.port, left)
+
+    def sockets_of(self, port: int) -> Sequence[DatagramTransport]:
+        """Return the sockets that have a port of UDP."""
+        found = self.udp.get(port, ())
+        return found if isinstance(found, (list, tuple)) else (found,)
 
     def sort_sockets(self, port: int) -> None:
+        """A socket takes from now on what it did not, or no more what it did."""
+        self._keep_sockets(port, list(self.sockets_of(port)))
+
+    def _keep_sockets(self, port: int, sockets: list[DatagramTransport]) -> None:
         """Let the wire know a socket that is the only one for its port, and takes what comes from anybody."""
-        sockets = (self._sockets or {}).get(port, ())
-        if len(sockets) == 1 and sockets[0].takes_all:
-            self.udp[port] = sockets[0]
-        else:
+        if not sockets:
             self.udp.pop(port, None)
+        else:
+            self.udp[port] = sockets[0] if len(sockets) == 1 and sockets[0].takes_all else sockets
+        if self.member is not None and self.member.port == port:
+            self.find_member()
+
+    def find_member(self, joined: DatagramTransport | None = None) -> None:
+        """Let the wire know a socket that takes, of its port, all that comes for a group, and is alone in that.
+
+        It is the one that has just joined a group, unless there is one already.
+        """
+        member, self.member = self.member or joined, None
+        if self.forwards or len(self.channels_in) != 1:
+            return
+        if member is not None and list(self.sockets_of(member.port)) == [member]:
+            group = member.memberships.heard_whole()
+            if group is not None:
+                self.member, self.group = member, group
 
     def find_socket(self, host: str, port: int, source: Address) -> DatagramTransport | None:
         """Return the socket that a datagram is for: a connected one hears only its peer."""
         best: list[DatagramTransport] = []
         score = -1
-        for one in (self._sockets or {}).get(port, ()):
+        for one in self.sockets_of(port):
             fits = one.fits(host, source)
             if fits > score:
                 best, score = [], fits
@@ -465,7 +486,7 @@ class Stack(Base):
         """Return the sockets that are to get what has come for a group."""
         return [
             one
-            for one in (self._sockets or {}).get(port, ())
+            for one in self.sockets_of(port)
             if one.memberships.hears(group, source, interface)
         ]
 
@@ -480,8 +501,8 @@ class Stack(Base):
         """The host's program has ended: what it has left open is closed for it."""
         if self._streams is not None:
             self._streams.close_listeners()
-        for sockets in list((self._sockets or {}).values()):
-            for transport in list(sockets):
+        for port in list(self.udp):
+            for transport in list(self.sockets_of(port)):
                 transport.cut_off()
         if self._streams is not None:
             self._streams.close_ends()
@@ -494,7 +515,7 @@ class Stack(Base):
         for _ in range(FIRST_EPHEMERAL, LAST_PORT + 1):
             port = self._next_ports[index]
             self._next_ports[index] = port + 1 if port < LAST_PORT else FIRST_EPHEMERAL
-            if not (port in (self._sockets or ()) if index else self.streams.has_port(port)):
+            if not (port in self.udp if index else self.streams.has_port(port)):
                 return port
         raise OSError(errno.EADDRNOTAVAIL, f"{self.name} has no free port left")
 
@@ -506,11 +527,11 @@ SLOTS = (
     "_mtus",
     "_next_ports",
     "_reassembly",
-    "_sockets",
     "_streams",
     "channels",
     "channels_in",
     "group_options",
+    "group_side",
     "is_down",
     "is_switch",
     "name",

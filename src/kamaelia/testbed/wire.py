@@ -388,7 +388,9 @@ class Node:
         "bytes_sent",
         "fabric",
         "forwards",
+        "group",
         "loop",
+        "member",
         "received",
         "sent",
         "special",
@@ -402,9 +404,12 @@ class Node:
         self.forwards = False  # packets that are not for this node
         self.special = False  # it looks at every packet
         # By address: the channel over which it is reached; for the node's own addresses the node itself.
-        # By group: of a host a socket that has joined it, if that is all; of others, by flow, the `Hop`s.
+        # By group, of routers: by flow, the `Hop`s.
         self.table: dict[str, Any] = {}
         self.udp: dict[int, Any] = {}  # by port: a socket that takes whatever comes for it, or several
+        # A socket that takes, of its port, all that comes for a group that it has joined, and is alone in that.
+        self.member: DatagramSocket | None = None
+        self.group = ""
         self.sent = self.received = self.bytes_sent = self.bytes_received = 0
 
     def receive(self, packet: Packet, channel: Channel) -> None:
@@ -412,13 +417,10 @@ class Node:
         way = None if self.special else self.table.get(packet.target)
         if way is self:
             self.deliver(packet)
-        elif way is None or packet.ttl <= 1:
+        elif way is None and self.member is not None and not self.special:
+            self.hear(packet, channel, self.member)
+        elif way is None or not self.forwards or packet.ttl <= 1:
             self.take(packet, channel)  # type: ignore[attr-defined]
-        elif not self.forwards:
-            if isinstance(way, DatagramSocket):
-                self.hear(packet, channel, way)
-            else:
-                self.take(packet, channel)  # type: ignore[attr-defined]
         elif type(way) is dict:
             self.spread(packet, channel, way)
         else:
@@ -428,8 +430,13 @@ class Node:
             way.carry(packet)
 
     def hear(self, packet: Packet, channel: Channel, socket: DatagramSocket) -> None:
-        """A packet has come for a group that one socket of this node has joined."""
-        if packet.port != socket.port or packet.protocol != UDP or packet.spoiled:
+        """A packet has come to a node of which one socket has joined a group."""
+        if (
+            packet.target != self.group
+            or packet.port != socket.port
+            or packet.protocol != UDP
+            or packet.spoiled
+        ):
             self.take(packet, channel)  # type: ignore[attr-defined]
             return
         self.received += 1

@@ -1,7 +1,7 @@
 """The host's side of one interface: which groups it reports, and when.
 
 **What is wanted.** Each socket says from which sources it wants a group: those listed ("include"), or all
-but those ("exclude"). `Filters` makes one wish of the interface out of them (RFC 3376 section 3.2, RFC 3810
+but those ("exclude"). `merged` makes one wish of the interface out of them (RFC 3376 section 3.2, RFC 3810
 section 4.2): if one socket excludes, the interface excludes what all such sockets exclude, less what others
 include; else it includes what any includes. To include nothing is not to want the group.
 
@@ -42,7 +42,7 @@ a host of the newest version (section 7.2.2 allows it, nothing requires it).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 from typing import Protocol
 
@@ -86,82 +86,10 @@ class Stream(Protocol):
         raise NotImplementedError
 
 
-class Filters:
-    """What the sockets of one interface want, and what the interface wants because of that.
-
-    >>> filters = Filters(IGMP)
-    >>> filters.set(1, "239.1.2.3", "exclude", ["10.0.0.1", "10.0.0.2"])
-    ('exclude', frozenset({...}))
-    >>> filters.set(2, "239.1.2.3", "include", ["10.0.0.1"])
-    ('exclude', frozenset({'10.0.0.2'}))
-    >>> filters.hears(1, "239.1.2.3", "10.0.0.1"), filters.hears(2, "239.1.2.3", "10.0.0.1")
-    (False, True)
-    """
-
-    __slots__ = ("_family", "_groups")
-
-    def __init__(self, family: Family = IGMP) -> None:
-        self._family = family
-        self._groups: dict[str, dict[Hashable, tuple[Mode, Sources]]] = {}
-
-    def set(
-        self, socket: Hashable, group: str, mode: Mode, sources: Iterable[str] = ()
-    ) -> tuple[Mode, frozenset[str]]:
-        """A socket wants a group from these sources now, or from all but these.
-
-        Returns what the interface wants now.         ``("include", ())`` is to leave. Raises `UsageError`
-        for what is no group, mode or source.
-
-        >>> Filters().set("a socket", "232.1.2.3", "include", ["10.0.0.1"])
-        ('include', frozenset({'10.0.0.1'}))
-        """
-        group = check_group(group, self._family)
-        wish = _wish(mode, sources, self._family)
-        sockets = self._groups.setdefault(group, {})
-        if wish == ("include", NOTHING):
-            sockets.pop(socket, None)
-            if not sockets:
-                del self._groups[group]
-        else:
-            sockets[socket] = wish
-        return self.state(group)
-
-    def forget(self, socket: Hashable) -> tuple[str, ...]:
-        """A socket is closed; returns the groups that it wanted, whose `state` may be another now.
-
-        >>> filters = Filters()
-        >>> _ = filters.set("a socket", "239.1.2.3", "exclude")
-        >>> filters.forget("a socket"), filters.state("239.1.2.3")
-        (('239.1.2.3',), ('include', frozenset()))
-        """
-        left = tuple(group for group, sockets in self._groups.items() if socket in sockets)
-        for group in left:
-            self.set(socket, group, "include")
-        return left
-
-    def state(self, group: str) -> tuple[Mode, frozenset[str]]:
-        """Return what the interface wants of a group; nothing: ``("include", frozenset())``.
-
-        >>> Filters().state("239.1.2.3")
-        ('include', frozenset())
-        """
-        return merged(self._groups.get(group, {}).values())
-
-    def hears(self, socket: Hashable, group: str, source: str) -> bool:
-        """Say whether a socket is to get what comes from a source to a group.
-
-        >>> Filters().hears("a socket", "239.1.2.3", "10.0.0.1")
-        False
-        """
-        wish = self._groups.get(group, {}).get(socket)
-        if wish is None:
-            return False
-        mode, sources = wish
-        return (source in sources) is (mode == "include")
-
-
 def merged(wishes: Collection[tuple[Mode, Sources]]) -> tuple[Mode, Sources]:
     """Return what an interface wants of a group, of what each socket wants.
+
+    Nothing is ``("include", frozenset())``.
 
     >>> merged([("include", frozenset({"10.0.0.1"})), ("exclude", frozenset({"10.0.0.1", "10.0.0.2"}))])
     ('exclude', frozenset({'10.0.0.2'}))
@@ -278,7 +206,7 @@ class Host:
         return tuple(group for group, wish in self._wishes.items() if wish.is_wanted)
 
     def set_filter(self, group: str, mode: Mode, sources: Iterable[str], now: int) -> list[Send]:
-        """The interface wants a group from these sources now, or from all but these; see `Filters`.
+        """The interface wants a group from these sources now, or from all but these; see `merged`.
 
         Returns what is to be sent; of a group that is never reported, such as 224.0.0.1, nothing. Raises
         `UsageError` for what is no group, mode or source.
