@@ -49,6 +49,7 @@ cdef int QUEUE_FULL = _protocols.QUEUE_FULL
 cdef int LOST_AT_RANDOM = _protocols.LOST_AT_RANDOM
 cdef long long NO_LIMIT = 2**62
 cdef tuple REASONS = _protocols.REASONS
+cdef dict NO_WAYS = {}
 cdef enum:
     PIECE = 65536  # bytes that are put into the hash at once
 
@@ -670,7 +671,7 @@ cdef class DatagramSocket:
         self.node = node
         self.name = ""
         self.context = contextvars.copy_context()
-        self.ways = {}
+        self.ways = NO_WAYS
 
     def sendto(self, data, addr=None):
         cdef PyObject* found = PyDict_GetItemWithError(self.ways, addr)

@@ -22,8 +22,9 @@ def _hash(self: Any) -> int:
     except AttributeError:
         loop = self.get_loop()
         loop.numbered += 1
-        self._number = loop.numbered
-        return loop.numbered  # type: ignore[no-any-return]
+        # asyncio keeps the tasks of all hosts in one set, too: on each they have other numbers.
+        self._number = (loop.stack.number << 10) + loop.numbered
+        return self._number  # type: ignore[no-any-return]
 
 
 def hash_on_host(self: Any) -> int:

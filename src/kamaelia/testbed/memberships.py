@@ -18,6 +18,7 @@ import errno
 import os
 import socket
 import struct
+from functools import lru_cache
 from sys import intern
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,7 @@ MOST = 20  # groups that one socket may join
 FIRST_INTERFACE = 2  # the number of eth0; 1 is the loopback
 
 Key = tuple[str, int]  # a group, and which interface, from 0
+NO_GROUPS: dict[Key, dict[str, None] | None] = {}
 
 
 class Memberships:
@@ -47,8 +49,9 @@ class Memberships:
     __slots__ = ("_stack", "_transport", "groups", "hears_all", "interface", "loop", "ttl")
 
     def __init__(self, transport: DatagramTransport) -> None:
-        self.groups: dict[Key, dict[str, None] | None] = {}
-        """By group and interface: from which sources it is heard; None for any."""
+        self.groups = NO_GROUPS
+        """By group and interface: from which sources it is heard; None for any. It is never written to: most
+        sockets join one group, and all those share what is here then."""
         self.hears_all = True
         """It hears groups that others on this host have joined."""
         self.ttl = 1
@@ -171,9 +174,9 @@ class Memberships:
         if key not in self.groups:
             if len(self.groups) >= MOST:
                 raise _error(errno.ENOBUFS)
-            self.groups[key] = None if source is None else {}
-        if source is not None:
-            self.groups[key][source] = None  # type: ignore[index]
+            self._put(key, None if source is None else {source: None})
+        elif source is not None:
+            self._put(key, {**(sources or {}), source: None})
         self._changed(key)
 
     def _leave(self, key: Key, source: str | None = None) -> None:
@@ -183,10 +186,18 @@ class Memberships:
         if source is not None:
             if sources is None or source not in sources:
                 raise _error(errno.EADDRNOTAVAIL)
-            del sources[source]
+            sources = {one: None for one in sources if one != source}
         if source is None or not sources:
-            del self.groups[key]
+            self.groups = {one: kept for one, kept in self.groups.items() if one != key} or NO_GROUPS
+        else:
+            self._put(key, sources)
         self._changed(key)
+
+    def _put(self, key: Key, sources: dict[str, None] | None) -> None:
+        if self.groups is NO_GROUPS and sources is None:
+            self.groups = _only(key)
+        else:
+            self.groups = {**self.groups, key: sources}
 
     def _changed(self, key: Key) -> None:
         self._stack.simulation.groups.joined(self._stack, self, key)
@@ -210,6 +221,11 @@ class Memberships:
         if number - FIRST_INTERFACE >= max(1, len(self._stack.channels)):
             raise _error(errno.ENODEV)
         return number - FIRST_INTERFACE
+
+
+@lru_cache(maxsize=1024)
+def _only(key: Key) -> dict[Key, dict[str, None] | None]:
+    return {key: None}
 
 
 def _check_group(group: str) -> None:

@@ -84,6 +84,7 @@ class Simulation:
         self._by_address: dict[str, Stack] = {}  # for those that were given addresses
         self._captures: Captures | None = None
         self._grace = grace
+        self._on_leave = self._leave  # the same for all
         self._patterns = {host.name: host.patterns for host in network.hosts.values() if host.patterns}
         self._runs: list[HostRun] = []
         self._running = 0  # hosts whose components have not ended
@@ -283,7 +284,7 @@ class Simulation:
         loop = self.loop_of(self.stacks[name])
         loop.seed = seed  # of what it draws by Python's own means
         with _inside(loop):
-            run = HostRun(name, loop, self._patterns[name], seed, self._grace, start, self._leave)
+            run = HostRun(name, loop, self._patterns[name], seed, self._grace, start, self._on_leave)
             self._runs.append(run)
             self.stacks[name].run = run
             self._running += 1

@@ -72,6 +72,7 @@ class Fabric:
 
 
 new = object.__new__
+NO_WAYS: dict[Any, Any] = {}  # never written to
 
 
 class Packet:
@@ -531,7 +532,7 @@ class DatagramSocket:
         self.clock: Any = node.fabric.clock
         self.name = ""
         self.context = contextvars.copy_context()
-        self.ways: dict[Any, Way] = {}
+        self.ways: dict[Any, Way] = NO_WAYS
         self.received: Callable[[bytes, Any], object] = lambda data, source: None
         self.reading = False
         self.closing = False

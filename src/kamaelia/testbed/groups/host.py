@@ -430,7 +430,7 @@ def _wish(mode: Mode, sources: Iterable[str], family: Family) -> tuple[Mode, Sou
         if family_of(source) is not family:
             raise UsageError(f"sources: {source!r} is no address of {family}")
         kept.append(normal(source))
-    return mode, frozenset(kept)
+    return mode, frozenset(kept) or NOTHING
 
 
 def _state_of(group: str, wish: _Wish) -> Record:

@@ -301,7 +301,7 @@ class Members:
                 one: until if one in fresh else group.timer if one in borrowed else timers[one]
                 for one in ordered(requested)
             }
-        group.excluded = frozenset(row.excluded(x, y, sources))
+        group.excluded = frozenset(row.excluded(x, y, sources)) or NOTHING
         group.mode = row.mode
         if row.renew:
             group.timer = until
