@@ -14,19 +14,24 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
+import os
 import resource
 import socket
+import sys
 import time
 from itertools import pairwise
 from typing import Any
 
-from kamaelia import Component
+from kamaelia import Component, sleep
 from kamaelia.axon import core
 from kamaelia.testbed import Network
 
 GROUP, PORT = "239.1.2.3", 5004
 MEMBERSHIP = socket.inet_aton(GROUP) + bytes(4)
-FIRST, EVERY = 5.0, 0.02  # virtual seconds: the first packet, when all have joined, and from one to the next
+JOINING = 4.0  # virtual seconds within which the receivers join
+FIRST, EVERY = 5.0, 0.02  # the first packet, when all have joined, and from one to the next
+FOREVER = 1e6
 PACKET = bytes(1000)
 
 
@@ -39,16 +44,21 @@ class Receiver(Component, asyncio.DatagramProtocol):
     inbox = None
     outbox = None
 
-    def __init__(self) -> None:
+    __slots__ = ("got", "number")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
         self.got = 0
 
     async def main(self) -> None:
+        receivers.append(self)
+        await sleep(JOINING * len(receivers) / self.number)  # one after the other
         loop = asyncio.get_running_loop()
         transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=("0.0.0.0", PORT))
         membership = transport.get_extra_info("socket")
         membership.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, MEMBERSHIP)
-        receivers.append(self)
-        await loop.create_future()
+        del transport, membership
+        await sleep(FOREVER)
 
     def datagram_received(self, data: bytes, address: Any) -> None:
         self.got += 1
@@ -80,7 +90,8 @@ def describe(number: int, packets: int, ports: int) -> Network:
     """Return the network: receivers, routers above them and above these, and at the top the source."""
     network = Network()
     source = network.host("source").run(Sender(packets))
-    below = [network.host(f"r{index}").run(Receiver()) for index in range(number)]
+    receiver = Receiver(number)  # each host makes one like it
+    below = [network.host(f"r{index}").run(receiver) for index in range(number)]
     level, link = 0, {"rate": "20 Mbit/s", "delay": "5 ms"}
     while len(below) > 1 or not level:
         level += 1
@@ -95,6 +106,11 @@ def describe(number: int, packets: int, ports: int) -> Network:
     return network
 
 
+def peak() -> int:
+    """Return how many bytes of memory have been in use at most."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
 def main() -> None:
     """Read the arguments, simulate, and print what came of it."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -104,10 +120,13 @@ def main() -> None:
     options.add_argument("--form", choices=("compiled", "plain"), default="compiled")
     chosen = options.parse_args()
     core.use(chosen.form)
+    gc.disable()  # it would look through all of what is made here to stay, again and again
     times = [time.perf_counter()]
+    sizes = [peak()]
 
     def note_time(*_: Any) -> None:
         times.append(time.perf_counter())
+        sizes.append(peak())
 
     network = describe(chosen.receivers, chosen.packets, chosen.ports)
     note_time()
@@ -115,20 +134,20 @@ def main() -> None:
     network.at(FIRST + chosen.packets * EVERY + 0.5, note_time)
     network.simulate(seconds=FIRST + 3600, seed=1, keep=None, until="source")
     note_time()
-    described, started, carried, ended = (after - before for before, after in pairwise(times))
+    steps = ("describing", "making, joining", "carrying", "ending")
     exact = sum(one.got == chosen.packets for one in receivers)
     delivered = sum(one.got for one in receivers)
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(f"receivers      {len(receivers):,}")
-    print(f"packets        {delivered:,} delivered; {exact:,} receivers have got exactly {chosen.packets} each")
-    print(f"describing     {described:8.1f} s")
-    print(f"making, joins  {started:8.1f} s")
-    print(f"carrying       {carried:8.1f} s, {carried / max(1, delivered) * 1e6:.2f} us for each delivery")
-    print(f"ending         {ended:8.1f} s")
-    print(f"in all         {times[-1] - times[0]:8.1f} s")
-    print(f"memory at most {memory / 1e9:8.2f} GB, {memory / chosen.receivers:,.0f} B for each receiver")
+    print(f"receivers        {len(receivers):,}")
+    print(f"delivered        {delivered:,}; {exact:,} receivers have got exactly {chosen.packets} each")
+    for step, (before, after), size in zip(steps, pairwise(times), sizes[1:], strict=True):
+        print(f"{step:16} {after - before:6.1f} s, memory at most {size / 1e9:5.2f} GB so far")
+    print(f"in all           {times[-1] - times[0]:6.1f} s")
+    print(f"for each         delivery {(times[3] - times[2]) / max(1, delivered) * 1e6:.2f} us;", end=" ")
+    print(f"receiver {(sizes[2] - sizes[0]) / chosen.receivers:,.0f} B, at the end {(sizes[4] - sizes[0]) / chosen.receivers:,.0f} B")
     if exact != chosen.receivers or len(receivers) != chosen.receivers:
         raise SystemExit("not every receiver has got every packet once")
+    sys.stdout.flush()
+    os._exit(0)  # not to take it all apart
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ behind it is another island.
 
 from __future__ import annotations
 
+from sys import intern
 from typing import TYPE_CHECKING, Any
 
 from .addresses import is_ipv6
@@ -520,7 +521,7 @@ class RouterSide(Side):
         """That of the other family; None for the last."""
         options = stack.group_options
         self.machine = Router(
-            f"fe80::{stack.number:x}" if ipv6 else stack.address,
+            intern(f"fe80::{stack.number:x}" if ipv6 else stack.address),  # one for all its links
             family=MLD if ipv6 else IGMP,
             version=options.get("mld" if ipv6 else "igmp"),
             timing=groups.timing,

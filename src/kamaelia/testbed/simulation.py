@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from .wire import Packet
 
 PATIENCE = 60.0  # virtual seconds that code has to end after it was cancelled
+MANY = 1000  # hosts that are stopped at once
 GARBAGE = 100_000  # turns of the clock after which young garbage is collected; older every tenth time
 
 
@@ -244,7 +245,12 @@ class Simulation:
 
     def run(self, seconds: float, until: str | None, errors: str) -> Trace:
         """Run everything, and return or raise what came of it."""
-        with stand_ins.installed(), self._as_running_loops(), _without_garbage_collection():
+        with _without_garbage_collection():
+            self._run_all(seconds, until)
+            return self._outcome(seconds, errors)
+
+    def _run_all(self, seconds: float, until: str | None) -> None:
+        with stand_ins.installed(), self._as_running_loops():
             before, self.network.simulation = self.network.simulation, self
             try:
                 self._start(until)
@@ -271,7 +277,6 @@ class Simulation:
                         run.bury()
                 for loop in self._loops:
                     loop.close()
-        return self._outcome(seconds, errors)
 
     def _start(self, until: str | None) -> None:
         self._until = until
@@ -401,11 +406,13 @@ class Simulation:
         """Stop the systems that still run, as Ctrl-C would."""
         self._is_stopping = True
         self.faults.due = 0
-        for run in self._runs:
+        for number, run in enumerate(self._runs, 1):
             self._wake(run)
             if not run.has_crashed and not run.system.is_over and not run.system.stopping:
                 with _inside(self.stacks[run.name].loop):
                     run.system.stop()
+            if number % MANY == 0:  # let them go before the others: else all need memory for it at once
+                self.clock.settle()
         self._drive(self._grace + PATIENCE)
 
     def _wake(self, run: HostRun) -> None:
@@ -415,12 +422,25 @@ class Simulation:
 
     def _leave(self, run: HostRun) -> None:
         """A host's components have ended: end its program, as `asyncio.run` and the kernel do."""
-        self.stacks[run.name].loop.create_task(self._end_program(run))
+        loop = self.stacks[run.name].loop
+        if loop.is_bare:
+            loop.call_soon(self._end_bare_program, run)
+        else:
+            loop.create_task(self._end_program(run))
+
+    def _end_bare_program(self, run: HostRun) -> None:
+        stack = self.stacks[run.name]
+        if stack.loop.is_bare:  # still
+            self._has_ended(run)
+        else:
+            stack.loop.create_task(self._end_program(run))
 
     async def _end_program(self, run: HostRun) -> None:
-        stack = self.stacks[run.name]
-        await stack.loop.end_tasks()
-        stack.exit()
+        await self.stacks[run.name].loop.end_tasks()
+        self._has_ended(run)
+
+    def _has_ended(self, run: HostRun) -> None:
+        self.stacks[run.name].exit()
         run.has_left = True
         self._running -= 1
         self.look_for_end()

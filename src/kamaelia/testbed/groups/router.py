@@ -151,7 +151,8 @@ class Router:
     ) -> None:
         if family_of(address) is not family:
             raise UsageError(f"address={address!r} is none of {family}: give another, or the other family")
-        self.address = self.querier = normal(address)
+        spelled = normal(address)
+        self.address = self.querier = address if spelled == address else spelled
         self.family = family
         self.version = check_version(version, family)
         _check_can_be_told(timing, family, self.version)
