@@ -91,6 +91,8 @@ class Tree:
         """Say whether packets may go over a link of a router: they come there, and not over that link."""
         if out.near is not self.start and out.near not in self.parents:
             return False
+        if out.far.is_switch and self.parents.get(out.far) is not out:
+            return False  # several routers at one switch: the nearest one to the source sends
         came = self.parents.get(out.near)
         return came is None or out.far is not came.near
 
