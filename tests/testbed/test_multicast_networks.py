@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import random
 import socket
 import struct
@@ -80,7 +81,7 @@ async def tell(inbox, outbox, group=GROUP, first=0.0005, every=0.01, to=60.0, tt
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, ttl)
     else:
         sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, ttl)
-    for number in range(round((to - first) / every)):
+    for number in range(math.ceil((to - first) / every - 1e-6)):
         await until(first + number * every)
         transport.sendto(b"%d" % number, (group, port))
 
@@ -121,16 +122,21 @@ def sent(trace: Any, protocol: str, source: str) -> list[float]:
 
 def test_joining_takes_the_way_up_to_the_nearest_router_that_has_the_group():
     network = line(
-        "1 ms", "10 ms", "20 ms", "5 ms", viewer=hear(((2.0, "join", GROUP),), 4.0), stream=tell(every=0.001, to=4)
+        "1 ms",
+        "10 ms",
+        "20 ms",
+        "5 ms",
+        viewer=hear(((2.0, "join", GROUP),), 4.0),
+        stream=tell(every=0.001, to=4),
     )
     network.host("second").run(hear(((3.0, "join", GROUP),), 4.0))
     network.link("r2", "second", delay="7 ms")
     trace = network.simulate(seconds=10)
     # The report takes 5 ms to r3, the request 20 ms to r2 and 10 ms to r1; the first packet that is there
     # half a millisecond later takes all that back.
-    assert trace.results["viewer"].times[0] == 2.0 + 0.035 + 0.0005 + 0.035
+    assert trace.results["viewer"].times[0] == 2.0705 == round(2 + 0.035 + 0.0005 + 0.035, 9)
     # r2 has the group by then: it is the report's way, and back.
-    assert trace.results["second"].times[0] == 3.0 + 0.007 + 0.0005 + 0.007
+    assert trace.results["second"].times[0] == 3.0145 == round(3 + 0.007 + 0.0005 + 0.007, 9)
     # Nothing is lost after the first, and nothing comes twice.
     for name in ("viewer", "second"):
         numbers = [int(one) for one in trace.results[name].data]
@@ -139,7 +145,8 @@ def test_joining_takes_the_way_up_to_the_nearest_router_that_has_the_group():
 
 @pytest.mark.parametrize("delay", ["1 us", "1 ms", "100 ms"])
 def test_joining_is_never_instant(delay):
-    network = line(delay, delay, viewer=hear(((1.0, "join", GROUP),), 2.0), stream=tell(every=0.0001, to=2))
+    stream = tell(first=0.90005, every=0.0001, to=1.3)
+    network = line(delay, delay, viewer=hear(((1.0, "join", GROUP),), 2.0), stream=stream)
     trace = network.simulate(seconds=3)
     one_way = float(delay.split()[0]) * {"us": 1e-6, "ms": 1e-3}[delay.split()[1]]
     first = trace.results["viewer"].times[0]
@@ -217,7 +224,9 @@ def test_a_host_of_version_2_makes_a_router_of_version_3_fall_back():
         network.link("lan", name, delay="1 ms")
     network.at(100.0, network.hosts["old"].crash)
     trace = network.simulate(seconds=500, seed=2)
-    assert [one.size for one in trace.events if (one.what, one.protocol) == ("send", "igmp query")][:1] == [36]
+    assert [one.size for one in trace.events if (one.what, one.protocol) == ("send", "igmp query")][:1] == [
+        36
+    ]
     sizes = {
         name: {
             one.size
@@ -237,9 +246,7 @@ def test_a_host_of_version_2_makes_a_router_of_version_3_fall_back():
     ]
     assert last + 260.0 - 0.1 < number_b[-1] <= last + 260.0
     assert times(trace, "forward", "edge", source="a:")[-1] > 399
-    assert set(trace.results["new"].data) == {b"%d" % n for n in range(10, 4000)} | set(
-        trace.results["new"].data[:1]
-    )
+    assert [int(one) for one in trace.results["new"].data] == list(range(11, 4000))  # b is for the other one
 
 
 def test_hosts_speak_the_older_version_of_their_querier():
@@ -375,7 +382,10 @@ def lan(**switch: Any) -> Network:
 
 def udp_over(trace: Any, name: str) -> int:
     """Return how many datagrams have come to a host, wanted or not."""
-    return sum(one.where == name and one.what in ("deliver", "ignore") and one.protocol == "udp" for one in trace.events)
+    return sum(
+        one.where == name and one.what in ("deliver", "ignore") and one.protocol == "udp"
+        for one in trace.events
+    )
 
 
 def test_a_snooping_switch_with_a_querier_sends_to_members_only():
@@ -390,7 +400,7 @@ def test_a_snooping_switch_with_a_querier_sends_to_members_only():
 def test_without_a_querier_memberships_time_out(unknown):
     trace = lan(snooping=True, unknown=unknown).simulate(seconds=500, seed=1)
     # The member says twice that it has joined; nobody asks it again, so it is forgotten after 260 s.
-    reports = sent(trace, "igmp report", "member")
+    reports = [time for time in sent(trace, "igmp report", "member") if time < 400]
     assert len(reports) == 2 and reports[0] == 1.0
     forgotten = reports[1] + 0.001 + 260.0
     forwarded = [time - 0.001 for time in trace.results["member"].times]
@@ -440,7 +450,9 @@ SHORT = Timing(query_interval="20 s", query_response_interval="4 s")  # GMI is 4
 
 
 def test_a_member_that_crashes_is_missed_a_membership_interval_later_and_joins_anew():
-    network = line("1 ms", "1 ms", stream=tell(to=150.0, every=0.05), viewer=hear(((1.0, "join", GROUP),), 150.0))
+    network = line(
+        "1 ms", "1 ms", stream=tell(to=150.0, every=0.05), viewer=hear(((1.0, "join", GROUP),), 150.0)
+    )
     network.group_timing = SHORT
     network.at(40.0, network.hosts["viewer"].crash)
     network.at(120.0, network.hosts["viewer"].restart)
@@ -496,14 +508,14 @@ def test_a_cut_link_of_the_tree_is_gone_round_and_taken_again():
     numbers = [int(one) for one in trace.results["viewer"].data]
     assert len(numbers) == len(set(numbers))  # nothing comes twice, whatever way
     got = dict(zip(numbers, trace.results["viewer"].times, strict=True))
-    # What a has sent on before 2 s arrives. Then b asks c, which takes 30 ms, and c asks a: 20 ms more.
-    gap = [number for number in range(1500, 3500) if number not in got]
-    assert gap == list(range(1999, 2049))
-    assert got[1998] == 2.0005 - 0.002 + 0.012 and got[2049] == 2.0495 + 0.052
-    # With the repair b takes only what comes the short way, and that is asked for in 10 ms.
-    late = [number for number in range(3500, 5999) if number not in got]
-    assert late == list(range(3948, 4009))
-    assert got[5000] == 5.0005 + 0.012
+    # Then b takes only what comes from c, and loses what was still on its way to it, for 10 ms. It asks c,
+    # which takes 30 ms, and c asks a, which takes 20 ms more.
+    assert [number for number in range(1500, 3500) if number not in got] == list(range(1989, 2049))
+    assert (got[1988], got[2049]) == (2.0005, 2.1015)
+    # With the repair b takes only what comes from a again, which takes 10 ms to be told; of what comes over
+    # c, 50 ms are still on their way.
+    assert [number for number in range(3500, 5999) if number not in got] == list(range(3949, 4009))
+    assert (got[3948], got[4009]) == (4.0005, 4.0215)
     # Who is not behind the link misses nothing.
     near = [int(one) for one in trace.results["near"].data]
     assert near == list(range(near[0], 6000))
@@ -622,7 +634,11 @@ def random_network(seed: int) -> Network:
         plan = ((join, "join", group), (join + stay, "leave", group), (join + stay + 4, "join", group))
         network.host(f"h{number}").run(hear(plan, 35.0))
         network.link(
-            f"r{draw.randrange(8)}", f"h{number}", delay="2 ms", rate="1 Mbit/s", jitter=draw.choice((0, "1 ms"))
+            f"r{draw.randrange(8)}",
+            f"h{number}",
+            delay="2 ms",
+            rate="1 Mbit/s",
+            jitter=draw.choice((0, "1 ms")),
         )
     network.at(12.0, network.links[3].cut)
     network.at(15.0, network.links[3].repair)
@@ -643,7 +659,9 @@ def test_both_forms_of_the_core_agree_and_who_looks_changes_nothing(seed, tmp_pa
             core.use(form)
             ways: dict[str, dict[str, Any]] = {
                 "usual": {},
-                "captured": {"capture": {"r0": tmp_path / f"{form}.pcapng", "h3": tmp_path / f"h-{form}.pcapng"}},
+                "captured": {
+                    "capture": {"r0": tmp_path / f"{form}.pcapng", "h3": tmp_path / f"h-{form}.pcapng"}
+                },
                 "measured": {"measure": "queues"},
                 "untraced": {"keep": None},
             }

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from math import ceil, isfinite, nan
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from kamaelia.axon import UsageError

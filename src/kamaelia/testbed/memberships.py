@@ -137,9 +137,9 @@ class Memberships:
         if transport.connected_to is None:
             own = transport.local_host
             for (group, _), sources in self.groups.items():
-                if sources is None and is_ipv6(group) == (transport.family == socket.AF_INET6):
-                    if is_any(own) or own == group:
-                        return group
+                fits = is_ipv6(group) == (transport.family == socket.AF_INET6)
+                if sources is None and fits and (is_any(own) or own == group):
+                    return group
         return None
 
     def leave_all(self) -> None:

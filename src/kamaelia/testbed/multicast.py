@@ -120,7 +120,9 @@ class Groups:
         self._trees_of: dict[str, list[Tree]] = {}  # by group
         self._routers: list[RouterSide] = []
         self._switches: dict[tuple[Stack, bool], SwitchSide] = {}
-        self._silenced: dict[Stack, list[tuple[Channel, bool]]] = {}  # links that a router that is down asked on
+        self._silenced: dict[
+            Stack, list[tuple[Channel, bool]]
+        ] = {}  # links that a router that is down asked on
 
     # -- hosts ------------------------------------------------------------------------------------------
 
@@ -308,7 +310,7 @@ class Groups:
             self._look_at(tree, side, self.now)
 
     def _look_at(self, tree: Tree, side: RouterSide, since: int) -> None:
-        """Have packets go over a link of a router if somebody wants them there, since a time, and else not."""
+        """Have packets go over a link of a router if somebody has wanted them there since then, else not."""
         out = side.out
         wants = side.machine.wants(tree.group, tree.source) and tree.leads_over(out)
         hop = tree.hops.get(side.stack)
@@ -431,7 +433,7 @@ class Groups:
 
 
 class Side:
-    """What has to do with groups at one link of a node. It stands itself in the clock's queue, to be woken."""
+    """What has to do with groups at one link of a node. It stands in the clock's queue itself."""
 
     __slots__ = ("groups", "ipv6", "stack", "wakes")
 

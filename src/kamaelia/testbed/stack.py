@@ -419,11 +419,7 @@ class Stack(Base):
         """Return a port for datagrams: the one asked for if it is free, any for 0. Raises `OSError`."""
         if port == 0:
             return self.free_port(socket.SOCK_DGRAM)
-        others = [
-            one
-            for one in self.sockets_of(port)
-            if _collide(host, only6, one.local_host, one.only6)
-        ]
+        others = [one for one in self.sockets_of(port) if _collide(host, only6, one.local_host, one.only6)]
         if others and not (reuse_port and all(other.reuse_port for other in others)):
             raise in_use(self.name, port)
         return port
@@ -456,11 +452,12 @@ class Stack(Base):
             self.find_member()
 
     def find_member(self, joined: DatagramTransport | None = None) -> None:
-        """Let the wire know a socket that takes, of its port, all that comes for a group, and is alone in that.
+        """Let the wire know a socket that alone takes all that comes for a group to its port.
 
         It is the one that has just joined a group, unless there is one already.
         """
-        member, self.member = self.member or joined, None
+        member: DatagramTransport | None = self.member or joined  # type: ignore[assignment]
+        self.member = None
         if self.forwards or len(self.channels_in) != 1:
             return
         if member is not None and list(self.sockets_of(member.port)) == [member]:
@@ -484,11 +481,7 @@ class Stack(Base):
         self, group: str, port: int, source: Address, interface: int
     ) -> list[DatagramTransport]:
         """Return the sockets that are to get what has come for a group."""
-        return [
-            one
-            for one in self.sockets_of(port)
-            if one.memberships.hears(group, source, interface)
-        ]
+        return [one for one in self.sockets_of(port) if one.memberships.hears(group, source, interface)]
 
     def interface_of(self, channel: Channel) -> int:
         """Return over which of its interfaces, from 0, a channel leads here or away."""

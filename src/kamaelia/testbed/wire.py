@@ -408,7 +408,7 @@ class Node:
         # By group, of routers: by flow, the `Hop`s.
         self.table: dict[str, Any] = {}
         self.udp: dict[int, Any] = {}  # by port: a socket that takes whatever comes for it, or several
-        # A socket that takes, of its port, all that comes for a group that it has joined, and is alone in that.
+        # A socket that alone takes all that comes to its port for a group that it has joined.
         self.member: DatagramSocket | None = None
         self.group = ""
         self.sent = self.received = self.bytes_sent = self.bytes_received = 0

@@ -70,7 +70,6 @@ from .messages import (
 )
 from .timing import DEFAULT, Timing
 
-
 NO_CHANGES: dict[str, int] = {}  # never written to
 
 
