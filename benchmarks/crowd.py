@@ -45,15 +45,15 @@ class Receiver(Component, asyncio.DatagramProtocol):
     inbox = None
     outbox = None
 
-    __slots__ = ("got", "number")
+    __slots__ = ("got",)
+    all = 1  # of them
 
-    def __init__(self, number: int) -> None:
-        self.number = number
+    def __init__(self) -> None:
         self.got = 0
 
     async def main(self) -> None:
         receivers.append(self)
-        await sleep(JOINING * len(receivers) / self.number)  # one after the other
+        await sleep(JOINING * len(receivers) / self.all)  # one after the other
         loop = asyncio.get_running_loop()
         transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=("0.0.0.0", PORT))
         membership = transport.get_extra_info("socket")
@@ -91,7 +91,8 @@ def describe(number: int, packets: int, ports: int) -> Network:
     """Return the network: receivers, routers above them and above these, and at the top the source."""
     network = Network()
     source = network.host("source").run(Sender(packets))
-    receiver = Receiver(number)  # each host makes one like it
+    Receiver.all = number
+    receiver = Receiver()  # each host makes one like it
     below = [network.host(f"r{index}").run(receiver) for index in range(number)]
     level: int = 0
     link: dict[str, Any] = {"rate": "20 Mbit/s", "delay": "5 ms"}

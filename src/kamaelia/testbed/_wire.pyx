@@ -535,7 +535,7 @@ cdef class Node:
     cdef public DatagramSocket member
     cdef public str group
     cdef public dict table
-    cdef public dict udp
+    cdef public object udp
     cdef public long long sent
     cdef public long long received
     cdef public long long bytes_sent
@@ -546,7 +546,6 @@ cdef class Node:
     def __init__(self, Fabric fabric):
         self.fabric = fabric
         self.table = {}
-        self.udp = {}
         self.group = ""
 
     def receive(self, Packet packet, Channel channel):
@@ -609,12 +608,19 @@ cdef class Node:
 
     cdef int deliver_here(self, Packet packet) except -1:
         cdef PyObject* socket
+        cdef DatagramSocket only
         self.received += 1
         self.bytes_received += packet.size
         if self.fabric.recorder is not None:
             self.fabric.recorder.note(DELIVER, packet, None, 0)
         if packet.protocol == UDP and not packet.spoiled:
-            socket = PyDict_GetItemWithError(self.udp, packet.port)
+            if isinstance(self.udp, DatagramSocket):
+                only = <DatagramSocket>self.udp
+                if only.port == packet.port:
+                    return only.take_here(packet.data, packet.source)
+                self.take_delivered(packet)
+                return 0
+            socket = NULL if self.udp is None else PyDict_GetItemWithError(self.udp, packet.port)
             if socket != NULL and isinstance(<object>socket, DatagramSocket):
                 return (<DatagramSocket>socket).take_here(packet.data, packet.source)
         self.take_delivered(packet)

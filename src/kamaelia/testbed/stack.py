@@ -346,12 +346,10 @@ class Stack(Base):
         self.is_down = True
         if self._streams is not None:
             self._streams.vanish()
-        for port in self.udp:
-            for one in self.sockets_of(port):
-                one.closing = True
-                one.reading = False
-        self._streams = self._next_ports = None
-        self.udp.clear()
+        for one in self.sockets():
+            one.closing = True
+            one.reading = False
+        self.udp = self._streams = self._next_ports = None
         self.member = None
         self.simulation.groups.vanish(self)
         self.look()
@@ -435,8 +433,20 @@ class Stack(Base):
 
     def sockets_of(self, port: int) -> Sequence[DatagramTransport]:
         """Return the sockets that have a port of UDP."""
-        found = self.udp.get(port, ())
-        return found if isinstance(found, (list, tuple)) else (found,)
+        found = self.udp
+        if isinstance(found, dict):
+            found = found.get(port)
+        elif found is not None and found.port != port:
+            found = None
+        return found if isinstance(found, list) else () if found is None else (found,)
+
+    def sockets(self) -> list[DatagramTransport]:
+        """Return all sockets of UDP."""
+        if self.udp is None:
+            return []
+        if not isinstance(self.udp, dict):
+            return [self.udp]
+        return [one for port in self.udp for one in self.sockets_of(port)]
 
     def sort_sockets(self, port: int) -> None:
         """A socket takes from now on what it did not, or no more what it did."""
@@ -444,10 +454,17 @@ class Stack(Base):
 
     def _keep_sockets(self, port: int, sockets: list[DatagramTransport]) -> None:
         """Let the wire know a socket that is the only one for its port, and takes what comes from anybody."""
-        if not sockets:
-            self.udp.pop(port, None)
+        found = sockets[0] if len(sockets) == 1 and sockets[0].takes_all else sockets
+        others = self.udp
+        if isinstance(others, dict) or (others is not None and others.port != port):
+            table = others if isinstance(others, dict) else {others.port: others}
+            if found:
+                table[port] = found
+            else:
+                table.pop(port, None)
+            self.udp = table or None
         else:
-            self.udp[port] = sockets[0] if len(sockets) == 1 and sockets[0].takes_all else sockets
+            self.udp = {port: found} if found and found is sockets else found or None
         if self.member is not None and self.member.port == port:
             self.find_member()
 
@@ -494,9 +511,8 @@ class Stack(Base):
         """The host's program has ended: what it has left open is closed for it."""
         if self._streams is not None:
             self._streams.close_listeners()
-        for port in list(self.udp):
-            for transport in list(self.sockets_of(port)):
-                transport.cut_off()
+        for transport in self.sockets():
+            transport.cut_off()
         if self._streams is not None:
             self._streams.close_ends()
 
@@ -508,7 +524,7 @@ class Stack(Base):
         for _ in range(FIRST_EPHEMERAL, LAST_PORT + 1):
             port = self._next_ports[index]
             self._next_ports[index] = port + 1 if port < LAST_PORT else FIRST_EPHEMERAL
-            if not (port in self.udp if index else self.streams.has_port(port)):
+            if not (self.sockets_of(port) if index else self.streams.has_port(port)):
                 return port
         raise OSError(errno.EADDRNOTAVAIL, f"{self.name} has no free port left")
 

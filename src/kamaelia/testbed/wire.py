@@ -412,7 +412,8 @@ class Node:
         # By address: the channel over which it is reached; for the node's own addresses the node itself.
         # By group, of routers: by flow, the `Hop`s.
         self.table: dict[str, Any] = {}
-        self.udp: dict[int, Any] = {}  # by port: a socket that takes whatever comes for it, or several
+        # The only socket, if it takes whatever comes to its port; else all by port: such a one, or several.
+        self.udp: Any = None
         # A socket that alone takes all that comes to its port for a group that it has joined.
         self.member: DatagramSocket | None = None
         self.group = ""
@@ -474,7 +475,11 @@ class Node:
         if self.fabric.recorder is not None:
             self.fabric.recorder.record(DELIVER, packet, None, 0)
         if packet.protocol == UDP and not packet.spoiled:
-            socket = self.udp.get(packet.port)
+            socket = self.udp
+            if type(socket) is dict:
+                socket = socket.get(packet.port)
+            elif socket is not None and socket.port != packet.port:
+                socket = None
             if isinstance(socket, DatagramSocket):
                 socket.take(packet.data, packet.source)
                 return
