@@ -14,8 +14,7 @@ from kamaelia import component, sleep
 from kamaelia.axon import UsageError
 from kamaelia.flow import Collect, Map, Source
 from kamaelia.net import TCPClient, TCPServer
-from kamaelia.testbed import Network
-from kamaelia.testbed.rules import Rule
+from kamaelia.testbed import Network, Rule
 
 
 class Heard(asyncio.DatagramProtocol):

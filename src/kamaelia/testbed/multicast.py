@@ -14,12 +14,24 @@ is no packets: what a router knows its neighbour knows after the delay of the li
 gets lost. That there is a source, all routers know at once. So joining takes the report's way to the first
 router, and then the way up to the nearest router that has the group already: never nothing.
 
+When links are cut or repaired, each router whose way to a source is another one takes its request back, and
+asks there; what it has not asked for itself does not change. Several routers may be at one switch: the one
+over which the tree comes there sends. A router that has crashed is not gone round, as in `routing`; who is
+above it hears that it wants nothing any more. When it is there again, it asks its links at once, and those
+below it ask it anew.
+
 A router takes packets of a source only over the link on which its tree comes from there. It takes 1 of their
 TTL, so 1 stays on the own link; groups in 224.0.0.0/24 and of link-local scope never leave it. Packets that a
 host's program sends to a group go out over one interface, whether anybody wants them or not.
 
 **Islands.** A router made with ``multicast=False`` passes on nothing to groups, and asks for nothing. What is
 behind it is another island.
+
+**What the wire knows.** Most packets are seen by `wire` only. A router's table has, for a group, its `Hop` on
+each tree: over which link packets come, and over which they go on. It is the one object that requests change,
+so there is nothing to keep up to date; a router that has joined groups itself has none. Of a host, the wire
+knows a socket that alone gets what comes for a group to its port (`Stack.find_member`, which is asked
+whenever a socket comes, goes, joins or leaves). All else comes to `Groups.arrive`.
 """
 
 from __future__ import annotations

@@ -89,6 +89,7 @@ class Simulation:
         self._patterns = {host.name: host.patterns for host in network.hosts.values() if host.patterns}
         self._runs: list[HostRun] = []
         self._running = 0  # hosts whose components have not ended
+        self._on_leave = self._leave  # one for all: each time that a method is taken it is an object
         self._time_is_over = False
         self._until: str | None = None
         self._script_loop: VirtualLoop | None = None
