@@ -394,6 +394,13 @@ class VirtualLoop(base_events.BaseEventLoop):
             await super().shutdown_asyncgens()
         self._asyncgens_shutdown_called = True
 
+    def close(self) -> None:
+        """See asyncio."""
+        if self.is_running() or self._debug or self.__dict__.keys() & _CLOSED_BY_ASYNCIO:
+            super().close()
+        else:  # there is nothing to clear, and asyncio would make it first
+            self._closed = self._executor_shutdown_called = True
+
     skew = 0.0
     """Seconds by which its calendar is wrong."""
     is_frozen = False
@@ -520,6 +527,7 @@ def _attributes() -> tuple[dict[str, Any], dict[str, Callable[[], Any]]]:
 
 
 _SHARED, _MADE_WHEN_ASKED = _attributes()
+_CLOSED_BY_ASYNCIO = ("_ready", "_scheduled", "_default_executor")
 for _name, _value in _SHARED.items():
     if _name != "_debug":
         setattr(VirtualLoop, _name, _value)

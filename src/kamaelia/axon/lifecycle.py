@@ -43,7 +43,7 @@ from .errors import (
     shorten,
 )
 from .link import added, removed
-from .process import Process
+from .process import NO_NAMES, Process
 
 if TYPE_CHECKING:
     from .hold import Hold
@@ -160,9 +160,12 @@ def _refuse_other_boxes(process: Process) -> None:
 
 def _free_number(chassis: Process, wanted: str) -> int:
     """Return with which number a name is one that no sibling has: Echo, Echo-2, Echo-3."""
-    if not chassis.names_taken:
-        chassis.names_taken = {}
     taken = chassis.names_taken
+    if not taken:
+        chassis.names_taken = wanted  # most have but one child
+        return 1
+    if isinstance(taken, str):
+        chassis.names_taken = taken = {taken: 1}
     number = taken.get(wanted, 0) + 1
     if number == 1:  # but it may be what another was called with its number
         base, _, end = wanted.rpartition("-")
@@ -310,8 +313,12 @@ def complete_if_over(process: Process) -> None:
 def child_over(chassis: Process, child: Process) -> None:
     """A child has gone: its chassis may be over too, or have failed."""
     chassis.children = removed(chassis.children, child)
-    if chassis.names_taken.get(child.given_name) == 1:  # else it is counted from: no number is used twice
-        del chassis.names_taken[child.given_name]
+    taken = chassis.names_taken
+    if isinstance(taken, str):
+        if taken == child.given_name:
+            chassis.names_taken = NO_NAMES
+    elif taken.get(child.given_name) == 1:  # else it is counted from: no number is used twice
+        del taken[child.given_name]
     failure = None
     if child.failures:
         if child.isolated:

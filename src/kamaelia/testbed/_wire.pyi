@@ -5,6 +5,7 @@ Fabric: Any
 Packet: Any
 Channel: Any
 Node: Any
+Hop: Any
 Way: Any
 Recorder: Any
 DatagramSocket: Any

@@ -25,6 +25,7 @@ cdef extern from *:
     int PyContext_Enter(PyObject*) except -1
     int PyContext_Exit(PyObject*) except -1
     PyObject* PyDict_GetItemWithError(object, object) except? NULL
+    int PyDict_Next(object, Py_ssize_t*, PyObject**, PyObject**) noexcept
     object PyObject_CallFunctionObjArgs(object, PyObject*, PyObject*, PyObject*)
     void* PyMem_Malloc(size_t) noexcept
     void* PyMem_Realloc(void*, size_t) noexcept
@@ -48,6 +49,7 @@ cdef int QUEUE_FULL = _protocols.QUEUE_FULL
 cdef int LOST_AT_RANDOM = _protocols.LOST_AT_RANDOM
 cdef long long NO_LIMIT = 2**62
 cdef tuple REASONS = _protocols.REASONS
+cdef dict NO_WAYS = {}
 cdef enum:
     PIECE = 65536  # bytes that are put into the hash at once
 
@@ -236,6 +238,9 @@ cdef class Packet(Due):
         self.ttl = 64
 
     def copy(self):
+        return self.copied()
+
+    cdef Packet copied(self):
         cdef Packet other = Packet.__new__(Packet)
         other.number, other.size, other.ttl, other.protocol, other.tos = (
             self.number, self.size, self.ttl, self.protocol, self.tos
@@ -527,8 +532,10 @@ cdef int channel_clear(PyObject* self) noexcept:
 cdef class Node:
     cdef readonly Fabric fabric
     cdef public object loop
+    cdef public DatagramSocket member
+    cdef public str group
     cdef public dict table
-    cdef public dict udp
+    cdef public object udp
     cdef public long long sent
     cdef public long long received
     cdef public long long bytes_sent
@@ -539,7 +546,7 @@ cdef class Node:
     def __init__(self, Fabric fabric):
         self.fabric = fabric
         self.table = {}
-        self.udp = {}
+        self.group = ""
 
     def receive(self, Packet packet, Channel channel):
         self.receive_here(packet, channel)
@@ -548,13 +555,50 @@ cdef class Node:
         cdef PyObject* way = NULL if self.special else PyDict_GetItemWithError(self.table, packet.target)
         if way == <PyObject*>self:
             return self.deliver_here(packet)
+        if way == NULL and self.member is not None and not self.special:
+            return self.hear(packet, channel, self.member)
         if way == NULL or not self.forwards or packet.ttl <= 1:
             self.take(packet, channel)
             return 0
+        if type(<object>way) is dict:
+            return self.spread(packet, channel, <dict>way)
         packet.ttl -= 1
         if self.fabric.recorder is not None:
             self.fabric.recorder.note(FORWARD, packet, self, 0)
         return (<Channel>way).carry_on(packet)
+
+    cdef int hear(self, Packet packet, Channel channel, DatagramSocket socket) except -1:
+        if (
+            packet.target != self.group
+            or packet.port != socket.port
+            or packet.protocol != UDP
+            or packet.spoiled
+        ):
+            self.take(packet, channel)
+            return 0
+        self.received += 1
+        self.bytes_received += packet.size
+        if self.fabric.recorder is not None:
+            self.fabric.recorder.note(DELIVER, packet, self, 0)
+        return socket.take_here(packet.data, packet.source)
+
+    cdef int spread(self, Packet packet, Channel channel, dict hops) except -1:
+        cdef PyObject* found = PyDict_GetItemWithError(hops, packet.flow)
+        cdef Py_ssize_t at = 0
+        cdef PyObject* out
+        cdef Hop hop
+        if found == NULL or (<Hop>found).came is not channel or packet.protocol != UDP:
+            self.take(packet, channel)
+            return 0
+        hop = <Hop>found
+        if not hop.outs:
+            return 0
+        if self.fabric.recorder is not None:
+            self.fabric.recorder.note(FORWARD, packet, self, 0)
+        packet.ttl -= 1
+        while PyDict_Next(hop.outs, &at, &out, NULL):
+            (<Channel>out).carry_on(packet.copied())
+        return 0
 
     def arrive(self, Packet packet):
         self.deliver_here(packet)
@@ -564,12 +608,19 @@ cdef class Node:
 
     cdef int deliver_here(self, Packet packet) except -1:
         cdef PyObject* socket
+        cdef DatagramSocket only
         self.received += 1
         self.bytes_received += packet.size
         if self.fabric.recorder is not None:
             self.fabric.recorder.note(DELIVER, packet, None, 0)
         if packet.protocol == UDP and not packet.spoiled:
-            socket = PyDict_GetItemWithError(self.udp, packet.port)
+            if isinstance(self.udp, DatagramSocket):
+                only = <DatagramSocket>self.udp
+                if only.port == packet.port:
+                    return only.take_here(packet.data, packet.source)
+                self.take_delivered(packet)
+                return 0
+            socket = NULL if self.udp is None else PyDict_GetItemWithError(self.udp, packet.port)
             if socket != NULL and isinstance(<object>socket, DatagramSocket):
                 return (<DatagramSocket>socket).take_here(packet.data, packet.source)
         self.take_delivered(packet)
@@ -589,6 +640,16 @@ cdef class Node:
         return 0
 
 
+cdef class Hop:
+    cdef public Channel came
+    cdef public dict outs
+    cdef public object above
+
+    def __init__(self, Channel came):
+        self.came = came
+        self.outs = {}
+
+
 cdef class Way:
     cdef public Channel channel
     cdef public object name
@@ -605,6 +666,7 @@ cdef class Way:
 cdef class DatagramSocket:
     cdef public Node node
     cdef public object name
+    cdef public object port
     cdef public object context
     cdef public object received
     cdef public dict ways
@@ -615,7 +677,7 @@ cdef class DatagramSocket:
         self.node = node
         self.name = ""
         self.context = contextvars.copy_context()
-        self.ways = {}
+        self.ways = NO_WAYS
 
     def sendto(self, data, addr=None):
         cdef PyObject* found = PyDict_GetItemWithError(self.ways, addr)

@@ -26,6 +26,7 @@ from .protocols import (
 )
 
 if TYPE_CHECKING:
+    from .multicast import RouterSide
     from .settings import LinkSettings
     from .stack import Stack
     from .wire import Channel as Base
@@ -95,6 +96,8 @@ class Channel(Base):
     """It is on a way; a link that was cut is not."""
     specials: Specials | None
     settings: LinkSettings
+    group_side: RouterSide | None
+    """Of a router that groups are asked for over this link: what it knows of that."""
     watch: QueueWatch | None
     """What looks at the queue; None where nobody wants to know."""
 
@@ -110,6 +113,7 @@ class Channel(Base):
         self.specials = None
         self.settings = settings
         self.watch = None
+        self.group_side = None
         near.channels.append(self)
         far.channels_in.append(self)
         self.adjust(settings, seed, first=True)
@@ -421,4 +425,15 @@ _STATES = {
     "reorder": "reorders",
 }
 
-SLOTS = ("back", "interface", "is_open", "metric", "near", "number", "settings", "specials", "watch")
+SLOTS = (
+    "back",
+    "group_side",
+    "interface",
+    "is_open",
+    "metric",
+    "near",
+    "number",
+    "settings",
+    "specials",
+    "watch",
+)

@@ -65,7 +65,7 @@ class DatagramTransport(Base):
         local: Any = sock.local
         self.socket = sock
         self.local_host: str = local[0]
-        self.port: int = local[1]
+        self.port = local[1]
         self.family = sock.family
         self.only6 = sock.only6
         self.connected_to = connected_to
@@ -75,9 +75,7 @@ class DatagramTransport(Base):
         self.broadcast = False
         self._memberships: Memberships | None = None
         self._protocol: Any = protocol
-        self.name = f"{node.name}:{self.port}"
         self.received = protocol.datagram_received
-        self._extra = {"socket": sock, "sockname": sock.local, "peername": sock.remote}
 
     def start(self, waiter: asyncio.Future[None]) -> None:
         """Tell the protocol, then listen, then let go on whoever waits for that; in asyncio's order."""
@@ -102,12 +100,10 @@ class DatagramTransport(Base):
         """Send to one address only, and hear only that."""
         self.connected_to = socket_address(host, port, self.family)
         self.socket.remote = self.connected_to
-        self._extra["peername"] = self.connected_to
         if is_any(self.local_host):
             self.local_host = self.node.source_address(host)
             self.socket.local = socket_address(self.local_host, self.port, self.family)
-            self._extra["sockname"] = self.socket.local
-        self.ways.clear()
+        self.ways = {}
         self.node.sort_sockets(self.port)
 
     @property
@@ -142,7 +138,11 @@ class DatagramTransport(Base):
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """See asyncio."""
-        return self._extra.get(name, default)
+        if name == "socket":
+            return self.socket
+        if name in ("sockname", "peername"):
+            return self.socket.local if name == "sockname" else self.socket.remote
+        return default
 
     def send_carefully(self, data: bytes | bytearray | memoryview, addr: Any) -> None:
         """Send what is not on the usual path."""
@@ -175,6 +175,8 @@ class DatagramTransport(Base):
         way = self._find_way(to)
         if len(data) > LONGEST[6 if is_ipv6(way.target) else 4]:
             raise OSError(errno.EMSGSIZE, "Message too long")
+        if not self.ways:
+            self.ways = {}
         self.ways[addr] = way
         if len(data) <= way.longest:
             self.sendto(data, addr)
@@ -191,6 +193,7 @@ class DatagramTransport(Base):
         if first is None:
             stack.path_to(target, address)  # which says why there is none
         way = simulation.forms.Way()
+        self.name = self.name or f"{stack.name}:{self.port}"
         host = self._own_address_for(address)
         way.channel = None if first is stack else first
         way.headers = HEADERS[6 if is_ipv6(address) else 4]
@@ -222,7 +225,7 @@ class DatagramTransport(Base):
         packet.size = HEADERS[version] + len(data)
         packet.source = socket_address(own, self.port, socket.AF_INET6 if version == 6 else socket.AF_INET)
         packet.target, packet.port = host, port
-        packet.name, packet.target_name = self.name, name
+        packet.name, packet.target_name = f"{stack.name}:{self.port}", name
         packet.data, packet.ttl, packet.tos = data, ttl, self.tos
         return packet
 
@@ -292,12 +295,12 @@ class DatagramTransport(Base):
     def set_ttl(self, ttl: int) -> None:
         """Let datagrams pass so many routers."""
         self.ttl = ttl
-        self.ways.clear()
+        self.ways = {}
 
     def set_tos(self, tos: int) -> None:
         """Mark datagrams with a class of service, and as knowing ECN or not."""
         self.tos = tos
-        self.ways.clear()
+        self.ways = {}
 
     # -- from the wire ----------------------------------------------------------------------------
 
@@ -328,12 +331,11 @@ class DatagramTransport(Base):
         )
 
     def __repr__(self) -> str:
-        return f"<simulated UDP {self.name}{' closing' if self.closing else ''}>"
+        return f"<simulated UDP {self.node.name}:{self.port}{' closing' if self.closing else ''}>"
 
 
 SLOTS = (
     "__weakref__",
-    "_extra",
     "_memberships",
     "_number",
     "_protocol",
@@ -342,7 +344,6 @@ SLOTS = (
     "family",
     "local_host",
     "only6",
-    "port",
     "reuse_port",
     "socket",
     "tos",

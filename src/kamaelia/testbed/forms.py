@@ -18,6 +18,7 @@ class Forms(NamedTuple):
     Packet: Any
     Channel: Any
     Stack: Any
+    Hop: Any
     Way: Any
     DatagramTransport: Any
     Recorder: Any
@@ -38,6 +39,7 @@ def _put_together(base: Any, blocks: type[Any]) -> Forms:
         base.Packet,
         join("Channel", base.Channel, channel.Channel, channel.SLOTS),
         join("Stack", base.Node, stack.Stack, stack.SLOTS),
+        base.Hop,
         base.Way,
         join("DatagramTransport", base.DatagramSocket, datagram.DatagramTransport, datagram.SLOTS),
         base.Recorder,

@@ -184,6 +184,11 @@ class HostLoop(VirtualLoop):
         assert self._tasks is not None
         self._tasks.pop(task, None)
 
+    @property
+    def is_bare(self) -> bool:
+        """Nothing was begun on it that `end_tasks` would end."""
+        return not self._tasks and not self.__dict__.keys() & ("_asyncgens", "_default_executor")
+
     async def end_tasks(self) -> None:
         """Cancel all tasks but this one and wait for them, as `asyncio.run` does at its end."""
         left = [task for task in self.tasks_in_order() if task is not asyncio.current_task()]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from math import ceil, isfinite, nan
 from typing import TYPE_CHECKING, Any
 
@@ -198,12 +198,19 @@ def link_metrics(channel: Channel) -> LinkMetrics:
     else:
         waiting = 0 if specials.discipline is None else specials.discipline.marked
         more = (specials.marked + waiting, specials.duplicated, specials.corrupted)
-    return LinkMetrics(*counts, *more, None if one.watch is None else one.watch.result())
+    if one.watch is None:
+        return _same_link(*counts, *more)
+    return LinkMetrics(*counts, *more, one.watch.result())
 
 
 def host_metrics(stack: Stack) -> HostMetrics:
     """Return what a host has sent and received up to now."""
-    return HostMetrics(stack.sent, stack.received, stack.bytes_sent, stack.bytes_received)
+    return _same_host(stack.sent, stack.received, stack.bytes_sent, stack.bytes_received)
+
+
+# Of a million receivers most have the same counts.
+_same_link = lru_cache(maxsize=1024)(LinkMetrics)
+_same_host = lru_cache(maxsize=1024)(HostMetrics)
 
 
 def measures_of(runs: Iterable[HostRun]) -> dict[str, dict[str, dict[str, Any]]]:

@@ -18,14 +18,19 @@ import errno
 import os
 import socket
 import struct
+from functools import lru_cache
+from sys import intern
 from typing import TYPE_CHECKING, Any
 
 from .addresses import is_any, is_group, is_ipv6
+from .groups.members import NOTHING
 from .options import number_in
 
 if TYPE_CHECKING:
     from .addresses import Address
     from .datagram import DatagramTransport
+    from .groups.members import Sources
+    from .groups.messages import Mode
 
 IP_ADD_SOURCE_MEMBERSHIP, IP_DROP_SOURCE_MEMBERSHIP = 39, 40
 MCAST_JOIN_GROUP, MCAST_LEAVE_GROUP = 42, 45
@@ -35,14 +40,18 @@ MOST = 20  # groups that one socket may join
 FIRST_INTERFACE = 2  # the number of eth0; 1 is the loopback
 
 Key = tuple[str, int]  # a group, and which interface, from 0
+NO_GROUPS: dict[Key, dict[str, None] | None] = {}
 
 
 class Memberships:
     """The groups that one socket has joined, and how it sends to groups."""
 
+    __slots__ = ("_stack", "_transport", "groups", "hears_all", "interface", "loop", "ttl")
+
     def __init__(self, transport: DatagramTransport) -> None:
-        self.groups: dict[Key, dict[str, None] | None] = {}
-        """By group and interface: from which sources it is heard; None for any."""
+        self.groups = NO_GROUPS
+        """By group and interface: from which sources it is heard; None for any. It is never written to: most
+        sockets join one group, and all those share what is here then."""
         self.hears_all = True
         """It hears groups that others on this host have joined."""
         self.ttl = 1
@@ -61,7 +70,7 @@ class Memberships:
 
     def _set4(self, option: int, value: Any) -> None:
         if option in (socket.IP_ADD_MEMBERSHIP, socket.IP_DROP_MEMBERSHIP):
-            group, interface = socket.inet_ntoa(value[:4]), socket.inet_ntoa(value[4:8])
+            group, interface = intern(socket.inet_ntoa(value[:4])), socket.inet_ntoa(value[4:8])
             key = (group, self._interface(interface, value[8:]))
             _check_group(group)
             (self._join if option == socket.IP_ADD_MEMBERSHIP else self._leave)(key)
@@ -84,7 +93,7 @@ class Memberships:
 
     def _set6(self, option: int, value: Any) -> None:
         if option in (socket.IPV6_JOIN_GROUP, socket.IPV6_LEAVE_GROUP):
-            group = socket.inet_ntop(socket.AF_INET6, value[:16])
+            group = intern(socket.inet_ntop(socket.AF_INET6, value[:16]))
             key = (group, self._numbered(struct.unpack_from("@I", value, 16)[0]))
             _check_group(group)
             (self._join if option == socket.IPV6_JOIN_GROUP else self._leave)(key)
@@ -116,6 +125,22 @@ class Memberships:
         key = (hosts[0], self._numbered(struct.unpack_from("@I", value)[0]))
         _check_group(hosts[0])
         (self._join if option == MCAST_JOIN_SOURCE_GROUP else self._leave)(key, hosts[1])
+
+    def wish(self, key: Key) -> tuple[Mode, Sources]:
+        """Return from which sources it wants a group that it has joined, as `groups` has it."""
+        sources = self.groups[key]
+        return ("exclude", NOTHING) if sources is None else ("include", frozenset(sources))
+
+    def heard_whole(self) -> str | None:
+        """Return a group of which all comes to this socket, whoever sends it; None if there is none."""
+        transport = self._transport
+        if transport.connected_to is None:
+            own = transport.local_host
+            for (group, _), sources in self.groups.items():
+                fits = is_ipv6(group) == (transport.family == socket.AF_INET6)
+                if sources is None and fits and (is_any(own) or own == group):
+                    return group
+        return None
 
     def leave_all(self) -> None:
         """The socket is closed."""
@@ -149,10 +174,10 @@ class Memberships:
         if key not in self.groups:
             if len(self.groups) >= MOST:
                 raise _error(errno.ENOBUFS)
-            self.groups[key] = None if source is None else {}
-        if source is not None:
-            self.groups[key][source] = None  # type: ignore[index]
-        self._stack.simulation.groups.joined(self._stack, self._transport, key)
+            self._put(key, None if source is None else {source: None})
+        elif source is not None:
+            self._put(key, {**(sources or {}), source: None})
+        self._changed(key)
 
     def _leave(self, key: Key, source: str | None = None) -> None:
         if key not in self.groups:
@@ -161,10 +186,22 @@ class Memberships:
         if source is not None:
             if sources is None or source not in sources:
                 raise _error(errno.EADDRNOTAVAIL)
-            del sources[source]
+            sources = {one: None for one in sources if one != source}
         if source is None or not sources:
-            del self.groups[key]
-        self._stack.simulation.groups.joined(self._stack, self._transport, key)
+            self.groups = {one: kept for one, kept in self.groups.items() if one != key} or NO_GROUPS
+        else:
+            self._put(key, sources)
+        self._changed(key)
+
+    def _put(self, key: Key, sources: dict[str, None] | None) -> None:
+        if self.groups is NO_GROUPS and sources is None:
+            self.groups = _only(key)
+        else:
+            self.groups = {**self.groups, key: sources}
+
+    def _changed(self, key: Key) -> None:
+        self._stack.simulation.groups.joined(self._stack, self, key)
+        self._stack.find_member(self._transport)
 
     def _interface(self, address: str, index: bytes = b"") -> int:
         """Return which interface an address, or a number that comes with it, stands for."""
@@ -184,6 +221,11 @@ class Memberships:
         if number - FIRST_INTERFACE >= max(1, len(self._stack.channels)):
             raise _error(errno.ENODEV)
         return number - FIRST_INTERFACE
+
+
+@lru_cache(maxsize=1024)
+def _only(key: Key) -> dict[Key, dict[str, None] | None]:
+    return {key: None}
 
 
 def _check_group(group: str) -> None:

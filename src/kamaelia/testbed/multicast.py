@@ -14,20 +14,34 @@ is no packets: what a router knows its neighbour knows after the delay of the li
 gets lost. That there is a source, all routers know at once. So joining takes the report's way to the first
 router, and then the way up to the nearest router that has the group already: never nothing.
 
+When links are cut or repaired, each router whose way to a source is another one takes its request back, and
+asks there; what it has not asked for itself does not change. Several routers may be at one switch: the one
+over which the tree comes there sends. A router that has crashed is not gone round, as in `routing`; who is
+above it hears that it wants nothing any more. When it is there again, it asks its links at once, and those
+below it ask it anew.
+
 A router takes packets of a source only over the link on which its tree comes from there. It takes 1 of their
 TTL, so 1 stays on the own link; groups in 224.0.0.0/24 and of link-local scope never leave it. Packets that a
 host's program sends to a group go out over one interface, whether anybody wants them or not.
 
 **Islands.** A router made with ``multicast=False`` passes on nothing to groups, and asks for nothing. What is
 behind it is another island.
+
+**What the wire knows.** Most packets are seen by `wire` only. A router's table has, for a group, its `Hop` on
+each tree: over which link packets come, and over which they go on. It is the one object that requests change,
+so there is nothing to keep up to date; a router that has joined groups itself has none. Of a host, the wire
+knows a socket that alone gets what comes for a group to its port (`Stack.find_member`, which is asked
+whenever a socket comes, goes, joins or leaves). All else comes to `Groups.arrive`.
 """
 
 from __future__ import annotations
 
+from sys import intern
 from typing import TYPE_CHECKING, Any
 
 from .addresses import is_ipv6
-from .groups import IGMP, MLD, Changed, Filters, Host, Relay, Router, Send, Snooping, Timing
+from .groups import IGMP, MLD, Changed, Host, Relay, Router, Send, Snooping, Timing, merged
+from .groups.messages import size_of
 from .links import RandomStream
 from .protocols import EXPIRE, FORWARD, ICMPV6, UDP
 from .protocols import IGMP as IGMP_NUMBER
@@ -35,39 +49,77 @@ from .routing import tree_from, tree_over
 
 if TYPE_CHECKING:
     from .channel import Channel
-    from .datagram import DatagramTransport
+    from .groups.members import Sources
+    from .groups.messages import Mode
+    from .memberships import Key, Memberships
     from .simulation import Simulation
     from .stack import Stack
-    from .wire import Packet
+    from .wire import Hop, Packet
+
+Flow = tuple[str, str, int]  # a source, a group, and over which of the source's interfaces
 
 HEADERS = {4: 24, 6: 48}  # bytes: IP, with the option that has routers look at it
 NEVER_FORWARDED = ("224.0.0.", "ff01:", "ff02:", "ff11:", "ff12:")
 
 
-class Hop:
-    """A node on a tree."""
+MEMBERS, ROUTER = 1, 2  # for whom packets go over a link: members, and each router that has asked
+NOBODY: tuple[Memberships, ...] = ()
 
-    __slots__ = ("came", "outs")
 
-    def __init__(self, came: Channel | None) -> None:
-        self.came = came
-        """Over which packets come; None at the source."""
-        self.outs: dict[Channel, int] = {}
-        """Over which they go on, and for how many reasons."""
+class Request:
+    """A router has asked the next one towards a source for the packets to a group."""
+
+    __slots__ = ("delay", "is_given", "is_over", "out", "stack")
+
+    def __init__(self, stack: Stack, out: Channel, delay: int) -> None:
+        self.stack = stack
+        """Who was asked."""
+        self.out = out
+        """Over which of its links packets are to go."""
+        self.delay = delay
+        """How long it takes to tell it something."""
+        self.is_given = self.is_over = False
 
 
 class Tree:
     """Where the packets of one source to one group go."""
 
-    __slots__ = ("group", "hops", "parents", "source", "start")
+    __slots__ = ("flow", "group", "hops", "out", "parents", "source", "start")
 
-    def __init__(self, start: Stack, source: str, group: str, parents: dict[Stack, Channel | None]) -> None:
+    def __init__(self, start: Stack, out: Channel | None, flow: Flow) -> None:
         self.start = start
-        self.source = source
-        self.group = group
-        self.parents = parents
-        """Of each router: over which link it is reached."""
+        self.out = out
+        """Over which link the source sends; None for a router, which sends over all that are asked for."""
+        self.flow = flow
+        self.source, self.group, _ = flow
         self.hops: dict[Stack, Hop] = {}
+        self.grow()
+
+    def grow(self) -> None:
+        """Find out over which link each router gets what the source sends."""
+        self.parents = tree_from(self.start) if self.out is None else tree_over(self.out)
+
+    def leads_over(self, out: Channel) -> bool:
+        """Say whether packets may go over a link of a router: they come there, and not over that link."""
+        if out.near is not self.start and out.near not in self.parents:
+            return False
+        if out.far.is_switch and self.parents.get(out.far) is not out:
+            return False  # several routers at one switch: the nearest one to the source sends
+        came = self.parents.get(out.near)
+        return came is None or out.far is not came.near
+
+    def above(self, stack: Stack) -> tuple[Stack, Channel, int] | None:
+        """Return the next router towards the source, its link to here, and how long it takes to be told."""
+        came = self.parents.get(stack)
+        delay = 0
+        while came is not None:
+            delay += came.delay
+            if came.near is self.start and not self.start.forwards:
+                return None
+            if not came.near.is_switch:
+                return came.near, came, delay
+            came = self.parents.get(came.near)
+        return None
 
 
 class Groups:
@@ -76,47 +128,83 @@ class Groups:
     def __init__(self, simulation: Simulation, timing: Timing) -> None:
         self._simulation = simulation
         self._timing = timing
-        self._trees: dict[tuple[str, str], Tree] = {}  # by source and group
-        self._hosts: dict[tuple[Stack, int, bool], HostSide] = {}  # by host, interface and whether it is IPv6
-        self._routers: dict[tuple[Channel, bool], RouterSide] = {}
+        self._trees: dict[Flow, Tree] = {}
+        self._trees_of: dict[str, list[Tree]] = {}  # by group
+        self._routers: list[RouterSide] = []
         self._switches: dict[tuple[Stack, bool], SwitchSide] = {}
+        self._silenced: dict[
+            Stack, list[tuple[Channel, bool]]
+        ] = {}  # links that a router that is down asked on
 
     # -- hosts ------------------------------------------------------------------------------------------
 
-    def joined(self, stack: Stack, transport: DatagramTransport, key: tuple[str, int]) -> None:
+    def joined(self, stack: Stack, memberships: Memberships, key: Key) -> None:
         """A socket has joined a group on an interface or left it, or one of its sources."""
         group, interface = key
-        side_key = (stack, interface, is_ipv6(group))
-        side = self._hosts.get(side_key)
+        side = self._host_side(stack, interface, is_ipv6(group))
         if side is None:
-            side = self._hosts[side_key] = HostSide(self, stack, interface, is_ipv6(group))
-        sources = transport.memberships.groups.get(key, {})
-        side.set(transport, group, sources)
+            side = stack.group_side = HostSide(self, stack, interface, is_ipv6(group), stack.group_side)
+            if stack.forwards:  # what comes for groups may be for itself as well
+                for one in self._trees:
+                    stack.table.pop(one[1], None)
+        side.set(memberships, group)
 
     def vanish(self, stack: Stack) -> None:
         """A host has crashed: what it knew is gone."""
-        for key in [key for key in self._hosts if key[0] is stack]:
-            self._hosts.pop(key).vanish()
-        for out, ipv6 in [key for key in self._routers if key[0].near is stack]:
-            side = self._routers.pop((out, ipv6))
+        side, stack.group_side = stack.group_side, None
+        while side is not None:
             side.vanish()
+            side = side.next
+        for key in [key for key in self._switches if key[0] is stack]:
+            self._switches.pop(key).vanish()
+        if not stack.forwards or stack.is_switch:
+            return
+        asked: list[tuple[Channel, bool]] = []
+        for one in self._routers:
+            if one.stack is stack:
+                one.vanish()
+                one.out.group_side = None
+                asked.append((one.out, one.ipv6))
+        self._routers = [one for one in self._routers if one.stack is not stack]
+        self._silenced[stack] = asked
+        for tree in self._trees.values():
+            hop = tree.hops.pop(stack, None)
+            stack.table.pop(tree.group, None)
+            if hop is not None:
+                self._take_back_later(tree, hop)
+            for other in tree.hops.values():
+                if other.above is not None and other.above.stack is stack:
+                    other.above.is_given = False
+
+    def returned(self, stack: Stack) -> None:
+        """A host is there again. A router asks its links anew, and the routers behind it ask it again."""
+        for out, ipv6 in self._silenced.pop(stack, ()):
+            self._router_side(stack, out, ipv6)
+        if stack.forwards:
             for tree in self._trees.values():
-                if (tree.group, tree.source) in side.taken:
-                    self._prune(tree, stack, out)
+                for hop in tree.hops.values():
+                    if hop.above is not None and hop.above.stack is stack:
+                        self._give_at(self.now + hop.above.delay, tree, hop.above)
 
     def host_wants(self, stack: Stack, interface: int, group: str, source: str) -> bool:
         """Say whether a socket of a host has joined a group on an interface."""
-        side = self._hosts.get((stack, interface, is_ipv6(group)))
+        side = self._host_side(stack, interface, is_ipv6(group))
         if side is None:
             return False
-        mode, sources = side.filters.state(group)
+        mode, sources = side.wish(group)
         return (source in sources) == (mode == "include")
+
+    def _host_side(self, stack: Stack, interface: int, ipv6: bool) -> HostSide | None:
+        side = stack.group_side
+        while side is not None and (side.interface != interface or side.ipv6 != ipv6):
+            side = side.next
+        return side
 
     # -- packets to groups --------------------------------------------------------------------------------
 
     def send(self, stack: Stack, packet: Packet, interface: int, *, loop: bool) -> None:
         """A packet to a group leaves its sender's host."""
-        packet.flow = (packet.source[0], packet.target)
+        packet.flow = (packet.source[0], packet.target, -1 if stack.forwards else interface)
         if loop:
             self._simulation.call_soon(self._loop_back, stack, packet.copy(), interface)
         if packet.ttl > 0 and interface < len(stack.channels):
@@ -202,112 +290,119 @@ class Groups:
         ipv6 = is_ipv6(packet.target)
         message, source = packet.data, packet.source[0]
         if stack.forwards and channel.back is not None and stack.group_options.get("multicast", True):
-            self._router_side(stack, channel, ipv6).hear(message, source)
-        side = self._hosts.get((stack, stack.interface_of(channel), ipv6))
+            self._router_side(stack, channel.back, ipv6).hear(message, source)
+        side = self._host_side(stack, stack.interface_of(channel), ipv6)
         if side is not None:
             side.hear(message)
 
-    def _router_side(self, stack: Stack, channel: Channel, ipv6: bool) -> RouterSide:
-        out = channel.back
-        assert out is not None, "nobody hears a router over a link that leads one way"
-        side = self._routers.get((out, ipv6))
+    def _router_side(self, stack: Stack, out: Channel, ipv6: bool) -> RouterSide:
+        side = out.group_side
+        while side is not None and side.ipv6 != ipv6:
+            side = side.next
         if side is None:
-            side = self._routers[out, ipv6] = RouterSide(self, stack, out, ipv6)
+            side = out.group_side = RouterSide(self, stack, out, ipv6, out.group_side)
+            self._routers.append(side)
+            side.start()
         return side
 
     # -- trees --------------------------------------------------------------------------------------------
 
     def _begin(self, stack: Stack, packet: Packet, out: Channel) -> None:
         """A source has begun to send to a group: those who want it already are joined to its tree."""
-        source, group = packet.flow
-        parents = tree_from(stack) if stack.forwards else tree_over(out)
-        tree = self._trees[packet.flow] = Tree(stack, source, group, parents)
-        for side in self._routers.values():
-            since = side.since.get(group)
-            if since is not None and side.machine.wants(group, source):
-                side.taken.add((group, source))
-                self._join(tree, side.stack, side.out, since)
+        tree = self._trees[packet.flow] = Tree(stack, None if stack.forwards else out, packet.flow)
+        self._trees_of.setdefault(tree.group, []).append(tree)
+        for side in self._routers:
+            since = side.machine.since(tree.group)
+            if since is not None:
+                self._look_at(tree, side, since)
 
     def changed(self, side: RouterSide, group: str) -> None:
         """What a link of a router wants of a group has changed."""
-        now = self._simulation.clock.now
-        if side.machine.state(group) is not None:
-            side.since.setdefault(group, now)
-        else:
-            side.since.pop(group, None)
-        for tree in list(self._trees.values()):
-            if tree.group != group:
-                continue
-            key = (group, tree.source)
-            wants = side.machine.wants(group, tree.source)
-            if wants and key not in side.taken:
-                side.taken.add(key)
-                self._join(tree, side.stack, side.out, now)
-            elif not wants and key in side.taken:
-                side.taken.remove(key)
-                self._prune(tree, side.stack, side.out)
+        for tree in self._trees_of.get(group, ()):
+            self._look_at(tree, side, self.now)
 
-    def _join(self, tree: Tree, stack: Stack, out: Channel, at: int) -> None:
-        """From some time on packets are to go over a link, and so to come to where it begins."""
-        if at > self._simulation.clock.now:
-            self._simulation.call_at(at, self._join, tree, stack, out, at)
-            return
-        if stack is not tree.start and stack not in tree.parents:
-            return  # no way leads here from the source
-        came = tree.parents.get(stack)
-        if came is not None and out.far is came.near:
-            return  # who is nearer to the source wants nothing from here
+    def _look_at(self, tree: Tree, side: RouterSide, since: int) -> None:
+        """Have packets go over a link of a router if somebody has wanted them there since then, else not."""
+        out = side.out
+        wants = side.machine.wants(tree.group, tree.source) and tree.leads_over(out)
+        hop = tree.hops.get(side.stack)
+        has = hop is not None and bool(hop.outs.get(out, 0) & MEMBERS)
+        if wants and not has:
+            self._add(tree, out, MEMBERS, since)
+        elif has and not wants:
+            self._remove(tree, out, MEMBERS)
+
+    def _add(self, tree: Tree, out: Channel, whom: int, since: int) -> None:
+        """Packets are to go over a link, and so to come to where it begins; that has been asked for since."""
+        stack = out.near
         hop = tree.hops.get(stack)
         if hop is None:
-            hop = tree.hops[stack] = Hop(came)
-        hop.outs[out] = hop.outs.get(out, 0) + 1
-        if len(hop.outs) > 1 or hop.outs[out] > 1:
-            return  # packets come here already
-        above = self._above(tree, stack)
-        if above is not None:
-            self._join(tree, above[0], above[1], at + above[2])
+            hop = tree.hops[stack] = self._simulation.forms.Hop(tree.parents.get(stack))
+            self._tell_the_wire(tree, stack, hop)
+        was_idle = not hop.outs
+        hop.outs[out] = hop.outs.get(out, 0) + whom
+        if was_idle:
+            self._ask_above(tree, stack, hop, since)
 
-    def _prune(self, tree: Tree, stack: Stack, out: Channel) -> None:
+    def _remove(self, tree: Tree, out: Channel, whom: int) -> None:
         """Packets are not to go over a link any more."""
-        hop = tree.hops.get(stack)
+        hop = tree.hops.get(out.near)
         if hop is None or out not in hop.outs:
             return
-        hop.outs[out] -= 1
+        hop.outs[out] -= whom
         if not hop.outs[out]:
             del hop.outs[out]
-        if hop.outs:
-            return
-        above = self._above(tree, stack)
-        if above is not None:
-            when = self._simulation.clock.now + above[2]
-            self._simulation.call_at(when, self._prune, tree, above[0], above[1])
+        if not hop.outs:
+            self._take_back_later(tree, hop)
 
-    def _above(self, tree: Tree, stack: Stack) -> tuple[Stack, Channel, int] | None:
-        """Return the next router towards the source, its link to here, and how long it takes to be told."""
-        came = tree.parents.get(stack)
-        delay = 0
-        while came is not None:
-            delay += came.delay
-            if came.near is tree.start and not tree.start.forwards:
-                return None
-            if not came.near.is_switch:
-                return came.near, came, delay
-            came = tree.parents.get(came.near)
-        return None
+    def _tell_the_wire(self, tree: Tree, stack: Stack, hop: Hop) -> None:
+        """Let the wire know a hop of a router, unless packets are for itself as well or go no further."""
+        if stack.group_side is None and not tree.group.startswith(NEVER_FORWARDED):
+            stack.table.setdefault(tree.group, {})[tree.flow] = hop
+
+    def _ask_above(self, tree: Tree, stack: Stack, hop: Hop, since: int) -> None:
+        above = tree.above(stack)
+        if above is not None:
+            hop.above = Request(*above)
+            self._give_at(since + hop.above.delay, tree, hop.above)
+
+    def _give_at(self, when: int, tree: Tree, request: Request) -> None:
+        if when > self.now:
+            self._simulation.call_at(when, self._give, tree, request, when)
+        else:
+            self._give(tree, request, when)
+
+    def _take_back_later(self, tree: Tree, hop: Hop) -> None:
+        request, hop.above = hop.above, None
+        if request is not None:
+            self._simulation.call_at(self.now + request.delay, self._take_back, tree, request)
+
+    def _give(self, tree: Tree, request: Request, since: int) -> None:
+        if not (request.is_over or request.is_given or request.stack.is_down):
+            request.is_given = True
+            self._add(tree, request.out, ROUTER, since)
+
+    def _take_back(self, tree: Tree, request: Request) -> None:
+        request.is_over = True
+        if request.is_given:
+            self._remove(tree, request.out, ROUTER)
 
     def ways_changed(self) -> None:
-        """Links have been cut or repaired: trees grow anew."""
-        trees = list(self._trees.values())
-        for tree in trees:
-            out = next(iter(channel for channel in tree.start.channels), None)
-            if out is None:
-                continue
-            tree.parents = tree_from(tree.start) if tree.start.forwards else tree_over(out)
-            tree.hops.clear()
-        for side in self._routers.values():
-            for tree in trees:
-                if (tree.group, tree.source) in side.taken:
-                    self._join(tree, side.stack, side.out, self._simulation.clock.now)
+        """Links have been cut or repaired: where packets are to come another way, that is asked for."""
+        for tree in self._trees.values():
+            tree.grow()
+            for stack, hop in list(tree.hops.items()):
+                hop.came = tree.parents.get(stack)
+                self._tell_the_wire(tree, stack, hop)
+                above = tree.above(stack) if hop.outs else None
+                before = hop.above
+                if before is None or above is None or (before.stack, before.out) != above[:2]:
+                    self._take_back_later(tree, hop)
+                    if above is not None:
+                        self._ask_above(tree, stack, hop, self.now)
+            for side in self._routers:
+                if side.machine.since(tree.group) is not None:
+                    self._look_at(tree, side, self.now)
 
     # -- machines -----------------------------------------------------------------------------------------
 
@@ -319,7 +414,7 @@ class Groups:
             source = stack.address6 if ipv6 else stack.address
             packet.protocol = ICMPV6 if ipv6 else IGMP_NUMBER
             packet.kind = f"{'mld' if ipv6 else 'igmp'} {type(send.message).__name__.lower()}"
-            packet.size = HEADERS[6 if ipv6 else 4] + len(send.message.to_bytes(source, send.destination))
+            packet.size = HEADERS[6 if ipv6 else 4] + size_of(send.message, MLD if ipv6 else IGMP)
             packet.source, packet.target, packet.port = (source, 0), send.destination, 0
             packet.name, packet.target_name = stack.name, send.destination
             packet.data, packet.ttl = send.message, 1
@@ -336,114 +431,147 @@ class Groups:
         """The constants of group management."""
         return self._timing
 
-    def stream_of(self, stack: Stack) -> RandomStream:
-        """Return the random stream of a host's answers."""
-        return RandomStream(self._simulation.seed, f"{stack.name}/groups")
+    def draw(self, stack: Stack, drawn: int) -> float:
+        """Return a random number for a host's answers, of which so many have been drawn before."""
+        stream = RandomStream(self._simulation.seed, f"{stack.name}/groups")
+        stream.skip(drawn)
+        return stream.random()
 
-    def wake_at(self, when: int | None, before: int | None, call: Any) -> int | None:
-        """Have a machine woken; returns when."""
-        if when is not None and when != before:
-            self._simulation.call_at(max(when, self.now), call, when)
-        return when
+    def wake(self, side: Side, when: int | None) -> None:
+        """Have a machine woken at a time, and at none that was said before."""
+        if when is not None and when != side.wakes:
+            self._simulation.clock.add_timer(max(when, self.now), side)
+        side.wakes = when
 
 
-class HostSide:
-    """What one interface of a host wants, and what it says about that."""
+class Side:
+    """What has to do with groups at one link of a node. It stands in the clock's queue itself."""
 
-    __slots__ = ("_groups", "_ipv6", "_machine", "_stack", "_wakes", "filters", "interface")
+    __slots__ = ("groups", "ipv6", "stack", "wakes")
 
-    def __init__(self, groups: Groups, stack: Stack, interface: int, ipv6: bool) -> None:
-        self._groups = groups
-        self._stack = stack
-        self._ipv6 = ipv6
-        self.interface = interface
-        family = MLD if ipv6 else IGMP
-        self.filters = Filters(family)
-        version = stack.group_options.get("mld" if ipv6 else "igmp")
-        self._machine = Host(groups.stream_of(stack), family=family, version=version, timing=groups.timing)
-        self._wakes: int | None = None
+    _cancelled = False
+    _loop = None
 
-    def set(self, transport: DatagramTransport, group: str, sources: dict[str, None] | None) -> None:
-        """A socket wants a group from these sources; None is from any."""
-        mode = "exclude" if sources is None else "include"
-        whole, of = self.filters.set(transport, group, mode, sources or ())  # type: ignore[arg-type]
-        self._say(self._machine.set_filter(group, whole, of, self._groups.now))
-
-    def hear(self, message: Any) -> None:
-        """Something was said on the link."""
-        self._say(self._machine.receive(message, self._groups.now))
+    def __init__(self, groups: Groups, stack: Stack, ipv6: bool) -> None:
+        self.groups = groups
+        self.stack = stack
+        self.ipv6 = ipv6
+        self.wakes: int | None = None
 
     def vanish(self) -> None:
         """Its host has crashed: nobody wakes it any more."""
-        self._wakes = None
+        self.wakes = None
 
-    def _wake(self, when: int) -> None:
-        if self._wakes == when:
-            self._wakes = None
-            self._say(self._machine.wake(self._groups.now))
+    def _run(self) -> None:
+        if self.wakes is not None and self.wakes <= self.groups.now:
+            self.wakes = None
+            self.wake()
+
+    def wake(self) -> None:
+        """It is time."""
+        raise NotImplementedError
+
+
+class HostSide(Side):
+    """What one interface of a host wants, and what it says about that."""
+
+    __slots__ = ("_drawn", "_machine", "_sockets", "interface", "next")
+
+    def __init__(
+        self, groups: Groups, stack: Stack, interface: int, ipv6: bool, other: HostSide | None
+    ) -> None:
+        super().__init__(groups, stack, ipv6)
+        self.interface = interface
+        self.next = other
+        """Another of the same host; None for the last."""
+        version = stack.group_options.get("mld" if ipv6 else "igmp")
+        family = MLD if ipv6 else IGMP
+        self._machine = Host(self, family=family, version=version, timing=groups.timing)
+        self._sockets = NOBODY  # that have joined something
+        self._drawn = 0
+
+    def random(self) -> float:
+        """Draw a number, for the machine."""
+        self._drawn += 1
+        return self.groups.draw(self.stack, self._drawn - 1)
+
+    def set(self, memberships: Memberships, group: str) -> None:
+        """A socket wants something else of a group than before."""
+        if memberships not in self._sockets:
+            self._sockets = (*self._sockets, memberships)
+        elif not memberships.groups:
+            self._sockets = tuple([one for one in self._sockets if one is not memberships])
+        mode, sources = self.wish(group)
+        self._say(self._machine.set_filter(group, mode, sources, self.groups.now))
+
+    def wish(self, group: str) -> tuple[Mode, Sources]:
+        """Return what all sockets together want of a group."""
+        key = (group, self.interface)
+        return merged([one.wish(key) for one in self._sockets if key in one.groups])
+
+    def hear(self, message: Any) -> None:
+        """Something was said on the link."""
+        self._say(self._machine.receive(message, self.groups.now))
+
+    def wake(self) -> None:
+        """See `Side`."""
+        self._say(self._machine.wake(self.groups.now))
 
     def _say(self, sends: list[Send]) -> None:
-        if sends and self.interface < len(self._stack.channels):
-            self._groups.say(self._stack, self._stack.channels[self.interface], sends, self._ipv6)
-        self._wakes = self._groups.wake_at(self._machine.next_time(), self._wakes, self._wake)
+        if sends and self.interface < len(self.stack.channels):
+            self.groups.say(self.stack, self.stack.channels[self.interface], sends, self.ipv6)
+        self.groups.wake(self, self._machine.next_time())
 
 
-class RouterSide:
+class RouterSide(Side):
     """What a router knows of the groups on one of its links."""
 
-    __slots__ = ("_groups", "_ipv6", "_wakes", "machine", "out", "since", "stack", "taken")
+    __slots__ = ("machine", "next", "out")
 
-    def __init__(self, groups: Groups, stack: Stack, out: Channel, ipv6: bool) -> None:
-        self._groups = groups
-        self._ipv6 = ipv6
-        self.stack = stack
+    def __init__(
+        self, groups: Groups, stack: Stack, out: Channel, ipv6: bool, other: RouterSide | None
+    ) -> None:
+        super().__init__(groups, stack, ipv6)
         self.out = out
-        self.since: dict[str, int] = {}
-        """Since when groups are wanted here."""
-        self.taken: set[tuple[str, str]] = set()
-        """Groups and sources that have been asked for."""
+        self.next = other
+        """That of the other family; None for the last."""
         options = stack.group_options
         self.machine = Router(
-            f"fe80::{stack.number:x}" if ipv6 else stack.address,
+            intern(f"fe80::{stack.number:x}" if ipv6 else stack.address),  # one for all its links
             family=MLD if ipv6 else IGMP,
             version=options.get("mld" if ipv6 else "igmp"),
             timing=groups.timing,
             fast_leave=options.get("fast_leave", False),
         )
-        self._wakes: int | None = None
-        self._do(self.machine.start(groups.now))
+
+    def start(self) -> None:
+        """Begin to ask."""
+        self._do(self.machine.start(self.groups.now))
 
     def hear(self, message: Any, source: str) -> None:
         """Something was said on the link."""
-        self._do(self.machine.receive(message, source, self._groups.now))
+        self._do(self.machine.receive(message, source, self.groups.now))
 
-    def vanish(self) -> None:
-        """Its host has crashed: nobody wakes it any more."""
-        self._wakes = None
-
-    def _wake(self, when: int) -> None:
-        if self._wakes == when:
-            self._wakes = None
-            self._do(self.machine.wake(self._groups.now))
+    def wake(self) -> None:
+        """See `Side`."""
+        self._do(self.machine.wake(self.groups.now))
 
     def _do(self, events: list[Send | Changed]) -> None:
         for event in events:
             if isinstance(event, Changed):
-                self._groups.changed(self, event.group)
+                self.groups.changed(self, event.group)
             else:
-                self._groups.say(self.stack, self.out, [event], self._ipv6)
-        self._wakes = self._groups.wake_at(self.machine.next_time(), self._wakes, self._wake)
+                self.groups.say(self.stack, self.out, [event], self.ipv6)
+        self.groups.wake(self, self.machine.not_before())
 
 
-class SwitchSide:
+class SwitchSide(Side):
     """What a snooping switch knows of the groups behind its ports."""
 
-    __slots__ = ("_groups", "_ipv6", "_stack", "_wakes", "machine")
+    __slots__ = ("machine",)
 
     def __init__(self, groups: Groups, stack: Stack, ipv6: bool) -> None:
-        self._groups = groups
-        self._stack = stack
-        self._ipv6 = ipv6
+        super().__init__(groups, stack, ipv6)
         options = stack.group_options
         address = f"fe80::{stack.number:x}" if ipv6 else None
         self.machine = Snooping(
@@ -455,17 +583,15 @@ class SwitchSide:
             timing=groups.timing,
             fast_leave=options.get("fast_leave", False),
         )
-        self._wakes: int | None = None
         self._do(self.machine.start(groups.now))
 
     def hear(self, packet: Packet, port: int) -> tuple[int, ...]:
         """Something was said; return where it goes on."""
-        return self._do(self.machine.receive(packet.data, packet.source[0], port, self._groups.now))
+        return self._do(self.machine.receive(packet.data, packet.source[0], port, self.groups.now))
 
-    def _wake(self, when: int) -> None:
-        if self._wakes == when:
-            self._wakes = None
-            self._do(self.machine.wake(self._groups.now))
+    def wake(self) -> None:
+        """See `Side`."""
+        self._do(self.machine.wake(self.groups.now))
 
     def _do(self, events: list[Relay | Send]) -> tuple[int, ...]:
         ports: tuple[int, ...] = ()
@@ -473,7 +599,7 @@ class SwitchSide:
             if isinstance(event, Relay):
                 ports = (*ports, *event.ports)
             else:
-                for out in self._stack.channels:
-                    self._groups.say(self._stack, out, [event], self._ipv6)
-        self._wakes = self._groups.wake_at(self.machine.next_time(), self._wakes, self._wake)
+                for out in self.stack.channels:
+                    self.groups.say(self.stack, out, [event], self.ipv6)
+        self.groups.wake(self, self.machine.next_time())
         return ports

@@ -56,6 +56,8 @@ class Option(NamedTuple):
     name: str
     default: int | bytes = 0
     read_only: bool = False
+    is_kept: bool = True
+    """It can be asked for what it was set to."""
 
 
 _SOCKET = {
@@ -106,12 +108,12 @@ _IP = {
     32: Option("IP_MULTICAST_IF"),
     33: Option("IP_MULTICAST_TTL", 1),
     34: Option("IP_MULTICAST_LOOP", 1),
-    35: Option("IP_ADD_MEMBERSHIP"),
-    36: Option("IP_DROP_MEMBERSHIP"),
-    39: Option("IP_ADD_SOURCE_MEMBERSHIP"),
-    40: Option("IP_DROP_SOURCE_MEMBERSHIP"),
-    46: Option("MCAST_JOIN_SOURCE_GROUP"),
-    47: Option("MCAST_LEAVE_SOURCE_GROUP"),
+    35: Option("IP_ADD_MEMBERSHIP", is_kept=False),
+    36: Option("IP_DROP_MEMBERSHIP", is_kept=False),
+    39: Option("IP_ADD_SOURCE_MEMBERSHIP", is_kept=False),
+    40: Option("IP_DROP_SOURCE_MEMBERSHIP", is_kept=False),
+    46: Option("MCAST_JOIN_SOURCE_GROUP", is_kept=False),
+    47: Option("MCAST_LEAVE_SOURCE_GROUP", is_kept=False),
     49: Option("IP_MULTICAST_ALL", 1),
 }
 _IPV6 = {
@@ -119,15 +121,15 @@ _IPV6 = {
     17: Option("IPV6_MULTICAST_IF"),
     18: Option("IPV6_MULTICAST_HOPS", 1),
     19: Option("IPV6_MULTICAST_LOOP", 1),
-    20: Option("IPV6_JOIN_GROUP"),
-    21: Option("IPV6_LEAVE_GROUP"),
+    20: Option("IPV6_JOIN_GROUP", is_kept=False),
+    21: Option("IPV6_LEAVE_GROUP", is_kept=False),
     23: Option("IPV6_MTU_DISCOVER", 1),
     24: Option("IPV6_MTU", 1500, True),
     25: Option("IPV6_RECVERR"),
     26: Option("IPV6_V6ONLY"),
     29: Option("IPV6_MULTICAST_ALL", 1),
-    46: Option("MCAST_JOIN_SOURCE_GROUP"),
-    47: Option("MCAST_LEAVE_SOURCE_GROUP"),
+    46: Option("MCAST_JOIN_SOURCE_GROUP", is_kept=False),
+    47: Option("MCAST_LEAVE_SOURCE_GROUP", is_kept=False),
     49: Option("IPV6_RECVPKTINFO"),
     51: Option("IPV6_RECVHOPLIMIT"),
     62: Option("IPV6_DONTFRAG"),

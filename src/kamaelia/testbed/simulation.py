@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from .wire import Packet
 
 PATIENCE = 60.0  # virtual seconds that code has to end after it was cancelled
-MANY = 1000  # hosts: so many are worth it to have Python's search for garbage leave them out
+MANY = 1000  # hosts: so many are worth it to treat them in another way, for memory or time
 GARBAGE = 100_000  # turns of the clock after which young garbage is collected; older every tenth time
 
 
@@ -85,6 +85,7 @@ class Simulation:
         self._by_address: dict[str, Stack] = {}  # for those that were given addresses
         self._captures: Captures | None = None
         self._grace = grace
+        self._on_leave = self._leave  # the same for all
         self._patterns = {host.name: host.patterns for host in network.hosts.values() if host.patterns}
         self._runs: list[HostRun] = []
         self._running = 0  # hosts whose components have not ended
@@ -245,8 +246,12 @@ class Simulation:
 
     def run(self, seconds: float, until: str | None, errors: str) -> Trace:
         """Run everything, and return or raise what came of it."""
-        large = len(self.stacks) >= MANY
-        with stand_ins.installed(), self._as_running_loops(), _without_garbage_collection(large) as freeze:
+        with _without_garbage_collection(len(self.stacks) >= MANY) as freeze:
+            self._run_all(seconds, until, freeze)
+            return self._outcome(seconds, errors)
+
+    def _run_all(self, seconds: float, until: str | None, freeze: Callable[[], None]) -> None:
+        with stand_ins.installed(), self._as_running_loops():
             before, self.network.simulation = self.network.simulation, self
             try:
                 self._start(until)
@@ -272,7 +277,6 @@ class Simulation:
                         run.bury()
                 for loop in self._loops:
                     loop.close()
-        return self._outcome(seconds, errors)
 
     def _start(self, until: str | None) -> None:
         self._until = until
@@ -320,6 +324,7 @@ class Simulation:
         stack = self.stacks[name]
         stack.is_down = False
         stack.look()
+        self.groups.returned(stack)
         if name in self._patterns and not self._is_stopping:
             start = stack.run.start + 1 if stack.run is not None else 1
             self._start_host(name, f"{self.seed}/start {start}", start)
@@ -406,11 +411,13 @@ class Simulation:
         """Stop the systems that still run, as Ctrl-C would."""
         self._is_stopping = True
         self.faults.due = 0
-        for run in self._runs:
+        for number, run in enumerate(self._runs, 1):
             self._wake(run)
             if not run.has_crashed and not run.system.is_over and not run.system.stopping:
                 with _inside(self.stacks[run.name].loop):
                     run.system.stop()
+            if number % MANY == 0:  # let them go before the others: else all need memory for it at once
+                self.clock.settle()
         self._drive(self._grace + PATIENCE)
 
     def _wake(self, run: HostRun) -> None:
@@ -420,12 +427,25 @@ class Simulation:
 
     def _leave(self, run: HostRun) -> None:
         """A host's components have ended: end its program, as `asyncio.run` and the kernel do."""
-        self.stacks[run.name].loop.create_task(self._end_program(run))
+        loop = self.stacks[run.name].loop
+        if loop.is_bare:
+            loop.call_soon(self._end_bare_program, run)
+        else:
+            loop.create_task(self._end_program(run))
+
+    def _end_bare_program(self, run: HostRun) -> None:
+        stack = self.stacks[run.name]
+        if stack.loop.is_bare:  # still
+            self._has_ended(run)
+        else:
+            stack.loop.create_task(self._end_program(run))
 
     async def _end_program(self, run: HostRun) -> None:
-        stack = self.stacks[run.name]
-        await stack.loop.end_tasks()
-        stack.exit()
+        await self.stacks[run.name].loop.end_tasks()
+        self._has_ended(run)
+
+    def _has_ended(self, run: HostRun) -> None:
+        self.stacks[run.name].exit()
         run.has_left = True
         self._running -= 1
         self.look_for_end()

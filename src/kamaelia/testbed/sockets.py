@@ -186,9 +186,10 @@ class SimulatedSocket:
         if level == socket.IPPROTO_TCP and self.type != socket.SOCK_STREAM:
             raise OSError(errno.EOPNOTSUPP, f"{known.name}: not for a socket of UDP")
         kept = self._take_effect(level, option, value)
-        if self.options is None:
-            self.options = {}
-        self.options[level, option] = kept
+        if known.is_kept:
+            if self.options is None:
+                self.options = {}
+            self.options[level, option] = kept
 
     def _take_effect(self, level: int, option: int, value: Any) -> Any:
         """Do what an option does, and return what is told when it is asked for."""

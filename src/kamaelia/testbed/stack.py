@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from .datagram import DatagramTransport
     from .hostrun import HostRun
     from .listener import Listener
+    from .multicast import HostSide
     from .nat import Translator
     from .simulation import Simulation
     from .sockets import SimulatedSocket
@@ -106,9 +107,9 @@ class Stack(Base):
         self._reassembly: Reassembly | None = None
         self._mtus: dict[str, int] | None = None  # to addresses, that others have told of
         self.own: tuple[str, ...] = ()  # addresses that were given to it
-        self._sockets: dict[int, list[DatagramTransport]] | None = None  # of UDP, by port
         self._streams: Streams | None = None
         self.group_options: Mapping[str, Any] = NO_OPTIONS
+        self.group_side: HostSide | None = None  # what it wants of groups, if it ever wanted any
         self._next_ports: list[int] | None = None
         self.is_down = False
         self.run: HostRun | None = None  # what runs here, or was the last to run
@@ -291,7 +292,7 @@ class Stack(Base):
         if translator.is_outside(channel):
             # What the router itself has asked for comes in as well; nobody outside knows the hosts inside.
             own = self.has(packet.target)
-            return own and (translator.inwards(packet) or bool(self._sockets or self._streams))
+            return own and (translator.inwards(packet) or bool(self.udp or self._streams))
         way = self.way_to(packet.target)
         if way is None or way is self or way.interface != 0:
             return True
@@ -312,7 +313,7 @@ class Stack(Base):
         """A datagram is here, whole; its packets have been counted."""
         if packet.target == ALL_HOSTS:
             taken = False
-            for one in list((self._sockets or {}).get(packet.port, ())):
+            for one in list(self.sockets_of(packet.port)):
                 one.take(packet.data, packet.source)
                 taken = True
             if not taken:
@@ -345,12 +346,11 @@ class Stack(Base):
         self.is_down = True
         if self._streams is not None:
             self._streams.vanish()
-        for sockets in (self._sockets or {}).values():
-            for one in sockets:
-                one.closing = True
-                one.reading = False
-        self._streams = self._sockets = self._next_ports = None
-        self.udp.clear()
+        for one in self.sockets():
+            one.closing = True
+            one.reading = False
+        self.udp = self._streams = self._next_ports = None
+        self.member = None
         self.simulation.groups.vanish(self)
         self.look()
 
@@ -417,41 +417,76 @@ class Stack(Base):
         """Return a port for datagrams: the one asked for if it is free, any for 0. Raises `OSError`."""
         if port == 0:
             return self.free_port(socket.SOCK_DGRAM)
-        others = [
-            one
-            for one in (self._sockets or {}).get(port, ())
-            if _collide(host, only6, one.local_host, one.only6)
-        ]
+        others = [one for one in self.sockets_of(port) if _collide(host, only6, one.local_host, one.only6)]
         if others and not (reuse_port and all(other.reuse_port for other in others)):
             raise in_use(self.name, port)
         return port
 
     def add_socket(self, transport: DatagramTransport) -> None:
         """Deliver to a socket what comes for its port."""
-        if self._sockets is None:
-            self._sockets = {}
-        self._sockets.setdefault(transport.port, []).append(transport)
-        self.sort_sockets(transport.port)
+        self._keep_sockets(transport.port, [*self.sockets_of(transport.port), transport])
 
     def forget_socket(self, transport: DatagramTransport) -> None:
         """Deliver nothing to it any more."""
-        if self._sockets is not None:
-            _remove(self._sockets, transport.port, transport)
-            self.sort_sockets(transport.port)
+        left = [one for one in self.sockets_of(transport.port) if one is not transport]
+        self._keep_sockets(transport.port, left)
+
+    def sockets_of(self, port: int) -> Sequence[DatagramTransport]:
+        """Return the sockets that have a port of UDP."""
+        found = self.udp
+        if isinstance(found, dict):
+            found = found.get(port)
+        elif found is not None and found.port != port:
+            found = None
+        return found if isinstance(found, list) else () if found is None else (found,)
+
+    def sockets(self) -> list[DatagramTransport]:
+        """Return all sockets of UDP."""
+        if self.udp is None:
+            return []
+        if not isinstance(self.udp, dict):
+            return [self.udp]
+        return [one for port in self.udp for one in self.sockets_of(port)]
 
     def sort_sockets(self, port: int) -> None:
+        """A socket takes from now on what it did not, or no more what it did."""
+        self._keep_sockets(port, list(self.sockets_of(port)))
+
+    def _keep_sockets(self, port: int, sockets: list[DatagramTransport]) -> None:
         """Let the wire know a socket that is the only one for its port, and takes what comes from anybody."""
-        sockets = (self._sockets or {}).get(port, ())
-        if len(sockets) == 1 and sockets[0].takes_all:
-            self.udp[port] = sockets[0]
+        found = sockets[0] if len(sockets) == 1 and sockets[0].takes_all else sockets
+        others = self.udp
+        if isinstance(others, dict) or (others is not None and others.port != port):
+            table = others if isinstance(others, dict) else {others.port: others}
+            if found:
+                table[port] = found
+            else:
+                table.pop(port, None)
+            self.udp = table or None
         else:
-            self.udp.pop(port, None)
+            self.udp = {port: found} if found and found is sockets else found or None
+        if self.member is not None and self.member.port == port:
+            self.find_member()
+
+    def find_member(self, joined: DatagramTransport | None = None) -> None:
+        """Let the wire know a socket that alone takes all that comes for a group to its port.
+
+        It is the one that has just joined a group, unless there is one already.
+        """
+        member: DatagramTransport | None = self.member or joined  # type: ignore[assignment]
+        self.member = None
+        if self.forwards or len(self.channels_in) != 1:
+            return
+        if member is not None and list(self.sockets_of(member.port)) == [member]:
+            group = member.memberships.heard_whole()
+            if group is not None:
+                self.member, self.group = member, group
 
     def find_socket(self, host: str, port: int, source: Address) -> DatagramTransport | None:
         """Return the socket that a datagram is for: a connected one hears only its peer."""
         best: list[DatagramTransport] = []
         score = -1
-        for one in (self._sockets or {}).get(port, ()):
+        for one in self.sockets_of(port):
             fits = one.fits(host, source)
             if fits > score:
                 best, score = [], fits
@@ -463,11 +498,7 @@ class Stack(Base):
         self, group: str, port: int, source: Address, interface: int
     ) -> list[DatagramTransport]:
         """Return the sockets that are to get what has come for a group."""
-        return [
-            one
-            for one in (self._sockets or {}).get(port, ())
-            if one.memberships.hears(group, source, interface)
-        ]
+        return [one for one in self.sockets_of(port) if one.memberships.hears(group, source, interface)]
 
     def interface_of(self, channel: Channel) -> int:
         """Return over which of its interfaces, from 0, a channel leads here or away."""
@@ -480,9 +511,8 @@ class Stack(Base):
         """The host's program has ended: what it has left open is closed for it."""
         if self._streams is not None:
             self._streams.close_listeners()
-        for sockets in list((self._sockets or {}).values()):
-            for transport in list(sockets):
-                transport.cut_off()
+        for transport in self.sockets():
+            transport.cut_off()
         if self._streams is not None:
             self._streams.close_ends()
 
@@ -494,7 +524,7 @@ class Stack(Base):
         for _ in range(FIRST_EPHEMERAL, LAST_PORT + 1):
             port = self._next_ports[index]
             self._next_ports[index] = port + 1 if port < LAST_PORT else FIRST_EPHEMERAL
-            if not (port in (self._sockets or ()) if index else self.streams.has_port(port)):
+            if not (self.sockets_of(port) if index else self.streams.has_port(port)):
                 return port
         raise OSError(errno.EADDRNOTAVAIL, f"{self.name} has no free port left")
 
@@ -506,11 +536,11 @@ SLOTS = (
     "_mtus",
     "_next_ports",
     "_reassembly",
-    "_sockets",
     "_streams",
     "channels",
     "channels_in",
     "group_options",
+    "group_side",
     "is_down",
     "is_switch",
     "name",

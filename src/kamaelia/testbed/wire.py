@@ -72,6 +72,7 @@ class Fabric:
 
 
 new = object.__new__
+NO_WAYS: dict[Any, Any] = {}  # never written to
 
 
 class Packet:
@@ -132,7 +133,8 @@ class Packet:
     spoiled: bool
     """A link has changed it, so that its checksum is wrong."""
     flow: Any
-    """Those that belong together have the same: of packets to a group it is the pair of source and group."""
+    """Those that belong together have the same: of packets to a group it is the source, the group, and over
+    which of the source's links they go."""
 
     def __init__(self) -> None:
         self.ttl = 64
@@ -392,7 +394,9 @@ class Node:
         "bytes_sent",
         "fabric",
         "forwards",
+        "group",
         "loop",
+        "member",
         "received",
         "sent",
         "special",
@@ -406,8 +410,13 @@ class Node:
         self.forwards = False  # packets that are not for this node
         self.special = False  # it looks at every packet
         # By address: the channel over which it is reached; for the node's own addresses the node itself.
+        # By group, of routers: by flow, the `Hop`s.
         self.table: dict[str, Any] = {}
-        self.udp: dict[int, Any] = {}  # by port: a socket that takes whatever comes for it, or several
+        # The only socket, if it takes whatever comes to its port; else all by port: such a one, or several.
+        self.udp: Any = None
+        # A socket that alone takes all that comes to its port for a group that it has joined.
+        self.member: DatagramSocket | None = None
+        self.group = ""
         self.sent = self.received = self.bytes_sent = self.bytes_received = 0
 
     def receive(self, packet: Packet, channel: Channel) -> None:
@@ -415,13 +424,45 @@ class Node:
         way = None if self.special else self.table.get(packet.target)
         if way is self:
             self.deliver(packet)
+        elif way is None and self.member is not None and not self.special:
+            self.hear(packet, channel, self.member)
         elif way is None or not self.forwards or packet.ttl <= 1:
             self.take(packet, channel)  # type: ignore[attr-defined]
+        elif type(way) is dict:
+            self.spread(packet, channel, way)
         else:
             packet.ttl -= 1
             if self.fabric.recorder is not None:
                 self.fabric.recorder.record(FORWARD, packet, self, 0)
             way.carry(packet)
+
+    def hear(self, packet: Packet, channel: Channel, socket: DatagramSocket) -> None:
+        """A packet has come to a node of which one socket has joined a group."""
+        if (
+            packet.target != self.group
+            or packet.port != socket.port
+            or packet.protocol != UDP
+            or packet.spoiled
+        ):
+            self.take(packet, channel)  # type: ignore[attr-defined]
+            return
+        self.received += 1
+        self.bytes_received += packet.size
+        if self.fabric.recorder is not None:
+            self.fabric.recorder.record(DELIVER, packet, self, 0)
+        socket.take(packet.data, packet.source)
+
+    def spread(self, packet: Packet, channel: Channel, hops: dict[Any, Hop]) -> None:
+        """A packet for a group goes on to all who want it, if it has come the right way."""
+        hop = hops.get(packet.flow)
+        if hop is None or hop.came is not channel or packet.protocol != UDP:
+            self.take(packet, channel)  # type: ignore[attr-defined]
+        elif hop.outs:
+            if self.fabric.recorder is not None:
+                self.fabric.recorder.record(FORWARD, packet, self, 0)
+            packet.ttl -= 1
+            for out in hop.outs:
+                out.carry(packet.copy())
 
     def arrive(self, packet: Packet) -> None:
         """A packet has come from this node itself."""
@@ -434,7 +475,11 @@ class Node:
         if self.fabric.recorder is not None:
             self.fabric.recorder.record(DELIVER, packet, None, 0)
         if packet.protocol == UDP and not packet.spoiled:
-            socket = self.udp.get(packet.port)
+            socket = self.udp
+            if type(socket) is dict:
+                socket = socket.get(packet.port)
+            elif socket is not None and socket.port != packet.port:
+                socket = None
             if isinstance(socket, DatagramSocket):
                 socket.take(packet.data, packet.source)
                 return
@@ -449,6 +494,20 @@ class Node:
         self.bytes_sent += packet.size
         if fabric.recorder is not None:
             fabric.recorder.record(SEND, packet, None, 0)
+
+
+class Hop:
+    """A node on the tree of a group (`multicast`)."""
+
+    __slots__ = ("above", "came", "outs")
+
+    def __init__(self, came: Channel | None) -> None:
+        self.came = came
+        """Over which packets come; None at the source, and where none can come."""
+        self.outs: dict[Channel, int] = {}
+        """Over which they go on, and for what: 1 for members there, 2 for each router there that asked."""
+        self.above: Any = None
+        """Who has been asked for them, if anybody."""
 
 
 class Way:
@@ -475,14 +534,15 @@ class Way:
 class DatagramSocket:
     """What is on the way of every datagram in a socket of UDP."""
 
-    __slots__ = ("clock", "closing", "context", "name", "node", "reading", "received", "ways")
+    __slots__ = ("clock", "closing", "context", "name", "node", "port", "reading", "received", "ways")
 
     def __init__(self, node: Node) -> None:
         self.node = node
+        self.port = 0
         self.clock: Any = node.fabric.clock
         self.name = ""
         self.context = contextvars.copy_context()
-        self.ways: dict[Any, Way] = {}
+        self.ways: dict[Any, Way] = NO_WAYS
         self.received: Callable[[bytes, Any], object] = lambda data, source: None
         self.reading = False
         self.closing = False

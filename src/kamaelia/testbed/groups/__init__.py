@@ -23,7 +23,7 @@ these opens with its theory:
 | `snooping` | a switch that listens: `Snooping.ports` |
 """
 
-from .host import Filters, Host, Stream
+from .host import Host, Stream, merged
 from .members import GroupState, Members
 from .messages import IGMP, MLD, Family, Kind, Leave, Message, Mode, Query, Record, Report, Send, from_bytes
 from .router import Changed, Router
@@ -35,7 +35,6 @@ __all__ = [
     "MLD",
     "Changed",
     "Family",
-    "Filters",
     "GroupState",
     "Host",
     "Kind",
@@ -53,4 +52,5 @@ __all__ = [
     "Stream",
     "Timing",
     "from_bytes",
+    "merged",
 ]

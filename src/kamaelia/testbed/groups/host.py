@@ -1,7 +1,7 @@
 """The host's side of one interface: which groups it reports, and when.
 
 **What is wanted.** Each socket says from which sources it wants a group: those listed ("include"), or all
-but those ("exclude"). `Filters` makes one wish of the interface out of them (RFC 3376 section 3.2, RFC 3810
+but those ("exclude"). `merged` makes one wish of the interface out of them (RFC 3376 section 3.2, RFC 3810
 section 4.2): if one socket excludes, the interface excludes what all such sockets exclude, less what others
 include; else it includes what any includes. To include nothing is not to want the group.
 
@@ -42,7 +42,8 @@ a host of the newest version (section 7.2.2 allows it, nothing requires it).
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Collection, Iterable
+from functools import lru_cache
 from typing import Protocol
 
 from kamaelia.axon import UsageError
@@ -69,6 +70,8 @@ from .messages import (
 )
 from .timing import DEFAULT, Timing
 
+NO_CHANGES: dict[str, int] = {}  # never written to
+
 
 class Stream(Protocol):
     """Where random delays come from, such as a `random.Random`.
@@ -82,83 +85,19 @@ class Stream(Protocol):
         raise NotImplementedError
 
 
-class Filters:
-    """What the sockets of one interface want, and what the interface wants because of that.
+def merged(wishes: Collection[tuple[Mode, Sources]]) -> tuple[Mode, Sources]:
+    """Return what an interface wants of a group, of what each socket wants.
 
-    >>> filters = Filters(IGMP)
-    >>> filters.set(1, "239.1.2.3", "exclude", ["10.0.0.1", "10.0.0.2"])
-    ('exclude', frozenset({...}))
-    >>> filters.set(2, "239.1.2.3", "include", ["10.0.0.1"])
+    Nothing is ``("include", frozenset())``.
+
+    >>> merged([("include", frozenset({"10.0.0.1"})), ("exclude", frozenset({"10.0.0.1", "10.0.0.2"}))])
     ('exclude', frozenset({'10.0.0.2'}))
-    >>> filters.hears(1, "239.1.2.3", "10.0.0.1"), filters.hears(2, "239.1.2.3", "10.0.0.1")
-    (False, True)
     """
-
-    __slots__ = ("_family", "_groups")
-
-    def __init__(self, family: Family = IGMP) -> None:
-        self._family = family
-        self._groups: dict[str, dict[Hashable, tuple[Mode, Sources]]] = {}
-
-    def set(
-        self, socket: Hashable, group: str, mode: Mode, sources: Iterable[str] = ()
-    ) -> tuple[Mode, frozenset[str]]:
-        """A socket wants a group from these sources now, or from all but these.
-
-        Returns what the interface wants now.         ``("include", ())`` is to leave. Raises `UsageError`
-        for what is no group, mode or source.
-
-        >>> Filters().set("a socket", "232.1.2.3", "include", ["10.0.0.1"])
-        ('include', frozenset({'10.0.0.1'}))
-        """
-        group = check_group(group, self._family)
-        wish = _wish(mode, sources, self._family)
-        sockets = self._groups.setdefault(group, {})
-        if wish == ("include", NOTHING):
-            sockets.pop(socket, None)
-            if not sockets:
-                del self._groups[group]
-        else:
-            sockets[socket] = wish
-        return self.state(group)
-
-    def forget(self, socket: Hashable) -> tuple[str, ...]:
-        """A socket is closed; returns the groups that it wanted, whose `state` may be another now.
-
-        >>> filters = Filters()
-        >>> _ = filters.set("a socket", "239.1.2.3", "exclude")
-        >>> filters.forget("a socket"), filters.state("239.1.2.3")
-        (('239.1.2.3',), ('include', frozenset()))
-        """
-        left = tuple(group for group, sockets in self._groups.items() if socket in sockets)
-        for group in left:
-            self.set(socket, group, "include")
-        return left
-
-    def state(self, group: str) -> tuple[Mode, frozenset[str]]:
-        """Return what the interface wants of a group; nothing: ``("include", frozenset())``.
-
-        >>> Filters().state("239.1.2.3")
-        ('include', frozenset())
-        """
-        wishes = self._groups.get(group, {}).values()
-        excluding = [sources for mode, sources in wishes if mode == "exclude"]
-        included = NOTHING.union(*(sources for mode, sources in wishes if mode == "include"))
-        if not excluding:
-            return "include", included
-        return "exclude", excluding[0].intersection(*excluding[1:]) - included
-
-    def hears(self, socket: Hashable, group: str, source: str) -> bool:
-        """Say whether a socket is to get what comes from a source to a group.
-
-        >>> Filters().hears("a socket", "239.1.2.3", "10.0.0.1")
-        False
-        """
-        wish = self._groups.get(group, {}).get(socket)
-        if wish is None:
-            return False
-        mode, sources = wish
-        return (source in sources) is (mode == "include")
+    excluding = [sources for mode, sources in wishes if mode == "exclude"]
+    included = NOTHING.union(*(sources for mode, sources in wishes if mode == "include"))
+    if not excluding:
+        return "include", included
+    return "exclude", excluding[0].intersection(*excluding[1:]) - included
 
 
 class _Wish:
@@ -190,7 +129,7 @@ class _Wish:
         self.repeat_at: int | None = None
         self.mode_left = 0
         """In so many reports more the mode is told; for older versions: so many reports more."""
-        self.changes: dict[str, int] = {}
+        self.changes = NO_CHANGES
         """In how many reports more each source is told."""
 
     @property
@@ -266,7 +205,7 @@ class Host:
         return tuple(group for group, wish in self._wishes.items() if wish.is_wanted)
 
     def set_filter(self, group: str, mode: Mode, sources: Iterable[str], now: int) -> list[Send]:
-        """The interface wants a group from these sources now, or from all but these; see `Filters`.
+        """The interface wants a group from these sources now, or from all but these; see `merged`.
 
         Returns what is to be sent; of a group that is never reported, such as 224.0.0.1, nothing. Raises
         `UsageError` for what is no group, mode or source.
@@ -293,9 +232,9 @@ class Host:
         else:
             if mode != mode_before:
                 wish.mode_left = self.timing.robustness
-            else:
-                for source in ordered(before ^ after):
-                    wish.changes[source] = self.timing.robustness
+            elif before != after:
+                times = self.timing.robustness
+                wish.changes = {**wish.changes, **{source: times for source in ordered(before ^ after)}}
             sends = [] if (mode, after) == (mode_before, before) else self._say_change(group, wish, now)
         self._drop_if_over(group, wish)
         return sends
@@ -371,21 +310,24 @@ class Host:
         if wish.mode_left:
             wish.mode_left -= 1
             kind = Kind.TO_EX if wish.mode == "exclude" else Kind.TO_IN
-            records = [Record(kind, group, ordered(wish.sources))]
+            records = [_record(kind, group, wish.sources)]
         else:
             changed = frozenset(wish.changes)
             wanted = changed & wish.sources if wish.mode == "include" else changed - wish.sources
             records = [
-                Record(kind, group, ordered(sources))
+                _record(kind, group, sources)
                 for kind, sources in ((Kind.ALLOW, wanted), (Kind.BLOCK, changed - wanted))
                 if sources
             ]
-        wish.changes = {source: left - 1 for source, left in wish.changes.items() if left > 1}
+        if wish.changes:
+            wish.changes = {source: left - 1 for source, left in wish.changes.items() if left > 1}
         more = wish.mode_left or wish.changes
         wish.repeat_at = now + self._draw(self._unsolicited) if more else None
         return self._reports(records)
 
     def _reports(self, records: list[Record]) -> list[Send]:
+        if len(records) == 1 and not records[0].sources:
+            return [_send_alone(records[0], self.family)]
         return [Send(self.family.all_reports, report) for report in split(records, self.family, self._mtu)]
 
     def _hear_query(self, query: Query, now: int) -> None:
@@ -434,7 +376,7 @@ class Host:
         wish.was_last = True
         wish.mode_left = max(wish.mode_left - 1, 0)
         wish.respond_at = now + self._draw(self._unsolicited) if wish.mode_left else None
-        return [Send(group, Report(self.family.older, (Record(Kind.IS_EX, group),)))]
+        return [_send_older(group, self.family)]
 
     def _hear_query_older(self, query: Query, now: int) -> None:
         for group in self._wishes if query.group is None else (query.group,):
@@ -487,15 +429,11 @@ def _wish(mode: Mode, sources: Iterable[str], family: Family) -> tuple[Mode, Sou
         if family_of(source) is not family:
             raise UsageError(f"sources: {source!r} is no address of {family}")
         kept.append(normal(source))
-    return mode, frozenset(kept)
+    return mode, frozenset(kept) or NOTHING
 
 
 def _state_of(group: str, wish: _Wish) -> Record:
-    return Record(
-        Kind.IS_EX if wish.mode == "exclude" else Kind.IS_IN,
-        group,
-        ordered(wish.sources),
-    )
+    return _record(Kind.IS_EX if wish.mode == "exclude" else Kind.IS_IN, group, wish.sources)
 
 
 def _answer_of(group: str, wish: _Wish) -> Record | None:
@@ -506,4 +444,22 @@ def _answer_of(group: str, wish: _Wish) -> Record | None:
         return _state_of(group, wish)
     both = wish.mode == "include"
     sources = wish.asked & wish.sources if both else wish.asked - wish.sources
-    return Record(Kind.IS_IN, group, ordered(sources)) if sources else None
+    return _record(Kind.IS_IN, group, sources) if sources else None
+
+
+# What many hosts say is one object: there may be a million hosts.
+
+
+@lru_cache(maxsize=1024)
+def _record(kind: Kind, group: str, sources: Sources) -> Record:
+    return Record(kind, group, ordered(sources))
+
+
+@lru_cache(maxsize=1024)
+def _send_alone(record: Record, family: Family) -> Send:
+    return Send(family.all_reports, Report(family.newest, (record,)))
+
+
+@lru_cache(maxsize=1024)
+def _send_older(group: str, family: Family) -> Send:
+    return Send(group, Report(family.older, (Record(Kind.IS_EX, group),)))

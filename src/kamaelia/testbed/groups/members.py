@@ -29,13 +29,13 @@ from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from .alarms import Alarms
 from .messages import Family, Kind, Leave, Mode, Record, Report, ordered
 
 Sources: TypeAlias = frozenset[str]
 Formula: TypeAlias = Callable[[Set[str], Set[str], Set[str]], Set[str]]
 
 NOTHING: Sources = frozenset()
+NO_TIMERS: dict[str, int] = {}  # never written to: most groups are wanted from any source
 
 
 def _nothing(x: Set[str], y: Set[str], a: Set[str]) -> Set[str]:
@@ -152,6 +152,9 @@ TABLE: dict[tuple[Mode, Kind], Row] = {
 """What each record reported does to a record in each mode."""
 
 
+_ANY_SOURCE = (Kind.IS_EX, Kind.TO_EX)
+
+
 @dataclass(frozen=True, slots=True)
 class GroupState:
     """What is known of one group.
@@ -188,12 +191,13 @@ class Heard(NamedTuple):
 class _Group:
     """One group: the mode, the timers; and until when hosts of older versions may be there."""
 
-    __slots__ = ("excluded", "mode", "older_until", "oldest_until", "requested", "timer")
+    __slots__ = ("excluded", "mode", "older_until", "oldest_until", "requested", "since", "timer")
 
-    def __init__(self) -> None:
+    def __init__(self, since: int) -> None:
         self.mode: Mode = "include"
+        self.since = since
         self.timer = 0  # of use in exclude mode
-        self.requested: dict[str, int] = {}
+        self.requested: dict[str, int] = NO_TIMERS
         self.excluded: Sources = NOTHING
         self.older_until = 0
         self.oldest_until = 0
@@ -205,8 +209,13 @@ class _Group:
         return "exclude", self.excluded
 
     @property
+    def is_plain(self) -> bool:
+        """It is wanted from any source, and nothing else is known."""
+        return self.mode == "exclude" and not self.requested and not self.excluded
+
+    @property
     def next_time(self) -> int | None:
-        soonest = min(self.requested.values(), default=None)
+        soonest = min(self.requested.values()) if self.requested else None
         if self.mode == "include":
             return soonest
         return self.timer if soonest is None else min(self.timer, soonest)
@@ -225,12 +234,15 @@ class Members:
     (['239.1.2.3'], False)
     """
 
-    __slots__ = ("_alarms", "_groups", "family")
+    __slots__ = ("_groups", "family", "soonest")
+
+    soonest: int | None
+    """A time before which no timer runs out, None for never; `next_time` says exactly when one does."""
 
     def __init__(self, family: Family) -> None:
         self.family = family
+        self.soonest = None
         self._groups: dict[str, _Group] = {}
-        self._alarms: Alarms[str] = Alarms()
 
     def hear(self, message: Report | Leave, now: int, hold: int) -> list[Heard]:
         """Somebody reports, or leaves; ``hold`` is GMI in nanoseconds. Returns what came of each record.
@@ -249,6 +261,13 @@ class Members:
         for record in records:
             kind, sources = record.kind, frozenset(record.sources)
             group = self._groups.get(record.group)
+            if group is not None and not sources and kind in _ANY_SOURCE and group.is_plain:
+                # By far the most common, and what the table says of it: only the timer is set anew.
+                group.timer = now + hold
+                heard.append(Heard(record.group, False, NOTHING, False))
+                if message.version < self.family.newest:
+                    self._note_older(record.group, message.version, now + hold)
+                continue
             if group is not None and now < group.older_until:
                 if kind is Kind.BLOCK or (kind is Kind.TO_IN and now < group.oldest_until):
                     continue
@@ -269,17 +288,20 @@ class Members:
     def _apply(self, name: str, kind: Kind, sources: Sources, now: int, until: int) -> Heard:
         group = self._groups.get(name)
         if group is None:
-            group = self._groups[name] = _Group()
+            group = self._groups[name] = _Group(now)
         before = group.wanted
         row = TABLE[group.mode, kind]
         x, y = frozenset(group.requested), group.excluded
         timers = group.requested
         fresh, borrowed = row.fresh(x, y, sources), row.borrowed(x, y, sources)
-        group.requested = {
-            one: until if one in fresh else group.timer if one in borrowed else timers[one]
-            for one in ordered(row.requested(x, y, sources))
-        }
-        group.excluded = frozenset(row.excluded(x, y, sources))
+        requested = row.requested(x, y, sources)
+        group.requested = NO_TIMERS
+        if requested:
+            group.requested = {
+                one: until if one in fresh else group.timer if one in borrowed else timers[one]
+                for one in ordered(requested)
+            }
+        group.excluded = frozenset(row.excluded(x, y, sources)) or NOTHING
         group.mode = row.mode
         if row.renew:
             group.timer = until
@@ -331,9 +353,16 @@ class Members:
         >>> members.expire(259), members.expire(260)
         ([], ['232.1.2.3'])
         """
-        changed = []
-        for name in self._alarms.due(now):
-            group = self._groups[name]
+        changed: list[str] = []
+        if self.soonest is None or self.soonest > now:
+            return changed
+        self.soonest = None
+        for name, group in list(self._groups.items()):
+            time = group.next_time
+            assert time is not None
+            if time > now:
+                self._note_time(time)
+                continue
             before = group.wanted
             gone = [one for one, until in group.requested.items() if until <= now]
             for one in gone:
@@ -351,9 +380,14 @@ class Members:
 
     def _settle(self, name: str, group: _Group) -> None:
         time = group.next_time
-        self._alarms.set(name, time)
         if time is None:
             del self._groups[name]
+        else:
+            self._note_time(time)
+
+    def _note_time(self, time: int) -> None:
+        if self.soonest is None or time < self.soonest:
+            self.soonest = time
 
     def next_time(self) -> int | None:
         """Return when to `expire` next; None for never.
@@ -364,7 +398,8 @@ class Members:
         >>> members.next_time()
         260
         """
-        return self._alarms.next_time()
+        times = [group.next_time for group in self._groups.values()]
+        return min((time for time in times if time is not None), default=None)
 
     def wants(self, group: str, source: str) -> bool:
         """Say whether somebody wants what comes from a source to a group.
@@ -408,6 +443,18 @@ class Members:
             return None
         timer = record.timer if record.mode == "exclude" else None
         return GroupState(record.mode, timer, dict(record.requested), record.excluded)
+
+    def since(self, group: str) -> int | None:
+        """Return since when somebody wants a group, in nanoseconds; None if nobody does.
+
+        >>> from kamaelia.testbed.groups import IGMP
+        >>> members = Members(IGMP)
+        >>> _ = members.hear(Report(3, (Record(Kind.TO_EX, "232.1.2.3"),)), 5, 260)
+        >>> members.since("232.1.2.3")
+        5
+        """
+        record = self._groups.get(group)
+        return None if record is None else record.since
 
     @property
     def groups(self) -> tuple[str, ...]:

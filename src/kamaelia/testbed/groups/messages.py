@@ -381,6 +381,20 @@ Message: TypeAlias = Query | Report | Leave
 """Whatever is said about groups."""
 
 
+def size_of(message: Message, family: Family) -> int:
+    """Return how many bytes a message has, without making them.
+
+    >>> size_of(Report(3, (Record(Kind.TO_EX, "239.1.2.3"),)), IGMP)
+    16
+    """
+    octets = family.octets
+    if message.version < family.newest or isinstance(message, Leave):
+        return 4 + octets if family is IGMP else 8 + octets
+    if isinstance(message, Query):
+        return (8 if family is IGMP else 12) + octets * (1 + len(message.sources))
+    return 8 + sum(4 + octets * (1 + len(record.sources)) for record in message.records)
+
+
 @dataclass(frozen=True, slots=True)
 class Send:
     """A machine wants a message to be sent, with its own address as the source.

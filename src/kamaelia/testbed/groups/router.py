@@ -38,6 +38,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 from kamaelia.axon import LocalProtocolError, UsageError
@@ -150,7 +151,8 @@ class Router:
     ) -> None:
         if family_of(address) is not family:
             raise UsageError(f"address={address!r} is none of {family}: give another, or the other family")
-        self.address = self.querier = normal(address)
+        spelled = normal(address)
+        self.address = self.querier = address if spelled == address else spelled
         self.family = family
         self.version = check_version(version, family)
         _check_can_be_told(timing, family, self.version)
@@ -158,8 +160,8 @@ class Router:
         self._fast_leave = fast_leave
         self._most_sources = sources_of_a_query(family, mtu)
         self._members = Members(family)
-        self._asking: dict[str, _Asking] = {}
-        self._asks: Alarms[str] = Alarms()
+        self._asking: dict[str, _Asking] | None = None  # made when somebody leaves
+        self._asks: Alarms[str] | None = None
         self._startup_left = 0
         self._next_query: int | None = None
         self._other_until: int | None = None
@@ -224,11 +226,35 @@ class Router:
         >>> router.next_time()  # the second query of two that come close together
         31250000000
         """
+        return self._soonest(self._members.next_time())
+
+    def not_before(self) -> int | None:
+        """Return a time before which there is nothing to `wake` it for; None for never.
+
+        It is found at once, however many groups there are, and is often `next_time` itself. Who wakes the
+        router then, and asks again, misses nothing.
+
+        >>> router = Router("10.0.0.254")
+        >>> _ = router.start(0)
+        >>> router.not_before()
+        31250000000
+        """
+        return self._soonest(self._members.soonest)
+
+    def _soonest(self, members: int | None) -> int | None:
         soonest = self._next_query if self._other_until is None else self._other_until
-        for time in (self._members.next_time(), self._asks.next_time()):
+        for time in (members, None if self._asks is None else self._asks.next_time()):
             if time is not None and (soonest is None or time < soonest):
                 soonest = time
         return soonest
+
+    def since(self, group: str) -> int | None:
+        """Return since when the link wants a group, in nanoseconds; None if it does not.
+
+        >>> Router("10.0.0.254").since("239.1.2.3") is None
+        True
+        """
+        return self._members.since(group)
 
     def wake(self, now: int) -> list[Event]:
         """The time has come: timers have run out, or it is time to ask. Returns what is to be said.
@@ -238,8 +264,9 @@ class Router:
         """
         events: list[Event] = []
         self._expire(now, events)
-        for group in self._asks.due(now):
-            self._ask_on(group, now, events)
+        if self._asks is not None:
+            for group in self._asks.due(now):
+                self._ask_on(group, now, events)
         if self._other_until is not None and self._other_until <= now:
             self._other_until = None
             self.querier = self.address
@@ -314,6 +341,8 @@ class Router:
             return
         until = now + self.timing.last_member_query_time
         times = self.timing.last_member_query_count
+        if self._asking is None or self._asks is None:
+            self._asking, self._asks = {}, Alarms()
         asking = self._asking.get(group) or _Asking()
         for source in self._members.lower_sources(group, sources, until):
             asking.sources[source] = (times, now)
@@ -325,6 +354,8 @@ class Router:
 
     def _ask_on(self, group: str, now: int, events: list[Event]) -> None:
         """Send the specific queries for a group that are due, and arrange for the next."""
+        assert self._asking is not None
+        assert self._asks is not None
         asking = self._asking[group]
         state = self._members.state(group)
         if state is None:
@@ -356,17 +387,17 @@ class Router:
             del self._asking[group]
 
     def _stop_asking(self, group: str) -> None:
-        if self._asking.pop(group, None) is not None:
+        if self._asking is not None and self._asks is not None and self._asking.pop(group, None) is not None:
             self._asks.set(group, None)
 
     def _query(
         self, group: str | None, response: int, sources: tuple[str, ...] = (), suppress: bool = False
     ) -> Query:
         if self.version < self.family.newest:
-            return Query(self.version, group, max_response=response)
+            return _query(self.version, group, (), response, False, 0, 0)
         timing = self.timing
         robustness = timing.robustness if timing.robustness <= 7 else 0
-        return Query(self.version, group, sources, response, suppress, robustness, timing.query_interval)
+        return _query(self.version, group, sources, response, suppress, robustness, timing.query_interval)
 
     def _expire(self, now: int, events: list[Event]) -> None:
         for group in self._members.expire(now):
@@ -378,6 +409,11 @@ class Router:
         return f"<router {self.address} of {self.family} v{self.version}, querier {self.querier}>"
 
 
+# What many routers say is one object: there may be a million links.
+_query = lru_cache(maxsize=1024)(Query)
+
+
+@lru_cache(maxsize=1024)
 def _check_can_be_told(timing: Timing, family: Family, version: int) -> None:
     """Refuse times that would be others on the wire: the machines would not do there what they do here."""
     times = ["query_response_interval", "last_member_query_interval"]
