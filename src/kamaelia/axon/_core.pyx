@@ -296,6 +296,7 @@ cdef dict STATE_NUMBERS = {name: number for number, name in enumerate(STATES)}
 # the loop in an object of its own, in which another can be put as well.
 cdef bint HOLDER = kamaelia_holder_works(asyncio._set_running_loop, asyncio._get_running_loop)
 cdef object set_running_loop = asyncio._set_running_loop
+cdef object asyncio_handle = asyncio.Handle
 cdef object asyncio_timer = asyncio.TimerHandle
 cdef object get_running_loop = asyncio._get_running_loop
 cdef long long NEVER = _NEVER
@@ -448,10 +449,10 @@ cdef class VirtualClock:
             if is_cancelled(happening):
                 self.cancelled_timers -= 1
                 continue
-            if isinstance(happening, asyncio_timer):
-                happening._scheduled = False
-            elif type(happening) is TimerHandle:
+            if type(happening) is TimerHandle:
                 (<TimerHandle>happening)._scheduled = False
+            elif isinstance(happening, asyncio_timer):
+                happening._scheduled = False
             self.ready(happening)
         return 0
 
@@ -597,6 +598,10 @@ cdef class Handle(Due):
     cdef public object _context
     cdef object __weakref__
 
+    @property
+    def __class__(self):  # for isinstance(), by which some tell a handle from anything else
+        return asyncio_handle
+
     cdef int happen(self) except -1:
         cdef PyObject* context = <PyObject*>self._context
         cdef bint entered = False
@@ -636,6 +641,10 @@ cdef class TimerHandle(Handle):
 
     cdef public bint _scheduled
     cdef readonly double _when
+
+    @property
+    def __class__(self):
+        return asyncio_timer
 
     def when(self):
         return self._when

@@ -23,12 +23,14 @@ import heapq
 import os
 import threading
 import time
-from asyncio import base_events, coroutines, events, format_helpers
+from _thread import get_ident
+from asyncio import base_events, coroutines, events, format_helpers, futures
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from . import core
+from . import baton, core
 
 monotonic = time.monotonic
 sleep_for_real = time.sleep
@@ -124,9 +126,10 @@ class VirtualClock:
         return object.__new__(cls)
 
     def __init__(self) -> None:
-        self._threads = 0  # jobs that worker threads do for us; meanwhile the clock stands still
+        self._expected: dict[Any, None] = {}  # whose threads are at work for us: the clock stands still
         self._from_threads: deque[Any] = deque()
         self._arrival = threading.Condition()
+        self._waits = False  # for an arrival
 
     # -- what is to happen, from other threads ------------------------------------------------------
 
@@ -136,23 +139,45 @@ class VirtualClock:
             self._from_threads.append(handle)
             self._arrival.notify()
 
-    def count_threads(self, change: int) -> None:
-        """Count jobs that are done in threads."""
+    def add_from_loop(self, handle: Any) -> None:
+        """Add something from the loop's own thread, or from a signal handler that runs in it."""
+        if self._waits:
+            self.add_from_thread(handle)
+        else:
+            self.add_ready(handle)
+
+    def expect(self, who: Any) -> None:
+        """Stand still until `forget`, when nothing is left to do at this instant: a thread is at work."""
         with self._arrival:
-            self._threads += change
+            self._expected[who] = None
+            self._arrival.notify()
+
+    def forget(self, who: Any) -> None:
+        """Somebody's thread is not waited for any more."""
+        with self._arrival:
+            self._expected.pop(who, None)
             self._arrival.notify()
 
     def _collect(self) -> bool:
         """Take over what other threads have added, and wait for it while they work."""
-        if not self._threads and not self._from_threads:
+        if not self._expected and not self._from_threads:
             return False
         with self._arrival:
-            while self._threads and not self._from_threads:
-                self._arrival.wait()
+            self._waits = True
+            try:
+                if not self._arrival.wait_for(self._need_not_wait, baton.PATIENCE):
+                    for who in self._expected:
+                        baton.warn_about(who, "It goes on when that thread does")
+                    self._arrival.wait_for(self._need_not_wait)
+            finally:
+                self._waits = False
             found = bool(self._from_threads)
             while self._from_threads:  # one by one: a signal handler of this very thread may add to them
                 self.add_ready(self._from_threads.popleft())
         return found
+
+    def _need_not_wait(self) -> bool:
+        return bool(self._from_threads) or not self._expected
 
     # -- letting it happen ------------------------------------------------------------------------
 
@@ -298,6 +323,7 @@ class VirtualLoop(base_events.BaseEventLoop):
     """
 
     clock: VirtualClock
+    _crews: dict[Any, baton.Crew] | None = None  # by their executors, when there are any
 
     def __new__(cls, *args: Any, **kwargs: Any) -> VirtualLoop:
         kind: Any = core.virtual_loop(cls)
@@ -307,7 +333,7 @@ class VirtualLoop(base_events.BaseEventLoop):
         # Not asyncio's own: what that sets is in the class, or made when it is asked for (see `_attributes`),
         # for there may be a hundred thousand loops.
         self.clock = clock or VirtualClock()
-        if _debug_mode():
+        if coroutines._is_debug_mode():  # type: ignore[attr-defined]
             self.set_debug(True)
 
     def __getattr__(self, name: str) -> Any:
@@ -331,18 +357,35 @@ class VirtualLoop(base_events.BaseEventLoop):
     ) -> events.Handle:
         """See asyncio."""
         self._check_closed()
-        handle = events.Handle(callback, args, self, context)
+        if self._debug:  # type: ignore[attr-defined]
+            self._check_thread()
+            self._check_callback(callback, "call_soon")
+        handle = _without_own_frame(events.Handle(callback, args, self, context))
         self.clock.add_ready(handle)
         return handle
 
     def call_soon_threadsafe(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
     ) -> events.Handle:
-        """See asyncio."""
+        """See asyncio. A job, or a script, goes on when the callback has been called (`baton`)."""
         self._check_closed()
-        handle = events.Handle(callback, args, self, context)
-        self.clock.add_from_thread(handle)
+        if self._debug:  # type: ignore[attr-defined]
+            self._check_callback(callback, "call_soon_threadsafe")
+        handle = _without_own_frame(events.Handle(callback, args, self, context))
+        holder = baton.holder_for(self.clock)
+        if holder is not None:
+            baton.make_answer(callback)
+            holder.post(self, handle)
+        elif self._thread_id == get_ident():
+            self.clock.add_from_loop(handle)
+        else:
+            self.clock.add_from_thread(handle)
         return handle
+
+    def call_from_thread(self, callback: Callable[..., object], *args: Any) -> None:
+        """Call something, for another thread that goes on meanwhile."""
+        self._check_closed()
+        self.clock.add_from_thread(events.Handle(callback, args, self, None))
 
     def call_at(  # type: ignore[override]
         self,
@@ -355,7 +398,10 @@ class VirtualLoop(base_events.BaseEventLoop):
         if when is None:
             raise TypeError("call_at(when): a time in seconds, and not None")
         self._check_closed()
-        handle = events.TimerHandle(when, callback, args, self, context)
+        if self._debug:  # type: ignore[attr-defined]
+            self._check_thread()
+            self._check_callback(callback, "call_at")
+        handle = _without_own_frame(events.TimerHandle(when, callback, args, self, context))
         handle._scheduled = True  # type: ignore[attr-defined]
         self.clock.add_timer(instant(when), handle)
         return handle
@@ -372,25 +418,64 @@ class VirtualLoop(base_events.BaseEventLoop):
     def run_in_executor(  # type: ignore[override]
         self, executor: Any, func: Callable[..., Any], *args: Any
     ) -> Any:
-        """See asyncio. The clock stands still until the thread is done."""
-        future = super().run_in_executor(executor, func, *args)
-        self.clock.count_threads(1)
-        future.add_done_callback(lambda _: self.clock.count_threads(-1))
+        """See asyncio. Jobs are done one at a time, in their order, while the clock stands still (`baton`).
+
+        Raises `NotImplementedError` for an executor of processes or interpreters.
+        """
+        self._check_closed()
+        if self._debug:  # type: ignore[attr-defined]
+            self._check_callback(func, "run_in_executor")
+        if executor is None:
+            self._check_default_executor()
+            executor = self._default_executor  # type: ignore[attr-defined]
+        if any(f"{one.__module__}.{one.__qualname__}" in _ELSEWHERE for one in type(executor).__mro__):
+            raise NotImplementedError(
+                f"run_in_executor({type(executor).__name__}): neither other processes nor other interpreters "
+                "live in virtual time; give None or a ThreadPoolExecutor, whose jobs take none of it however "
+                "long they compute"
+            )
+        if executor is None or type(executor).submit is ThreadPoolExecutor.submit:
+            return self._crew_of(executor).add(func, args)
+        future = futures.wrap_future(executor.submit(func, *args), loop=self)
+        stranger = baton.Stranger(executor)
+        self.clock.expect(stranger)
+        future.add_done_callback(lambda _: self.clock.forget(stranger))
         return future
 
-    async def shutdown_default_executor(self, *args: Any) -> None:
-        """See asyncio, which waits in one more thread for the others: the clock stands still for it too."""
-        self.clock.count_threads(1)
-        try:
-            await super().shutdown_default_executor(*args)
-        finally:
-            self.clock.count_threads(-1)
+    def _crew_of(self, executor: ThreadPoolExecutor | None) -> baton.Crew:
+        if self._crews is None:
+            self._crews = {}
+        if executor not in self._crews:
+            self._crews[executor] = baton.Crew(self, executor)
+        return self._crews[executor]
 
-    def wait_for_thread(self, posted: threading.Event) -> None:
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # type: ignore[override]
+        """See asyncio. The time-out is one of virtual time."""
+        self._executor_shutdown_called = True
+        executor = self._default_executor  # type: ignore[attr-defined]
+        if self._crews is not None and executor in self._crews:
+            await self._crews[executor].end(timeout)
+        elif executor is not None:
+            executor.shutdown(wait=True)
+
+    def close(self) -> None:
+        """See asyncio. Threads that have done its jobs have ended when this returns."""
+        if self.is_running():
+            raise RuntimeError("Cannot close a running event loop")
+        super().close()
+        crews, self._crews = self._crews, None
+        for crew in (crews or {}).values():
+            crew.close()
+
+    def wait_for_thread(self, posted: threading.Event, script: Any) -> None:
         """Stand still until a script, or a thread that it has started, has something to say (`script`)."""
-        posted.wait()
+        if not posted.wait(baton.PATIENCE):
+            baton.warn_about(script, "A script may compute for long, and wait for nothing but box calls")
+            posted.wait()
 
     def _run_once(self) -> None:
+        if self._stopping and not self.clock._anything_due():  # type: ignore[attr-defined]
+            return  # stop() was called before: what is due is done, and no time passes
         self.clock.turn()
 
     def _timer_handle_cancelled(self, handle: events.TimerHandle) -> None:
@@ -406,7 +491,8 @@ class VirtualLoop(base_events.BaseEventLoop):
     async def subprocess_exec(self, *args: Any, **kwargs: Any) -> Any:
         """Refuse: programs of the machine do not live in virtual time."""
         raise NotImplementedError(
-            "a program cannot be run in virtual time: it would not know what time it is"
+            "a program cannot be run in virtual time: it would not know what time it is. Write what it does "
+            "as a component, or run it on a loop in real time"
         )
 
     subprocess_shell = subprocess_exec
@@ -415,7 +501,14 @@ class VirtualLoop(base_events.BaseEventLoop):
         self, sig: int, callback: Callable[..., object], *args: Any
     ) -> None:
         """Refuse, as loops do that cannot: signals come in real time."""
-        raise NotImplementedError("a virtual loop handles no signals")
+        raise NotImplementedError(
+            f"signal {sig!r}: signals come in real time, and a virtual loop handles none. To do something at "
+            "some time, use call_at(); to end, cancel the task or stop the system"
+        )
+
+    def remove_signal_handler(self, sig: int) -> bool:
+        """Say that there is none, as there cannot be."""
+        return False
 
     network = "kamaelia.testbed.Network makes hosts that have a simulated one"
     """What to do for want of a network, in the message of the methods that need one."""
@@ -439,7 +532,6 @@ for _name, _value in _SHARED.items():
     if _name != "_debug":
         setattr(VirtualLoop, _name, _value)
 VirtualLoop._debug = False  # type: ignore[attr-defined]
-_debug_mode: Callable[[], bool] = coroutines._is_debug_mode  # type: ignore[attr-defined]
 
 
 def report_failure(handle: Any, error: BaseException) -> None:
@@ -461,6 +553,20 @@ def describe_handle(handle: Any) -> str:
         called = format_helpers._format_callback_source
         info.append(called(handle._callback, handle._args))
     return f"<{' '.join(info)}>"
+
+
+def _without_own_frame(handle: Any) -> Any:
+    """Have a handle that knows where it was made, for debugging, know the caller of the loop's method."""
+    if handle._source_traceback:
+        del handle._source_traceback[-1]
+    return handle
+
+
+# Classes of executors whose jobs are done where our baton does not reach.
+_ELSEWHERE = (
+    "concurrent.futures.process.ProcessPoolExecutor",
+    "concurrent.futures.interpreter.InterpreterPoolExecutor",
+)
 
 
 def _refused(name: str) -> Callable[..., Any]:

@@ -20,7 +20,7 @@ theory:
 | `wire` | packets and what carries them: rate, queue, loss, delay |
 | `stack` | a host's addresses and ports |
 | `stream` | simulated TCP; `datagram` simulated UDP (`sockets`), `multicast` to groups |
-| `loop` | the event loop in front of all this |
+| `loop` | the event loop in front of all this (`single`: of one host alone) |
 | `trace` | what a run has shown |
 | `loopback` | the same on real sockets of this machine (`hostrun`) |
 
@@ -30,6 +30,7 @@ reordering of packets, the time that computing takes.
 
 from .loop import HostLoop
 from .network import Host, Network, NetworkLink
+from .single import single_host_loop
 from .trace import Event, HostMetrics, LinkMetrics, Metrics, Trace
 
 __all__ = [
@@ -42,4 +43,5 @@ __all__ = [
     "Network",
     "NetworkLink",
     "Trace",
+    "single_host_loop",
 ]

@@ -59,6 +59,10 @@ class HostLoop(VirtualLoop):
     def _thread_id(self) -> int | None:  # asyncio takes a loop that has one for running
         return self.stack.simulation.thread or None
 
+    @_thread_id.setter
+    def _thread_id(self, thread: int | None) -> None:  # by run_forever(), where nobody simulates a network
+        self.stack.simulation.thread = thread or 0
+
     # -- tasks ------------------------------------------------------------------------------------
 
     def create_task(self, coro: Coroutine[Any, Any, Any], **options: Any) -> Any:  # type: ignore[override]
