@@ -27,10 +27,12 @@ cdef class VirtualClock:
     cdef Py_ssize_t cancelled_timers
     cdef object running  # the loop, while one of its callbacks is called
     cdef bint halted
+    cdef public Py_ssize_t frozen
     cdef int ready(self, object happening) except -1
     cdef int push(self, long long when, object happening) except -1
     cdef int push_again(self, long long when, unsigned long long serial, object happening) except -1
     cdef unsigned long long next_serial(self) noexcept
+    cdef bint is_put_aside(self, object happening) except -1
     cdef int enter(self, object loop) except -1
     cdef object pop(self)
     cdef bint has_time(self) except -1

@@ -496,6 +496,8 @@ cdef class VirtualClock:
             happening = take_reference(self.ring[self.first])
             self.first = (self.first + 1) & (self.ring_room - 1)
             self.count -= 1
+            if self.frozen and self.is_put_aside(happening):
+                continue
             if not isinstance(happening, Due):
                 if not happening._cancelled:
                     self.enter(happening._loop)
@@ -505,6 +507,13 @@ cdef class VirtualClock:
                     self.enter((<Due>happening)._loop)
                 (<Due>happening).happen()
         return 0
+
+    cdef bint is_put_aside(self, object happening) except -1:
+        cdef object loop = happening._loop
+        if loop is None or not loop.is_frozen or happening._cancelled:
+            return False
+        loop.put_aside(happening)
+        return True
 
     cdef int enter(self, object loop) except -1:
         """Have a loop be the running one."""
@@ -693,12 +702,18 @@ cdef class LoopCalls:
         if enabled:
             self.fast = None
 
+    def have_own_time(self):
+        """Its time is not the clock's any more: do everything in the slow way, which its class may have changed."""
+        self.fast = None
+
     def close(self):
         super(LoopCalls, self).close()
         self.fast = None  # the slow way says that it is closed
 
     def time(self):
-        return (self.fast.now if self.fast is not None else self._clock.now) / 1e9
+        if self.fast is None:
+            return super(LoopCalls, self).time()
+        return self.fast.now / 1e9
 
     def call_soon(self, callback, *args, context=None):
         cdef Handle handle
@@ -850,6 +865,7 @@ def sleep(seconds):
                 if (
                     scheduler is not None
                     and scheduler.clock is not None
+                    and (<LoopCalls>scheduler.loop).fast is not None
                     and scheduler.thread_number == PyThread_get_thread_ident()
                 ):
                     made = Sleep.__new__(Sleep)

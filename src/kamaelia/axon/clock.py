@@ -79,7 +79,7 @@ def calendar(loop: events.AbstractEventLoop) -> float:
     946684800.0
     >>> loop.close()
     """
-    return EPOCH + loop.time() if isinstance(loop, VirtualLoop) else time.time()
+    return EPOCH + loop.time() + loop.skew if isinstance(loop, VirtualLoop) else time.time()
 
 
 def stand_back() -> None:
@@ -119,6 +119,8 @@ class VirtualClock:
 
     now: int
     """The time in nanoseconds."""
+    frozen: int
+    """How many loops are frozen: what happens on these is put aside (`VirtualLoop.put_aside`)."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> VirtualClock:
         if cls is VirtualClock:
@@ -243,6 +245,7 @@ class PlainVirtualClock(VirtualClock):
         self._timers: list[tuple[int, int, Any]] = []
         self._serial = 0
         self._cancelled = 0  # timers in the heap that have been cancelled
+        self.frozen = 0
 
     def add_ready(self, happening: Any) -> None:
         """Add something that happens at this instant, after everything else that does."""
@@ -296,9 +299,14 @@ class PlainVirtualClock(VirtualClock):
         try:
             for _ in range(len(ready)):
                 happening = ready.popleft()
-                if not happening._cancelled:
-                    events._set_running_loop(happening._loop)
-                    happening._run()
+                if happening._cancelled:
+                    continue
+                loop = happening._loop
+                if self.frozen and loop is not None and loop.is_frozen:
+                    loop.put_aside(happening)
+                    continue
+                events._set_running_loop(loop)
+                happening._run()
         finally:
             events._set_running_loop(running)
 
@@ -347,6 +355,18 @@ class VirtualLoop(base_events.BaseEventLoop):
         if "_asyncgens" in self.__dict__:
             await super().shutdown_asyncgens()
         self._asyncgens_shutdown_called = True
+
+    skew = 0.0
+    """Seconds by which its calendar is wrong."""
+    is_frozen = False
+    """Nothing happens on it: what was to is put aside."""
+
+    def put_aside(self, happening: Any) -> None:
+        """Keep something that was to happen. A loop that can be frozen has this."""
+        raise NotImplementedError
+
+    def have_own_time(self) -> None:
+        """Its time is not the clock's any more."""
 
     def time(self) -> float:
         """Return the virtual time in seconds."""

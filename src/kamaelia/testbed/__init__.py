@@ -21,6 +21,7 @@ theory:
 | `stack` | a host's addresses and ports |
 | `stream` | simulated TCP; `datagram` simulated UDP (`sockets`), `multicast` to groups |
 | `loop` | the event loop in front of all this (`single`: of one host alone) |
+| `stand_ins` | what simulated code finds in place of the machine's time, chance, sockets and programs |
 | `trace` | what a run has shown |
 | `loopback` | the same on real sockets of this machine (`hostrun`) |
 
@@ -28,6 +29,7 @@ Not modelled: IPv6 and broadcast, the time that joining a group takes, congestio
 reordering of packets, the time that computing takes.
 """
 
+from .errors import SimulationError
 from .loop import HostLoop
 from .network import Host, Network, NetworkLink
 from .single import single_host_loop
@@ -42,6 +44,7 @@ __all__ = [
     "Metrics",
     "Network",
     "NetworkLink",
+    "SimulationError",
     "Trace",
     "single_host_loop",
 ]

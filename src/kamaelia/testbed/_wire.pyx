@@ -646,7 +646,7 @@ cdef class DatagramSocket:
     cdef int take_here(self, object data, object source) except -1:
         cdef PyObject* context = <PyObject*>self.context
         cdef bint entered = False
-        if not self.reading:
+        if not self.reading or (self.node.fabric.clock.frozen and self.node.loop.is_frozen):
             self.take_later(data, source)
             return 0
         self.node.fabric.clock.enter(self.node.loop)

@@ -105,6 +105,16 @@ def is_loopback(address: str) -> bool:
     return address.startswith("127.") or address == LOOPBACK6
 
 
+def common_prefix(one: str, other: str) -> int:
+    """Return how many of their first bits two addresses of IPv6 have in common; not more than 64 count.
+
+    >>> common_prefix("fd00::1", "fd00::2"), common_prefix("fd00::1", "2001:db8::1")
+    (64, 0)
+    """
+    different = (int(parsed(one)) ^ int(parsed(other))) >> 64
+    return 64 - different.bit_length()
+
+
 def is_any(address: str) -> bool:
     """Say whether an address stands for all of a host."""
     return address in (ANY, ANY6)

@@ -77,6 +77,10 @@ class Channel(Base):
     """Which it is of those between the same two, from 1."""
     metric: int
     """Its delay, when ways are looked for."""
+    interface: int
+    """Which it is of those that lead away from its host, from 0."""
+    back: Channel | None
+    """The other direction; None if the link leads one way."""
     is_open: bool
     """It is on a way; a link that was cut is not."""
     specials: Specials | None
@@ -88,6 +92,8 @@ class Channel(Base):
         few = near.channels if len(near.channels) < len(far.channels_in) else far.channels_in
         self.number = 1 + sum(one.near is near and one.far is far for one in few)
         self.metric = settings.delay
+        self.interface = len(near.channels)
+        self.back = None
         self.is_open = True
         self.specials = None
         self.settings = settings
@@ -386,4 +392,4 @@ _STATES = {
     "reorder": "reorders",
 }
 
-SLOTS = ("is_open", "metric", "near", "number", "settings", "specials")
+SLOTS = ("back", "interface", "is_open", "metric", "near", "number", "settings", "specials")

@@ -27,6 +27,7 @@ from .addresses import (
     socket_address,
     unmapped,
 )
+from .fragments import send_in_fragments
 from .memberships import Memberships
 from .protocols import IGNORE, UDP
 
@@ -176,7 +177,7 @@ class DatagramTransport(Base):
         if len(data) <= way.longest:
             self.sendto(data, addr)
         else:
-            self.node.simulation.send_in_fragments(self, data, way)
+            send_in_fragments(self, data, way)
 
     def _find_way(self, to: Any) -> Any:
         stack = self.node
@@ -191,7 +192,7 @@ class DatagramTransport(Base):
         host = self._own_address_for(address)
         way.channel = None if first is stack else first
         way.headers = HEADERS[6 if is_ipv6(address) else 4]
-        way.longest = (65535 if first is stack else first.mtu) - way.headers
+        way.longest = (65535 if first is stack else stack.mtu_to(address, first)) - way.headers
         way.name = f"{target.name}:{to[1]}"
         way.port = to[1]
         family = socket.AF_INET6 if is_ipv6(address) else socket.AF_INET
@@ -224,12 +225,12 @@ class DatagramTransport(Base):
         return packet
 
     def _send_to_group(self, data: bytes, to: Any) -> None:
-        if len(data) > LONGEST[4]:
+        if len(data) > LONGEST[6 if is_ipv6(to[0]) else 4]:
             raise OSError(errno.EMSGSIZE, "Message too long")
         memberships = self.memberships
         packet = self.packet_to(data, to[0], to[1], f"{to[0]}:{to[1]}", memberships.ttl)
         self.node.count_sent(packet)
-        self.node.simulation.groups.send(self.node, packet, loop=memberships.loop)
+        self.node.simulation.groups.send(self.node, packet, memberships.interface, loop=memberships.loop)
 
     def _broadcast(self, data: bytes, to: Any) -> None:
         """Send to all on the same links; routers pass it on to nobody."""

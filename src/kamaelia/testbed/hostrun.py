@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import logging
 from collections.abc import Sequence
 from typing import Any
 
-from ..axon import Component, ComponentsFailed, System, make, report
+from ..axon import Component, ComponentsFailed, System, lifecycle, make, report
 
 log = logging.getLogger("kamaelia")
 
@@ -18,12 +18,14 @@ class HostRun:
     def __init__(
         self,
         name: str,
-        loop: asyncio.AbstractEventLoop,
+        loop: Any,
         patterns: Sequence[Any],
         seed: int | str,
         grace: float,
     ) -> None:
         self.name = name
+        self.loop = loop
+        self.has_crashed = False
         self.has_left = False  # it has ended, and so has everything that it has left behind
         self.error: Exception | None = None
         self.system = System(
@@ -34,6 +36,18 @@ class HostRun:
     def _note_announcement(self, text: str) -> None:
         """Nobody sits at the terminal of this host, and nobody can try what it says."""
         log.info("%s: %s", self.name, text)
+
+    def bury(self) -> None:
+        """End what a crash has left, now that it cannot do anything any more."""
+        coroutines = [process.coroutine for process in lifecycle.bodies(self.system.root)]
+        for task in list(getattr(self.loop, "_tasks", None) or ()):
+            task._log_destroy_pending = False
+            coroutines.append(task.get_coro())
+        for coroutine in coroutines:
+            if coroutine is not None:
+                # whatever its finally clauses raise, its host has been gone for long
+                with contextlib.suppress(BaseException):
+                    coroutine.close()
 
     @property
     def result(self) -> Any:

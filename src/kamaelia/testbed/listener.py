@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .addresses import is_any, is_ipv6, is_loopback, unmapped
+from .options import AF_UNIX
 from .protocols import LISTEN
 
 if TYPE_CHECKING:
@@ -38,14 +39,14 @@ class Listener:
     @property
     def port(self) -> int:
         """Its port; of a Unix socket the one that stands for its path."""
-        if self.socket.family == socket.AF_UNIX:
+        if self.socket.family == AF_UNIX:
             return self.socket.node.streams.unix_port(self.socket.local)
         return self.socket.local[1]  # type: ignore[no-any-return]
 
     def hears(self, host: str) -> bool:
         """Say whether it is asked when somebody connects to an address of its host."""
         sock = self.socket
-        if sock.family == socket.AF_UNIX:
+        if sock.family == AF_UNIX:
             return True
         if is_ipv6(host) != (sock.family == socket.AF_INET6):
             return sock.family == socket.AF_INET6 and not sock.only6
@@ -172,7 +173,7 @@ class Server(events.AbstractServer):
         if not self._closed:
             self._closed = True
             for one in self._sockets:
-                if one.family == socket.AF_UNIX:
+                if one.family == AF_UNIX:
                     one.node.streams.leave_unix_path(one.local)
                 one.close()
             if self._forever is not None and not self._forever.done():

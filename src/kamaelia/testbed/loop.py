@@ -17,6 +17,8 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..axon import VirtualLoop
+from ..axon.clock import nanoseconds
+from . import stand_ins
 from .addresses import (
     ANY,
     ANY6,
@@ -29,7 +31,7 @@ from .addresses import (
     unmapped,
 )
 from .listener import ProtocolFactory, Server
-from .options import SO_REUSEPORT
+from .options import AF_UNIX, SO_REUSEPORT, TYPE_FLAGS
 from .sockets import FAMILIES, TYPES, SimulatedSocket, Watch
 
 if TYPE_CHECKING:
@@ -42,18 +44,97 @@ if TYPE_CHECKING:
 class HostLoop(VirtualLoop):
     """An asyncio loop whose network is simulated. Made for each host by `Network.simulate`.
 
-    It has TCP, UDP and TLS (with asyncio's own code), and Unix sockets; no pipes, signals or programs. Of
-    real sockets it knows only those that were given to ``sock_connect`` before, as some libraries do: they
-    stand for a simulated connection and are never used.
+    It has TCP, UDP and TLS (with asyncio's own code), and Unix sockets; no pipes, signals or programs, and no
+    real sockets.
     """
 
+    is_simulated_host = True
+    seed: int | str
+    """Of what is drawn on it by Python's own means (`stand_ins`)."""
     network = "a simulated host has TCP and UDP through create_connection, create_server and their like"
+
+    _drift = 0.0  # by which share its clock goes too fast
+    _zero = 0.0  # what it showed ...
+    _zero_at = 0  # ... at this time
 
     def __init__(self, stack: Stack) -> None:
         super().__init__(stack.simulation.clock)
         self.stack = stack
         # Those not done, in the order of their making; made when there are any.
         self._tasks: dict[asyncio.Future[Any], None] | None = None
+
+    # -- faults -----------------------------------------------------------------------------------
+
+    def freeze(self) -> None:
+        """Let nothing happen here, until `thaw`."""
+        if not self.is_frozen:
+            self.is_frozen = True
+            self._aside: list[Any] | None = []
+            self.clock.frozen += 1
+
+    def thaw(self) -> None:
+        """Let happen what was put aside, and go on."""
+        if self.is_frozen and self._aside is not None:
+            self.is_frozen = False
+            self.clock.frozen -= 1
+            for happening in self._aside:
+                self.clock.add_ready(happening)
+            self._aside = None
+
+    def kill(self) -> None:
+        """Let nothing happen here ever again."""
+        self.freeze()
+        self._aside = None
+
+    def put_aside(self, happening: Any) -> None:
+        """Keep something that was to happen, for `thaw`."""
+        if self._aside is not None:
+            self._aside.append(happening)
+
+    def set_clock(self, skew: float | None, drift: float | None) -> None:
+        """Have wrong clocks: a calendar that is off by some seconds; all go too fast by some share."""
+        if skew is not None:
+            self.skew = skew
+        if drift is not None:
+            self._zero += (self.clock.now - self._zero_at) / 1e9 * (1 + self._drift)
+            self._zero_at = self.clock.now
+            self._drift = drift
+            self.have_own_time()
+
+    def time(self) -> float:
+        """Return what this host's clock shows: virtual time, unless its clock is wrong."""
+        if not self._drift and not self._zero_at:
+            return self.clock.now / 1e9
+        return self._zero + (self.clock.now - self._zero_at) / 1e9 * (1 + self._drift)
+
+    def call_at(self, when: float, callback: Callable[..., object], *args: Any, context: Any = None) -> Any:  # type: ignore[override]
+        """See asyncio."""
+        if (not self._drift and not self._zero_at) or when is None:
+            return super().call_at(when, callback, *args, context=context)
+        self._check_closed()
+        handle = asyncio.TimerHandle(when, callback, args, self, context)
+        handle._scheduled = True  # type: ignore[attr-defined]
+        self.clock.add_timer(self._instant(when), handle)
+        return handle
+
+    def call_in(self, seconds: float, callback: Callable[..., object]) -> Any:
+        """See `VirtualLoop`."""
+        if not self._drift:
+            return super().call_in(seconds, callback)
+        return self.call_at(self.time() + seconds, callback)
+
+    def _instant(self, when: float) -> int:
+        """Return the first nanosecond at which this host's clock shows a time."""
+        ahead = (when - self._zero) / (1 + self._drift)
+        found = self._zero_at + nanoseconds(max(0.0, ahead))
+        while found > self.clock.now and self._shown(found - 1) >= when:
+            found -= 1
+        while self._shown(found) < when:
+            found += 1
+        return found
+
+    def _shown(self, now: int) -> float:
+        return self._zero + (now - self._zero_at) / 1e9 * (1 + self._drift)
 
     @property
     def _thread_id(self) -> int | None:  # asyncio takes a loop that has one for running
@@ -97,6 +178,20 @@ class HostLoop(VirtualLoop):
         await self.shutdown_asyncgens()
         await self.shutdown_default_executor()
 
+    # -- threads ----------------------------------------------------------------------------------
+
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Any, func: Callable[..., Any], *args: Any
+    ) -> Any:
+        """See asyncio. What the thread does is this host's doing."""
+
+        def work() -> Any:
+            with stand_ins.this_thread_works_for(self):
+                return func(*args)
+
+        with stand_ins.allowed():
+            return super().run_in_executor(executor, work)
+
     # -- sockets ----------------------------------------------------------------------------------
 
     def make_socket(
@@ -106,18 +201,18 @@ class HostLoop(VirtualLoop):
         if fileno is not None:
             raise OSError(errno.EBADF, "socket(fileno=...): there are no files behind simulated sockets")
         family = socket.AF_INET if family == -1 else family
-        kind = socket.SOCK_STREAM if kind == -1 else kind & ~(socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        kind = socket.SOCK_STREAM if kind == -1 else kind & ~TYPE_FLAGS
         if family not in FAMILIES:
             raise OSError(
                 errno.EAFNOSUPPORT, f"simulated hosts have no sockets of {family!r}: IPv4, IPv6, Unix"
             )
-        if kind not in TYPES or (family == socket.AF_UNIX and kind == socket.SOCK_DGRAM):
+        if kind not in TYPES or (family == AF_UNIX and kind == socket.SOCK_DGRAM):
             raise OSError(
                 errno.EPROTONOSUPPORT,
                 f"simulated hosts have no sockets of {socket.AddressFamily(family).name} "
                 f"and {kind!r}: there are SOCK_STREAM, and SOCK_DGRAM of IP",
             )
-        if family != socket.AF_UNIX and proto not in (0, -1, TYPES[socket.SocketKind(kind)]):
+        if family != AF_UNIX and proto not in (0, -1, TYPES[socket.SocketKind(kind)]):
             raise OSError(errno.EPROTONOSUPPORT, f"simulated hosts do not have protocol {proto}")
         return SimulatedSocket(self.stack, kind, family=family)
 
@@ -490,13 +585,13 @@ class HostLoop(VirtualLoop):
         if sock is not None:
             if path is not None:
                 raise ValueError("create_unix_connection: give a path or a connected sock, not both")
-            _check_socket(sock, socket.SOCK_STREAM, "create_unix_connection", socket.AF_UNIX)
+            _check_socket(sock, socket.SOCK_STREAM, "create_unix_connection", AF_UNIX)
             end = _end_of(sock, "create_unix_connection")
         elif path is None:
             raise ValueError("create_unix_connection: give the path of the socket")
         else:
             path = os.fspath(path)
-            one = SimulatedSocket(self.stack, socket.SOCK_STREAM, family=socket.AF_UNIX)
+            one = SimulatedSocket(self.stack, socket.SOCK_STREAM, family=AF_UNIX)
             one.be_unix("", path)
             end = await self.stack.streams.connect(LOOPBACK, self.stack.streams.unix_port(path), None, one)
         waiter = self.create_future()
@@ -537,12 +632,12 @@ class HostLoop(VirtualLoop):
         if sock is not None:
             if path is not None:
                 raise ValueError("create_unix_server: give a path or a bound sock, not both")
-            _check_socket(sock, socket.SOCK_STREAM, "create_unix_server", socket.AF_UNIX)
+            _check_socket(sock, socket.SOCK_STREAM, "create_unix_server", AF_UNIX)
             return await self._serve([sock], protocol_factory, backlog, start_serving, timeouts)
         if path is None:
             raise ValueError("create_unix_server: give the path of the socket")
         path = os.fspath(path)
-        one = SimulatedSocket(self.stack, socket.SOCK_STREAM, family=socket.AF_UNIX)
+        one = SimulatedSocket(self.stack, socket.SOCK_STREAM, family=AF_UNIX)
         one.bind(path)
         return await self._serve([one], protocol_factory, backlog, start_serving, timeouts)
 

@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from ipaddress import ip_network
+from typing import TYPE_CHECKING, Any
 
 from ..axon import Component, UsageError, units
+from ..axon.clock import nanoseconds
 from ..axon.component import ComponentFunction
 from ..axon.errors import suggestion
 from .addresses import MOST_HOSTS, canonical, is_any, is_group, is_loopback, number_of
+from .faults import KINDS, Disturbance
+from .groups import Timing
 from .loopback import run_on_loopback
+from .rules import Rule
 from .settings import DEFAULT_QUEUE, DEFAULTS, MTU, LinkSettings, changed, make_settings
 from .simulation import Simulation
 from .trace import Trace
 
+if TYPE_CHECKING:
+    from .stack import Stack
+
 GRACE = 5.0  # seconds that a host's system has to finish what it was sent, when time is over
 KEEP = 1_000_000  # events that a trace keeps
 
+_USUAL: dict[str, Any] = {
+    "fast_leave": False,
+    "igmp": None,
+    "mld": None,
+    "multicast": True,
+    "querier": False,
+    "snooping": False,
+    "unknown": "flood",
+}
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 
 
@@ -28,9 +46,26 @@ class Host:
     packets for others.
     """
 
-    __slots__ = ("addresses", "kind", "name", "network", "patterns")
+    __slots__ = (
+        "addresses",
+        "group_options",
+        "kind",
+        "name",
+        "network",
+        "patterns",
+        "routes",
+        "rules",
+        "translation",
+    )
 
-    def __init__(self, network: Network, name: str, kind: str, addresses: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        network: Network,
+        name: str,
+        kind: str,
+        addresses: tuple[str, ...] = (),
+        group_options: dict[str, Any] | None = None,
+    ) -> None:
         self.network = network
         self.name = name
         """By which other hosts reach it."""
@@ -38,6 +73,14 @@ class Host:
         """``"host"``, ``"router"`` or ``"switch"``."""
         self.addresses = addresses
         """Those that it was given; it has one of IPv4 and one of IPv6 in any case."""
+        self.group_options = group_options
+        """How it takes part in multicast; None for as usual."""
+        self.rules: tuple[Rule, ...] = ()
+        """Which packets it lets pass."""
+        self.translation: tuple[float, float] | None = None
+        """Of a translator: how long mappings of UDP and of TCP last, in seconds."""
+        self.routes: tuple[tuple[Any, str], ...] = ()
+        """Those set by `route`: networks, and to which neighbour packets for them go."""
         self.patterns: tuple[Any, ...] = ()
         """What it runs, in each simulation anew."""
 
@@ -57,6 +100,50 @@ class Host:
             raise UsageError(f"{self.name}.run({component!r}): a host runs components, such as run(Echo())")
         self.patterns = (*self.patterns, component)
         return self
+
+    def route(self, network: str, via: Host | str) -> Host:
+        """Send packets for a network, such as ``"10.1.0.0/16"``, to a neighbour, whatever the other ways.
+
+        Of several networks that a packet fits, that with the longest prefix counts. The neighbour has to be
+        linked to this host. Returns the host. Raises `UsageError` for what is no network, and an unknown
+        neighbour.
+        """
+        try:
+            parsed = ip_network(network)
+        except ValueError as error:
+            raise UsageError(f"{self.name}.route({network!r}): {error}; write it as 10.1.0.0/16") from None
+        self.routes = (*self.routes, (parsed, self.network.find(via).name))
+        return self
+
+    def crash(self) -> None:
+        """Switch the host off: no code of it runs any more, and nobody is told (`faults`)."""
+        self.network.act(lambda simulation: simulation.crash(self.name))
+
+    def restart(self) -> None:
+        """Switch the host on again: all that it runs begins anew."""
+        self.network.act(lambda simulation: simulation.restart(self.name))
+
+    def pause(self, seconds: float | str) -> None:
+        """Let no code of the host run for some time, such as ``"200 ms"``; its kernel goes on."""
+        length = nanoseconds(units.seconds(seconds, "pause"))
+        self.network.act(lambda simulation: simulation.pause(self.name, length))
+
+    def set_clock(self, *, skew: float | None = None, drift: float | None = None) -> None:
+        """Have the host's clocks be wrong.
+
+        Arguments:
+            skew: seconds by which its calendar is ahead, or, if negative, behind
+            drift: by which share all its clocks go too fast: 0.001 is 1 ms a second; of good quartz 0.00002
+        """
+        if drift is not None and not -0.5 <= drift <= 1:
+            raise UsageError(
+                f"drift={drift!r}: give the share by which the clock goes too fast, from -0.5 to 1"
+            )
+
+        def act(simulation: Simulation) -> None:
+            simulation.loop_of(simulation.stacks[self.name]).set_clock(skew, drift)
+
+        self.network.act(act)
 
     def __repr__(self) -> str:
         return f"<{self.kind} {self.name}>"
@@ -106,6 +193,14 @@ class NetworkLink:
         if direction != "there":
             self.settings_back = changed(self.settings_back, changes)
 
+    def cut(self) -> None:
+        """Let the link carry nothing, in both directions; ways lead around it, if there are others."""
+        self.a.network.act(lambda simulation: simulation.cut(self, repaired=False))
+
+    def repair(self) -> None:
+        """Let the link carry everything again."""
+        self.a.network.act(lambda simulation: simulation.cut(self, repaired=True))
+
     def __repr__(self) -> str:
         return f"<link {self.a.name} {'>' if self.one_way else '-'} {self.b.name}>"
 
@@ -154,30 +249,112 @@ class Network:
         """By name, in the order of their making."""
         self.links: list[NetworkLink] = []
         """In the order of their making."""
+        self.group_timing = Timing()
+        """How often routers ask who wants a group, and how long they wait; see `groups.Timing`."""
         self.simulation: Simulation | None = None
         """The run of this network that is under way."""
+        self.script_of_runs: list[Callable[[Simulation], None]] = []
+        """What is done at the beginning of each simulation."""
         self._taken: dict[str, str] = {}  # addresses that were given to hosts
 
-    def host(self, name: str, *, address: str | Iterable[str] = ()) -> Host:
+    def host(
+        self,
+        name: str,
+        *,
+        address: str | Iterable[str] = (),
+        igmp: int | None = None,
+        mld: int | None = None,
+        rules: Iterable[Rule] = (),
+    ) -> Host:
         """Add a host.
 
         Arguments:
             name: made of letters, digits, ``-``, ``_`` and ``.``
             address: one address or several, beside the two that each host has by its number
+            igmp: the version that it speaks, 2 or 3; 3 by default
+            mld: the version that it speaks, 1 or 2; 2 by default
+            rules: which packets it lets in; see `Rule`
 
         Raises `UsageError` when the name or an address is taken, or is none.
         """
-        return self._add(name, "host", address)
+        host = self._add(name, "host", address, igmp=igmp, mld=mld)
+        host.rules = _rules(name, rules)
+        return host
 
-    def router(self, name: str, *, address: str | Iterable[str] = ()) -> Host:
-        """Add a host that passes on packets for others. Arguments and errors are those of `host`."""
-        return self._add(name, "router", address)
+    def router(
+        self,
+        name: str,
+        *,
+        address: str | Iterable[str] = (),
+        multicast: bool = True,
+        fast_leave: bool = False,
+        igmp: int | None = None,
+        mld: int | None = None,
+        rules: Iterable[Rule] = (),
+    ) -> Host:
+        """Add a host that passes on packets for others.
 
-    def switch(self, name: str) -> Host:
-        """Add a switch: it passes on packets for others, and takes nothing of their TTL."""
-        return self._add(name, "switch", ())
+        Arguments, beside those of `host`:
+            multicast: it passes on packets to groups, too
+            fast_leave: it takes the word of a host that leaves a group, and does not ask whether others
+                want it
+        """
+        router = self._add(
+            name, "router", address, multicast=multicast, fast_leave=fast_leave, igmp=igmp, mld=mld
+        )
+        router.rules = _rules(name, rules)
+        return router
 
-    def _add(self, name: str, kind: str, address: str | Iterable[str]) -> Host:
+    def nat(
+        self,
+        name: str,
+        *,
+        address: str | Iterable[str] = (),
+        udp_timeout: float | str = 30.0,
+        tcp_timeout: float | str = 7440.0,
+        rules: Iterable[Rule] = (),
+    ) -> Host:
+        """Add a router that translates addresses (`nat`): hosts behind it are seen under its address only.
+
+        Its first link leads outside, all others inside. Arguments, beside those of `router`:
+            udp_timeout: how long a mapping of UDP lasts after the last packet from inside
+            tcp_timeout: likewise of TCP
+        """
+        router = self._add(name, "router", address, multicast=False)
+        router.rules = _rules(name, rules)
+        router.translation = (
+            units.seconds(udp_timeout, "udp_timeout"),
+            units.seconds(tcp_timeout, "tcp_timeout"),
+        )
+        return router
+
+    def switch(
+        self,
+        name: str,
+        *,
+        snooping: bool = False,
+        querier: bool = False,
+        unknown: str = "flood",
+        fast_leave: bool = False,
+    ) -> Host:
+        """Add a switch: it passes on packets for others, and takes nothing of their TTL.
+
+        Arguments:
+            name: see `host`
+            snooping: it listens who wants which group; else it passes on what goes to groups over all its
+                links
+            querier: with snooping, it asks itself, where there is no router that does
+            unknown: with snooping, what becomes of groups that nobody has asked for: ``"flood"`` or
+                ``"drop"``
+            fast_leave: with snooping, it takes the word of a host that leaves a group
+        """
+        if unknown not in ("flood", "drop"):
+            raise UsageError(f"switch({name!r}, unknown={unknown!r}): there are 'flood' and 'drop'")
+        return self._add(
+            name, "switch", (), snooping=snooping, querier=querier, unknown=unknown, fast_leave=fast_leave
+        )
+
+    def _add(self, name: str, kind: str, address: str | Iterable[str], **group_options: Any) -> Host:
         if name in self.hosts:
             raise UsageError(f"{kind}({name!r}): this network has a host of this name already")
         if not _NAME.fullmatch(name) or name == "localhost" or re.fullmatch(r"[\d.]+", name):
@@ -188,9 +365,9 @@ class Network:
         if len(self.hosts) >= MOST_HOSTS:
             raise UsageError(f"{kind}({name!r}): a network has at most {MOST_HOSTS} hosts")
         texts = (address,) if isinstance(address, str) else address
-        host = self.hosts[name] = Host(
-            self, name, kind, tuple(self._take_address(name, one) for one in texts)
-        )
+        addresses = tuple(self._take_address(name, one) for one in texts)
+        special = {option: value for option, value in group_options.items() if value != _USUAL[option]}
+        host = self.hosts[name] = Host(self, name, kind, addresses, special or None)
         return host
 
     def _take_address(self, name: str, text: str) -> str:
@@ -251,7 +428,7 @@ class Network:
 
         Raises `UsageError` for a host that is not there, and for quantities that are none.
         """
-        first, second = self._find(a), self._find(b)
+        first, second = self.find(a), self.find(b)
         if first is second:
             raise UsageError(f"link({first.name}, {second.name}): a host reaches itself without a link")
         given = {
@@ -327,10 +504,129 @@ class Network:
         _check(errors)
         return run_on_loopback(self, seed, units.seconds(grace, "grace"), length, last, errors)
 
-    def _last(self, until: Host | str | None) -> str | None:
-        return None if until is None else self._find(until).name
+    # -- faults -------------------------------------------------------------------------------------
 
-    def _find(self, host: Host | str) -> Host:
+    def partition(self, a: Hosts, b: Hosts, *, one_way: bool = False) -> None:
+        """Let nothing come from one host, or some, to another, or some, and back unless ``one_way``."""
+        first, second = self._names(a), self._names(b)
+        self.act(
+            lambda simulation: simulation.faults.partition(
+                *_stacks(simulation, first, second), one_way=one_way
+            )
+        )
+
+    def repair(self, a: Hosts | None = None, b: Hosts | None = None) -> None:
+        """Undo `partition`; without hosts everything that keeps packets from hosts, `hold` as well."""
+        self._open(a, b, held=False)
+
+    def hold(self, a: Hosts, b: Hosts, *, one_way: bool = False) -> None:
+        """Keep what comes from one host, or some, to another, or some, and back unless ``one_way``."""
+        first, second = self._names(a), self._names(b)
+        self.act(
+            lambda simulation: simulation.faults.hold(*_stacks(simulation, first, second), one_way=one_way)
+        )
+
+    def release(self, a: Hosts | None = None, b: Hosts | None = None) -> None:
+        """Undo `hold`: what was kept comes now, in order."""
+        self._open(a, b, held=True)
+
+    def _open(self, a: Hosts | None, b: Hosts | None, *, held: bool) -> None:
+        if a is None or b is None:
+            if a is not b:
+                raise UsageError("repair and release take the hosts of both sides, or none")
+            self.act(lambda simulation: simulation.faults.open_all())
+            return
+        first, second = self._names(a), self._names(b)
+        self.act(
+            lambda simulation: simulation.faults.open(
+                *_stacks(simulation, first, second), one_way=False, held=held
+            )
+        )
+
+    def at(self, time: float | str, call: Callable[..., object], *args: Any, **options: Any) -> None:
+        """Do something at a virtual time: ``network.at("10 s", server.crash)``."""
+        when = nanoseconds(units.seconds(time, "time"))
+        self.act(
+            lambda simulation: simulation.faults.call_at(when, functools.partial(call, *args, **options))
+        )
+
+    def when(
+        self,
+        condition: Callable[[], bool],
+        call: Callable[..., object],
+        *args: Any,
+        every: float | str = 0.1,
+        **options: Any,
+    ) -> None:
+        """Do something once, as soon as a condition is true, of which is asked ``every`` so often."""
+        period = nanoseconds(units.seconds(every, "every"))
+        if not period:
+            raise UsageError(f"every={every!r}: no time would pass between asking")
+        self.act(
+            lambda simulation: simulation.faults.call_when(
+                condition, period, functools.partial(call, *args, **options)
+            )
+        )
+
+    def disturb(
+        self,
+        faults: Iterable[str] = KINDS,
+        *,
+        every: float | str = 10.0,
+        lasting: float | str = 1.0,
+        hosts: Iterable[Host | str] | None = None,
+        until: float | str | None = None,
+    ) -> None:
+        """Have faults happen at random, drawn from the seed of each run.
+
+        Arguments:
+            faults: of ``"crash"`` (and restart), ``"pause"``, ``"partition"`` of two hosts, ``"hold"``
+                between two hosts, and ``"cut"`` of a link
+            every: the mean time between two of them; exponentially distributed
+            lasting: the mean time that one lasts; likewise
+            hosts: to which it may happen; by default all that run something
+            until: when the last one may begin
+        """
+        names = None if hosts is None else tuple(self.find(host).name for host in hosts)
+        disturbance = Disturbance(faults, every, lasting, names, until)
+        number = len(self.script_of_runs)
+        self.act(lambda simulation: disturbance.begin(simulation, number))
+
+    def script(self, body: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        """Have a coroutine run beside the hosts, in virtual time: for faults that follow each other.
+
+        It sleeps with `asyncio.sleep`. What it raises, the simulation raises; at the end it is cancelled.
+
+        Example:
+            >>> import asyncio
+            >>> network = Network()
+            >>> server = network.host("server")
+            >>> async def trouble():
+            ...     await asyncio.sleep(10)
+            ...     server.crash()
+            ...     await asyncio.sleep(1)
+            ...     server.restart()
+            >>> network.script(trouble)
+        """
+        self.act(lambda simulation: simulation.run_script(body))
+
+    def act(self, call: Callable[[Simulation], None]) -> None:
+        """Do something to the simulation that runs; if none does, at the beginning of each that will."""
+        if self.simulation is not None:
+            call(self.simulation)
+        else:
+            self.script_of_runs.append(call)
+
+    def _names(self, hosts: Hosts) -> list[str]:
+        if isinstance(hosts, (Host, str)):
+            return [self.find(hosts).name]
+        return [self.find(host).name for host in hosts]
+
+    def _last(self, until: Host | str | None) -> str | None:
+        return None if until is None else self.find(until).name
+
+    def find(self, host: Host | str) -> Host:
+        """Return the host that is meant. Raises `UsageError` for one that is not there."""
         name = host.name if isinstance(host, Host) else host
         if name not in self.hosts:
             raise UsageError(f"there is no host {name!r}; {suggestion(name, self.hosts)}")
@@ -340,6 +636,22 @@ class Network:
 
     def __repr__(self) -> str:
         return f"<network of {len(self.hosts)} hosts and {len(self.links)} links>"
+
+
+Hosts = Host | str | Iterable[Host | str]
+"""One host or several, each itself or its name."""
+
+
+def _stacks(simulation: Simulation, a: list[str], b: list[str]) -> tuple[list[Stack], list[Stack]]:
+    return [simulation.stacks[name] for name in a], [simulation.stacks[name] for name in b]
+
+
+def _rules(name: str, rules: Iterable[Rule]) -> tuple[Rule, ...]:
+    found = tuple(rules)
+    for rule in found:
+        if not isinstance(rule, Rule):
+            raise UsageError(f"{name}, rules={found!r}: {rule!r} is none; write Rule('deny', protocol='udp')")
+    return found
 
 
 def _check(errors: str) -> None:

@@ -31,6 +31,11 @@ import socket
 import struct
 from typing import Any, NamedTuple
 
+# What other systems than Linux may lack; simulated hosts are like Linux everywhere.
+AF_UNIX: Any = getattr(socket, "AF_UNIX", -1)
+TYPE_FLAGS = getattr(socket, "SOCK_NONBLOCK", 0) | getattr(socket, "SOCK_CLOEXEC", 0)
+MSG_NOSIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
+
 SO_NWRITE = 0x1024
 SO_PEERCRED = 17
 SO_REUSEPORT = 15

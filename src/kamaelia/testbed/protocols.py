@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-ICMP, IGMP, TCP, UDP, ICMPV6 = 1, 2, 6, 17, 58
+ICMP, IGMP, TCP, UDP, FRAGMENT, ICMPV6 = 1, 2, 6, 17, 44, 58
 """IANA's numbers of what IP packets carry."""
 
 WORDS = (
@@ -51,7 +51,20 @@ REASONS = (
     "partition",
     "link down",
     "host down",
+    "too large",
+    "rule",
+    "no mapping",
 )
-(_, QUEUE_FULL, LOST_AT_RANDOM, LOST_BY_MODEL, ACTIVE_QUEUE, PARTITION, LINK_DOWN, HOST_DOWN) = range(
-    len(REASONS)
-)
+(
+    _,
+    QUEUE_FULL,
+    LOST_AT_RANDOM,
+    LOST_BY_MODEL,
+    ACTIVE_QUEUE,
+    PARTITION,
+    LINK_DOWN,
+    HOST_DOWN,
+    TOO_LARGE,
+    DENIED,
+    NO_MAPPING,
+) = range(len(REASONS))

@@ -67,7 +67,7 @@ class Routes:
             return self._follow(start, target, tree)
         if start not in self._from:
             self._keep(self._from)
-            self._from[start] = _tree_from(start)
+            self._from[start] = _all_from(start)
         return _trace_back(start, target, self._from[start])
 
     def _keep(self, trees: dict[Stack, Any]) -> None:
@@ -127,7 +127,7 @@ def _distances_towards(target: Stack) -> dict[Stack, Distance]:
     return distances
 
 
-def _tree_from(start: Stack) -> dict[Stack, tuple[Distance, Channel | None]]:
+def _all_from(start: Stack) -> dict[Stack, tuple[Distance, Channel | None]]:
     """Return how far routers are, and over which link one comes to each."""
     tree: dict[Stack, tuple[Distance, Channel | None]] = {}
     serial = 0
@@ -143,6 +143,36 @@ def _tree_from(start: Stack) -> dict[Stack, tuple[Distance, Channel | None]]:
                 serial += 1
                 heapq.heappush(heap, (delay + channel.metric, links + 1, serial, further, channel))
     return tree
+
+
+def tree_over(first: Channel) -> dict[Stack, Channel | None]:
+    """Return over which link each router gets the packets that a host sends to a group over one link."""
+    return _tree_of_groups(first.near, [first])
+
+
+def tree_from(start: Stack) -> dict[Stack, Channel | None]:
+    """Return over which link each router gets the packets that a router itself sends to a group."""
+    return _tree_of_groups(start, start.channels)
+
+
+def _tree_of_groups(start: Stack, first: list[Channel]) -> dict[Stack, Channel | None]:
+    reached: dict[Stack, Channel | None] = {start: None}
+    heap = [(channel.metric, 1, serial, channel) for serial, channel in enumerate(first)]
+    heapq.heapify(heap)
+    serial = len(heap)
+    while heap:
+        delay, links, _, came_over = heapq.heappop(heap)
+        at = came_over.far
+        if at in reached or not at.forwards or not came_over.is_open:
+            continue
+        reached[at] = came_over
+        if not at.group_options.get("multicast", True):
+            continue  # it is on no way to others
+        for channel in at.channels:
+            if channel.far.forwards and channel.far not in reached:
+                serial += 1
+                heapq.heappush(heap, (delay + channel.metric, links + 1, serial, channel))
+    return reached
 
 
 def _trace_back(

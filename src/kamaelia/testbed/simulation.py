@@ -13,24 +13,28 @@ searched.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import gc
 import sys
 from _thread import get_ident
 from asyncio import events
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
-from ..axon import GraceExceeded, VirtualClock
+from ..axon import GraceExceeded, VirtualClock, VirtualLoop
 from ..axon.clock import nanoseconds
+from . import stand_ins
 from .addresses import ipv4_of, ipv6_of, number_of
-from .distribution import Groups
+from .faults import Faults
 from .forms import forms
 from .hostrun import HostRun, judge
 from .loop import HostLoop
-from .protocols import ICMP
+from .multicast import Groups
+from .nat import Translator
+from .protocols import ICMP, LINK_DOWN
 from .routing import Routes
 from .settings import LinkSettings, changed
 from .trace import HostMetrics, LinkMetrics, Metrics, Trace
@@ -60,7 +64,8 @@ class Simulation:
         self.has_ipv6 = network.ipv6
         self.stacks: dict[str, Stack] = {}
         self.routes = Routes()
-        self.groups = Groups(self)
+        self.groups = Groups(self, network.group_timing)
+        self.faults = Faults(self)
         self.channels: dict[NetworkLink, tuple[Channel, ...]] = {}
         self.thread = 0  # which runs all this, while it runs
         self._by_number: list[Stack] = []
@@ -70,15 +75,22 @@ class Simulation:
         self._runs: list[HostRun] = []
         self._running = 0  # hosts whose components have not ended
         self._time_is_over = False
+        self._until: str | None = None
+        self._script_loop: VirtualLoop | None = None
+        self._scripts: dict[asyncio.Task[object], None] = {}
         self._is_stopping = False
         self._collections = 0
         self._last_number = 2**30  # more than there are files
         self._numbered: WeakValueDictionary[int, SimulatedSocket] = WeakValueDictionary()
+        self._loops: list[HostLoop] = []  # all that there were
         self._homes: dict[int, HostLoop] = {}  # of asynchronous generators, by id
         for host in network.hosts.values():
             self._add_stack(host)
         for link in network.links:
             self._add_link(link)
+        for host in network.hosts.values():
+            for route, neighbour in host.routes:
+                self._add_route(self.stacks[host.name], route, self.stacks[neighbour])
 
     @property
     def time(self) -> float:
@@ -91,6 +103,13 @@ class Simulation:
         stack = self.forms.Stack(self, host.name, len(self._by_number) + 1, host.kind)
         self._by_number.append(stack)
         self.stacks[host.name] = stack
+        if host.group_options:
+            stack.group_options = host.group_options
+        if host.rules or host.translation is not None:
+            stack.rules = host.rules
+            if host.translation is not None:
+                stack.translator = Translator(stack, *host.translation)
+            stack.look()
         if host.addresses:
             stack.own = host.addresses
             for address in host.addresses:
@@ -102,7 +121,15 @@ class Simulation:
         if link.one_way:
             self.channels[link] = (there,)
         else:
-            self.channels[link] = (there, self.forms.Channel(b, a, link.settings_back, self.seed))
+            back = self.forms.Channel(b, a, link.settings_back, self.seed)
+            there.back, back.back = back, there
+            self.channels[link] = (there, back)
+
+    def _add_route(self, stack: Stack, network: Any, neighbour: Stack) -> None:
+        for channel in stack.channels:
+            if channel.far is neighbour:
+                stack.routes.append((network, channel))
+                return
 
     def change(self, link: NetworkLink, direction: str, changes: dict[str, Any]) -> None:
         """Change a link for the rest of this run."""
@@ -115,6 +142,7 @@ class Simulation:
         """Return the loop of a host, which is made when it is needed."""
         if stack.loop is None:
             stack.loop = HostLoop(stack)
+            self._loops.append(stack.loop)
         return stack.loop  # type: ignore[no-any-return]
 
     def stack_of(self, address: str) -> Stack | None:
@@ -168,19 +196,6 @@ class Simulation:
         stack.count_sent(answer)
         stack.emit(answer)
 
-    def answer_too_large(self, stack: Stack, packet: Packet, channel: Channel) -> None:
-        """A packet does not fit into a link."""
-        channel.drop(packet, 0)
-
-    def send_in_fragments(self, transport: Any, data: bytes, way: Any) -> None:
-        """Send a datagram that does not fit into one packet."""
-        stack = transport.node
-        packet = transport.packet_to(data, way.target, way.port, way.name, way.ttl)
-        stack.count_sent(packet)
-        mtu, way.channel.mtu = way.channel.mtu, 2**30
-        way.channel.carry(packet)
-        way.channel.mtu = mtu
-
     def broadcast(self, stack: Stack, packet: Packet) -> None:
         """Send a packet to all on the links of a host."""
         for channel in stack.channels:
@@ -190,7 +205,7 @@ class Simulation:
 
     def run(self, seconds: float, until: str | None, errors: str) -> Trace:
         """Run everything, and return or raise what came of it."""
-        with self._as_running_loops(), _without_garbage_collection():
+        with stand_ins.installed(), self._as_running_loops(), _without_garbage_collection():
             before, self.network.simulation = self.network.simulation, self
             try:
                 self._start(until)
@@ -198,6 +213,7 @@ class Simulation:
                 if not gc.get_freeze_count():  # else somebody has plans of their own
                     gc.freeze()
                 self._drive(seconds)
+                self._end_scripts()
                 self._stop()
             except BaseException:
                 self._cancel()
@@ -205,30 +221,116 @@ class Simulation:
             finally:
                 self.network.simulation = before
                 self.thread = 0
-                for stack in self._by_number:
-                    if stack.loop is not None:
-                        stack.loop.close()
+                if self._script_loop is not None:
+                    self._script_loop.close()
+                for run in self._runs:
+                    if run.has_crashed:
+                        run.bury()
+                for loop in self._loops:
+                    loop.close()
         return self._outcome(seconds, errors)
 
     def _start(self, until: str | None) -> None:
-        for name, patterns in self._patterns.items():
-            loop = self.loop_of(self.stacks[name])
-            with _inside(loop):
-                run = HostRun(name, loop, patterns, self.seed, self._grace)
-                self._runs.append(run)
-                self._running += 1
-                run.system.start(*run.components)
-                run.system.finished.add_done_callback(functools.partial(self._leave, run))
-                if name == until:
-                    run.system.finished.add_done_callback(self._host_is_over)
+        self._until = until
+        for name in self._patterns:
+            self._start_host(name, self.seed)
+        for call in self.network.script_of_runs:
+            call(self)
+
+    def _start_host(self, name: str, seed: int | str) -> None:
+        loop = self.loop_of(self.stacks[name])
+        loop.seed = seed  # of what it draws by Python's own means
+        with _inside(loop):
+            run = HostRun(name, loop, self._patterns[name], seed, self._grace)
+            self._runs.append(run)
+            self._running += 1
+            run.system.start(*run.components)
+            run.system.finished.add_done_callback(functools.partial(self._leave, run))
+            if name == self._until:
+                run.system.finished.add_done_callback(self._host_is_over)
+
+    # -- faults -------------------------------------------------------------------------------------
+
+    def crash(self, name: str) -> None:
+        """Switch a host off; once is enough."""
+        stack = self.stacks[name]
+        if stack.is_down:
+            return
+        stack.crash()
+        if stack.loop is not None:
+            stack.loop.kill()
+            stack.loop = None
+        for run in self._runs:
+            if run.name == name and not run.has_left and not run.has_crashed:
+                run.has_crashed = True
+                self._running -= 1
+        self.look_for_end()
+
+    def restart(self, name: str) -> None:
+        """Switch a host on again: all that it runs is made anew. One that runs is crashed before."""
+        self.crash(name)
+        stack = self.stacks[name]
+        stack.is_down = False
+        stack.look()
+        if name in self._patterns and not self._is_stopping:
+            starts = sum(run.name == name for run in self._runs)
+            self._start_host(name, f"{self.seed}/start {starts + 1}")
+
+    def pause(self, name: str, length: int) -> None:
+        """Let no code of a host run for some time."""
+        loop = self.stacks[name].loop
+        if loop is not None and not loop.is_frozen:
+            loop.freeze()
+            self.call_at(self.clock.now + length, loop.thaw)
+
+    def cut(self, link: NetworkLink, *, repaired: bool) -> None:
+        """Have a link carry nothing, or everything again; ways lead around it."""
+        for channel in self.channels[link]:
+            channel.close_for(0 if repaired else LINK_DOWN)
+            channel.is_open = repaired
+        self.routes.forget()
+        for stack in self._by_number:
+            stack.table.clear()
+        self.fabric.version += 1
+        self.groups.ways_changed()
+
+    def run_script(self, body: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        """Run a coroutine that belongs to no host."""
+        if self._script_loop is None:
+            self._script_loop = VirtualLoop(self.clock)
+        task = self._script_loop.create_task(body())
+        self._scripts[task] = None
+        self.faults.due += 1
+        task.add_done_callback(self._script_is_over)
+
+    def _script_is_over(self, task: asyncio.Task[object]) -> None:
+        self.faults.due -= 1
+        if not task.cancelled() and task.exception() is not None:
+            self._time_is_over = True
+            self.clock.halt()
+        self.look_for_end()
+
+    def _end_scripts(self) -> None:
+        """Cancel scripts that still run, and raise what one has raised."""
+        for task in self._scripts:
+            task.cancel()
+        self.clock.settle()
+        for task in self._scripts:
+            if task.done() and not task.cancelled():
+                task.result()
+
+    def look_for_end(self) -> None:
+        """See whether all hosts have ended, and none can come back."""
+        if not self._running and not self.faults.due:
+            self.clock.halt()
 
     def _drive(self, seconds: float) -> None:
         """Let things happen for some time, or until the components of all hosts have ended."""
-        if self._running:
+        if self._running or self.faults.due:
             self._time_is_over = False
             end = _Call(self._end_time, ())
             self.clock.add_timer(self.clock.now + nanoseconds(seconds), end)
-            while self._running and not self._time_is_over:
+            while (self._running or self.faults.due) and not self._time_is_over:
                 self.clock.turns(GARBAGE)
                 self._collections += 1
                 gc.collect(2 if self._collections % 100 == 0 else self._collections % 10 == 0)
@@ -250,11 +352,18 @@ class Simulation:
     def _stop(self) -> None:
         """Stop the systems that still run, as Ctrl-C would."""
         self._is_stopping = True
+        self.faults.due = 0
         for run in self._runs:
-            if not run.system.finished.done() and not run.system.stopping:
+            self._wake(run)
+            if not run.has_crashed and not run.system.finished.done() and not run.system.stopping:
                 with _inside(self.stacks[run.name].loop):
                     run.system.stop()
         self._drive(self._grace + PATIENCE)
+
+    def _wake(self, run: HostRun) -> None:
+        """A host that is paused is to end with the others."""
+        if run.loop.is_frozen and not run.has_crashed:
+            run.loop.thaw()
 
     def _leave(self, run: HostRun, _: object) -> None:
         """A host's components have ended: end its program, as `asyncio.run` and the kernel do."""
@@ -266,13 +375,12 @@ class Simulation:
         stack.exit()
         run.has_left = True
         self._running -= 1
-        if not self._running:
-            self.clock.halt()
+        self.look_for_end()
 
     def _cancel(self) -> None:
         """Something has gone wrong here: end the systems at once, if they let us."""
         for run in self._runs:
-            if not run.system.finished.done():
+            if not run.has_crashed and not run.system.finished.done():
                 with _inside(self.stacks[run.name].loop):
                     run.system.cancel()
         self.clock.settle()
@@ -302,13 +410,13 @@ class Simulation:
 
     def _outcome(self, seconds: float, errors: str) -> Trace:
         for run in self._runs:
-            if not run.has_left:
+            if not run.has_left and not run.has_crashed:
                 run.error = GraceExceeded(
                     f"{run.name}: something here was cancelled and has not ended {PATIENCE:g} s later; "
                     "let Cancelled through"
                 )
         hint = f"run it again with simulate(seconds={seconds:g}, seed={self.seed!r})"
-        failed = judge(self._runs, errors, hint)
+        failed = judge([run for run in self._runs if not run.has_crashed], errors, hint)
         return Trace(
             seed=self.seed,
             recorder=self.fabric.recorder,

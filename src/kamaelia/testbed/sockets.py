@@ -31,8 +31,10 @@ from .addresses import (
     unmapped,
 )
 from .options import (
+    AF_UNIX,
     DEFAULT_BUFFER,
     IPV6_TCLASS,
+    MSG_NOSIGNAL,
     OPTIONS,
     SMALLEST_RECEIVE,
     SMALLEST_SEND,
@@ -56,7 +58,7 @@ INTERFACE = 1  # the number of the one interface that a host has
 INTERFACES = ("eth0", "lo")  # what it is called: it leads to the others, and to the host itself
 
 TYPES = {socket.SOCK_STREAM: socket.IPPROTO_TCP, socket.SOCK_DGRAM: socket.IPPROTO_UDP}
-FAMILIES = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
+FAMILIES = (socket.AF_INET, socket.AF_INET6, AF_UNIX)
 
 
 class SimulatedSocket:
@@ -128,7 +130,7 @@ class SimulatedSocket:
         """Return the own address."""
         if self.local is not None:
             return self.local
-        if self.family == socket.AF_UNIX:
+        if self.family == AF_UNIX:
             return ""
         return socket_address(ANY6 if self.family == socket.AF_INET6 else ANY, 0, self.family)
 
@@ -227,7 +229,7 @@ class SimulatedSocket:
                 value = self.take_error()
             elif option == SO_NWRITE:
                 value = 0 if self.end is None else self.end.count_not_arrived()
-            elif option == SO_PEERCRED and self.family != socket.AF_UNIX:
+            elif option == SO_PEERCRED and self.family != AF_UNIX:
                 value = struct.pack("3i", 0, -1, -1)
             elif option in _SHOWN:
                 value = int(_SHOWN[option](self))
@@ -252,7 +254,7 @@ class SimulatedSocket:
     @property
     def nodelay(self) -> bool:
         """Small segments are sent at once."""
-        return self._nodelay or self.family == socket.AF_UNIX
+        return self._nodelay or self.family == AF_UNIX
 
     @property
     def reuse_port(self) -> bool:
@@ -263,7 +265,7 @@ class SimulatedSocket:
     def resets(self) -> bool:
         """Closing it is a reset."""
         value = self.option(socket.SOL_SOCKET, socket.SO_LINGER)
-        if self.family == socket.AF_UNIX or not isinstance(value, (bytes, bytearray)) or len(value) < 8:
+        if self.family == AF_UNIX or not isinstance(value, (bytes, bytearray)) or len(value) < 8:
             return False
         on, seconds = struct.unpack_from("ii", value)
         return bool(on) and seconds == 0
@@ -280,7 +282,7 @@ class SimulatedSocket:
 
     def be_unix(self, local: str, remote: str | None) -> None:
         """Be a Unix socket, which has paths for addresses, knows the peer's process, and never resets."""
-        self.family = socket.AF_UNIX
+        self.family = AF_UNIX
         self.local, self.remote = local, remote
 
     def bind(self, address: Any) -> None:
@@ -288,7 +290,7 @@ class SimulatedSocket:
         self._check_open()
         if self.local is not None and not (self.type == socket.SOCK_DGRAM and self.transport is None):
             raise OSError(errno.EINVAL, "Invalid argument: this socket is bound already")
-        if self.family == socket.AF_UNIX:
+        if self.family == AF_UNIX:
             self.node.streams.take_unix_path(os.fspath(address))
             self.local = os.fspath(address)
             return
@@ -368,7 +370,7 @@ class SimulatedSocket:
             number = errno.EALREADY if self.end.is_connecting else errno.EISCONN
             raise OSError(number, os.strerror(number))
         streams = self.node.streams
-        if self.family == socket.AF_UNIX:
+        if self.family == AF_UNIX:
             path = os.fspath(address)
             end = streams.start_connecting(LOOPBACK, streams.unix_port(path), None, self)
             self.be_unix(self.local or "", path)
@@ -437,7 +439,7 @@ class SimulatedSocket:
 
     def send(self, data: Any, flags: int = 0) -> int:
         """Send bytes, as many as there is room for; return how many. Raises `BlockingIOError` for none."""
-        self._no_flags("send", flags & ~socket.MSG_NOSIGNAL)
+        self._no_flags("send", flags & ~MSG_NOSIGNAL)
         view = memoryview(data).cast("B")
         if self.type == socket.SOCK_DGRAM:
             return self.sendto(data, None)
@@ -630,7 +632,7 @@ class SimulatedSocket:
             raise OSError(errno.EBADF, "Bad file descriptor")
 
     def __repr__(self) -> str:
-        kind = "Unix" if self.family == socket.AF_UNIX else _KINDS[self.type]
+        kind = "Unix" if self.family == AF_UNIX else _KINDS[self.type]
         return f"<simulated {kind} socket {self.getsockname()}{f' to {self.remote}' if self.remote else ''}>"
 
 
@@ -717,7 +719,7 @@ _SHOWN: dict[int, Callable[[SimulatedSocket], int]] = {
     socket.SO_TYPE: lambda sock: sock.type,
     socket.SO_ACCEPTCONN: lambda sock: sock.listener is not None,
     39: lambda sock: sock.family,
-    38: lambda sock: 0 if sock.family == socket.AF_UNIX else TYPES[sock.type],
+    38: lambda sock: 0 if sock.family == AF_UNIX else TYPES[sock.type],
 }
 
 __all__ = ["INTERFACE", "INTERFACES", "Address", "Mailbox", "SimulatedSocket", "Watch", "is_any", "is_ipv6"]

@@ -29,6 +29,7 @@ from .addresses import (
     LOOPBACK6,
     Address,
     canonical,
+    common_prefix,
     family_of,
     ipv4_of,
     ipv6_of,
@@ -38,13 +39,31 @@ from .addresses import (
     is_loopback,
     unmapped,
 )
-from .protocols import DELIVER, EXPIRE, FORWARD, HOST_DOWN, ICMP, ICMPV6, IGNORE, RESEND, UDP
+from .fragments import Reassembly, refuse_too_large
+from .options import AF_UNIX
+from .protocols import (
+    DELIVER,
+    DENIED,
+    DROP,
+    EXPIRE,
+    FORWARD,
+    HOST_DOWN,
+    ICMP,
+    ICMPV6,
+    IGNORE,
+    NO_MAPPING,
+    RESEND,
+    TOO_LARGE,
+    UDP,
+)
 from .routing import longest_match
+from .rules import Rule, lets_pass
 
 if TYPE_CHECKING:
     from .channel import Channel
     from .datagram import DatagramTransport
     from .listener import Listener
+    from .nat import Translator
     from .simulation import Simulation
     from .sockets import SimulatedSocket
     from .stream import Segment, StreamEnd
@@ -57,7 +76,7 @@ K = TypeVar("K")
 T = TypeVar("T")
 
 FIRST_EPHEMERAL, LAST_PORT = 49152, 65535
-ICMP_HEADERS = {4: 28, 6: 48}  # bytes: IP and ICMP
+NO_OPTIONS: dict[str, Any] = {}  # never written to
 
 
 class Stack(Base):
@@ -80,10 +99,14 @@ class Stack(Base):
         self.channels = []
         self.channels_in = []
         self.routes: list[Any] = []  # that were set by hand: networks, and the channels to them
+        self.rules: tuple[Rule, ...] = ()
+        self.translator: Translator | None = None
+        self._reassembly: Reassembly | None = None
+        self._mtus: dict[str, int] | None = None  # to addresses, that others have told of
         self.own: tuple[str, ...] = ()  # addresses that were given to it
         self._sockets: dict[int, list[DatagramTransport]] | None = None  # of UDP, by port
         self._streams: Streams | None = None
-        self._joined: dict[str, list[DatagramTransport]] | None = None  # by the address of the group
+        self.group_options: dict[str, Any] = NO_OPTIONS
         self._next_ports: list[int] | None = None
         self.is_down = False
 
@@ -103,13 +126,13 @@ class Stack(Base):
         """Say whether an address is one of this host's."""
         if is_loopback(address):
             return True
-        if self.own:
-            return address in self.own or address in (self.address, self.address6)
-        return address == ipv4_of(self.number) or address == ipv6_of(self.number)
+        return address in self.own or address == ipv4_of(self.number) or address == ipv6_of(self.number)
 
     def addresses(self) -> list[str]:
         """Return the addresses that its name stands for, IPv4 first, as resolvers sort unique local ones."""
-        own = [*self.own, self.address, *([self.address6] if self.simulation.has_ipv6 else ())]
+        own = [*self.own, ipv4_of(self.number)]
+        if self.simulation.has_ipv6:
+            own.append(ipv6_of(self.number))
         return sorted(dict.fromkeys(own), key=is_ipv6)
 
     def look_up(self, host: str | bytes) -> list[str]:
@@ -143,16 +166,18 @@ class Stack(Base):
         return stack, address
 
     def source_address(self, target: str) -> str:
-        """Return which of the own addresses packets to an address come from."""
+        """Return which of the own addresses packets to an address come from.
+
+        The first of those that were given to it; of IPv6 that which has most in common with the target.
+        """
+        six = is_ipv6(target)
         if is_loopback(target):
-            return (
-                target
-                if not is_ipv6(target) and self.has(target)
-                else LOOPBACK6
-                if is_ipv6(target)
-                else LOOPBACK
-            )
-        return self.address6 if is_ipv6(target) else self.address
+            return LOOPBACK6 if six else target
+        if not self.own:
+            return ipv6_of(self.number) if six else ipv4_of(self.number)
+        candidates = [one for one in (*self.own, self.address, self.address6) if is_ipv6(one) == six]
+        candidates.append(ipv6_of(self.number) if six else ipv4_of(self.number))
+        return max(candidates, key=lambda one: common_prefix(one, target)) if six else candidates[0]
 
     def own_address(self, host: str | bytes | None, family: int = 0) -> str:
         """Return the address that a socket is bound to. Raises `OSError` for one of another host."""
@@ -230,11 +255,21 @@ class Stack(Base):
     def take(self, packet: Packet, channel: Channel) -> None:
         """A packet has come that is not on the usual way."""
         if self.is_down:
-            channel.drop(packet, HOST_DOWN)
+            self.drop(packet, HOST_DOWN)
+        elif self.rules and not lets_pass(self.rules, packet):
+            self.drop(packet, DENIED)
+        elif self.translator is not None and not self._translate(packet, channel):
+            self.drop(packet, NO_MAPPING)
         elif is_group(packet.target):
-            self.simulation.groups.arrive(self, packet)
+            if self.forwards or not self.simulation.faults.keeps_out(self, packet):
+                self.simulation.groups.arrive(self, packet, channel)
+        elif packet.target == ALL_HOSTS and self.is_switch:
+            for out in self.channels:
+                if out is not channel.back:
+                    out.carry(packet.copy())
         elif packet.target == ALL_HOSTS or (way := self.way_to(packet.target)) is self:
-            self.deliver(packet)
+            if not self.special or not self.simulation.faults.keeps_out(self, packet):
+                self.deliver(packet)
         elif not self.forwards or way is None:
             self.ignore(packet)
         elif packet.ttl <= 1 and not self.is_switch:
@@ -244,6 +279,21 @@ class Stack(Base):
             self.note(FORWARD, packet)
             way.carry(packet)
 
+    def _translate(self, packet: Packet, channel: Channel) -> bool:
+        """Change the addresses of a packet that passes between inside and outside; False if it may not."""
+        translator = self.translator
+        assert translator is not None
+        if is_group(packet.target):
+            return True
+        if translator.is_outside(channel):
+            # What the router itself has asked for comes in as well; nobody outside knows the hosts inside.
+            own = self.has(packet.target)
+            return own and (translator.inwards(packet) or bool(self._sockets or self._streams))
+        way = self.way_to(packet.target)
+        if way is None or way is self or way.interface != 0:
+            return True
+        return translator.outwards(packet)
+
     def take_delivered(self, packet: Packet) -> None:
         """A packet has come to its end here, and is no datagram for the only socket of its port."""
         if packet.spoiled:
@@ -251,11 +301,12 @@ class Stack(Base):
             if packet.tells:
                 packet.data.lost(packet)
         elif packet.protocol == UDP:
-            self._take_datagram(packet)
+            self.deliver_datagram(packet)
         else:
             packet.data.arrive(self, packet)
 
-    def _take_datagram(self, packet: Packet) -> None:
+    def deliver_datagram(self, packet: Packet) -> None:
+        """A datagram is here, whole; its packets have been counted."""
         if packet.target == ALL_HOSTS:
             taken = False
             for one in list((self._sockets or {}).get(packet.port, ())):
@@ -270,6 +321,35 @@ class Stack(Base):
         else:
             self.ignore(packet)
             self.simulation.answer_unreachable(self, packet)
+
+    def drop(self, packet: Packet, why: int) -> None:
+        """A packet is lost here."""
+        self.note(DROP, packet, why)
+        if packet.tells:
+            packet.data.lost(packet)
+
+    def look(self) -> None:
+        """Find out whether to look at every packet that comes."""
+        self.special = (
+            self.is_down
+            or bool(self.rules)
+            or self.translator is not None
+            or self.simulation.faults.concern(self)
+        )
+
+    def crash(self) -> None:
+        """The power is off: all that the kernel knows is gone, and nobody is told."""
+        self.is_down = True
+        if self._streams is not None:
+            self._streams.vanish()
+        for sockets in (self._sockets or {}).values():
+            for one in sockets:
+                one.closing = True
+                one.reading = False
+        self._streams = self._sockets = self._next_ports = None
+        self.udp.clear()
+        self.simulation.groups.vanish(self)
+        self.look()
 
     def ignore(self, packet: Packet) -> None:
         """Nobody wants a packet."""
@@ -298,7 +378,26 @@ class Stack(Base):
 
     def too_large(self, packet: Packet, channel: Channel) -> None:
         """A packet does not fit into a link."""
-        self.simulation.answer_too_large(self, packet, channel)
+        channel.drop(packet, TOO_LARGE)
+        refuse_too_large(self, packet, channel)
+
+    @property
+    def reassembly(self) -> Reassembly:
+        """Its fragments that wait for others."""
+        if self._reassembly is None:
+            self._reassembly = Reassembly(self)
+        return self._reassembly
+
+    def learn_mtu(self, address: str, mtu: int) -> None:
+        """Packets to an address may be so large, and no larger."""
+        if self._mtus is None:
+            self._mtus = {}
+        self._mtus[address] = min(mtu, self._mtus.get(address, mtu))
+        self.fabric.version += 1
+
+    def mtu_to(self, address: str, channel: Channel) -> int:
+        """Return how large packets to an address may be, as far as is known."""
+        return min(channel.mtu, (self._mtus or {}).get(address, channel.mtu))
 
     # -- TCP ----------------------------------------------------------------------------------------
 
@@ -357,28 +456,20 @@ class Stack(Base):
                 best.append(one)
         return _choose(best, source) if best else None
 
-    def group_sockets(self, group: str, port: int, source: Address) -> list[DatagramTransport]:
+    def group_sockets(
+        self, group: str, port: int, source: Address, interface: int
+    ) -> list[DatagramTransport]:
         """Return the sockets that are to get what has come for a group."""
-        return [one for one in (self._sockets or {}).get(port, ()) if one.memberships.hears(group, source)]
+        return [
+            one
+            for one in (self._sockets or {}).get(port, ())
+            if one.memberships.hears(group, source, interface)
+        ]
 
-    def group_changed(self, group: str, transport: DatagramTransport) -> None:
-        """A socket has joined a group or left it, or one of its sources."""
-        if self._joined is None:
-            self._joined = {}
-        joined = self._joined.setdefault(group, [])
-        if group not in transport.memberships.groups:
-            _remove(self._joined, group, transport)
-        elif transport not in joined:
-            joined.append(transport)
-        self.simulation.groups.changed()
-
-    def wants(self, group: str, source: str) -> bool:
-        """Say whether a socket here has joined a group for what comes from an address."""
-        for transport in (self._joined or {}).get(group, ()):
-            sources = transport.memberships.groups[group]
-            if sources is None or source in sources:
-                return True
-        return False
+    def interface_of(self, channel: Channel) -> int:
+        """Return over which of its interfaces, from 0, a channel leads here or away."""
+        out = channel if channel.near is self else channel.back
+        return 0 if out is None else out.interface
 
     # -- the end ------------------------------------------------------------------------------------
 
@@ -409,19 +500,23 @@ class Stack(Base):
 
 
 SLOTS = (
-    "_joined",
+    "_mtus",
     "_next_ports",
+    "_reassembly",
     "_sockets",
     "_streams",
     "channels",
     "channels_in",
+    "group_options",
     "is_down",
     "is_switch",
     "name",
     "number",
     "own",
     "routes",
+    "rules",
     "simulation",
+    "translator",
 )
 
 
@@ -513,7 +608,7 @@ class Streams:
 
     def unbind(self, sock: SimulatedSocket) -> None:
         """A socket has gone that may have taken a port."""
-        if sock.local is not None and sock.family != socket.AF_UNIX:
+        if sock.local is not None and sock.family != AF_UNIX:
             _remove(self._bound, sock.local[1], sock)
 
     def has_port(self, port: int) -> bool:
@@ -542,6 +637,17 @@ class Streams:
         self._ends.pop(end, None)
         if self._client_ports.get(end.port) is end:
             del self._client_ports[end.port]
+
+    def vanish(self) -> None:
+        """The power is off."""
+        for end in self._ends:
+            end.dead = end.closed = True
+            if end.owner is not None:
+                end.owner.cut_off()
+                end.owner = None
+        for listeners in self._listeners.values():
+            for listener in listeners:
+                listener.is_open = False
 
     def close_listeners(self) -> None:
         """The program has ended."""

@@ -37,11 +37,12 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from .addresses import family_of, is_ipv6, is_loopback, socket_address
-from .options import number_in
+from .options import AF_UNIX, number_in
 from .protocols import ACCEPT, CONNECT, EXPIRE, REFUSE, RESET, TCP
 from .sockets import SimulatedSocket
 
 if TYPE_CHECKING:
+    from .channel import Channel
     from .listener import Listener, Server
     from .loop import HostLoop
     from .stack import Stack
@@ -151,7 +152,7 @@ class StreamEnd:
         shown = socket_address(remote[0], remote[1], family)
         if sock is None:
             sock = SimulatedSocket(stack, socket.SOCK_STREAM, self.source, shown, family)
-        elif sock.family != socket.AF_UNIX:
+        elif sock.family != AF_UNIX:
             sock.local = socket_address(local[0], local[1], sock.family)
             sock.remote = socket_address(remote[0], remote[1], sock.family)
         self.socket = sock
@@ -159,8 +160,7 @@ class StreamEnd:
         self.remote_name = f"{remote_stack.name}:{remote[1]}"
         self.headers = HEADERS[6 if is_ipv6(remote[0]) else 4]
         self.tos, self.ttl = 0, 64
-        path = () if is_loopback(remote[0]) else stack.path_to(remote_stack, remote[0])
-        back = () if not path else remote_stack.path_to(stack, local[0])
+        path, back = self._paths(remote[0], local[0])
         self.delay = sum(channel.delay for channel in path) / 1e9
         self.round_trip = self.delay + sum(channel.delay for channel in back) / 1e9
         self.peer: StreamEnd | None = None
@@ -196,11 +196,21 @@ class StreamEnd:
 
     # -- as its owner sees it: what a socket does ---------------------------------------------------
 
+    def _paths(self, remote: str, local: str) -> tuple[tuple[Channel, ...], tuple[Channel, ...]]:
+        """Return the ways to the other host and back, which may be behind the address of a translator."""
+        if is_loopback(remote):
+            return (), ()
+        here, there = self.stack, self.remote_stack
+        six = is_ipv6(remote)
+        far = remote if there.has(remote) else (there.address6 if six else there.address)
+        near = local if here.has(local) else (here.address6 if six else here.address)
+        return here.path_to(there, far), there.path_to(here, near)
+
     def inherit(self, sock: SimulatedSocket) -> None:
         """It was made by a socket that listens, and has its options."""
         if sock.options:
             self.socket.options = dict(sock.options)
-        if sock.family == socket.AF_UNIX:
+        if sock.family == AF_UNIX:
             self.socket.be_unix(sock.local, "")
         elif sock.family != self.socket.family:  # which speaks both
             self.socket.family = sock.family
@@ -571,7 +581,9 @@ class StreamTransport(transports._FlowControlMixin, asyncio.Transport):
 
     def readable(self) -> None:
         """Something has arrived: bytes, the end, or an error."""
-        if self._reads and not self._paused and not self._closing:
+        if self._loop.is_frozen:
+            self._read_soon()
+        elif self._reads and not self._paused and not self._closing:
             self._context.run(self._read)
 
     def _start_reading(self) -> None:
@@ -657,7 +669,9 @@ class StreamTransport(transports._FlowControlMixin, asyncio.Transport):
 
     def writable(self) -> None:
         """The window takes something again, or there is an error."""
-        if self._buffer and not self._losses:
+        if self._loop.is_frozen:
+            self._loop.call_soon(self.writable, context=self._context)
+        elif self._buffer and not self._losses:
             self._context.run(self._write_rest)
 
     def _write_rest(self) -> None:

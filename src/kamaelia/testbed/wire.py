@@ -489,7 +489,7 @@ class DatagramSocket:
 
     def take(self, data: bytes, source: Any) -> None:
         """A datagram has arrived here."""
-        if not self.reading:
+        if not self.reading or (self.node.fabric.clock.frozen and self.node.loop.is_frozen):
             self.take_later(data, source)  # type: ignore[attr-defined]
             return
         running = events._get_running_loop()
