@@ -260,7 +260,16 @@ CALLS: dict[str, tuple[Callable[[], Any], Callable[[Any], bool], Callable[[Any],
         refused,
         lambda value: isinstance(value, OSError),
     ),
-    "_socket:socketpair": (lambda: closed(*socket.socketpair()), refused, anything),
+    "socket:socketpair": (
+        lambda: type(socket.socketpair()[0]).__name__,
+        lambda kind: kind == "SimulatedSocket",
+        lambda kind: kind == "socket",
+    ),
+    "_socket:socketpair": (
+        lambda: sys.modules["_socket"].socketpair(socket.AF_UNIX, socket.SOCK_STREAM, 0),
+        refused,
+        anything,
+    ),
     "datetime:now": (
         lambda: datetime.datetime.now(datetime.UTC),
         lambda now: now == datetime.datetime(2000, 1, 1, 0, 0, 2, 500_000, datetime.UTC),
@@ -1197,9 +1206,9 @@ REFUSED: list[tuple[Callable[[], Any], str]] = [
         " Write `await kamaelia.sleep(0.5)` or `await asyncio.sleep(0.5)`, in a script `kamaelia.sleep(0.5)`",
     ),
     (
-        lambda: socket.socketpair(),
-        "socket.socketpair() on simulated host phone: its ends would be the machine's. "
-        "Write `asyncio.Queue()`, or link two components",
+        lambda: socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM),
+        f"socket.socketpair({socket.AF_UNIX!r}, {socket.SOCK_DGRAM!r}) on simulated host phone: there are "
+        "pairs of Unix sockets. Write `socket.socketpair()`",
     ),
     (
         lambda: socket.fromfd(0, socket.AF_INET, socket.SOCK_STREAM),
@@ -1212,8 +1221,8 @@ REFUSED: list[tuple[Callable[[], Any], str]] = [
     ),
     (
         lambda: Held.socketpair(),
-        "socket.socketpair() on simulated host phone: its ends would be the machine's. "
-        "Write `asyncio.Queue()`, or link two components",
+        "a real socket.socketpair() on simulated host phone: its ends would be the machine's. "
+        "Write `socket.socketpair()` where it is called, which makes simulated ones",
     ),
     (
         lambda: ssl.create_default_context().wrap_socket(outside[0], server_hostname="server"),

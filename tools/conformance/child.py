@@ -1,30 +1,32 @@
-"""One module of tests, run in a process of its own; what comes of each test is a line of JSON.
+"""Modules of tests, run in a process of their own, on simulated loops; what comes of each test is a line of JSON.
 
-    python -m tools.conformance.child MODULE CORE FILE
-
-FILE has the names of the tests that are not to be run, one a line, or is ``-`` for standard input.
+What is to be run comes in as JSON: modules, patterns of the tests that are left out, or that alone are run,
+and the names of those that are done already.
 """
 
 from __future__ import annotations
 
 import faulthandler
+import fnmatch
 import importlib
 import json
 import sys
 import time
 import unittest
-from collections.abc import Iterator
+import warnings
 from typing import Any
 
 from kamaelia.axon import core
 
-from . import loops, servers
+from . import loops, servers, threads
 
-LONGEST = 20.0  # real seconds for one test; the process dies of a longer one
+LONGEST = 20.0  # real seconds for one test; of a longer one the process dies
 
 
-class Tellers(unittest.TestResult):
+class Tells(unittest.TestResult):
     """Tells what comes of each test as soon as it is known."""
+
+    _outcome, _why, _began = "passed", "", 0.0
 
     def startTest(self, test: unittest.TestCase) -> None:
         super().startTest(test)
@@ -42,7 +44,7 @@ class Tellers(unittest.TestResult):
     def _bad(self, test: Any, error: Any) -> None:
         self._outcome = "failed"
         self._why = self._exc_info_to_string(error, test)  # type: ignore[attr-defined]
-        if not isinstance(test, unittest.TestCase):  # the fixture of a module or class
+        if not isinstance(test, unittest.TestCase):  # what a module or class does before its tests
             tell(test=str(test), outcome="failed", why=self._why, seconds=0.0)
 
     addError = addFailure = _bad
@@ -52,7 +54,8 @@ class Tellers(unittest.TestResult):
             self._bad(test, error)
 
     def addSkip(self, test: unittest.TestCase, reason: str) -> None:
-        self._outcome, self._why = "skipped", reason
+        self._outcome, self._why = "not for here", reason
+        self._began = self._began or time.perf_counter()  # of a class that is skipped nothing is started
 
     def addExpectedFailure(self, test: Any, error: Any) -> None:
         self._outcome = "passed"
@@ -62,45 +65,49 @@ class Tellers(unittest.TestResult):
 
 
 def tell(**facts: Any) -> None:
+    """Tell something to who has started this process."""
     print(json.dumps(facts), file=OUTPUT, flush=True)
 
 
 def name_of(test: unittest.TestCase) -> str:
+    """Return the name of a test, beginning with its module's."""
     return test.id().removeprefix("test.test_asyncio.")
 
 
-def without(suite: unittest.TestSuite, left_out: set[str]) -> unittest.TestSuite:
-    """Return the tests of a suite but those that are left out."""
+def chosen(suite: unittest.TestSuite, order: dict[str, Any]) -> unittest.TestSuite:
+    """Return the tests of a suite that are to be run, and tell of those that are not."""
     kept = unittest.TestSuite()
     for one in suite:
         if isinstance(one, unittest.TestSuite):
-            kept.addTest(without(one, left_out))
-        elif name_of(one) not in left_out:
+            kept.addTest(chosen(one, order))
+            continue
+        name = name_of(one)
+        pattern = next((each for each in order["patterns"] if fnmatch.fnmatchcase(name, each)), None)
+        if name in order["done"]:
+            continue
+        if (pattern is not None) == order["run_those"]:
             kept.addTest(one)
+        elif pattern is not None:
+            tell(test=name, outcome="left out", why=pattern, seconds=0.0)
     return kept
 
 
-def each_of(suite: unittest.TestSuite) -> Iterator[unittest.TestCase]:
-    """Yield the tests of a suite."""
-    for one in suite:
-        if isinstance(one, unittest.TestSuite):
-            yield from each_of(one)
-        else:
-            yield one
-
-
-def main(module: str, form: str) -> None:
-    """Run the tests of a module but those whose names come in."""
-    core.use(form)
-    left_out = set(sys.stdin.read().split())
-    tests = importlib.import_module(f"test.test_asyncio.{module}")
-    loops.replace_loops(tests)
-    servers.replace_sockets(tests)
-    without(unittest.defaultTestLoader.loadTestsFromModule(tests), left_out).run(Tellers())
-    tell(loops=loops.made)
+def main() -> None:
+    """Run the modules."""
+    order = json.load(sys.stdin)
+    order["done"] = set(order["done"])
+    core.use(order["form"])
+    warnings.simplefilter("ignore", DeprecationWarning)
+    for name in order["modules"]:
+        tests = importlib.import_module(f"test.test_asyncio.{name}")
+        loops.replace_loops(tests)
+        servers.replace_sockets(tests)
+        threads.replace_threads(tests)
+        chosen(unittest.defaultTestLoader.loadTestsFromModule(tests), order).run(Tells())
+        tell(module=name, **loops.counted())
 
 
 if __name__ == "__main__":
     OUTPUT = sys.stdout
     sys.stdout = sys.stderr  # tests print things
-    main(*sys.argv[1:])
+    main()

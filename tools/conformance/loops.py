@@ -10,14 +10,24 @@ import asyncio
 from asyncio import base_events, selector_events
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest import mock
 
 from test.test_asyncio import utils
 
 from kamaelia.axon.clock import nanoseconds
-from kamaelia.testbed import HostLoop, single_host_loop
+from kamaelia.testbed import HostLoop, Network
+from kamaelia.testbed.network import GRACE
+from kamaelia.testbed.simulation import Simulation
 
 made = {"simulated": 0, "real": 0}
-"""How many loops there have been."""
+"""How many loops have been made since somebody asked."""
+
+
+def counted() -> dict[str, int]:
+    """Return how many loops have been made, and begin to count anew."""
+    before = dict(made)
+    made.update(simulated=0, real=0)
+    return before
 
 
 class SimulatedLoop(HostLoop):
@@ -27,7 +37,9 @@ class SimulatedLoop(HostLoop):
     """The one that was made last: what is simulated elsewhere in a test belongs to its host."""
 
     def __init__(self, selector: Any = None) -> None:
-        super().__init__(single_host_loop().stack)
+        network = Network()
+        network.host("host")
+        super().__init__(Simulation(network, seed=0, grace=GRACE, keep=None).stacks["host"])
         self.stack.loop = self
         made["simulated"] += 1
         SimulatedLoop.newest = self
@@ -99,25 +111,29 @@ class _Ready:
         """Do nothing: the loop has been closed."""
 
 
+_begin = base_events.BaseEventLoop.__init__
+
+
+def _count_real(self: Any) -> None:
+    made["real"] += 1
+    _begin(self)
+
+
 def replace_loops(tests: Any) -> None:
     """Have everything that makes a loop make one of ours, in a module of tests."""
-    begin = base_events.BaseEventLoop.__init__
-
-    def count(self: Any) -> None:
-        made["real"] += 1
-        begin(self)
-
-    base_events.BaseEventLoop.__init__ = count  # type: ignore[method-assign]  # ours have another
+    base_events.BaseEventLoop.__init__ = _count_real  # type: ignore[method-assign]  # ours have another
     policy: Any = asyncio.DefaultEventLoopPolicy
     policy._loop_factory = staticmethod(make_loop)
     for module in (asyncio, selector_events):
-        for name in ("BaseEventLoop", "BaseSelectorEventLoop", "SelectorEventLoop"):
+        for name in ("BaseEventLoop", "BaseSelectorEventLoop", "SelectorEventLoop", "EventLoop"):
             if hasattr(module, name):
                 setattr(module, name, SimulatedLoop)
-    for name, value in list(vars(tests).items()):
-        if value is base_events:
-            setattr(tests, name, Instead(base_events, BaseEventLoop=SimulatedLoop))
+    if tests.__name__.endswith(".test_base_events"):
+        tests.base_events = Instead(base_events, BaseEventLoop=SimulatedLoop)
     utils.TestLoop = DrivenLoop
+    if hasattr(asyncio, "SafeChildWatcher"):  # which waits for programs, and there are none
+        asyncio.SafeChildWatcher = mock.Mock()  # type: ignore[misc, assignment]
+        asyncio.set_child_watcher = mock.Mock()
 
 
 class Instead:

@@ -13,7 +13,7 @@ import ssl
 from collections.abc import Iterator
 from typing import Any
 
-from test.test_asyncio import utils
+from test.test_asyncio import functional, utils
 
 from kamaelia.testbed.listener import Server
 from kamaelia.testbed.sockets import SimulatedSocket
@@ -48,6 +48,11 @@ def create_server(address: Any, *, family: int = socket.AF_INET, backlog: int | 
     sock.bind(address)
     sock.listen(128 if backlog is None else backlog)
     return sock
+
+
+def make_socket_pair(*_: Any) -> Any:
+    """See `socket.socketpair`."""
+    return newest_loop().make_socket_pair()
 
 
 class Page(asyncio.Protocol):
@@ -140,9 +145,11 @@ def run_udp_echo_server(*, host: str = "127.0.0.1", port: int = 0) -> Iterator[A
 
 def replace_sockets(tests: Any) -> None:
     """Have a module of tests, and the helpers, make sockets of simulated hosts."""
-    for module in (tests, utils):
+    for module in (tests, utils, functional):
         if getattr(module, "socket", None) is socket:
-            module.socket = Instead(socket, socket=Socket, create_server=create_server)
+            module.socket = Instead(
+                socket, socket=Socket, create_server=create_server, socketpair=make_socket_pair
+            )
     utils.run_test_server = run_test_server
     utils.run_test_unix_server = run_test_unix_server
     utils.run_udp_echo_server = run_udp_echo_server

@@ -614,6 +614,7 @@ cdef class Handle(Due):
     cdef int happen(self) except -1:
         cdef PyObject* context = <PyObject*>self._context
         cdef bint entered = False
+        cdef object failure = None
         try:
             PyContext_Enter(context)
             entered = True
@@ -621,10 +622,12 @@ cdef class Handle(Due):
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as error:
-            _report_failure(self, error)
+            failure = error
         finally:
             if entered:
                 PyContext_Exit(context)
+        if failure is not None:  # it is told in that context, which must have been left before
+            _report_failure(self, failure)
         return 0
 
     def _run(self):

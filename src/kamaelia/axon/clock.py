@@ -142,11 +142,13 @@ class VirtualClock:
             self._arrival.notify()
 
     def add_from_loop(self, handle: Any) -> None:
-        """Add something from the loop's own thread, or from a signal handler that runs in it."""
-        if self._waits:
-            self.add_from_thread(handle)
-        else:
-            self.add_ready(handle)
+        """Add something from the loop's own thread, maybe from a signal handler that runs in it."""
+        with self._arrival:
+            if self._waits:
+                self._from_threads.append(handle)
+                self._arrival.notify()
+            else:
+                self.add_ready(handle)
 
     def expect(self, who: Any) -> None:
         """Stand still until `forget`, when nothing is left to do at this instant: a thread is at work."""
@@ -396,7 +398,7 @@ class VirtualLoop(base_events.BaseEventLoop):
         if holder is not None:
             baton.make_answer(callback)
             holder.post(self, handle)
-        elif self._thread_id == get_ident():
+        elif self._thread_id in (None, get_ident()):  # in this thread, or the loop is not running
             self.clock.add_from_loop(handle)
         else:
             self.clock.add_from_thread(handle)

@@ -1,7 +1,9 @@
 """Sockets of simulated hosts: what ``socket.socket()`` makes there, and what transports show of theirs.
 
-They never block: what would is refused with `BlockingIOError`, as on a real socket that was set so, and the
-loop's ``sock_`` methods wait for it. Behind each stands a part of its host's kernel: a `StreamEnd` for a
+On the loop's own thread they never block: what would is refused with `BlockingIOError`, where the socket was
+set so, and the loop's ``sock_`` methods wait for it; else with an error that says what to write. In a thread
+that works for the host, that of a script or of ``run_in_executor``, they do block, in virtual time: the
+thread gives the baton to the loop until it can go on (`kamaelia.axon.baton`). Behind each stands a part of its host's kernel: a `StreamEnd` for a
 connection of TCP or of Unix, a `Listener` for a server, a `DatagramTransport` for UDP; a socket that was
 just made has none. Giving a socket to the loop (``create_connection(sock=...)``) moves that to a transport.
 
@@ -16,8 +18,10 @@ import os
 import socket
 import struct
 from collections import deque
+from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any
 
+from ..axon import baton
 from .addresses import (
     ANY,
     ANY6,
@@ -57,6 +61,8 @@ if TYPE_CHECKING:
 INTERFACE = 1  # the number of the one interface that a host has
 INTERFACES = ("eth0", "lo")  # what it is called: it leads to the others, and to the host itself
 
+LONGEST_UNIX_NAME = 108  # bytes
+
 TYPES = {socket.SOCK_STREAM: socket.IPPROTO_TCP, socket.SOCK_DGRAM: socket.IPPROTO_UDP}
 FAMILIES = (socket.AF_INET, socket.AF_INET6, AF_UNIX)
 
@@ -66,12 +72,15 @@ class SimulatedSocket:
 
     __slots__ = (
         "__weakref__",
+        "_connects",
         "_fileno",
         "_nodelay",
         "_timeout",
         "_waiting",
+        "_was_told",
         "end",
         "family",
+        "keeps_path",
         "listener",
         "local",
         "mailbox",
@@ -82,6 +91,8 @@ class SimulatedSocket:
         "remote",
         "transport",
         "type",
+        "unix_port",
+        "used_by",
         "watch",
     )
 
@@ -100,7 +111,7 @@ class SimulatedSocket:
         self.node = node
         self.type = socket.SocketKind(kind)
         self.family = socket.AddressFamily(family)
-        self.proto = 0
+        self.proto = 0 if family == AF_UNIX or local is None else TYPES[self.type]
         self.local: Any = local
         """Its own address; None until it has one."""
         self.remote: Any = remote
@@ -112,9 +123,17 @@ class SimulatedSocket:
         self.listener: Listener | None = None
         self.transport: DatagramTransport | None = None
         self.mailbox: Mailbox | None = None
+        self.keeps_path = False
+        """The path to which it was bound stays taken when it is closed."""
+        self.unix_port = 0
+        """What stands for the path to which it was bound."""
+        self.used_by: Any = None
+        """The transport to which its connection was given."""
         self.watch: Watch | None = None  # what the loop calls when it is readable or writable
+        self._connects = False  # nobody has been told yet what came of connect()
         self._fileno = 0
         self._timeout: float | None = None
+        self._was_told = False  # why connect() has failed
         self._waiting: dict[bool, list[asyncio.Future[None]]] | None = None
         self._nodelay = False
 
@@ -141,11 +160,13 @@ class SimulatedSocket:
         return self.remote
 
     def setblocking(self, flag: bool) -> None:
-        """Say whether calls may wait; here they never do, see the module."""
+        """Say whether calls may wait; where they can, see the module."""
         self._timeout = None if flag else 0.0
 
     def settimeout(self, value: float | None) -> None:
-        """Say how long calls may wait; here they never do, see the module."""
+        """Say how many virtual seconds calls may wait; where they can, see the module."""
+        if value is not None and value < 0:
+            raise ValueError("Timeout value out of range")
         self._timeout = value
 
     def gettimeout(self) -> float | None:
@@ -153,7 +174,7 @@ class SimulatedSocket:
         return self._timeout
 
     def getblocking(self) -> bool:
-        """Say whether calls might wait, on a real host."""
+        """Say whether calls may wait."""
         return self._timeout != 0.0
 
     timeout = property(gettimeout)
@@ -184,18 +205,18 @@ class SimulatedSocket:
         key = (level, option)
         if key == (socket.SOL_SOCKET, socket.SO_RCVBUF):
             size = buffer_size(number_in(value), SMALLEST_RECEIVE)
-            if self.end is not None:
-                self.end.set_window(size // 2)
+            if (end := self.connection) is not None:
+                end.set_window(size // 2)
             return size
         if key == (socket.SOL_SOCKET, socket.SO_SNDBUF):
             size = buffer_size(number_in(value), SMALLEST_SEND)
-            if self.end is not None:
-                self.end.set_send_buffer(size // 2)
+            if (end := self.connection) is not None:
+                end.set_send_buffer(size // 2)
             return size
         if key == (socket.IPPROTO_TCP, socket.TCP_NODELAY):
             self._nodelay = bool(number_in(value))
-            if self._nodelay and self.end is not None:
-                self.end.push()
+            if self._nodelay and (end := self.connection) is not None:
+                end.push()
         elif key == (socket.SOL_SOCKET, socket.SO_BROADCAST) and self.transport is not None:
             self.transport.broadcast = bool(number_in(value))
         elif key == (socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):
@@ -211,7 +232,7 @@ class SimulatedSocket:
     def _mark(self, key: tuple[int, int], number: int) -> None:
         if key in _TTL and not (number == -1 or 1 <= number <= 255):
             raise OSError(errno.EINVAL, f"Invalid argument: a packet passes 1 to 255 routers, not {number}")
-        target: Any = self.end if self.end is not None else self.transport
+        target: Any = self.connection or self.transport
         if target is None:
             return
         if key in _TTL:
@@ -228,13 +249,13 @@ class SimulatedSocket:
             if option == socket.SO_ERROR:
                 value = self.take_error()
             elif option == SO_NWRITE:
-                value = 0 if self.end is None else self.end.count_not_arrived()
+                value = 0 if (end := self.connection) is None else end.count_not_arrived()
             elif option == SO_PEERCRED and self.family != AF_UNIX:
                 value = struct.pack("3i", 0, -1, -1)
             elif option in _SHOWN:
                 value = int(_SHOWN[option](self))
         elif asked == (socket.IPPROTO_TCP, 2):
-            value = 536 if self.end is None else self.end.segment
+            value = 536 if (end := self.connection) is None else end.segment
         elif asked == (socket.IPPROTO_TCP, socket.TCP_NODELAY):
             value = int(self._nodelay)
         elif asked == (socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):
@@ -246,6 +267,11 @@ class SimulatedSocket:
     def option(self, level: int, option: int) -> Any:
         """Return what an option was set to, or its default."""
         return (self.options or {}).get((level, option), OPTIONS[level][option].default)
+
+    @property
+    def connection(self) -> StreamEnd | None:
+        """Its connection, also where a transport has it."""
+        return self.end if self.used_by is None else self.used_by._end
 
     def set_nodelay(self) -> None:
         """Do what asyncio does with each connection."""
@@ -280,7 +306,7 @@ class SimulatedSocket:
 
     # -- addresses ------------------------------------------------------------------------------------
 
-    def be_unix(self, local: str, remote: str | None) -> None:
+    def be_unix(self, local: Any, remote: Any) -> None:
         """Be a Unix socket, which has paths for addresses, knows the peer's process, and never resets."""
         self.family = AF_UNIX
         self.local, self.remote = local, remote
@@ -291,8 +317,9 @@ class SimulatedSocket:
         if self.local is not None and not (self.type == socket.SOCK_DGRAM and self.transport is None):
             raise OSError(errno.EINVAL, "Invalid argument: this socket is bound already")
         if self.family == AF_UNIX:
-            self.node.streams.take_unix_path(os.fspath(address))
-            self.local = os.fspath(address)
+            name = unix_name(address) or self.node.streams.free_unix_name()
+            self.unix_port = self.node.streams.take_unix_path(name)
+            self.local = name
             return
         host, port = self._host_and_port(address)
         own = self.node.own_address(host, self.family)
@@ -345,11 +372,13 @@ class SimulatedSocket:
 
     def accept(self) -> tuple[SimulatedSocket, Any]:
         """Return the socket of the next connection, and whose it is. Raises `BlockingIOError` for none."""
+        self._check_open()
         if self.listener is None:
             raise OSError(errno.EINVAL, "Invalid argument: this socket does not listen")
-        end = self.listener.take()
-        if end is None:
-            raise self._would_block("accept")
+        while (end := self.listener.take()) is None:
+            self._wait("accept", False)
+            if self.listener is None:
+                raise OSError(errno.EINVAL, "Invalid argument: this socket does not listen")
         made = end.socket
         made.own_end(end)
         return made, made.remote
@@ -366,23 +395,51 @@ class SimulatedSocket:
             host, port = self.target_of(address)
             self.kernel_of_datagrams().connect(host, port)
             return
-        if self.end is not None:
-            number = errno.EALREADY if self.end.is_connecting else errno.EISCONN
-            raise OSError(number, os.strerror(number))
+        if self.listener is not None or (self.end is not None and not self._connects):
+            raise OSError(errno.EISCONN, os.strerror(errno.EISCONN))
+        number = errno.EALREADY
+        if self.end is None:
+            self._start_connecting(address)
+            number = errno.EINPROGRESS
+        while self.is_connecting:
+            self._wait("connect", True, number)
+        self._connects = False
+        if self._has_failed:
+            failure = self.take_error() or errno.ECONNABORTED
+            assert self.end is not None
+            self.end.close()
+            self.end = None
+            raise OSError(failure, os.strerror(failure))
+
+    def _start_connecting(self, address: Any) -> None:
         streams = self.node.streams
         if self.family == AF_UNIX:
-            path = os.fspath(address)
-            end = streams.start_connecting(LOOPBACK, streams.unix_port(path), None, self)
-            self.be_unix(self.local or "", path)
+            name = unix_name(address)
+            end = streams.start_connecting(LOOPBACK, streams.unix_port(name), None, self)
+            self.be_unix(self.local or "", name)
         else:
             host, port = self.target_of(address)
             end = streams.start_connecting(host, port, self.local, self)
         self.own_end(end)
+        self._connects, self._was_told = True, False
         end.connected.add_done_callback(self._connected)  # type: ignore[union-attr]
-        raise self._would_block("connect", errno.EINPROGRESS)
+
+    @property
+    def is_connecting(self) -> bool:
+        """It has asked for a connection, and there is no answer yet."""
+        return self.end is not None and self.end.is_connecting
+
+    @property
+    def _has_failed(self) -> bool:
+        """It has asked for a connection, and got none."""
+        connected = None if self.end is None else self.end.connected
+        return connected is not None and connected.done() and not (
+            connected.cancelled() or connected.exception() is None
+        )
 
     def _connected(self, future: asyncio.Future[None]) -> None:
-        future.exception()  # which the socket tells itself
+        if not future.cancelled():
+            future.exception()  # or it would be said that nobody has asked for it
         self.readable()
         self.writable()
 
@@ -399,25 +456,26 @@ class SimulatedSocket:
     def take_error(self) -> int:
         """Return the number of the error that has happened, and forget it; 0 for none."""
         if self.end is not None:
-            connected = self.end.connected
-            if connected is not None and connected.done() and not connected.cancelled():
-                error = connected.exception()
-                if isinstance(error, OSError):
-                    return error.errno or 0
+            waiting: Any
             waiting, self.end.error = self.end.error, None
+            if self._has_failed and not self._was_told:
+                assert self.end.connected is not None
+                waiting, self._was_told = self.end.connected.exception(), True
             return 0 if waiting is None else waiting.errno or 0
         if self.mailbox is not None:
             trouble, self.mailbox.error = self.mailbox.error, None
             return 0 if trouble is None else trouble.errno or 0
         return 0
 
-    def _stream(self) -> StreamEnd:
+    def _stream(self, *, sends: bool = False) -> StreamEnd:
+        """Return the connection. Raises `OSError` if there is none."""
         self._check_open()
         end = self.end
-        if end is None or end.is_connecting:
-            raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
-        if end.connected is not None and end.connected.done() and end.connected.exception() is not None:
-            raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+        if end is None or self._has_failed:
+            number = self.take_error() if end is not None else 0
+            if not number:
+                number = errno.EPIPE if sends and self.family != AF_UNIX else errno.ENOTCONN
+            raise OSError(number, os.strerror(number))
         return end
 
     def recv(self, size: int, flags: int = 0) -> bytes:
@@ -425,10 +483,14 @@ class SimulatedSocket:
         self._no_flags("recv", flags)
         if self.type == socket.SOCK_DGRAM:
             return self.recvfrom(size)[0]
-        try:
-            return self._stream().receive(size)
-        except BlockingIOError:
-            raise self._would_block("recv") from None
+        while True:
+            end = self._stream()
+            if not end.is_connecting:
+                try:
+                    return end.receive(size)
+                except BlockingIOError:
+                    pass
+            self._wait("recv", False)
 
     def recv_into(self, buffer: Any, size: int = 0, flags: int = 0) -> int:
         """Receive bytes into a buffer. Raises `BlockingIOError` when nothing has come."""
@@ -443,16 +505,16 @@ class SimulatedSocket:
         view = memoryview(data).cast("B")
         if self.type == socket.SOCK_DGRAM:
             return self.sendto(data, None)
-        if not len(view):
-            self._stream()
-            return 0
-        sent = self._stream().send(view)
-        if not sent:
-            raise self._would_block("send")
-        return sent
+        while True:
+            end = self._stream(sends=True)
+            if not end.is_connecting:
+                sent = end.send(view)
+                if sent or not len(view):
+                    return sent
+            self._wait("send", True)
 
     def sendall(self, data: Any, flags: int = 0) -> None:
-        """Send bytes for which there is room; refused with `BlockingIOError` when there is not for all."""
+        """Send bytes, all of them; where calls do not wait, `BlockingIOError` may come after some of them."""
         view = memoryview(data).cast("B")
         while len(view):
             view = view[self.send(view, flags) :]
@@ -466,9 +528,9 @@ class SimulatedSocket:
 
     def shutdown(self, how: int) -> None:
         """End one direction or both. Raises `OSError` when there is no connection."""
-        end = self._stream()
         if how not in (socket.SHUT_RD, socket.SHUT_WR, socket.SHUT_RDWR):
             raise OSError(errno.EINVAL, "Invalid argument")
+        end = self._stream()
         if how != socket.SHUT_WR:
             end.stop_receiving()
         if how != socket.SHUT_RD:
@@ -529,8 +591,9 @@ class SimulatedSocket:
         self.kernel_of_datagrams()
         assert self.mailbox is not None
         self.mailbox.raise_error()
-        if not self.mailbox.queue:
-            raise self._would_block("recvfrom")
+        while not self.mailbox.queue:
+            self._wait("recvfrom", False)
+            self.mailbox.raise_error()
         data, source = self.mailbox.take()
         return data[:size], source
 
@@ -557,6 +620,7 @@ class SimulatedSocket:
         if self.type == socket.SOCK_STREAM:
             self.node.streams.unbind(self)
         self._fileno = -1
+        self._connects = False
         for futures in (self._waiting or {}).values():
             for future in futures:
                 future.cancel()
@@ -590,7 +654,9 @@ class SimulatedSocket:
         """Say whether sending would not have to wait."""
         if self.type == socket.SOCK_DGRAM:
             return True
-        return self.end is not None and not self.end.is_connecting and self.end.is_writable()
+        if self.end is None or self._has_failed:
+            return True
+        return not self.end.is_connecting and self.end.is_writable()
 
     def wait(self, *, to_write: bool) -> asyncio.Future[None]:
         """Return what is done when it is readable, or writable."""
@@ -619,9 +685,27 @@ class SimulatedSocket:
             if not future.done():
                 future.set_result(None)
 
-    def _would_block(self, what: str, number: int = errno.EAGAIN) -> BlockingIOError:
-        self.node.refuse_to_block(self, what)
-        return BlockingIOError(number, os.strerror(number))
+    def _wait(self, what: str, to_write: bool, number: int = errno.EAGAIN) -> None:
+        """Wait until it is readable or writable, if this thread may. Raises `BlockingIOError` if calls shall
+        not wait, and `TimeoutError` when that has taken too long."""
+        if self._timeout == 0:
+            raise BlockingIOError(number, os.strerror(number))
+        if baton.holder_for(self.node.simulation.clock) is None:
+            self.node.refuse_to_block(self, what)
+            return
+        loop = self.node.loop
+        answer = asyncio.run_coroutine_threadsafe(self._until(to_write), loop)
+        try:
+            answer.result(self._timeout)
+        except TimeoutError:
+            answer.cancel()
+            raise TimeoutError("timed out") from None
+        except CancelledError:
+            raise OSError(errno.EBADF, "Bad file descriptor: it was closed meanwhile") from None
+
+    async def _until(self, to_write: bool) -> None:
+        if not (self.is_writable() if to_write else self.is_readable()):
+            await self.wait(to_write=to_write)
 
     def _no_flags(self, what: str, flags: int) -> None:
         if flags:
@@ -634,6 +718,18 @@ class SimulatedSocket:
     def __repr__(self) -> str:
         kind = "Unix" if self.family == AF_UNIX else _KINDS[self.type]
         return f"<simulated {kind} socket {self.getsockname()}{f' to {self.remote}' if self.remote else ''}>"
+
+
+def unix_name(address: Any) -> Any:
+    """Return the address of a Unix socket as sockets tell it: text of a path, bytes of an abstract name.
+
+    >>> unix_name("/run/chat"), unix_name(b"/run/chat"), unix_name("\\0chat")
+    ('/run/chat', '/run/chat', b'\\x00chat')
+    """
+    name = os.fsencode(address)
+    if len(name) > LONGEST_UNIX_NAME:
+        raise OSError("AF_UNIX path too long")
+    return name if name[:1] == b"\0" else os.fsdecode(name)
 
 
 class Mailbox:
@@ -722,4 +818,4 @@ _SHOWN: dict[int, Callable[[SimulatedSocket], int]] = {
     38: lambda sock: 0 if sock.family == AF_UNIX else TYPES[sock.type],
 }
 
-__all__ = ["INTERFACE", "INTERFACES", "Address", "Mailbox", "SimulatedSocket", "Watch", "is_any", "is_ipv6"]
+__all__ = ["INTERFACE", "INTERFACES", "Address", "Mailbox", "SimulatedSocket", "Watch", "is_any", "is_ipv6", "unix_name"]

@@ -34,6 +34,7 @@ import errno
 import socket
 from asyncio import constants, protocols, transports
 from collections import deque
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from .addresses import family_of, is_ipv6, is_loopback, socket_address
@@ -253,11 +254,12 @@ class StreamEnd:
         view = memoryview(data)
         sent = 0
         room = min(self.peer.window, self.send_buffer) if self.peer is not None else self.send_buffer
+        segment = self.segment if self.segment <= room else max(1, room // 2)  # as Linux does on its loopback
         while sent < len(view):
-            piece = view[sent : sent + self.segment]
+            piece = view[sent : sent + segment]
             if self._under_way + len(piece) > room:
                 break
-            if len(piece) < self.segment and self._under_way and not self.socket.nodelay and self._nagle(now):
+            if len(piece) < segment and self._under_way and not self.socket.nodelay and self._nagle(now):
                 break
             self._under_way += len(piece)
             sent += len(piece)
@@ -520,7 +522,7 @@ class StreamTransport(transports._FlowControlMixin, asyncio.Transport):
     """
 
     _start_tls_compatible = True
-    _sendfile_compatible = constants._SendfileMode.FALLBACK
+    _sendfile_compatible = constants._SendfileMode.TRY_NATIVE
 
     def __init__(
         self,
@@ -543,8 +545,10 @@ class StreamTransport(transports._FlowControlMixin, asyncio.Transport):
         self._paused = False
         self._reads = False  # from connection_made to the end of what comes
         self._look_again: asyncio.Handle | None = None
+        self._emptied: asyncio.Future[None] | None = None  # while a file is sent: the buffer is empty
         self.set_protocol(protocol)
         end.owner = self
+        end.socket.used_by = self
         end.socket.set_nodelay()
         if server is not None:
             server._attach(self)
@@ -645,6 +649,11 @@ class StreamTransport(transports._FlowControlMixin, asyncio.Transport):
             raise TypeError(f"a connection carries bytes, and not {type(data).__name__}")
         if self._eof_written:
             raise RuntimeError("write() after write_eof(): this half has ended")
+        if self._emptied is not None:
+            raise RuntimeError("unable to write; sendfile is in progress")  # asyncio's words
+        self._put(data)
+
+    def _put(self, data: bytes | bytearray | memoryview) -> None:
         if not data:
             return
         if self._losses:
@@ -683,6 +692,8 @@ class StreamTransport(transports._FlowControlMixin, asyncio.Transport):
             return
         del self._buffer[:sent]
         self._maybe_resume_protocol()  # type: ignore[attr-defined]  # which may write more
+        if self._emptied is not None and not self._buffer:
+            set_result_unless_done(self._emptied)
         if self._buffer:
             self._end.wait_for_room()
         elif self._closing:
@@ -690,6 +701,35 @@ class StreamTransport(transports._FlowControlMixin, asyncio.Transport):
             self._call_connection_lost(None)
         elif self._eof_written:
             self._end.shut_down()
+
+    async def send_blocks(self, read: Callable[[], Awaitable[bytes]]) -> int:
+        """Send blocks until there is an empty one, while nobody else may write; return how many bytes.
+
+        Raises `ConnectionError` when the connection is lost.
+        """
+        if self._emptied is not None:
+            raise RuntimeError("sendfile is in progress already on this transport")
+        total = 0
+        was_reading = self.is_reading()
+        self.pause_reading()
+        try:
+            await self._until_empty()
+            while data := await read():
+                self._put(data)
+                await self._until_empty()
+                total += len(data)
+        finally:
+            self._emptied = None
+            if was_reading:
+                self.resume_reading()
+        return total
+
+    async def _until_empty(self) -> None:
+        self._emptied = self._loop.create_future()
+        if self._losses:
+            raise ConnectionError("Connection is closed by peer")
+        if self._buffer:
+            await self._emptied
 
     def write_eof(self) -> None:
         """See asyncio."""
@@ -749,8 +789,11 @@ class StreamTransport(transports._FlowControlMixin, asyncio.Transport):
         try:
             self._protocol.connection_lost(error)
         finally:
+            if self._emptied is not None and not self._emptied.done():
+                self._emptied.set_exception(error or ConnectionError("Connection is closed by peer"))
             self._end.close()
             self._end.socket._fileno = -1
+            self._end.socket.used_by = None
             if self._server is not None:
                 self._server._detach(self)
                 self._server = None

@@ -483,9 +483,9 @@ class DatagramSocket:
         node.count_sent(packet)
         if way.channel is not None:
             way.channel.carry(packet)
-        else:  # no time passes, but others have their turn before
+        else:  # no time passes, but all that is ready comes first, as before a loop looks at its sockets
             packet.place = node
-            node.fabric.clock.add_ready(packet)
+            node.fabric.clock.add_timer(node.fabric.clock.now, packet)
 
     def take(self, data: bytes, source: Any) -> None:
         """A datagram has arrived here."""
