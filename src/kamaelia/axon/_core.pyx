@@ -46,6 +46,7 @@ from asyncio import tasks as _asyncio_tasks
 from .errors import Cancelled, ClosedBox
 from . import body as _body
 from . import queue as _queue
+from .clock import MOST_TURNS as _MOST_TURNS
 from .clock import NEVER as _NEVER
 from .clock import describe_handle as _describe_handle
 from .clock import nothing_left as _nothing_left
@@ -300,6 +301,7 @@ cdef object asyncio_handle = asyncio.Handle
 cdef object asyncio_timer = asyncio.TimerHandle
 cdef object get_running_loop = asyncio._get_running_loop
 cdef long long NEVER = _NEVER
+cdef Py_ssize_t MOST_TURNS = _MOST_TURNS
 cdef double LONGEST = 9.2e18  # nanoseconds that are still of one size with `NEVER`
 
 
@@ -466,15 +468,23 @@ cdef class VirtualClock:
         try:
             while most and not self.halted:
                 most -= 1
+                self.turns_here += 1
                 if not self.anything_due():
                     if not self.has_time():
                         _nothing_left()
-                    if self.heap[0].when > self.now:
-                        self.now = self.heap[0].when
-                    self.collect_due()
+                    self.go_on()
+                elif self.turns_here > MOST_TURNS and self.has_time():
+                    self.go_on()
                 self.run_batch()
         finally:
             self.leave(before)
+
+    cdef int go_on(self) except -1:
+        """Go to the next timer."""
+        if self.heap[0].when > self.now:
+            self.now = self.heap[0].when
+        self.turns_here = 0
+        return self.collect_due()
 
     def halt(self):
         self.halted = True

@@ -8,6 +8,10 @@ Several loops can share one clock; `kamaelia.testbed` has one for each simulated
 them stand in one queue in the order in which they became due, timers in one heap ordered by time and then by
 a serial number, so nothing depends on hashes, addresses or threads.
 
+**Who is always busy**, with ``while not done: await asyncio.sleep(0)``, would keep time at one instant for ever,
+since nothing that is computed takes any. So after `MOST_TURNS` turns in which somebody was ready all the time,
+a clock goes on to the next timer all the same.
+
 **Whole nanoseconds.** A clock counts them, so time neither drifts nor depends on the order of additions. Only
 asyncio's methods know seconds, as floats: ``loop.time()`` is the nearest to the nanoseconds, and a timer set
 for such a time fires at the first nanosecond that is not before it. So nobody who asks a loop for the time in
@@ -38,6 +42,7 @@ sleep_for_real = time.sleep
 
 EPOCH = 946_684_800.0  # 2000-01-01 00:00:00 UTC in Unix time: the calendar when virtual time is 0
 ROUNDING = 1e-9  # seconds: a time that was computed may be this much beside the one that was meant
+MOST_TURNS = 1_000_000  # of a clock, at one instant
 NEVER = 2**63 - 1  # nanoseconds: no clock comes so far
 
 
@@ -132,6 +137,7 @@ class VirtualClock:
         self._from_threads: deque[Any] = deque()
         self._arrival = threading.Condition()
         self._waits = False  # for an arrival
+        self._turns_here = 0  # at this instant
 
     # -- what is to happen, from other threads ------------------------------------------------------
 
@@ -187,11 +193,16 @@ class VirtualClock:
 
     def turn(self) -> None:
         """Do what is due now; when nothing is, go to the next instant at which something is."""
+        self._turns_here += 1
         if not self._anything_due():
             when = self.next_time()
             if when is None:
                 nothing_left()
             self.go_to(when)
+            self._turns_here = 0
+        elif self._turns_here > MOST_TURNS and (when := self.next_time()) is not None:
+            self.go_to(when)
+            self._turns_here = 0
         self._run_ready()
 
     def turns(self, most: int) -> None:

@@ -1,0 +1,69 @@
+"""Python's own tests of asyncio, on the event loop of a simulated host: all but those with a reason."""
+
+from __future__ import annotations
+
+import fnmatch
+import platform
+import re
+import tomllib
+from typing import Any
+
+import pytest
+
+from tools.conformance import __main__ as conformance
+
+pytestmark = [pytest.mark.slow, pytest.mark.needs("module:test.test_asyncio"), pytest.mark.timeout(300)]
+
+PYTHON = platform.python_version()
+
+
+@pytest.fixture(scope="module")
+def outcomes() -> dict[str, Any]:
+    """What has come of all modules, by the form of the core."""
+    return {}
+
+
+def outcomes_on(form: str, known: dict[str, Any]) -> dict[str, conformance.Outcome]:
+    if form not in known:
+        known[form] = conformance.run(conformance.modules(), form, list(conformance.skips()))
+    return known[form]  # type: ignore[no-any-return]
+
+
+def test_all_pass_that_are_not_skipped(core_form: str, outcomes: dict[str, Any]) -> None:
+    bad = {name: why for one in outcomes_on(core_form, outcomes).values() for name, why in one.bad.items()}
+    assert not bad, "\n\n".join(f"{name}\n{why}" for name, why in bad.items())
+
+
+def test_none_goes_missing(core_form: str, outcomes: dict[str, Any]) -> None:
+    passed = {name: len(one.passed) for name, one in outcomes_on(core_form, outcomes).items()}
+    counted = conformance.counted()
+    if PYTHON in counted:
+        assert passed == counted[PYTHON]
+        return
+    # A release of Python that nobody has counted yet: its tests are about as many as those of its sibling.
+    (sibling,) = [one for one in counted if one.startswith(conformance.VERSION + ".")]
+    few = {name: number for name, number in counted[sibling].items() if passed[name] < 0.9 * number}
+    assert not few, f"of these modules fewer tests pass than on Python {sibling}: {few}, here {passed}"
+
+
+def test_each_loop_is_a_simulated_one(core_form: str, outcomes: dict[str, Any]) -> None:
+    loops = {name: one.loops for name, one in outcomes_on(core_form, outcomes).items()}
+    assert {name: one["real"] for name, one in loops.items() if one["real"]} == {}
+    assert {name for name, one in loops.items() if not one["simulated"]} <= {"test_protocols", "test_transports"}
+
+
+def test_each_skip_skips_something(core_form: str, outcomes: dict[str, Any]) -> None:
+    used = {pattern for one in outcomes_on(core_form, outcomes).values() for pattern in one.patterns}
+    assert set(conformance.skips()) == used
+
+
+@pytest.mark.one_core
+def test_reasons_are_sentences_and_none_is_a_hang() -> None:
+    entries = tomllib.loads(conformance.LIST.read_text())["skip"]
+    for entry in entries:
+        assert 20 < len(entry["reason"]) < 120, entry
+        assert not re.search(r"\bhang(s|ing)?\b", entry["reason"]), entry
+        assert set(entry) <= {"reason", "tests", "versions"}, entry
+    patterns = [pattern for entry in entries for pattern in entry["tests"]]
+    assert len(set(patterns)) == len(patterns)
+    assert not [one for one in patterns for other in patterns if one != other and fnmatch.fnmatch(one, other)]
