@@ -147,6 +147,10 @@ class SimulatedSocket:
 
     def getsockname(self) -> Any:
         """Return the own address."""
+        self._check_open()
+        return self._own_name()
+
+    def _own_name(self) -> Any:
         if self.local is not None:
             return self.local
         if self.family == AF_UNIX:
@@ -155,7 +159,8 @@ class SimulatedSocket:
 
     def getpeername(self) -> Any:
         """Return the address of the other side. Raises `OSError` when there is none."""
-        if self.remote is None:
+        self._check_open()
+        if self.remote is None or self.is_connecting or self._has_failed:
             raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
         return self.remote
 
@@ -190,11 +195,12 @@ class SimulatedSocket:
 
     def setsockopt(self, level: int, option: int, value: Any, length: int | None = None) -> None:
         """Set an option. Raises `OSError` for one that is not modelled, or a value that it may not have."""
+        self._check_open()
         known = option_of(level, option)
         if known.read_only:
             raise OSError(errno.ENOPROTOOPT, f"{known.name} can be asked for, and not be set")
         if level == socket.IPPROTO_TCP and self.type != socket.SOCK_STREAM:
-            raise OSError(errno.EOPNOTSUPP, f"{known.name}: not for a socket of UDP")
+            raise OSError(errno.ENOPROTOOPT, f"{known.name}: not for a socket of UDP")
         kept = self._take_effect(level, option, value)
         if self.options is None:
             self.options = {}
@@ -242,6 +248,7 @@ class SimulatedSocket:
 
     def getsockopt(self, level: int, option: int, length: int = 0) -> Any:
         """Return an option. Raises `OSError` for one that is not modelled."""
+        self._check_open()
         known = option_of(level, option)
         value: Any = (self.options or {}).get((level, option), known.default)
         asked = (level, option)
@@ -408,7 +415,7 @@ class SimulatedSocket:
             failure = self.take_error() or errno.ECONNABORTED
             assert self.end is not None
             self.end.close()
-            self.end = None
+            self.end = self.remote = None
             raise OSError(failure, os.strerror(failure))
 
     def _start_connecting(self, address: Any) -> None:
@@ -473,9 +480,13 @@ class SimulatedSocket:
         end = self.end
         if end is None or self._has_failed:
             number = self.take_error() if end is not None else 0
-            if not number:
-                number = errno.EPIPE if sends and self.family != AF_UNIX else errno.ENOTCONN
-            raise OSError(number, os.strerror(number))
+            if not number and self.family == AF_UNIX:
+                number = errno.ENOTCONN if sends else errno.EINVAL
+            elif not number and sends:
+                number = errno.EPIPE
+            elif not number and end is not None:
+                return end  # which has come to its end before it began
+            raise OSError(number or errno.ENOTCONN, os.strerror(number or errno.ENOTCONN))
         return end
 
     def recv(self, size: int, flags: int = 0) -> bytes:
@@ -530,7 +541,9 @@ class SimulatedSocket:
         """End one direction or both. Raises `OSError` when there is no connection."""
         if how not in (socket.SHUT_RD, socket.SHUT_WR, socket.SHUT_RDWR):
             raise OSError(errno.EINVAL, "Invalid argument")
-        end = self._stream()
+        if self.end is None or self._has_failed:
+            raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
+        end = self.end
         if how != socket.SHUT_WR:
             end.stop_receiving()
         if how != socket.SHUT_RD:
@@ -717,7 +730,7 @@ class SimulatedSocket:
 
     def __repr__(self) -> str:
         kind = "Unix" if self.family == AF_UNIX else _KINDS[self.type]
-        return f"<simulated {kind} socket {self.getsockname()}{f' to {self.remote}' if self.remote else ''}>"
+        return f"<simulated {kind} socket {self._own_name()}{f' to {self.remote}' if self.remote else ''}>"
 
 
 def unix_name(address: Any) -> Any:

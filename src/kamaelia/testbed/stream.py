@@ -245,7 +245,7 @@ class StreamEnd:
         if self.error is not None:
             error, self.error = self.error, None
             raise error
-        if self.dead or self._fin_sent:
+        if self.dead or self._fin_sent or (self.socket.family == AF_UNIX and self._peer_is_gone):
             raise BrokenPipeError(errno.EPIPE, "Broken pipe")
         now = self.stack.simulation.time
         acknowledged = self._acknowledged
@@ -267,6 +267,11 @@ class StreamEnd:
             self._unconfirmed += 1
             self._send_in_order(DATA, bytes(piece))
         return sent
+
+    @property
+    def _peer_is_gone(self) -> bool:
+        """The other end of a Unix socket is known to be closed at once."""
+        return self.peer is not None and self.peer.closed
 
     def wait_for_room(self) -> None:
         """Have the transport called when the window takes something again."""
@@ -481,9 +486,8 @@ class StreamEnd:
         if self.is_connecting:
             assert self.connected is not None
             self.stack.note_end(REFUSE, self.name, self.remote_name)
-            self._fail(
-                ConnectionRefusedError(errno.ECONNREFUSED, f"Connection refused by {self.remote_name}")
-            )
+            why = f"Connect call failed {self.remote}: refused by {self.remote_name}"
+            self._fail(ConnectionRefusedError(errno.ECONNREFUSED, why))
             return
         self.stack.note_end(RESET, self.name, self.remote_name)
         if self._end_arrived:
@@ -549,6 +553,7 @@ class StreamTransport(transports._FlowControlMixin, asyncio.Transport):
         self.set_protocol(protocol)
         end.owner = self
         end.socket.used_by = self
+        end.socket.setblocking(False)
         end.socket.set_nodelay()
         if server is not None:
             server._attach(self)
