@@ -22,8 +22,13 @@ if PURE and REQUIRE:
 # The last: sums of floats are made as they are written, and so the same on every machine.
 OPTIONS = ["-O3", "-ffp-contract=off"] if os.name == "posix" else []
 EXTENSIONS = [
-    Extension(name, [f"src/{name.replace('.', '/')}.pyx"], extra_compile_args=OPTIONS)
-    for name in ("kamaelia.axon._core", "kamaelia.testbed._wire")
+    Extension("kamaelia.axon._core", ["src/kamaelia/axon/_core.pyx"], extra_compile_args=OPTIONS),
+    Extension(
+        "kamaelia.testbed._wire",
+        ["src/kamaelia/testbed/_wire.pyx"],
+        depends=["src/kamaelia/testbed/_capture.pxi"],
+        extra_compile_args=OPTIONS,
+    ),
 ]
 
 

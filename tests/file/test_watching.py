@@ -16,6 +16,8 @@ from kamaelia import Component, background, run
 from kamaelia.axon import ComponentsFailed
 from kamaelia.file import Appeared, Changed, DirectoryWatcher, FileWriter, TailFile, Vanished
 from kamaelia.file import lookout as lookout_module
+from kamaelia.file.blocking import finish
+from kamaelia.file.disk import MACHINE
 from kamaelia.file.inotify import IN_FOLDER, Inotify
 from kamaelia.file.lookout import Lookout
 from kamaelia.file.tail import Trail
@@ -500,12 +502,12 @@ def test_what_is_written_before_it_is_watched_is_not_missed(tmp_path: Path) -> N
 
     log.write_bytes(b"old")
     late: Any = Late()
-    trail = Trail(str(log), True, late, threading.Event())
-    assert (trail.read(), trail.read()) == (b"old", b"")
+    trail = Trail(MACHINE, str(log), True, late, threading.Event())
+    assert (finish(trail.read()), finish(trail.read())) == (b"old", b"")
     (tmp_path / "empty").touch()
     os.replace(tmp_path / "empty", log)
-    assert (trail.read(), trail.read()) == (b"new", b"")
-    trail.close()
+    assert (finish(trail.read()), finish(trail.read())) == (b"new", b"")
+    finish(trail.close())
 
 
 @pytest.mark.parametrize(

@@ -119,10 +119,10 @@ def test_a_stop_while_the_rest_is_written_loses_nothing(
     file, reached, go_on = tmp_path / "file", threading.Event(), threading.Event()
     original = target_module.Replacement.write
 
-    def slow(*arguments: Any) -> None:
+    async def slow(*arguments: Any) -> None:
         reached.set()
         assert go_on.wait(10)
-        original(*arguments)
+        await original(*arguments)
 
     monkeypatch.setattr(target_module.Replacement, "write", slow)
     with background(FileWriter(file)) as handle:
@@ -140,10 +140,10 @@ def test_a_stop_while_the_end_is_written_and_that_fails(
     reached, go_on = threading.Event(), threading.Event()
     original = target_module.Replacement.write
 
-    def slow(*arguments: Any) -> None:
+    async def slow(*arguments: Any) -> None:
         reached.set()
         assert go_on.wait(10)
-        original(*arguments)
+        await original(*arguments)
 
     def fsync(fd: int) -> None:
         raise OSError(5, "Input/output error")

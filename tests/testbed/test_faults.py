@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
+import threading
 import time as machine
 from typing import Any
 
@@ -143,6 +145,70 @@ def test_a_crashed_host_runs_nothing_any_more() -> None:
     # What stands in `finally` is run by Python at the very end.
     assert log == [("begin", 0.0), (0, 1.0), "crash", "later", ("finally", True)]
     assert trace.results["server"] is None and trace.errors == {}
+
+
+def test_what_ends_at_last_is_that_hosts_code_still(caplog: pytest.LogCaptureFixture) -> None:
+    """It waits where there is nothing to wait for, begins tasks and generators, and nobody complains."""
+    log: list[Any] = []
+
+    async def count() -> Any:
+        try:
+            for number in range(3):
+                await asyncio.sleep(0)
+                yield number
+        finally:
+            await asyncio.sleep(1)
+            log.append("generator")
+
+    async def end(name: str) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.create_future()
+        finally:
+            log.append((name, machine.monotonic()))
+            try:
+                await asyncio.sleep(1)
+            finally:
+                loop.create_task(end("begun too late"))  # noqa: RUF006
+                async for _ in count():
+                    pass
+                log.append("never comes")
+
+    @component
+    async def serve(inbox: Any, outbox: Any) -> None:
+        task = asyncio.create_task(end("task"))
+        try:
+            await end("body")
+        finally:
+            task.cancel()
+
+    network = Network()
+    server = network.host("server").run(serve())
+    network.at("1.5 s", server.crash)
+    network.at("4 s", lambda: log.append("later"))
+    network.simulate()
+    gc.collect()
+    assert log == ["later", ("body", 4.0), ("task", 4.0)]
+    assert caplog.messages == []
+
+
+def test_a_script_on_a_crashed_host_ends_at_last() -> None:
+    log: list[Any] = []
+
+    @component
+    def script(inbox: Any, outbox: Any) -> None:
+        try:
+            sleep(5)
+        finally:
+            log.append("finally")
+
+    before = set(threading.enumerate())
+    network = Network()
+    server = network.host("server").run(script())
+    network.at("1.5 s", server.crash)
+    network.simulate()
+    assert log == ["finally"]
+    assert set(threading.enumerate()) <= before
 
 
 def test_a_host_that_is_restarted_begins_anew() -> None:

@@ -16,6 +16,7 @@ import os
 import pickle
 import random
 import secrets
+import select
 import socket
 import ssl
 import subprocess
@@ -34,8 +35,9 @@ import pytest
 from kamaelia import Component, component, sleep
 from kamaelia.axon.clock import EPOCH, calendar
 from kamaelia.testbed import HostLoop, Network, SimulationError, stand_ins
-from kamaelia.testbed.stand_ins import audit
+from kamaelia.testbed.stand_ins import audit, order
 from kamaelia.testbed.stand_ins.places import StandIn
+from kamaelia.testbed.stand_ins.polling import Poll
 
 NAP = 2.5  # virtual seconds until something is asked for
 NOW = EPOCH + NAP
@@ -255,6 +257,16 @@ CALLS: dict[str, tuple[Callable[[], Any], Callable[[Any], bool], Callable[[Any],
         lambda name: name == "eth0",
         lambda name: name != "eth0",
     ),
+    "select:poll": (
+        lambda: select.poll(),
+        lambda one: isinstance(one, Poll),
+        lambda one: type(one).__module__ == "select",
+    ),
+    "select:select": (
+        lambda: select.select([], [], [], 0.001),
+        refused,
+        lambda found: found == ([], [], []),
+    ),
     "socket:fromfd": (
         lambda: closed(socket.fromfd(-1, socket.AF_INET, socket.SOCK_STREAM)),
         refused,
@@ -279,6 +291,11 @@ CALLS: dict[str, tuple[Callable[[], Any], Callable[[Any], bool], Callable[[Any],
         lambda: silently(datetime.datetime.utcnow),
         lambda now: now == datetime.datetime(2000, 1, 1, 0, 0, 2, 500_000),
         lambda now: now.year > 2020,
+    ),
+    "asyncio.tasks:as_completed": (
+        lambda: asyncio.as_completed([]),
+        lambda value: hasattr(value, "__next__"),
+        anything,  # on some Pythons it wants a running loop
     ),
     "Random:seed": (lambda: random.Random().random(), is_drawn, is_drawn),
     "_thread:start_new_thread": (
@@ -365,10 +382,9 @@ def name_of(one: Any) -> str:
 
 
 def names_here() -> set[str]:
-    """The names of all stand-ins on this Python; those of numpy have a test of their own."""
-    return {name_of(one) for one in stand_ins.places.stand_ins} - {
-        name_of(one) for one in stand_ins.places.stand_ins if name_of(one).startswith("numpy")
-    }
+    """The names of all stand-ins on this Python; those of numpy, and of hashes, have tests of their own."""
+    names = {name_of(one) for one in stand_ins.places.stand_ins}
+    return {name for name in names if not name.startswith("numpy") and not name.endswith(":__hash__")}
 
 
 HERE = sorted(
@@ -766,7 +782,9 @@ def test_modules_that_wait_for_threads_keep_their_time(module: Any) -> None:
             if isinstance(value, StandIn)
         }
 
-    assert inside(held) - {"threading._start_new_thread", "subprocess._fork_exec"} == set()
+    replaced = {"threading._start_new_thread", "subprocess._fork_exec"}
+    replaced |= {"asyncio.as_completed", "asyncio.tasks.as_completed"}
+    assert inside(held) - replaced == set()
 
 
 def test_one_of_those_that_is_imported_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -1161,6 +1179,146 @@ def test_names_that_take_time_are_not_looked_up_at_once(monkeypatch: pytest.Monk
         inside(lambda: socket.gethostbyname("server"))
 
 
+# -- order --------------------------------------------------------------------------------------------
+
+
+class Mine(asyncio.Protocol):
+    """Keeps its hash, wherever that is asked for first."""
+
+
+class Plain:
+    """Is in the order of addresses."""
+
+
+class Slotted(asyncio.Protocol):
+    """Has no place for a number."""
+
+    __slots__ = ()
+
+
+class Equal(asyncio.Protocol):
+    """Has a hash of its own."""
+
+    def __hash__(self) -> int:
+        return 42
+
+
+async def orders() -> list[Any]:
+    """The order of sets of all sorts of objects, after something has been done with the memory."""
+    loop = asyncio.get_running_loop()
+    junk = [[object() for _ in range(secrets.randbelow(50))] for _ in range(100)]
+
+    async def nothing() -> None: ...
+
+    async def endpoint() -> Any:
+        made, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, local_addr=("0.0.0.0", 0))
+        return made
+
+    async def connection() -> Any:
+        made, _ = await loop.create_connection(asyncio.Protocol, "phone", 1500)
+        return made
+
+    kinds: list[Callable[[], Any]] = [
+        loop.create_future,
+        lambda: loop.create_task(nothing()),
+        Mine,
+        asyncio.StreamReader,
+        socket.socket,
+        endpoint,
+        connection,
+    ]
+    found = []
+    server = await loop.create_server(asyncio.Protocol, port=1500)
+    for make in kinds:
+        made = []
+        for _ in range(40):
+            one = make()
+            made.append(await one if asyncio.iscoroutine(one) else one)
+            junk.append([object() for _ in range(secrets.randbelow(50))])
+        found.append([made.index(one) for one in set(made)])
+        assert [hash(one) for one in made] == [hash(one) for one in made]
+    server.close()
+    return found
+
+
+@component
+async def order_sets(inbox: Any, outbox: Any) -> Any:
+    return await orders()
+
+
+def test_sets_are_in_the_same_order_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()  # with whole sockets
+
+    def run(seed: int) -> Any:
+        network = Network()
+        network.host("phone").run(order_sets)
+        return network.simulate(seed=seed).results["phone"]
+
+    first = run(7)
+    assert [sorted(one) for one in first] == [list(range(40))] * 7
+    for seed in range(3):  # which decides what is done with the memory
+        assert run(seed) == first
+
+
+def test_only_simulated_code_numbers_what_it_has() -> None:
+    before, elsewhere = Mine(), Mine()
+    known = hash(before)
+
+    def look() -> Any:
+        assert other.call(lambda: hash(elsewhere)) == object.__hash__(elsewhere)
+        assert hash(Slotted()) > 1_000_000 < hash(Plain())
+        assert hash(Equal()) == 42
+        return made, hash(made), hash(Mine())
+
+    made = Mine()
+    with Elsewhere() as other:
+        _, first, second = inside(look)
+    assert second == first + 1
+    assert hash(before) == known == object.__hash__(before)
+    assert hash(made) == object.__hash__(made) != first  # the simulation is over, and so is its order
+    assert "__hash__" not in vars(asyncio.BaseProtocol)
+
+
+def test_as_completed_starts_in_order() -> None:
+    started: list[int] = []
+
+    async def start(number: int) -> int:
+        started.append(number)
+        await asyncio.sleep(0.001 * (number * 7 % 20))
+        return number
+
+    @component
+    async def ask_all(inbox: Any, outbox: Any) -> Any:
+        found = [await one for one in asyncio.as_completed([start(number) for number in range(20)])]
+        with pytest.raises(TypeError):
+            list(asyncio.as_completed(asyncio.sleep(0)))  # type: ignore[arg-type]
+        with pytest.raises(TimeoutError):
+            for one in asyncio.as_completed([start(19)], timeout=0.001):
+                await one
+        return found
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of the coroutine that nobody awaits
+        network = Network()
+        network.host("phone").run(ask_all)
+        found = network.simulate().results["phone"]
+    assert started == [*range(20), 19]
+    assert found == sorted(range(20), key=lambda number: number * 7 % 20)
+
+
+def test_classes_that_are_not_there_any_more_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(order.CLASSES, __name__, ("Plain", "Equal", "Missing"))
+    (one,) = order.of_classes(__name__)()
+    assert (one.owner, one.name, one.real) == (Plain, "__hash__", None)
+    one.take_back()  # which is not there
+    one.put()
+    one.put()
+    thing = Plain()
+    assert inside(lambda: hash(thing)) < 100
+    one.take_back()
+    assert "__hash__" not in vars(Plain)
+
+
 # -- what is refused ----------------------------------------------------------------------------------
 
 INSTEAD = "Write `socket.socket(...)`, which makes a simulated one, or `asyncio.open_connection(...)`"
@@ -1172,6 +1330,8 @@ FORK_INSTEAD = (
     "the new process would leave the simulation. Simulate it as a component: run another one, on this host "
     "or on one of its own"
 )
+WAITING = "it would hold up all hosts, and no virtual time would pass. Write"
+WAITING_INSTEAD = "to ask without waiting, or `await loop.sock_recv(...)`, or `loop.add_reader(...)`"
 THREAD_INSTEAD = (
     "the machine would choose when it runs. Write `await asyncio.to_thread(...)`, or a component that is a "
     "plain `def`: such a script has a thread of its own"
@@ -1248,6 +1408,19 @@ REFUSED: list[tuple[Callable[[], Any], str]] = [
         lambda: Held.gethostname(),
         "asking the machine for its name on simulated host phone: it does not know the simulated "
         "network. Write `await asyncio.get_running_loop().getaddrinfo(...)`",
+    ),
+    (
+        lambda: select.poll().poll(100),
+        f"poll(100) on simulated host phone: {WAITING} poll(0) {WAITING_INSTEAD}",
+    ),
+    (
+        lambda: select.poll().poll(),
+        f"poll() on simulated host phone: {WAITING} poll(0) {WAITING_INSTEAD}",
+    ),
+    (
+        lambda: select.select([], [], []),
+        "select.select(..., None) on simulated host phone: "
+        f"{WAITING} select.select(..., 0) {WAITING_INSTEAD}",
     ),
     (
         lambda: subprocess.run(["curl", "server"]),
@@ -1357,6 +1530,89 @@ def test_a_thread_may_work_for_a_host() -> None:
         inner, after = inside(start)
     assert inner == (NAP, "phone")
     assert after != NAP
+
+
+def test_polling_tells_what_a_socket_is_ready_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of transports as well; those of files are asked of the machine."""
+    monkeypatch.undo()  # with whole sockets
+    seen: list[tuple[str, Any]] = []
+
+    def look(when: str, sock: Any, file: Any) -> None:
+        poll = select.poll()
+        poll.register(sock)
+        poll.register(file, select.POLLIN)
+        poll.modify(sock, select.POLLIN | select.POLLOUT)
+        ready = {number: state for number, state in poll.poll(0)}
+        assert select.select([sock, file], [sock], [], 0) == (
+            [one for one in (sock, file) if ready.get(one.fileno(), 0) & (select.POLLIN | select.POLLHUP)],
+            [one for one in [sock] if ready[one.fileno()] & (select.POLLOUT | select.POLLERR)],
+            [],
+        )
+        for call in (lambda: poll.poll(100), lambda: select.select([file], [sock], [], 0.1)):
+            with pytest.raises(SimulationError, match="on simulated host phone: it would hold up all hosts"):
+                call()
+        poll.unregister(sock)
+        assert [number for number, _ in poll.poll(100)] == [file.fileno()]
+        assert select.select([file], [], [], 0.1) == ([file], [], [])
+        seen.append((when, ready[sock.fileno()]))
+
+    @component
+    async def server(inbox: Any, outbox: Any) -> None:
+        async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readline()
+            writer.write(b"hello")
+            await asyncio.sleep(1)
+            writer.close()
+            await asyncio.sleep(1)
+            if await reader.read():
+                raise AssertionError("nothing was to come")
+
+        async with await asyncio.start_server(greet, port=1500) as listening:
+            await listening.serve_forever()
+
+    @component
+    async def client(inbox: Any, outbox: Any) -> None:
+        reader, writer = await asyncio.open_connection("server", 1500)
+        transport: Any = writer.transport
+        sock = transport.get_extra_info("socket")
+        with Path(__file__).open() as file:  # noqa: ASYNC230, what poll tells of it is the question
+            look("connected", sock, file)
+            transport.pause_reading()
+            writer.write(b"\n")
+            await asyncio.sleep(0.5)
+            look("something has come, and nobody reads", sock, file)
+            transport.resume_reading()
+            await reader.readexactly(5)
+            look("it has been read", sock, file)
+            await asyncio.sleep(1)
+            look("the end has come", sock, file)
+            number = sock.fileno()
+            writer.close()
+            await writer.wait_closed()
+            for closed in (number, number + 1000):
+                poll = select.poll()
+                poll.register(closed)
+                assert poll.poll(0) == [(closed, select.POLLNVAL)]
+                with pytest.raises(OSError, match="Bad file descriptor"):
+                    select.select([closed], [], [], 0)
+            with pytest.raises(ValueError, match="negative"):
+                poll.register(sock)
+            with pytest.raises(FileNotFoundError):
+                poll.modify(1, 1)
+            with pytest.raises(KeyError):
+                poll.unregister(1)
+
+    network = Network()
+    network.host("server").run(server)
+    network.host("phone").run(client)
+    network.link("server", "phone", delay="10 ms")
+    network.simulate(until="phone")
+    assert seen == [
+        ("connected", select.POLLOUT),
+        ("something has come, and nobody reads", select.POLLIN | select.POLLOUT),
+        ("it has been read", select.POLLOUT),
+        ("the end has come", select.POLLIN | select.POLLOUT),
+    ]
 
 
 def test_files_are_the_machines(tmp_path: Path) -> None:

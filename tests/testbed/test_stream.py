@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import socket
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 
 from kamaelia import component, sleep
 from kamaelia.testbed import Network
+from kamaelia.testbed.options import SO_NWRITE
 
 
 def between(client: Callable[..., Any], serve: Callable[..., Any] | None = None, **link: Any) -> Network:
@@ -272,6 +275,91 @@ def test_a_receiver_that_does_not_read_stops_the_sender() -> None:
     assert 290_000 < written < 320_000
 
 
+def test_the_socket_of_a_transport_has_options_with_effects() -> None:
+    async def ask() -> Any:
+        _, writer = await open_stream()
+        sock = writer.transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 10_000)
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 0x10)
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 33)
+        writer.write(b"x" * 30_000)
+        not_arrived = sock.getsockopt(socket.SOL_SOCKET, SO_NWRITE)
+        end = sock.connection
+        marks = end.tos, end.ttl, sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG)
+        writer.transport.abort()
+        await asyncio.sleep(1)
+        return not_arrived, marks, sock.connection
+
+    trace = between(ask, until_end, delay="80 ms").simulate(seconds=10, until="client")
+    # six whole segments fit into 10,000 bytes; what was closed has no connection any more
+    assert trace.results["client"] == (6 * 1460, (0x10, 33, 1460), None)
+
+
+def test_protocols_are_called_in_their_own_loop() -> None:
+    """Whatever makes the call: what arrives, room for more, the other end."""
+    asked: list[tuple[str, Any]] = []
+
+    class Asking(asyncio.Protocol):
+        def __init__(self, loop: Any) -> None:
+            self.loop = loop
+            self.lost = loop.create_future()
+            self.note("__init__")
+
+        def note(self, what: str) -> None:
+            asked.append((what, asyncio.get_running_loop() is self.loop and time.monotonic() < 1000))
+
+        def connection_made(self, transport: Any) -> None:
+            self.note("connection_made")
+            transport.set_write_buffer_limits(0)
+            transport.write(bytes(200_000))
+            transport.write_eof()
+
+        def data_received(self, data: bytes) -> None:
+            self.note("data_received")
+
+        def eof_received(self) -> bool:
+            self.note("eof_received")
+            return False
+
+        def pause_writing(self) -> None:
+            self.note("pause_writing")
+
+        def resume_writing(self) -> None:
+            self.note("resume_writing")
+
+        def connection_lost(self, error: Exception | None) -> None:
+            self.note("connection_lost")
+            self.lost.set_result(None)
+
+    @component
+    async def serve(inbox: Any, outbox: Any) -> None:
+        loop = asyncio.get_running_loop()
+        made = loop.create_future()
+
+        def make() -> Asking:
+            made.set_result(Asking(loop))
+            return made.result()
+
+        async with await loop.create_server(make, port=1500):
+            await (await made).lost
+
+    @component
+    async def ask(inbox: Any, outbox: Any) -> None:
+        loop = asyncio.get_running_loop()
+        _, protocol = await loop.create_connection(lambda: Asking(loop), "server", 1500)
+        await protocol.lost
+
+    network = Network()
+    network.host("server").run(serve)
+    network.host("client").run(ask)
+    network.link("server", "client", delay="80 ms", loss="5 %", rate="5 Mbit/s")
+    network.simulate(seconds=60, seed=7)
+    calls = ("connection_made", "data_received", "eof_received", "pause_writing", "resume_writing")
+    for call in (*calls, "__init__", "connection_lost"):
+        assert [right for name, right in asked if name == call].count(True) >= 2, call
+    assert {name for name, right in asked if not right} == set()
+
+
 def test_connecting_can_be_cancelled() -> None:
     async def client() -> Any:
         with pytest.raises(TimeoutError):
@@ -299,6 +387,25 @@ def test_connecting_can_be_cancelled() -> None:
         "send tcp syn-ack",
         "send tcp rst",
     ]
+
+
+def test_connecting_a_socket_can_be_cancelled() -> None:
+    complaints: list[Any] = []
+
+    async def client() -> Any:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: complaints.append(context))
+        sock = socket.socket()
+        sock.setblocking(False)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.6):
+                await loop.sock_connect(sock, ("server", 1500))
+        sock.close()
+        await sleep(5)
+        return now()
+
+    assert between(client, delay=0.5).simulate().results["client"] == 5.6
+    assert complaints == []
 
 
 def test_a_host_that_has_ended_closes_its_connections_and_refuses_others() -> None:

@@ -28,6 +28,7 @@ cdef class VirtualClock:
     cdef object running  # the loop, while one of its callbacks is called
     cdef bint halted
     cdef Py_ssize_t turns_here
+    cdef public bint hears_threads
     cdef public Py_ssize_t frozen
     cdef int ready(self, object happening) except -1
     cdef int push(self, long long when, object happening) except -1

@@ -224,6 +224,7 @@ cdef extern from *:
     object PyContextVar_Set(object, object)
     int PyContextVar_Get(object, PyObject*, PyObject**) except -1
     object PyObject_Call(object, object, PyObject*)
+    int PyDict_DelItem(object, object) except -1
     unsigned long PyThread_get_thread_ident() noexcept
     void* PyMem_Malloc(size_t) noexcept
     void* PyMem_Realloc(void*, size_t) noexcept
@@ -545,7 +546,7 @@ cdef class VirtualClock:
     cdef bint anything_due(self) except -1:
         if self.timers and self.heap[0].when <= self.now:
             self.collect_due()
-        return self.count != 0 or self._collect()
+        return self.count != 0 or (self.hears_threads and self._collect())
 
 
 cdef inline bint is_cancelled(object happening) except -1:
@@ -718,6 +719,7 @@ cdef class LoopCalls:
     def have_own_time(self):
         """Its time is not the clock's any more: do everything in the slow way, which its class may have changed."""
         self.fast = None
+        super(LoopCalls, self).have_own_time()
 
     def close(self):
         super(LoopCalls, self).close()
@@ -766,13 +768,15 @@ cdef class Slice(Due):
     """The next slice of a scheduler, in the queue of its clock."""
 
     cdef Scheduler scheduler
+    cdef object context
 
     def __cinit__(self, Scheduler scheduler):
         self.scheduler = scheduler
+        self.context = scheduler._context
         self._loop = scheduler.loop
 
     cdef int happen(self) except -1:
-        cdef PyObject* context = <PyObject*>self.scheduler._context
+        cdef PyObject* context = <PyObject*>self.context
         PyContext_Enter(context)
         try:
             self.scheduler.take_slice()
@@ -2926,9 +2930,6 @@ cdef class Scheduler:
     cdef public object loop
     cdef public Process running
     cdef public object loops
-    cdef public object at_rest
-    cdef public object check_loops
-    cdef public object crashed
     cdef public object on_step
     cdef public long long steps
     cdef public Py_ssize_t live
@@ -3058,14 +3059,14 @@ cdef class Scheduler:
         try:
             self.run_ready()
         except BaseException as error:
-            self.crashed(error)
+            self.system.abort(error)
             if not isinstance(error, Exception):
                 raise
         finally:
-            _make_current(self.loop, None)
+            self.have_no_current()
             self.running = None
             if self.loops:
-                self.check_loops()
+                self.system.check_loops()
             if self.first_ready != NULL:
                 self.stay_busy()
                 self.schedule()
@@ -3073,6 +3074,14 @@ cdef class Scheduler:
                 self.scheduled = False
                 if self.parked == self.live:
                     self.look_for_rest()
+        return 0
+
+    cdef int have_no_current(self) except -1:
+        """Nobody is the loop's current task any more."""
+        if current_tasks is None:
+            _make_current(self.loop, None)
+        elif kamaelia_current(<PyObject*>current_tasks, <PyObject*>self.loop, self.loop_hash) != NULL:
+            PyDict_DelItem(current_tasks, self.loop)
         return 0
 
     cdef int give_until_end_of_step(self, Route route) except -1:

@@ -159,7 +159,7 @@ class Box(Generic[T]):
         """A feedback link leads here: let the scheduler see whether its loop has come to rest."""
         scheduler = self.owner.scheduler
         if scheduler is not None and self.settled:
-            scheduler.loops[self] = None
+            scheduler.loops = {**(scheduler.loops or {}), self: None}
 
 
 def _box_of(component: Component, name: str) -> Box[Any]:

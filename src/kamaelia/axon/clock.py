@@ -23,7 +23,6 @@ This is the only module that looks at the machine's clock.
 from __future__ import annotations
 
 import contextvars
-import heapq
 import os
 import threading
 import time
@@ -32,7 +31,8 @@ from asyncio import base_events, coroutines, events, format_helpers, futures
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, NoReturn
+from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from . import baton, core
 
@@ -133,6 +133,7 @@ class VirtualClock:
         return object.__new__(cls)
 
     def __init__(self) -> None:
+        self.hears_threads = False  # one may add something, or has: ask `_collect`
         self._expected: dict[Any, None] = {}  # whose threads are at work for us: the clock stands still
         self._from_threads: deque[Any] = deque()
         self._arrival = threading.Condition()
@@ -144,6 +145,7 @@ class VirtualClock:
     def add_from_thread(self, handle: Any) -> None:
         """Add something from another thread."""
         with self._arrival:
+            self.hears_threads = True
             self._from_threads.append(handle)
             self._arrival.notify()
 
@@ -159,6 +161,7 @@ class VirtualClock:
     def expect(self, who: Any) -> None:
         """Stand still until `forget`, when nothing is left to do at this instant: a thread is at work."""
         with self._arrival:
+            self.hears_threads = True
             self._expected[who] = None
             self._arrival.notify()
 
@@ -170,9 +173,10 @@ class VirtualClock:
 
     def _collect(self) -> bool:
         """Take over what other threads have added, and wait for it while they work."""
-        if not self._expected and not self._from_threads:
-            return False
         with self._arrival:
+            if not self._expected and not self._from_threads:
+                self.hears_threads = False
+                return False
             self._waits = True
             try:
                 if not self._arrival.wait_for(self._need_not_wait, baton.PATIENCE):
@@ -254,61 +258,133 @@ class PlainVirtualClock(VirtualClock):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0
-        self._ready: deque[Any] = deque()
-        self._timers: list[tuple[int, int, Any]] = []
-        self._serial = 0
+        self.ready: deque[Any] = deque()
+        self.timers: list[tuple[int, int, Any]] = []
+        self.serial = 0
         self._cancelled = 0  # timers in the heap that have been cancelled
+        self.running: events.AbstractEventLoop | None = None  # the loop, in one of the `turns`
         self.frozen = 0
 
     def add_ready(self, happening: Any) -> None:
         """Add something that happens at this instant, after everything else that does."""
-        self._ready.append(happening)
+        self.ready.append(happening)
 
     def add_timer(self, when: int, happening: Any) -> None:
         """Add something that happens later."""
-        heapq.heappush(self._timers, (when, self.next_serial(), happening))
+        heappush(self.timers, (when, self.next_serial(), happening))
 
     def add_again(self, when: int, serial: int, happening: Any) -> None:
         """Add something that was given its place among those of the same time before, by `next_serial`."""
-        heapq.heappush(self._timers, (when, serial, happening))
+        heappush(self.timers, (when, serial, happening))
 
     def next_serial(self) -> int:
         """Return a number that comes after all that there have been."""
-        self._serial += 1
-        return self._serial
+        self.serial += 1
+        return self.serial
 
     def forget_timer(self) -> None:
         """A timer was cancelled; when most of them are, the heap is made anew."""
         self._cancelled += 1
-        if self._cancelled > 100 and self._cancelled * 2 > len(self._timers):
-            self._timers = [entry for entry in self._timers if not entry[2]._cancelled]
-            heapq.heapify(self._timers)
+        if self._cancelled > 100 and self._cancelled * 2 > len(self.timers):
+            self.timers[:] = [entry for entry in self.timers if not entry[2]._cancelled]
+            heapify(self.timers)
             self._cancelled = 0
 
     def next_time(self) -> int | None:
         """Return when the next timer is due."""
-        timers = self._timers
+        timers = self.timers
         while timers and timers[0][2]._cancelled:
-            heapq.heappop(timers)
+            heappop(timers)
             self._cancelled -= 1
         return timers[0][0] if timers and timers[0][0] != NEVER else None
 
     def go_to(self, when: int) -> None:
         """Set the clock, and make everything ready that is due by then."""
         self.now = max(self.now, when)
-        timers = self._timers
+        timers = self.timers
         while timers and timers[0][0] <= self.now:
-            happening: Any = heapq.heappop(timers)[2]
+            happening: Any = heappop(timers)[2]
             if happening._cancelled:
                 self._cancelled -= 1
             else:
                 if isinstance(happening, events.TimerHandle):
                     happening._scheduled = False  # type: ignore[attr-defined]
-                self._ready.append(happening)
+                self.ready.append(happening)
+
+    def turns(self, most: int) -> None:
+        """Go through turns, see `VirtualClock`: `turn` again and again, in one piece, for speed."""
+        ready, timers = self.ready, self.timers
+        before = self.running = events._get_running_loop()
+        last = most + self._turns_here  # what `most` was when time went on
+        self._halted = False
+        try:
+            while most and not self._halted:
+                most -= 1
+                happening: Any = None
+                if not ready and not (self.hears_threads and self._collect()):
+                    when = self.next_time()
+                    if when is None:
+                        nothing_left()
+                    happening = heappop(timers)[2]
+                    if happening.__class__ is events.TimerHandle:
+                        happening._scheduled = False  # type: ignore[attr-defined]
+                    if when > self.now:
+                        self.now = when
+                        last = most
+                    elif last - most > MOST_TURNS:
+                        ready.append(happening)
+                        happening = None
+                        last = self._go_past(most, last)
+                elif last - most > MOST_TURNS:
+                    last = self._go_past(most, last)
+                more = len(ready)
+                if timers and timers[0][0] <= self.now:
+                    if happening is not None:  # it is not the only one
+                        ready.append(happening)
+                        happening = None
+                    self.go_to(self.now)
+                    more = len(ready)
+                if happening is None:
+                    if not more:
+                        continue
+                    more -= 1
+                    happening = ready.popleft()
+                while True:
+                    if not happening._cancelled:
+                        loop = happening._loop
+                        if loop is not None and loop is not self.running:
+                            self.running = loop
+                            events._set_running_loop(loop)
+                        if self.frozen and loop is not None and loop.is_frozen:
+                            loop.put_aside(happening)
+                        else:
+                            happening._run()
+                    if not more:
+                        break
+                    more -= 1
+                    happening = ready.popleft()
+        finally:
+            self._turns_here = last - most
+            self.enter(before)
+
+    def _go_past(self, most: int, last: int) -> int:
+        """Somebody was busy for too long at this instant: go on to the next timer if there is one."""
+        self.go_to(self.now)
+        when = self.next_time()
+        if when is None:
+            return last
+        self.go_to(when)
+        return most
+
+    def enter(self, loop: events.AbstractEventLoop | None) -> None:
+        """Have a loop be the running one, in one of the `turns`."""
+        if loop is not self.running:
+            self.running = loop
+            events._set_running_loop(loop)
 
     def _run_ready(self) -> None:
-        ready = self._ready
-        running = events._get_running_loop()
+        ready = self.ready
+        before = self.running = events._get_running_loop()
         try:
             for _ in range(len(ready)):
                 happening = ready.popleft()
@@ -318,16 +394,16 @@ class PlainVirtualClock(VirtualClock):
                 if self.frozen and loop is not None and loop.is_frozen:
                     loop.put_aside(happening)
                     continue
-                events._set_running_loop(loop)
+                self.enter(loop)
                 happening._run()
         finally:
-            events._set_running_loop(running)
+            self.enter(before)
 
     def _anything_due(self) -> bool:
         """Make ready what is due at this instant, and say whether there is anything."""
-        if self._timers and self._timers[0][0] <= self.now:
+        if self.timers and self.timers[0][0] <= self.now:
             self.go_to(self.now)  # also while others keep each other busy at this instant
-        return bool(self._ready) or self._collect()
+        return bool(self.ready) or (self.hears_threads and self._collect())
 
 
 class VirtualLoop(base_events.BaseEventLoop):
@@ -345,6 +421,10 @@ class VirtualLoop(base_events.BaseEventLoop):
 
     clock: VirtualClock
     _crews: dict[Any, baton.Crew] | None = None  # by their executors, when there are any
+    has_own_time = False
+    """Its time is not the clock's."""
+    fields: ClassVar[tuple[str, ...]] = ()
+    """The attributes that each loop of this class has, for the compiled form to keep them in little room."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> VirtualLoop:
         kind: Any = core.virtual_loop(cls)
@@ -380,6 +460,7 @@ class VirtualLoop(base_events.BaseEventLoop):
 
     def have_own_time(self) -> None:
         """Its time is not the clock's any more."""
+        self.has_own_time = True
 
     def time(self) -> float:
         """Return the virtual time in seconds."""

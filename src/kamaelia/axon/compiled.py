@@ -105,7 +105,9 @@ def virtual_loop(kind: type[VirtualLoop]) -> type[VirtualLoop]:
     in its own way."""
     if kind not in _loops:
         own = {name: vars(one)[name] for one in _between(kind) for name in _CALLS if name in vars(one)}
-        made = type(kind.__name__, (_core.LoopCalls, kind), {"__module__": kind.__module__, **own})
+        # In slots, as a loop that has no more than these then needs no dictionary.
+        slots = {"__slots__": kind.fields, "__module__": kind.__module__}
+        made = type(kind.__name__, (_core.LoopCalls, kind), {**slots, **own})
         _loops[kind] = _loops[made] = made
     return _loops[kind]
 

@@ -674,7 +674,7 @@ class ComponentFunction(Generic[P]):
 
 
 def _keep_arguments(self: Any, *args: Any, **kwargs: Any) -> None:
-    self._arguments = (args, kwargs)
+    self._arguments = (args, kwargs) if args or kwargs else NO_ARGUMENTS
 
 
 def _main_of(function: Callable[..., Any], box_names: list[str]) -> Callable[[Any], Any]:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import numbers
 from _thread import get_ident
 from collections.abc import Awaitable, Generator
+from heapq import heappush
 from typing import TYPE_CHECKING, Any
 
 from .clock import calendar as calendar_of
+from .clock import nanoseconds
 from .errors import UsageError, shorten
 from .process import Process, current_process
-from .queue import TURN, Wait
+from .queue import Wait
 
 if TYPE_CHECKING:
     import random as random_module
@@ -51,17 +53,15 @@ def sleep(seconds: float) -> Awaitable[None]:
 
     Unlike `asyncio.sleep` it ends at once with `BrokenLink` when nobody listens to the component any more.
     """
-    if type(seconds) not in (int, float) and not isinstance(seconds, numbers.Real):
+    if type(seconds) is not float and not isinstance(seconds, numbers.Real):
         raise TypeError(
             f"sleep({shorten(seconds)}): give a number of seconds, such as sleep(0.5); of a timedelta, its "
             "total_seconds()"
         )
-    process = here()
-    scheduler = process.scheduler
-    assert scheduler is not None
-    awaitable = plain_sleep(process, seconds)
-    if get_ident() != scheduler.thread:
-        return scheduler.from_thread(process, lambda: awaitable, wait=True)  # type: ignore[no-any-return]
+    process = current_process.get(None) or here()
+    awaitable = _Sleep(process, seconds)
+    if get_ident() != awaitable.scheduler.thread:
+        return awaitable.scheduler.from_thread(process, lambda: awaitable, wait=True)  # type: ignore[no-any-return]
     return awaitable
 
 
@@ -84,22 +84,56 @@ def calendar() -> float:
     return calendar_of(scheduler.loop)
 
 
-class _Sleep:
-    __slots__ = ("process", "seconds")
+class _Sleep(Wait):
+    """What `sleep` returns. In virtual time it stands in the clock's queue itself."""
+
+    __slots__ = ("_cancelled", "_loop", "seconds")
 
     def __init__(self, process: Process, seconds: float) -> None:
-        self.process = process
+        scheduler = process.scheduler
+        assert scheduler is not None
+        self.scheduler = scheduler
+        self.owner = process
+        self.process = None
+        self.verb = "sleep"
+        self.where = ()
+        self.turn = self.future = self.callback = None
+        self.timed = True
         self.seconds = seconds
 
     def __await__(self) -> Generator[Any, None, None]:
         if self.seconds <= 0:
-            yield from TURN.__await__()
+            yield
             return
-        scheduler = self.process.scheduler
-        assert scheduler is not None
-        wait = Wait(scheduler, self.process, "sleep", ())
+        process: Any = self.owner
+        scheduler = self.scheduler
+        clock = scheduler.plain_clock(process)
+        if clock is None or self.process is not None:  # or it is awaited again
+            yield from self._sleep_on_loop()
+            return
+        self.process = process
+        self._cancelled = False
+        self._loop: Any = scheduler.loop
+        process.wait = self
+        clock.serial = serial = clock.serial + 1
+        heappush(clock.timers, (clock.now + nanoseconds(self.seconds), serial, self))
+        try:
+            yield
+        finally:
+            if process.wait is self:  # see `Wait.park`
+                process.wait = None
+            if self._loop is not None:
+                self._cancelled = True
+                clock.forget_timer()
+
+    def _run(self) -> None:
+        self._loop = None
+        self.process.resume(self)  # type: ignore[union-attr]
+
+    def _sleep_on_loop(self) -> Generator[Any, None, None]:
+        wait = Wait(self.scheduler, self.owner, "sleep", ())
         wait.timed = True
-        loop: Any = scheduler.loop
+        loop: Any = self.scheduler.loop
         timer = getattr(loop, "call_in", loop.call_later)(self.seconds, wait.wake)
         try:
             yield from wait.park()

@@ -55,7 +55,7 @@ class Interrupts:
         interrupted = False
         try:
             system.start(*components)
-            while not system.finished.done():
+            while not system.is_over:
                 try:
                     system.loop.run_until_complete(system.finished)
                 except (KeyboardInterrupt, SystemExit) as error:
@@ -80,7 +80,7 @@ class Interrupts:
         """Close the loop, and give those threads an answer that still wait for one."""
         self._closing = True
         try:
-            if self.system.finished.done():
+            if self.system.is_over:
                 self.system.loop.run_until_complete(self.system.scheduler.end_asking())
             if self._handling:
                 signal.set_wakeup_fd(-1)  # asyncio closes what is behind it before it takes it back itself

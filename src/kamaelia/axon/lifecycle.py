@@ -285,14 +285,15 @@ def complete_if_over(process: Process) -> None:
     cause = process.cause if process.outcome in ("failed", "broken", "cancelled") else None
     for outbox in process.outboxes:
         if outbox.discarded and not (outbox.optional or outbox.lost or process.isolated):
-            process.system.discarded[process.path] = outbox.discarded
+            process.system.note_discarded(process.path, outbox.discarded)
     for box in process.each_box():
         if box.is_inbox:
             if not box.gone:  # type: ignore[attr-defined]
                 box.close()  # type: ignore[attr-defined]
         elif not box.ended:
             postman.close_source(box, cause)
-        process.scheduler.loops.pop(box, None)
+        if process.scheduler.loops:
+            process.scheduler.loops.pop(box, None)
     for hold in list(process.holds):
         _release(hold, None)
     if process.result_from is not None:

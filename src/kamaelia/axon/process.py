@@ -177,7 +177,8 @@ class Process:
             self.context = parent.context.copy()
         else:
             self.context = contextvars.copy_context()
-        self.context.run(current_process.set, self)
+        if parent is not None:  # the outermost, which is none of the user's, runs nothing
+            self.context.run(current_process.set, self)
         if self.has_body:
             system.scheduler.live += 1
         system.scheduler.make_ready(self)
@@ -383,34 +384,33 @@ class PlainProcess(Process):
         except BaseException as raised:
             self.finish(raised, None)
         else:
-            self._suspend(yielded)
+            wait = self.wait
+            if yielded is not None:
+                self._wait_for_future(yielded)
+            elif wait is None:
+                self.scheduler.ready.append(self)  # type: ignore[union-attr]  # it only gives others a turn
+            else:
+                self.state = "waiting"
+                if not wait.timed:
+                    self.scheduler.parked += 1  # type: ignore[union-attr]
+                if self.must_cancel:
+                    self.must_cancel = False
+                    self.throw(self._cancelled())
+                elif self.abandoned is not None and not self.cancels:
+                    error, self.abandoned = self.abandoned, None
+                    self.throw(error)
 
-    def _suspend(self, yielded: Any) -> None:
-        scheduler: Any = self.scheduler
-        if yielded is None:
-            if self.wait is None:
-                scheduler.ready.append(self)  # it only gives others a turn
-                return
-            self.state = "waiting"
-            if not self.wait.timed:
-                scheduler.parked += 1
-            if self.must_cancel:
-                self.must_cancel = False
-                self.throw(self._cancelled())
-            elif self.abandoned is not None and not self.cancels:
-                error, self.abandoned = self.abandoned, None
-                self.throw(error)
-        elif getattr(yielded, "_asyncio_future_blocking", None):
-            yielded._asyncio_future_blocking = False
+    def _wait_for_future(self, future: Any) -> None:
+        if getattr(future, "_asyncio_future_blocking", None):
+            future._asyncio_future_blocking = False
             self.state = "foreign"
-            self.future = yielded
-            yielded.add_done_callback(self._future_done, context=self.context)
-            if self.must_cancel and yielded.cancel(msg=self.cancel_message):
+            self.future = future
+            future.add_done_callback(self._future_done, context=self.context)
+            if self.must_cancel and future.cancel(msg=self.cancel_message):
                 self.must_cancel = False
         else:
-            self.pending = RuntimeError(
-                f"{self.path} awaited {yielded!r}, which is no awaitable of asyncio's"
-            )
+            self.pending = RuntimeError(f"{self.path} awaited {future!r}, which is no awaitable of asyncio's")
+            scheduler: Any = self.scheduler
             scheduler.ready.append(self)
 
     def resume(self, wait: Wait, error: BaseException | None = None) -> None:

@@ -130,8 +130,8 @@ def who_waits(processes: Iterable[Process]) -> str:
     )
 
 
-def warn_about_discarded(discarded: dict[str, int]) -> None:
+def warn_about_discarded(discarded: dict[str, int] | None) -> None:
     """Say in one line each when results went nowhere."""
-    for path, count in list(discarded.items())[:3]:
+    for path, count in list((discarded or {}).items())[:3]:
         name = path.rpartition("/")[2]
         log.warning("%d message%s from %s went nowhere: add | Collect()", count, "s" * (count != 1), name)

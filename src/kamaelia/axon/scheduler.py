@@ -43,7 +43,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from . import core
-from .clock import monotonic, stand_back
+from .clock import PlainVirtualClock, monotonic, stand_back
 from .errors import ClosedBox
 
 if TYPE_CHECKING:
@@ -60,11 +60,10 @@ STRETCH = 0.01  # seconds that a busy system goes on between two chances for oth
 def make_current_by_table(loop: asyncio.AbstractEventLoop, task: Any) -> Any:
     """Up to 3.13 asyncio keeps the current task of each loop in a table that we may write to."""
     table = asyncio_tasks._current_tasks  # type: ignore[attr-defined]
-    previous = table.get(loop)
     if task is None:
-        table.pop(loop, None)
-    else:
-        table[loop] = task
+        return table.pop(loop, None)
+    previous = table.get(loop)
+    table[loop] = task
     return previous
 
 
@@ -109,18 +108,14 @@ class Scheduler:
     steps: int
     live: int  # components with a body that has not ended
     parked: int  # of these, how many wait on a box without a time-out
-    loops: dict[Box[Any], None]  # inboxes whose only sources are feedback links
-    at_rest: Callable[[], None]
-    check_loops: Callable[[], None]
-    crashed: Callable[[BaseException], None]
+    loops: dict[Box[Any], None] | None  # inboxes whose only sources are feedback links
     on_step: Callable[[Process], object] | None  # called after each step, by whoever looks at a run
 
     _outside: int
     _rest_checks: int
     _stood_back: float
     # What other threads wait for, each with what the loop is to run for it.
-    _asked: dict[concurrent.futures.Future[Any], Coroutine[Any, Any, Any]]
-    _asking: threading.Lock
+    _asked: dict[concurrent.futures.Future[Any], Coroutine[Any, Any, Any]] | None
     _closed: bool
     # An empty context of our own, or each callback would keep the context of whoever caused it.
     _context: contextvars.Context
@@ -132,16 +127,12 @@ class Scheduler:
         self.steps = 0
         self.live = 0
         self.parked = 0
-        self.loops = {}
-        self.at_rest = lambda: None
-        self.check_loops = lambda: None
-        self.crashed = lambda error: None
+        self.loops = None
         self.on_step = None
         self._outside = 0
         self._rest_checks = 0
         self._stood_back = monotonic()
-        self._asked = {}
-        self._asking = threading.Lock()
+        self._asked = None  # made when somebody asks
         self._closed = False
         self._context = contextvars.Context()
 
@@ -165,6 +156,10 @@ class Scheduler:
             return False
         current: object = asyncio.current_task(self.loop)
         return current is process.component
+
+    def plain_clock(self, process: Process) -> PlainVirtualClock | None:
+        """Return the clock in whose queue a component may put itself, if it is one of the plain form."""
+        return None
 
     def stay_busy(self) -> None:
         """A slice is over, and somebody is ready still: now and then let other threads have a turn."""
@@ -201,7 +196,7 @@ class Scheduler:
             self.call_soon(self._check_rest)
         else:
             self._rest_checks = 0
-            self.at_rest()
+            self.system.at_rest()
 
     # -- other threads ----------------------------------------------------------------------------
 
@@ -228,10 +223,12 @@ class Scheduler:
         Raises `ClosedBox` when the loop ends before that.
         """
         future: concurrent.futures.Future[Any] | None = None
-        with self._asking:
+        with _ASKING:
             if not self._closed:
                 with contextlib.suppress(RuntimeError):  # the loop is closed, and `close` will be called
                     future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+                    if self._asked is None:
+                        self._asked = {}
                     self._asked[future] = coroutine
         try:
             if future is None:
@@ -244,22 +241,23 @@ class Scheduler:
                 coroutine.close()
             else:
                 future.cancel()  # if this thread was interrupted; a future that is done stays as it is
-                with self._asking:
-                    self._asked.pop(future, None)
+                with _ASKING:
+                    if self._asked is not None:
+                        self._asked.pop(future, None)
 
     async def end_asking(self) -> None:
         """The system has ended: other threads get an answer to what they have asked for, and ask no more."""
-        with self._asking:
+        with _ASKING:
             self._closed = True
-            asked = [asyncio.wrap_future(future) for future in self._asked]
+            asked = [asyncio.wrap_future(future) for future in self._asked or ()]
         if asked:  # all but sleeps, for which nobody needs to wait, are about boxes that are closed by now
             await asyncio.wait([asyncio.gather(*asked, return_exceptions=True)], timeout=1)
 
     def close(self) -> None:
         """The loop is closed: threads that still wait for an answer get none."""
-        with self._asking:
+        with _ASKING:
             self._closed = True
-            asked = list(self._asked.items())
+            asked = list(self._asked.items()) if self._asked else []
         for future, coroutine in asked:
             if inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
                 coroutine.close()
@@ -278,8 +276,23 @@ class Scheduler:
 
 _NOTHING = contextlib.nullcontext()
 
+# What keeps `_asked` whole. One for all systems will do: it is held for a moment, by few.
+_ASKING = threading.Lock()
+
 # What only the methods above use.
-REST = ("_asked", "_asking", "_closed", "_context", "_outside", "_rest_checks", "_stood_back", "system")
+REST = ("_asked", "_closed", "_context", "_outside", "_rest_checks", "_stood_back", "system")
+
+
+class _Turn:
+    """A slice of a scheduler's, in the queue of a plain `VirtualClock`."""
+
+    __slots__ = ("_loop", "_run")
+
+    _cancelled = False
+
+    def __init__(self, scheduler: PlainScheduler) -> None:
+        self._loop = scheduler.loop
+        self._run = scheduler._slice
 
 
 class PlainScheduler(Scheduler):
@@ -287,10 +300,9 @@ class PlainScheduler(Scheduler):
 
     __slots__ = (
         *REST,
+        "_clock",
         "_scheduled",
-        "at_rest",
-        "check_loops",
-        "crashed",
+        "_turn",
         "live",
         "loop",
         "loops",
@@ -308,6 +320,10 @@ class PlainScheduler(Scheduler):
         self.ready: deque[Any] = deque()
         self.turns_given: list[Any] = []  # room that was given to the running component
         self._scheduled = False
+        clock = getattr(loop, "clock", None)
+        # Its queue is ours, where nothing else depends on how a loop calls what it calls.
+        self._clock = clock if isinstance(clock, PlainVirtualClock) and not loop.get_debug() else None
+        self._turn = _Turn(self)
 
     @property
     def busy(self) -> bool:
@@ -319,14 +335,27 @@ class PlainScheduler(Scheduler):
         self.ready.append(process)
         if not self._scheduled:
             self._scheduled = True
-            self.call_soon(self._slice)
+            clock = self._clock
+            if clock is not None and get_ident() == self.thread:
+                clock.ready.append(self._turn)
+            else:
+                self.call_soon(self._slice)
+
+    def plain_clock(self, process: Process) -> PlainVirtualClock | None:
+        """See `Scheduler`."""
+        if self.running is not process or self._clock is None or self.loop.has_own_time:  # type: ignore[attr-defined]
+            return None
+        # An eager task may run in the midst of a step.
+        if process.abandoned is not None or not self.is_running_component():
+            return None
+        return self._clock
 
     def _slice(self) -> None:
         ready, loop = self.ready, self.loop
+        left = SLICE
         try:
-            for _ in range(SLICE):
-                if not ready:
-                    break
+            while ready and left:
+                left -= 1
                 process = ready.popleft()
                 if process.component is None:  # an outlet: it is nobody's step
                     self.running = None
@@ -342,14 +371,14 @@ class PlainScheduler(Scheduler):
                 if self.turns_given:
                     self._take_turns_back()
         except BaseException as error:
-            self.crashed(error)
+            self.system.abort(error)
             if not isinstance(error, Exception):
                 raise
         finally:
             make_current(loop, None)
             self.running = None
             if self.loops:
-                self.check_loops()
+                self.system.check_loops()
             if ready:
                 self.stay_busy()
                 loop.call_soon(self._slice, context=self._context)

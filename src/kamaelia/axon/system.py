@@ -13,7 +13,7 @@ import os
 import sys
 import threading
 from _thread import get_ident
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from typing import Any
 
 from . import body, core, lifecycle, postman, report
@@ -42,6 +42,9 @@ log = logging.getLogger("kamaelia")
 
 GRACE = 5.0  # seconds that a system has to finish what it was sent, after a stop
 SLOW_STEP = 0.5  # seconds from which on a step that holds everybody up is reported
+
+
+_NOBODY: frozenset[Any] = frozenset()
 
 
 class _Root(Component):
@@ -83,26 +86,44 @@ class System:
 
         By default it is a line on standard error. Where nobody sits, in a test or on a simulated host, it is
         something else: so a component need not know where it runs."""
-        self.names = Names(self)
+        self._names: Names | None = None
         self.stopping = False
         self.cancelled: KamaeliaError | None = None  # why everything is cancelled, also who is yet to start
         self.scheduler = core.Scheduler(loop)
         self.scheduler.system = self
-        self.scheduler.at_rest = self._at_rest
-        self.scheduler.check_loops = self._check_loops
-        self.scheduler.crashed = self.abort
         self.root = _Root()._axon
         self.root.given_name = ""
         # Those that are not one component's: a deadlock, a grace that ran out.
-        self.errors: list[KamaeliaError] = []
-        self.discarded: dict[str, int] = {}  # messages that went nowhere, by the component that sent them
+        self.errors: tuple[KamaeliaError, ...] = ()
+        # Messages that went nowhere, by the component that sent them; made when there are any.
+        self.discarded: dict[str, int] | None = None
+        self.measures: Any = None  # what `kamaelia.observe` keeps of those who measure something
         self.fatal: BaseException | None = None
-        self.finished: asyncio.Future[None] = loop.create_future()
-        self._named: list[Process] = []  # those who have used up the grace, in an error already
-        self._bystanders = asyncio.all_tasks(loop)  # tasks that were there before us
+        self.is_over = False
+        self.on_over: Callable[[], object] | None = None  # called soon after the last has ended
+        self._finished: asyncio.Future[None] | None = None
+        self._named: Sequence[Process] = ()  # those who have used up the grace, in an error already
+        there = tasks_of(loop)  # before us
+        self._bystanders = frozenset(there) if there else _NOBODY
         self._watchdog = Watchdog(self, slow_step) if slow_step and not hasattr(loop, "clock") else None
         if debug:
             loop.set_debug(True)
+
+    @property
+    def names(self) -> Names:
+        """The services that components offer each other under names."""
+        if self._names is None:
+            self._names = Names(self)
+        return self._names
+
+    @property
+    def finished(self) -> asyncio.Future[None]:
+        """What is done when the last component has ended."""
+        if self._finished is None:
+            self._finished = self.loop.create_future()
+            if self.is_over:
+                self._finished.set_result(None)
+        return self._finished
 
     # -- from beginning to end --------------------------------------------------------------------
 
@@ -119,9 +140,19 @@ class System:
 
     def over(self) -> None:
         """The last component has ended."""
-        if not self.finished.done():
-            self.finished.set_result(None)
+        if not self.is_over:
+            self.is_over = True
+            if self._finished is not None and not self._finished.done():
+                self._finished.set_result(None)
+            if self.on_over is not None:
+                self.loop.call_soon(self.on_over)
         self.end_watch()  # afterwards: what interrupts this leaves nobody waiting for the end
+
+    def note_discarded(self, path: str, count: int) -> None:
+        """Note how many messages of a component, that has ended, went nowhere."""
+        if self.discarded is None:
+            self.discarded = {}
+        self.discarded[path] = count
 
     def end_watch(self) -> None:
         """End the watchdog's thread; calling it twice is harmless."""
@@ -141,13 +172,13 @@ class System:
             raise (
                 self.errors[0]
                 if len(self.errors) == 1
-                else ComponentsFailed("the system failed", self.errors)
+                else ComponentsFailed("the system failed", list(self.errors))
             )
 
     async def wait(self) -> None:
         """Wait until the last component has ended; who is cancelled here cancels the system."""
         cancelled: asyncio.CancelledError | None = None
-        while not self.finished.done():
+        while not self.is_over:
             try:
                 await asyncio.shield(self.finished)
             except asyncio.CancelledError as error:  # each time: a system has to end before it is left
@@ -196,20 +227,20 @@ class System:
         # At once, for `run` may go on for weeks before it raises this, or raise something else.
         log.error("%s", text)
         if self.fatal is None and process not in self._named:
-            self.errors.append(GraceExceeded(text))
+            self.errors += (GraceExceeded(text),)
 
     def _grace_is_over(self, grace: float) -> None:
         left = list(lifecycle.bodies(self.root))
         if left:
             error = lifecycle.grace_exceeded(left, grace)
             if not any(isinstance(other, GraceExceeded) for other in self.errors):
-                self.errors.append(error)
+                self.errors += (error,)
                 self._named = left
             self._cancel_all(error)
 
     # -- rest -------------------------------------------------------------------------------------
 
-    def _at_rest(self) -> None:
+    def at_rest(self) -> None:
         """Everybody waits for somebody else: end what is only held open, or say that it is a deadlock."""
         if self.root.state == "ended" or self._foreign_tasks():
             return
@@ -247,15 +278,13 @@ class System:
             self.over()
             return
         error = Deadlock(report.who_waits(left))
-        self.errors.append(error)
+        self.errors += (error,)
         self._cancel_all(error)
 
     def _foreign_tasks(self) -> bool:
         """Say whether tasks that components have started may still do something; then look again when they
         have ended, for that may be no step of anybody's."""
-        tasks = [
-            task for task in asyncio.all_tasks(self.loop) if not task.done() and task not in self._bystanders
-        ]
+        tasks = [task for task in tasks_of(self.loop) if task not in self._bystanders]
         for task in tasks:
             task.remove_done_callback(self._foreign_task_over)  # of the last time that we looked
             task.add_done_callback(self._foreign_task_over)
@@ -264,15 +293,22 @@ class System:
     def _foreign_task_over(self, task: asyncio.Task[Any]) -> None:
         self.scheduler.look_for_rest()
 
-    def _check_loops(self) -> None:
+    def check_loops(self) -> None:
         """End feedback links of loops that nothing else feeds and in which all wait to receive."""
-        for box in list(self.scheduler.loops):
+        loops = self.scheduler.loops or {}
+        for box in list(loops):
             wires = [wire for wire in box.incoming if wire.feedback and wire.open]
             if not wires or box.ended:
-                del self.scheduler.loops[box]
+                del loops[box]
             elif loop_is_idle(box):
                 for wire in wires:
                     postman.end_feedback(wire)
+
+
+def tasks_of(loop: asyncio.AbstractEventLoop) -> Collection[asyncio.Task[Any]]:
+    """Return the tasks of a loop that are not done, in the order of their making where the loop keeps it."""
+    in_order = getattr(loop, "tasks_in_order", None)
+    return asyncio.all_tasks(loop) if in_order is None else in_order()
 
 
 def loop_is_idle(box: Any) -> bool:

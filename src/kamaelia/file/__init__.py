@@ -9,8 +9,8 @@
 | `DirectoryWatcher` | tells what appears, changes and vanishes in a folder |
 
 Files are bytes: `kamaelia.flow` has `Lines` and `Encode` for text. Read in this order to see how it works:
-`blocking` (why nothing blocks), `source` and `target` (what is asked of the operating system), `lookout`
-(when to look again); `folder` keeps names in their place.
+`blocking` (why nothing blocks), `disk` (who is asked for files), `source` and `target` (what it is asked),
+`lookout` (when to look again); `folder` keeps names in their place.
 """
 
 from .errors import FileTruncated, OutsideFolder

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 from typing import Any, Literal
 
 from kamaelia.axon import Component, Inbox, Outbox
@@ -72,13 +71,13 @@ class ReadFiles(Component):
 
     async def main(self) -> None:
         calls = BlockingCalls(self, f"read a file of {self.folder}")
-        folder = Folder(self.folder)
+        folder = Folder(calls.disk, self.folder)
         try:
             async for name in self.inbox:
                 if not isinstance(name, (str, os.PathLike)):
                     raise TypeError(f"{self.path} takes names of files, but got {shorten(name)}")
                 try:
-                    content = await calls.do(self._read, folder, name, calls.given_up)
+                    content = await calls.do(self._read, calls, folder, name)
                 except OSError as error:
                     failure = _refusal(self.path, name, error)
                     if self.on_error == "fail":
@@ -90,13 +89,13 @@ class ReadFiles(Component):
         finally:
             await calls.close()
 
-    def _read(self, folder: Folder, name: Any, given_up: threading.Event) -> bytes:
-        source = SourceFile(folder.locate(name), given_up)
-        source.open()
+    async def _read(self, calls: BlockingCalls, folder: Folder, name: Any) -> bytes:
+        source = SourceFile(calls.disk, await folder.locate(name), calls.given_up)
+        await source.open()
         try:
             if not source.regular:
                 raise OSError("it is a pipe or a device, and may have no end: read it with FileReader")
-            content = source.read_all(self.largest + 1)
+            content = await source.read_all(self.largest + 1)
             if len(content) > self.largest:
                 raise OSError(
                     f"it has more than largest={self.largest} bytes: allow more, or use FileReader, which "
@@ -104,7 +103,7 @@ class ReadFiles(Component):
                 )
             return content
         finally:
-            source.close()
+            await source.close()
 
 
 def _refusal(where: str, name: Any, error: OSError) -> OSError:

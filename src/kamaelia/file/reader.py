@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from numbers import Integral
 from typing import Any, ParamSpec, TypeVar
 
@@ -36,7 +36,7 @@ class FileReader(Component):
     It ends at the end of the file, or when nobody listens any more, and at a stop where it is. A reader that
     is slow holds it back: at most 256 KiB, or one block, is read ahead. The file may be a pipe or a device,
     from which blocks come as they are written; a stop does not have to wait for those. In virtual time any
-    file is read at once, and the clock stands still meanwhile.
+    file is read at once, and the clock stands still meanwhile, unless a simulated host has a disk of its own.
 
     A file that cannot be read is a failure, an `OSError` of the usual kind whose text says what to do. So is
     one that is cut shorter meanwhile (`FileTruncated`); one that is deleted or replaced is read to its end.
@@ -102,7 +102,7 @@ class FileReader(Component):
     async def main(self) -> None:
         self._calls = BlockingCalls(self, f"read {self.file}")
         # In virtual time nothing may depend on what the machine happens to have in memory.
-        self._source = SourceFile(self.file, self._calls.given_up, not self._calls.at_once)
+        self._source = SourceFile(self._calls.disk, self.file, self._calls.given_up, not self._calls.at_once)
         try:
             await self._do(self._source.open)
             if self._prompts is None:
@@ -188,7 +188,7 @@ class FileReader(Component):
             )
         return int(wanted)
 
-    async def _do(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    async def _do(self, call: Callable[P, Coroutine[Any, Any, R]], *args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return await self._calls.do(call, *args, **kwargs)
         except FileTruncated as error:

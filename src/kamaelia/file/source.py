@@ -17,6 +17,7 @@ import os
 import stat
 import threading
 
+from .disk import Disk
 from .errors import FileTruncated
 
 CACHED = 256 * 1024  # bytes that are read at most on the loop's own thread: some 20 us
@@ -36,32 +37,34 @@ class SourceFile:
     """A file that is read from its beginning, or from a position.
 
     Arguments:
+        disk: on which it is
         path: of the file
         given_up: set when nobody wants anything of it any more
         may_be_cached: what is in memory may be read in another way than the rest
     """
 
-    def __init__(self, path: str, given_up: threading.Event, may_be_cached: bool = False) -> None:
+    def __init__(self, disk: Disk, path: str, given_up: threading.Event, may_be_cached: bool = False) -> None:
         self.path = path
         self.position = 0
         """How many bytes have been read."""
         self.status: os.stat_result
         """Of the file, when it was opened."""
+        self._disk = disk
         self._given_up = given_up
         self._fd = -1
         self._seekable = False
         self._cached = may_be_cached and _NOWAIT is not None
         self._buffer = bytearray()
 
-    def open(self) -> None:
+    async def open(self) -> None:
         """Open it. Raises OSError, also for a folder."""
-        self._fd = os.open(self.path, _READ)
+        self._fd = await self._disk.open(self.path, _READ)
         try:
-            self.status = os.fstat(self._fd)
+            self.status = await self._disk.fstat(self._fd)
             if stat.S_ISDIR(self.status.st_mode):
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), self.path)
         except BaseException:
-            self.close()
+            await self.close()
             raise
         self._seekable = stat.S_ISREG(self.status.st_mode) or stat.S_ISBLK(self.status.st_mode)
         self._cached = self._cached and self._seekable
@@ -71,12 +74,12 @@ class SourceFile:
         """Whether it is an ordinary file, and no pipe or device."""
         return stat.S_ISREG(self.status.st_mode)
 
-    def read(self, size: int) -> bytes:
+    async def read(self, size: int) -> bytes:
         """Return the next bytes: of a file as many as there are, of a pipe what comes; none at the end."""
-        data = self.read_added(size)
+        data = await self.read_added(size)
         if not data and self.regular and self.position < self.status.st_size:
             # Not by what it promised when it was opened: some files of the system are shorter than they say.
-            now = self.size()
+            now = await self.size()
             if now < self.status.st_size:
                 raise FileTruncated(
                     f"it had {self.status.st_size} bytes and was cut to {now} meanwhile, and {self.position} "
@@ -84,21 +87,21 @@ class SourceFile:
                 )
         return data
 
-    def read_all(self, size: int) -> bytes:
+    async def read_all(self, size: int) -> bytes:
         """Return as many bytes, waiting for those of a pipe; fewer only at the end."""
-        data = self.read(size)
+        data = await self.read(size)
         if len(data) == size or not data:
             return data
         parts = [data]
         missing = size - len(data)
-        while missing and (data := self.read(missing)):
+        while missing and (data := await self.read(missing)):
             parts.append(data)
             missing -= len(data)
         return b"".join(parts)
 
-    def read_blocks(self, size: int, count: int) -> list[bytes]:
+    async def read_blocks(self, size: int, count: int) -> list[bytes]:
         """Return the next blocks of one size, not more than so many; an empty list at the end."""
-        data = self.read(size * count)
+        data = await self.read(size * count)
         if len(data) <= size:
             return [data] if data else []
         return [data[start : start + size] for start in range(0, len(data), size)]
@@ -111,7 +114,7 @@ class SourceFile:
         if len(self._buffer) != size:
             self._buffer = bytearray(size)
         try:
-            count = os.preadv(self._fd, [self._buffer], self.position, _NOWAIT)
+            count = self._disk.preadv(self._fd, [self._buffer], self.position, _NOWAIT)
         except BlockingIOError:
             return None
         except OSError:  # this file system has no such thing; if it is something else, `read` will say so
@@ -122,30 +125,30 @@ class SourceFile:
         self.position += size
         return bytes(self._buffer)
 
-    def read_added(self, size: int) -> bytes:
+    async def read_added(self, size: int) -> bytes:
         """Return the next bytes of a file that may grow: at the end none, as yet."""
-        data = self._read_once(size)
+        data = await self._read_once(size)
         self.position += len(data)
         return data
 
-    def size(self) -> int:
+    async def size(self) -> int:
         """Return how many bytes the file has now."""
-        return os.fstat(self._fd).st_size
+        return (await self._disk.fstat(self._fd)).st_size
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close it, if it is open."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
-            os.close(fd)
+            await self._disk.close(fd)
 
-    def _read_once(self, size: int) -> bytes:
-        if self._seekable and hasattr(os, "pread"):
-            return os.pread(self._fd, size, self.position)
+    async def _read_once(self, size: int) -> bytes:
+        if self._seekable:
+            return await self._disk.pread(self._fd, size, self.position)
         while True:
-            if not self._seekable and not wait_for(self._fd, self._given_up, "read"):
+            if not wait_for(self._fd, self._given_up, "read"):
                 return b""
             try:
-                return os.read(self._fd, size)
+                return await self._disk.read(self._fd, size)
             except BlockingIOError:  # another reader of the same pipe was faster
                 if self._given_up.is_set():
                     return b""

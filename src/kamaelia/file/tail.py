@@ -13,6 +13,7 @@ from kamaelia.axon.errors import shorten
 
 from .arguments import checked_path
 from .blocking import BlockingCalls
+from .disk import Disk
 from .errors import told
 from .inotify import CONTENT, NAMES_IN_FOLDER
 from .lookout import Lookout
@@ -74,7 +75,7 @@ class TailFile(Component):
     async def main(self) -> None:
         calls = BlockingCalls(self, f"follow {self.file}")
         lookout = Lookout(self, self.interval, relaxed=1)
-        trail = Trail(self.file, self.from_start, lookout, calls.given_up)
+        trail = Trail(calls.disk, self.file, self.from_start, lookout, calls.given_up)
         try:
             while True:
                 try:
@@ -98,8 +99,11 @@ class TailFile(Component):
 class Trail:
     """Follows the files of one name; that may take long."""
 
-    def __init__(self, path: str, from_start: bool, lookout: Lookout, given_up: threading.Event) -> None:
+    def __init__(
+        self, disk: Disk, path: str, from_start: bool, lookout: Lookout, given_up: threading.Event
+    ) -> None:
         self.truncated = 0
+        self._disk = disk
         self._path = path
         self._from_start = from_start
         self._lookout = lookout
@@ -109,31 +113,31 @@ class Trail:
         self._next_watch: int | None = None  # of a file that has taken its place and is empty as yet
         self._folder_watch: int | None = None
 
-    def read(self) -> bytes:
+    async def read(self) -> bytes:
         """Return what has been added, or nothing."""
         if self._folder_watch is None and self._lookout.is_told:
             self._folder_watch = self._lookout.watch(os.path.dirname(self._path) or ".", NAMES_IN_FOLDER)
         if self._file is None:
-            self._file = self._open()
+            self._file = await self._open()
             self._from_start = True  # what comes later is new from its first byte
             if self._file is None:
                 return b""
-        data = self._read_on(self._file)
+        data = await self._read_on(self._file)
         if data:
             return data
-        if not self._has_successor(self._file):
+        if not await self._has_successor(self._file):
             return b""
         # Something may have been added to the old one before the new one was begun.
-        data = self._read_on(self._file)
+        data = await self._read_on(self._file)
         if data:
             return data
         self._lookout.forget(self._watch)
-        self.close()
-        return self.read()
+        await self.close()
+        return await self.read()
 
-    def _has_successor(self, file: SourceFile) -> bool:
+    async def _has_successor(self, file: SourceFile) -> bool:
         """Say whether another file, with something in it, has taken the place of the one that is read."""
-        there = status_of(self._path)
+        there = await status_of(self._disk, self._path)
         if there is None or os.path.samestat(there, file.status):
             return False
         if not there.st_size:
@@ -141,24 +145,24 @@ class Trail:
             if self._next_watch != watch:
                 self._lookout.forget(self._next_watch)
                 self._next_watch = watch
-            there = status_of(self._path)  # once more, now that it is watched
+            there = await status_of(self._disk, self._path)  # once more, now that it is watched
         return there is not None and there.st_size > 0
 
-    def _read_on(self, file: SourceFile) -> bytes:
-        size = file.size()
+    async def _read_on(self, file: SourceFile) -> bytes:
+        size = await file.size()
         if size < file.position:
             self.truncated += 1
             file.position = 0
-        return file.read_added(BLOCK)
+        return await file.read_added(BLOCK)
 
-    def _open(self) -> SourceFile | None:
-        file = SourceFile(self._path, self._given_up)
+    async def _open(self) -> SourceFile | None:
+        file = SourceFile(self._disk, self._path, self._given_up)
         try:
-            file.open()
+            await file.open()
         except FileNotFoundError:
             return None
         if not file.regular:
-            file.close()
+            await file.close()
             raise OSError(errno.EINVAL, "it is a pipe or device, which FileReader can read")
         # Watched before it is read, so that nothing falls in between.
         self._watch = self._lookout.watch(self._path, CONTENT)
@@ -166,11 +170,11 @@ class Trail:
             file.position = file.status.st_size
         return file
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Leave the file that is followed."""
         file, self._file = self._file, None
         if file is not None:
-            file.close()
+            await file.close()
 
 
 __all__ = ["TailFile", "Trail"]

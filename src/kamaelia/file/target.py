@@ -23,6 +23,7 @@ import threading
 from collections.abc import Sequence
 from typing import Protocol
 
+from .disk import Disk
 from .source import wait_for
 
 _WRITE = (
@@ -43,19 +44,19 @@ class Target(Protocol):
     written: int
     keeps_part: bool
 
-    def open(self, now: float) -> None:
+    async def open(self, now: float) -> None:
         """Begin. Raises OSError, as all of these do."""
 
-    def write(self, messages: Sequence[bytes], now: float) -> None:
+    async def write(self, messages: Sequence[bytes], now: float) -> None:
         """Write all of these; ``now`` is the time by which files become old."""
 
-    def sync(self) -> None:
+    async def sync(self) -> None:
         """Bring to the disk what was written."""
 
-    def finish(self) -> None:
+    async def finish(self) -> None:
         """Everything has been written: make it last."""
 
-    def discard(self) -> None:
+    async def discard(self) -> None:
         """Clean up. After `finish` there is nothing to do. Raises nothing."""
 
 
@@ -63,6 +64,7 @@ class InPlace:
     """A file to which is added what is written.
 
     Arguments:
+        disk: on which it is
         path: of the file
         new: it must not be there yet
         given_up: set when nobody waits any more
@@ -77,6 +79,7 @@ class InPlace:
 
     def __init__(
         self,
+        disk: Disk,
         path: str,
         new: bool,
         given_up: threading.Event,
@@ -88,6 +91,7 @@ class InPlace:
         self.path = path
         self.written = 0
         """Bytes that have been written."""
+        self._disk = disk
         self._flags = _WRITE | os.O_APPEND | (os.O_EXCL if new else 0)
         self._given_up = given_up
         self._synced = synced
@@ -99,47 +103,49 @@ class InPlace:
         self._opened = 0.0
         self._waits = False  # it is a pipe or a device
 
-    def open(self, now: float) -> None:
+    async def open(self, now: float) -> None:
         """See `Target`."""
         while self._fd < 0:
             try:
-                self._fd = os.open(self.path, self._flags, 0o666)
+                self._fd = await self._disk.open(self.path, self._flags)
             except OSError as error:
-                nobody_reads = error.errno == errno.ENXIO and stat.S_ISFIFO(os.stat(self.path).st_mode)
+                nobody_reads = error.errno == errno.ENXIO and stat.S_ISFIFO(
+                    (await self._disk.stat(self.path)).st_mode
+                )
                 if not nobody_reads or self._given_up.wait(LOOK):
                     raise
-        status = os.fstat(self._fd)
+        status = await self._disk.fstat(self._fd)
         self._waits = not stat.S_ISREG(status.st_mode)
         if self._waits and not (self._rotate_size is None and self._rotate_after is None):
             raise OSError(errno.EINVAL, "it is a pipe or device, which cannot be rotated")
         self._size = status.st_size
         self._opened = now
         if self._synced and not self._waits:
-            sync_folder(self.path)
+            await sync_folder(self._disk, self.path)
 
-    def write(self, messages: Sequence[bytes], now: float) -> None:
+    async def write(self, messages: Sequence[bytes], now: float) -> None:
         """See `Target`."""
         if self._rotate_after is not None and self._size and now - self._opened >= self._rotate_after:
-            self._rotate(now)
+            await self._rotate(now)
         if self._rotate_size is None:
-            self._write(messages)
+            await self._write(messages)
             return
         begin, size = 0, self._size
         for number, message in enumerate(messages):
             if size and size + len(message) > self._rotate_size:
-                self._write(messages[begin:number])
-                self._rotate(now)
+                await self._write(messages[begin:number])
+                await self._rotate(now)
                 begin, size = number, 0
             size += len(message)
-        self._write(messages[begin:])
+        await self._write(messages[begin:])
 
-    def _write(self, messages: Sequence[bytes]) -> None:
+    async def _write(self, messages: Sequence[bytes]) -> None:
         rest = memoryview(b"".join(messages))
         while rest:
             if self._waits and not wait_for(self._fd, self._given_up, "write"):
                 raise InterruptedError(errno.EINTR, "it was given up")
             try:
-                count = os.write(self._fd, rest)
+                count = await self._disk.write(self._fd, rest)
             except BlockingIOError:  # the pipe has some room, and not enough
                 if self._given_up.wait(LOOK / 50):
                     raise
@@ -148,45 +154,46 @@ class InPlace:
             self._size += count
             rest = rest[count:]
 
-    def sync(self) -> None:
+    async def sync(self) -> None:
         """See `Target`."""
-        sync(self._fd)
+        await sync(self._disk, self._fd)
 
-    def finish(self) -> None:
+    async def finish(self) -> None:
         """See `Target`."""
         try:
             if self._synced and self._fd >= 0:
-                self.sync()
+                await self.sync()
         finally:
-            self._close()
+            await self._close()
 
-    def discard(self) -> None:
+    async def discard(self) -> None:
         """See `Target`."""
         try:
-            self._close()
+            await self._close()
         except OSError:
             pass
 
-    def _rotate(self, now: float) -> None:
-        self.finish()
-        path = os.path.realpath(self.path)
+    async def _rotate(self, now: float) -> None:
+        await self.finish()
+        path = await self._disk.realpath(self.path)
         for number in range(self._keep - 1, -1, -1):
             try:
-                os.replace(f"{path}.{number}" if number else path, f"{path}.{number + 1}")
+                await self._disk.replace(f"{path}.{number}" if number else path, f"{path}.{number + 1}")
             except FileNotFoundError:  # there are not so many yet; or somebody has taken it away
                 pass
-        self.open(now)
+        await self.open(now)
 
-    def _close(self) -> None:
+    async def _close(self) -> None:
         fd, self._fd = self._fd, -1
         if fd >= 0:
-            os.close(fd)
+            await self._disk.close(fd)
 
 
 class Replacement:
     """A file that takes the place of another when it is complete.
 
     Arguments:
+        disk: on which it is
         path: of the file
         synced: bring it to the disk before it takes its place
     """
@@ -194,19 +201,22 @@ class Replacement:
     keeps_part = False
     """Of what was written before a failure nothing stays."""
 
-    def __init__(self, path: str, synced: bool) -> None:
+    def __init__(self, disk: Disk, path: str, synced: bool) -> None:
         self.path = path
         self.written = 0
         """Bytes that have been written."""
+        self.is_in_place = False
+        """It has taken the place of the old one."""
+        self._disk = disk
         self._synced = synced
         self._fd = -1
         self._target = ""  # where a symbolic link leads
         self._temporary = ""
 
-    def open(self, now: float = 0.0) -> None:
+    async def open(self, now: float = 0.0) -> None:
         """See `Target`."""
-        self._target = os.path.realpath(self.path)
-        before = status_of(self._target)
+        self._target = await self._disk.realpath(self.path)
+        before = await status_of(self._disk, self._target)
         if before is not None and stat.S_ISDIR(before.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if before is not None and not stat.S_ISREG(before.st_mode):
@@ -217,68 +227,67 @@ class Replacement:
         for number in itertools.count():
             temporary = os.path.join(folder, f".{name[:60]}.{number}{PARTIAL}")
             try:
-                self._fd = os.open(temporary, _WRITE | os.O_EXCL, 0o666)
+                self._fd = await self._disk.open(temporary, _WRITE | os.O_EXCL)
             except FileExistsError:
                 continue
             self._temporary = temporary
             break
         if before is not None:
-            self._look_like(before)
+            await self._look_like(before)
 
-    def _look_like(self, before: os.stat_result) -> None:
-        if hasattr(os, "fchown"):
-            try:
-                os.fchown(self._fd, before.st_uid, before.st_gid)
-            except PermissionError:  # only a few may give files away
-                pass
-        if hasattr(os, "fchmod"):
-            os.fchmod(self._fd, stat.S_IMODE(before.st_mode))
+    async def _look_like(self, before: os.stat_result) -> None:
+        try:
+            await self._disk.fchown(self._fd, before.st_uid, before.st_gid)
+        except PermissionError:  # only a few may give files away
+            pass
+        await self._disk.fchmod(self._fd, stat.S_IMODE(before.st_mode))
 
-    def write(self, messages: Sequence[bytes], now: float = 0.0) -> None:
+    async def write(self, messages: Sequence[bytes], now: float = 0.0) -> None:
         """See `Target`."""
         rest = memoryview(b"".join(messages))
         while rest:
-            count = os.write(self._fd, rest)
+            count = await self._disk.write(self._fd, rest)
             self.written += count
             rest = rest[count:]
 
-    def sync(self) -> None:
+    async def sync(self) -> None:
         """See `Target`."""
-        sync(self._fd)
+        await sync(self._disk, self._fd)
 
-    def finish(self) -> None:
+    async def finish(self) -> None:
         """See `Target`."""
         if not self._temporary:  # it has been finished already, or was never begun
             return
         try:
             if self._synced:
-                self.sync()
-            self._close()
-            os.replace(self._temporary, self._target)
+                await self.sync()
+            await self._close()
+            await self._disk.replace(self._temporary, self._target)
         except BaseException:
-            self.discard()
+            await self.discard()
             raise
         self._temporary = ""
+        self.is_in_place = True
         if self._synced:
-            sync_folder(self._target)
+            await sync_folder(self._disk, self._target)
 
-    def discard(self) -> None:
+    async def discard(self) -> None:
         """See `Target`."""
         try:
-            self._close()
+            await self._close()
         except OSError:
             pass
         if self._temporary:
             try:
-                os.unlink(self._temporary)
+                await self._disk.unlink(self._temporary)
             except OSError:  # it can be told by its name
                 pass
             self._temporary = ""
 
-    def _close(self) -> None:
+    async def _close(self) -> None:
         fd, self._fd = self._fd, -1
         if fd >= 0:
-            os.close(fd)
+            await self._disk.close(fd)
 
 
 def is_temporary(name: str) -> bool:
@@ -290,33 +299,33 @@ def is_temporary(name: str) -> bool:
     return name.startswith(".") and name.endswith(PARTIAL)
 
 
-def status_of(path: str) -> os.stat_result | None:
+async def status_of(disk: Disk, path: str) -> os.stat_result | None:
     """Return how a file is, or None if there is none."""
     try:
-        return os.stat(path)
+        return await disk.stat(path)
     except FileNotFoundError:
         return None
 
 
-def sync(fd: int) -> None:
+async def sync(disk: Disk, fd: int) -> None:
     """Bring to the disk what was written; a pipe or device has none."""
     try:
-        os.fsync(fd)
+        await disk.fsync(fd)
     except OSError as error:
         if error.errno not in (errno.EINVAL, errno.ENOTSUP):
             raise
 
 
-def sync_folder(path: str) -> None:
+async def sync_folder(disk: Disk, path: str) -> None:
     """Bring the name of a file to the disk, where that can be asked for."""
     try:
-        fd = os.open(os.path.dirname(path) or ".", os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
-    except OSError:  # Windows; or a folder that may be written to and not read
+        fd = await disk.open(os.path.dirname(path) or ".", os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    except PermissionError:  # Windows; or a folder that may be written to and not read
         return
     try:
-        sync(fd)
+        await sync(disk, fd)
     finally:
-        os.close(fd)
+        await disk.close(fd)
 
 
 __all__ = ["InPlace", "Replacement", "Target", "is_temporary", "status_of", "sync", "sync_folder"]

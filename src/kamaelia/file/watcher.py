@@ -18,6 +18,7 @@ from kamaelia.axon.errors import shorten
 
 from .arguments import checked_path
 from .blocking import BlockingCalls
+from .disk import Disk
 from .errors import told
 from .inotify import IN_FOLDER
 from .lookout import Lookout
@@ -203,7 +204,7 @@ class DirectoryWatcher(Component):
     async def main(self) -> None:
         calls = BlockingCalls(self, f"look into {self.folder}")
         lookout = Lookout(self, self.interval, RELAXED)
-        view = _View(self.folder, lookout)
+        view = _View(calls.disk, self.folder, lookout)
         try:
             found = await self._look(calls, view, None)
             changes = Changes(self.folder, self.settle, {} if self.existing else found)
@@ -231,34 +232,36 @@ class DirectoryWatcher(Component):
 class _View:
     """Looks into a folder; that may take long."""
 
-    def __init__(self, folder: str, lookout: Lookout) -> None:
+    def __init__(self, disk: Disk, folder: str, lookout: Lookout) -> None:
+        self._disk = disk
         self._folder = folder
         self._lookout = lookout
         self._watched: tuple[int, int] | None = None  # which folder, since another may take its place
         self._watch: int | None = None
 
-    def look(self, names: Iterable[str] | None) -> dict[str, Look]:
+    async def look(self, names: Iterable[str] | None) -> dict[str, Look]:
         """Return how the files of these names, or all, are found. Raises OSError if there is no folder."""
         if names is None:
-            folder = os.stat(self._folder)
+            folder = await self._disk.stat(self._folder)
             if self._watched != (folder.st_dev, folder.st_ino):
                 self._lookout.forget(self._watch)
                 self._watch = self._lookout.watch(self._folder, IN_FOLDER)
                 self._watched = folder.st_dev, folder.st_ino
-            names = os.listdir(self._folder)  # after it is watched, so that nothing falls in between
+            # After it is watched, so that nothing falls in between.
+            names = await self._disk.listdir(self._folder)
         found = {}
         for name in names:
-            if not is_temporary(name) and (status := self._status(name)) is not None:
+            if not is_temporary(name) and (status := await self._status(name)) is not None:
                 found[name] = Look.of(status)
         return found
 
-    def _status(self, name: str) -> os.stat_result | None:
+    async def _status(self, name: str) -> os.stat_result | None:
         path = os.path.join(self._folder, name)
         try:
-            return os.stat(path)
+            return await self._disk.stat(path)
         except OSError:  # it has gone; or it is a symbolic link that leads nowhere
             try:
-                return os.lstat(path)
+                return await self._disk.lstat(path)
             except FileNotFoundError:
                 return None
 

@@ -11,6 +11,7 @@ from kamaelia.axon.errors import shorten
 
 from .arguments import checked_path
 from .blocking import BlockingCalls
+from .disk import Disk
 from .errors import OutsideFolder, told
 from .folder import Folder
 from .target import Replacement
@@ -55,13 +56,15 @@ class WriteFiles(Component):
 
     async def main(self) -> int:
         calls = BlockingCalls(self, f"write a file into {self.folder}")
-        folder = Folder(self.folder)
+        folder = Folder(calls.disk, self.folder)
         count = 0
         try:
             async for job in self.inbox:
                 name, content = self._parts_of(job)
                 try:
-                    await calls.do_to_the_end(_write, folder, name, bytes(content), self.fsync == "end")
+                    await calls.do_to_the_end(
+                        _write, calls.disk, folder, name, bytes(content), self.fsync == "end"
+                    )
                 except OutsideFolder as error:
                     raise OutsideFolder(f"{self.path}: {error}") from None
                 except OSError as error:
@@ -81,16 +84,16 @@ class WriteFiles(Component):
         return job[0], job[1]
 
 
-def _write(folder: Folder, name: Any, content: bytes, synced: bool) -> None:
-    path = folder.locate(name)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    target = Replacement(path, synced)
+async def _write(disk: Disk, folder: Folder, name: Any, content: bytes, synced: bool) -> None:
+    path = await folder.locate(name)
+    await disk.makedirs(os.path.dirname(path))
+    target = Replacement(disk, path, synced)
     try:
-        target.open()
-        target.write([content])
-        target.finish()
+        await target.open()
+        await target.write([content])
+        await target.finish()
     finally:
-        target.discard()
+        await target.discard()
 
 
 __all__ = ["WriteFiles"]

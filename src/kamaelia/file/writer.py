@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Literal, ParamSpec, TypeVar
 
 from kamaelia.axon import (
@@ -164,8 +164,9 @@ class FileWriter(Component):
     def _make_target(self) -> Target:
         synced = self.fsync != "never"
         if self.mode == "replace":
-            return Replacement(self.file, synced)
+            return Replacement(self._calls.disk, self.file, synced)
         return InPlace(
+            self._calls.disk,
             self.file,
             self.mode == "create",
             self._calls.given_up,
@@ -233,7 +234,7 @@ class FileWriter(Component):
         inbox = self.inbox
         return inbox.ended and inbox.failure is None and not inbox.statistics().waiting
 
-    async def _do(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    async def _do(self, call: Callable[P, Coroutine[Any, Any, R]], *args: P.args, **kwargs: P.kwargs) -> R:
         with self._telling():
             return await self._calls.do_to_the_end(call, *args, **kwargs)
 
@@ -244,7 +245,9 @@ class FileWriter(Component):
             yield
         except OSError as error:
             amount = ""
-            if self._taken and self.mode == "replace":
+            if isinstance(self._target, Replacement) and self._target.is_in_place:
+                amount = " (the new file is in its place, but may not survive a power cut)"
+            elif self._taken and self.mode == "replace":
                 amount = f" (of the {self._taken} bytes that had come nothing is kept)"
             elif self._taken:
                 amount = f" ({self.written} of the {self._taken} bytes that had come are in it)"

@@ -1,4 +1,10 @@
-"""Looking at systems: pictures of what they are made of.
+"""Looking at systems: pictures of what they are made of, and measures of what they do.
+
+| module | what is in it |
+| --- | --- |
+| `drawing` | pictures (`parts`: what is on them) |
+| `measure` | one line in a component: how often, how much, how full |
+| `sketch` | what many values were like, in little memory (`tables`: as text) |
 
 >>> from kamaelia.flow import Collect, Map, Source
 >>> from kamaelia.observe import mermaid
@@ -12,5 +18,20 @@ flowchart LR
 """
 
 from .drawing import mermaid, svg
+from .measure import Gauge, Result, Tally, count, level, measure, measures, total
+from .sketch import Sketch, Summary
 
-__all__ = ["mermaid", "svg"]
+__all__ = [
+    "Gauge",
+    "Result",
+    "Sketch",
+    "Summary",
+    "Tally",
+    "count",
+    "level",
+    "measure",
+    "measures",
+    "mermaid",
+    "svg",
+    "total",
+]

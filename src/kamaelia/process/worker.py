@@ -263,7 +263,8 @@ class Worker(Component):
         if outside.outcome is None:
             raise self._died(outside)
         failures, errors, fatal, result, discarded = outside.outcome
-        self.system.discarded.update(discarded)
+        for path, count in (discarded or {}).items():
+            self.system.note_discarded(path, count)
         if fatal is not None:
             raise fatal
         for error in errors:
@@ -587,7 +588,7 @@ class Outside(Bridge):
         errors: list[PackedError],
         fatal: PackedError | None,
         result: bytes | None,
-        discarded: dict[str, int],
+        discarded: dict[str, int] | None,
         statistics: tuple[dict[str, Any], int] | None,
     ) -> None:
         """The component has ended."""

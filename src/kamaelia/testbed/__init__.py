@@ -16,35 +16,62 @@ theory:
 | module | what is in it |
 | --- | --- |
 | `network` | the description: hosts, links, what runs where (`kamaelia.axon.units`) |
+| `topologies` | networks of usual shapes; `gml` those in files |
 | `simulation` | one run of it: the clock, the systems, the end |
 | `wire` | packets and what carries them: rate, queue, loss, delay |
 | `stack` | a host's addresses and ports |
 | `stream` | simulated TCP; `datagram` simulated UDP (`sockets`), `multicast` to groups |
+| `disk` | a host's files, and what can be wrong with them (`filesystem`) |
 | `loop` | the event loop in front of all this (`single`: of one host alone) |
 | `stand_ins` | what simulated code finds in place of the machine's time, chance, sockets and programs |
-| `trace` | what a run has shown |
+| `trace` | what a run has shown; in numbers: `measures_network` (`measures_queue`, `taps`) |
+| `measures` | parts that measure what passes (`measures_flow`, `measures_sequence`) |
 | `loopback` | the same on real sockets of this machine (`hostrun`) |
 
 Not modelled: IPv6 and broadcast, the time that joining a group takes, congestion control, corruption and
 reordering of packets, the time that computing takes.
 """
 
+from .disk import DiskCall, DiskTrace, HostDisk
 from .errors import SimulationError
+from .gml import network_from_gml, to_gml
 from .loop import HostLoop
+from .measures import Measure, Stamp
+from .measures_flow import FlowMetrics
+from .measures_network import HostMetrics, LinkMetrics, Metrics
+from .measures_queue import QueueMetrics
 from .network import Host, Network, NetworkLink
 from .single import single_host_loop
-from .trace import Event, HostMetrics, LinkMetrics, Metrics, Trace
+from .topologies import cdn, chain, dumbbell, full_mesh, grid, ring, star, tree
+from .trace import Event, Trace
 
 __all__ = [
+    "DiskCall",
+    "DiskTrace",
     "Event",
+    "FlowMetrics",
     "Host",
+    "HostDisk",
     "HostLoop",
     "HostMetrics",
     "LinkMetrics",
+    "Measure",
     "Metrics",
     "Network",
     "NetworkLink",
+    "QueueMetrics",
     "SimulationError",
+    "Stamp",
     "Trace",
+    "cdn",
+    "chain",
+    "dumbbell",
+    "full_mesh",
+    "grid",
+    "network_from_gml",
+    "ring",
     "single_host_loop",
+    "star",
+    "to_gml",
+    "tree",
 ]

@@ -8,3 +8,4 @@ Node: Any
 Way: Any
 Recorder: Any
 DatagramSocket: Any
+PacketBlocks: Any

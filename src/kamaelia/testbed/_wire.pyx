@@ -17,6 +17,7 @@ import asyncio
 import contextvars
 
 from . import protocols as _protocols
+from .addresses import parsed as _parsed
 from .record import new_hash as _new_hash
 
 cdef extern from *:
@@ -46,6 +47,7 @@ cdef int DROP = _protocols.DROP
 cdef int QUEUE_FULL = _protocols.QUEUE_FULL
 cdef int LOST_AT_RANDOM = _protocols.LOST_AT_RANDOM
 cdef long long NO_LIMIT = 2**62
+cdef tuple REASONS = _protocols.REASONS
 cdef enum:
     PIECE = 65536  # bytes that are put into the hash at once
 
@@ -283,7 +285,7 @@ cdef class Channel(Due):
     cdef int ring_room
     cdef int first
     cdef int count
-    cdef readonly int waiting
+    cdef public int waiting
     cdef public flag enters_specially
     cdef public flag leaves_specially
 
@@ -345,8 +347,8 @@ cdef class Channel(Due):
             return 0
         return self.send_on(packet, self.fabric.clock.now)
 
-    def send(self, Packet packet, long long now):
-        self.send_on(packet, now)
+    def send(self, Packet packet):
+        self.send_on(packet, self.fabric.clock.now)
 
     cdef int send_on(self, Packet packet, long long now) except -1:
         cdef double exact
@@ -376,7 +378,10 @@ cdef class Channel(Due):
 
     cdef int depart_on(self, Packet packet) except -1:
         if self.tap is not None:
-            self.tap.out(self, packet)
+            if isinstance(self.tap, PacketBlocks):
+                (<PacketBlocks>self.tap).out_here(self, packet)
+            else:
+                self.tap.out(self, packet)
         if self.leaves_specially:
             self.leave(packet)
         elif self.loss != 0.0 and self.draw_on() < self.loss:
@@ -484,7 +489,10 @@ cdef class Channel(Due):
     cdef int arrive_here(self, Packet packet) except -1:
         self.delivered += 1
         if self.tap is not None:
-            self.tap.into(self, packet)
+            if isinstance(self.tap, PacketBlocks):
+                (<PacketBlocks>self.tap).into_here(self, packet)
+            else:
+                self.tap.into(self, packet)
         return self.far.receive_here(packet, self)
 
 
@@ -662,6 +670,9 @@ cdef class DatagramSocket:
             if entered:
                 PyContext_Exit(context)
         return 0
+
+
+include "_capture.pxi"
 
 
 # What Cython has no word for: the garbage collector is to see the rows of channels.

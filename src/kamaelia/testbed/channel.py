@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..axon import core
 from .links import DropTail, RandomStream
+from .measures_queue import QueueWatch, WatchedQueue
 from .protocols import (
     ACTIVE_QUEUE,
     CORRUPT,
@@ -35,14 +36,17 @@ class Specials:
     """The states of all that only some channels do."""
 
     __slots__ = (
+        "corrupted",
         "corruptions",
         "delay",
         "discipline",
+        "duplicated",
         "duplicates",
         "held",
         "jitter",
         "jitter_reorders",
         "losses",
+        "marked",
         "rate",
         "reorders",
         "serving",
@@ -62,6 +66,8 @@ class Specials:
         self.serving = -1  # when the discipline is asked for the next packet; -1 for not at all
         self.held: list[Packet] | None = None  # packets that are to wait for `release`
         self.why_closed = 0  # nothing enters; the reason
+        self.duplicated = self.corrupted = 0  # packets
+        self.marked = 0  # packets, by queues that the link had before this one
 
 
 class Channel(Base):
@@ -85,6 +91,8 @@ class Channel(Base):
     """It is on a way; a link that was cut is not."""
     specials: Specials | None
     settings: LinkSettings
+    watch: QueueWatch | None
+    """What looks at the queue; None where nobody wants to know."""
 
     def __init__(self, near: Stack, far: Stack, settings: LinkSettings, seed: int | str) -> None:
         super().__init__(near.fabric)
@@ -97,6 +105,7 @@ class Channel(Base):
         self.is_open = True
         self.specials = None
         self.settings = settings
+        self.watch = None
         near.channels.append(self)
         far.channels_in.append(self)
         self.adjust(settings, seed, first=True)
@@ -167,9 +176,19 @@ class Channel(Base):
             stream = RandomStream(seed, f"{self.name}/queue")
             specials.discipline = settings.queue.begin(stream, settings.rate)
             specials.discipline.dropped = self._dropped_later
+            if self.watch is not None:
+                specials.discipline = WatchedQueue(specials.discipline, self.watch)
         now = self.fabric.clock.now
+        if before is not None:
+            specials.marked += before.marked
         while before is not None and (packet := before.dequeue(now)) is not None:
             self.enter(packet)
+
+    def watch_queue(self) -> None:
+        """Find out how full its queue is from now on."""
+        self.watch = QueueWatch(self)
+        if self.specials is not None and self.specials.discipline is not None:
+            self.specials.discipline = WatchedQueue(self.specials.discipline, self.watch)
 
     def mark_specials(self) -> None:
         """Have the wire ask, or not, after something in `specials` has changed."""
@@ -202,7 +221,7 @@ class Channel(Base):
         if packet.size > self.mtu:
             self.near.too_large(packet, self)
         elif specials is None:
-            self.send(packet, self.fabric.clock.now)
+            self.send(packet)
         elif specials.why_closed:
             self.drop(packet, specials.why_closed)
         elif specials.held is not None:
@@ -212,7 +231,7 @@ class Channel(Base):
         elif specials.rate is not None:
             self._send_at_changing_rate(packet, specials)
         else:
-            self.send(packet, self.fabric.clock.now)
+            self.send(packet)
 
     def _send_at_changing_rate(self, packet: Packet, specials: Specials) -> None:
         """As `send`, but how long it takes depends on when it begins."""
@@ -296,6 +315,7 @@ class Channel(Base):
             twin = packet.copy()
             twin.leaves = leaves
             twin.waits, twin.tells = True, False
+            specials.duplicated += 1
             self._note(DUPLICATE, packet)
             self._on_its_way(twin, specials)
         self._on_its_way(packet, specials)
@@ -320,6 +340,7 @@ class Channel(Base):
             self.launch(packet, arrives)
 
     def _corrupt(self, packet: Packet, specials: Specials) -> None:
+        specials.corrupted += 1
         self._note(CORRUPT, packet)
         if isinstance(packet.data, bytes):
             data = specials.corruptions.receive(packet.data)
@@ -359,7 +380,7 @@ class Channel(Base):
                 if self.enters_specially:
                     self.enter(packet)
                 else:
-                    self.send(packet, self.fabric.clock.now)
+                    self.send(packet)
 
     # -- changes ------------------------------------------------------------------------------------
 
@@ -392,4 +413,4 @@ _STATES = {
     "reorder": "reorders",
 }
 
-SLOTS = ("back", "interface", "is_open", "metric", "near", "number", "settings", "specials")
+SLOTS = ("back", "interface", "is_open", "metric", "near", "number", "settings", "specials", "watch")

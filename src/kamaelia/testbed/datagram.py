@@ -28,6 +28,7 @@ from .addresses import (
     unmapped,
 )
 from .fragments import send_in_fragments
+from .futures import hash_on_host
 from .memberships import Memberships
 from .protocols import IGNORE, UDP
 
@@ -51,6 +52,7 @@ class DatagramTransport(Base):
     """A UDP socket, as asyncio's protocols see it."""
 
     __slots__ = core.NO_SLOTS
+    __hash__ = hash_on_host
 
     node: Stack
 
@@ -341,6 +343,7 @@ SLOTS = (
     "__weakref__",
     "_extra",
     "_memberships",
+    "_number",
     "_protocol",
     "broadcast",
     "connected_to",

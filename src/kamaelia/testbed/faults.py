@@ -12,6 +12,7 @@ each. `at` and `when` put it off, `disturb` draws faults from the seed.
 | ``host.crash()``, ``host.restart()`` | power off: nothing of the host runs any more; then all begins anew |
 | ``host.pause(seconds)`` | no code of the host runs for a time, while its kernel goes on |
 | ``host.set_clock(...)`` | its clocks are wrong by so much, or go wrong |
+| ``host.disk.set(...)``, ``fail``, ``repair`` | its disk is full, slow, hangs, fails (`disk`) |
 | ``link.set(...)`` | everything about a link |
 
 **A crash** is not a stop. Nothing is cancelled, no ``finally`` runs, no connection is closed: who talks to

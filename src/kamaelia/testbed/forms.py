@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ..axon import core
-from . import channel, datagram, stack, wire
+from . import capture, channel, datagram, stack, wire
 
 
 class Forms(NamedTuple):
@@ -21,9 +21,10 @@ class Forms(NamedTuple):
     Way: Any
     DatagramTransport: Any
     Recorder: Any
+    Capture: Any
 
 
-def _put_together(base: Any) -> Forms:
+def _put_together(base: Any, blocks: type[Any]) -> Forms:
     """Join the classes of the wire with what else they can do."""
 
     def join(name: str, above: type[Any], part: type[Any], slots: tuple[str, ...]) -> type[Any]:
@@ -40,6 +41,7 @@ def _put_together(base: Any) -> Forms:
         base.Way,
         join("DatagramTransport", base.DatagramSocket, datagram.DatagramTransport, datagram.SLOTS),
         base.Recorder,
+        join("Capture", blocks, capture.Capture, capture.SLOTS),
     )
 
 
@@ -53,7 +55,7 @@ def forms() -> Forms:
         if name == "compiled":
             from . import _wire
 
-            _made[name] = _put_together(_wire)
+            _made[name] = _put_together(_wire, _wire.PacketBlocks)
         else:
-            _made[name] = _put_together(wire)
+            _made[name] = _put_together(wire, capture.PlainBlocks)
     return _made[name]

@@ -23,8 +23,7 @@ PATIENCE = 30.0  # seconds that fragments wait for the others
 MOST = 1000  # datagrams of which fragments wait, on one host
 HEADERS = {4: 20, 6: 48}  # bytes of a fragment: IP, and for IPv6 the header of fragments
 UDP_HEADER = 8  # bytes, in the first
-ICMP_SIZE = {4: 56, 6: 96}  # bytes: IP, ICMP and the beginning of the packet that it is about
-SMALLEST = {4: 576, 6: 1280}  # bytes in a packet that is never too large
+MOST_QUOTED = 1232  # bytes of a packet that an error of IPv6 quotes
 
 
 class Datagram:
@@ -94,15 +93,15 @@ class Reassembly:
 class TooLarge:
     """What a router says of a packet that does not fit into its link."""
 
-    __slots__ = ("_address", "_mtu")
+    __slots__ = ("about", "mtu")
 
-    def __init__(self, address: str, mtu: int) -> None:
-        self._address = address
-        self._mtu = mtu
+    def __init__(self, about: Packet, mtu: int) -> None:
+        self.about = about
+        self.mtu = mtu
 
     def arrive(self, stack: Stack, packet: Packet) -> None:
         """The sender hears of it."""
-        stack.learn_mtu(self._address, self._mtu)
+        stack.learn_mtu(self.about.target, self.mtu)
 
 
 def send_in_fragments(transport: Any, data: bytes, way: Any) -> None:
@@ -128,6 +127,11 @@ def send_in_fragments(transport: Any, data: bytes, way: Any) -> None:
             way.channel.carry(packet)
 
 
+def icmp_size(about: Packet) -> int:
+    """Return the bytes of a packet of ICMP that quotes another: its header and 8 bytes, in IPv6 more."""
+    return 48 + min(about.size, MOST_QUOTED) if is_ipv6(about.target) else 20 + 8 + 20 + 8
+
+
 def refuse_too_large(stack: Stack, packet: Packet, channel: Channel) -> None:
     """Tell the sender of a packet that it does not fit into a link."""
     sender = stack.simulation.stack_of(packet.source[0])
@@ -139,10 +143,10 @@ def refuse_too_large(stack: Stack, packet: Packet, channel: Channel) -> None:
         return
     answer = stack.simulation.forms.Packet()
     answer.protocol, answer.kind = (ICMPV6 if version == 6 else ICMP), "icmp too large"
-    answer.size = ICMP_SIZE[version]
+    answer.size = icmp_size(packet)
     own = stack.address6 if version == 6 else stack.address
     answer.source, answer.target, answer.port = (own, 0), packet.source[0], 0
     answer.name, answer.target_name = stack.name, sender.name
-    answer.data = TooLarge(packet.target, channel.mtu)
+    answer.data = TooLarge(packet.copy(), channel.mtu)
     stack.count_sent(answer)
     stack.emit(answer)

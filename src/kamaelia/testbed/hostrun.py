@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+import sys
+from asyncio import events
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..axon import Component, ComponentsFailed, System, lifecycle, make, report
 
 log = logging.getLogger("kamaelia")
 
+MOST_WAITS = 1000  # of code that is to end
+
 
 class HostRun:
     """What one host runs in one run of a network: all is made anew from the patterns."""
+
+    __slots__ = (
+        "_leave",
+        "components",
+        "error",
+        "has_crashed",
+        "has_left",
+        "loop",
+        "measures",
+        "name",
+        "start",
+        "system",
+    )
 
     def __init__(
         self,
@@ -22,16 +40,27 @@ class HostRun:
         patterns: Sequence[Any],
         seed: int | str,
         grace: float,
+        start: int = 1,
+        leave: Callable[[HostRun], object] | None = None,
     ) -> None:
         self.name = name
+        self.start = start
+        """Its number among those of this host."""
         self.loop = loop
         self.has_crashed = False
         self.has_left = False  # it has ended, and so has everything that it has left behind
         self.error: Exception | None = None
+        self.measures: dict[str, dict[str, Any]] | None = None  # what had been measured when it crashed
         self.system = System(
             loop, seed=f"{seed}/{name}", grace=grace, slow_step=0, announce=self._note_announcement
         )
-        self.components: list[Component] = [make(pattern) for pattern in patterns]
+        self.components: Sequence[Component] = tuple([make(pattern) for pattern in patterns])
+        self._leave = leave
+
+    def leave(self) -> None:
+        """Its components have ended."""
+        if self._leave is not None:
+            self._leave(self)
 
     def _note_announcement(self, text: str) -> None:
         """Nobody sits at the terminal of this host, and nobody can try what it says."""
@@ -39,21 +68,40 @@ class HostRun:
 
     def bury(self) -> None:
         """End what a crash has left, now that it cannot do anything any more."""
-        coroutines = [process.coroutine for process in lifecycle.bodies(self.system.root)]
-        for task in list(getattr(self.loop, "_tasks", None) or ()):
-            task._log_destroy_pending = False
-            coroutines.append(task.get_coro())
-        for coroutine in coroutines:
-            if coroutine is not None:
-                # whatever its finally clauses raise, its host has been gone for long
-                with contextlib.suppress(BaseException):
-                    coroutine.close()
+        hooks = sys.get_asyncgen_hooks()
+        sys.set_asyncgen_hooks(None, None)  # nobody will end the generators that begin now
+        running = events._get_running_loop()
+        events._set_running_loop(self.loop)  # what runs now is this host's code still
+        try:
+            for process in list(lifecycle.bodies(self.system.root)):
+                if process.coroutine is not None:
+                    _end(process.coroutine)
+            buried: dict[Any, None] = {}
+            while left := [task for task in self.loop._tasks or () if task not in buried]:
+                for task in left:  # which may begin others
+                    buried[task] = None
+                    task._log_destroy_pending = False
+                    _end(task.get_coro())
+        finally:
+            events._set_running_loop(running)
+            sys.set_asyncgen_hooks(*hooks)
 
     @property
     def result(self) -> Any:
         """What its component returned; a list if there are several."""
         results = [component._axon.result for component in self.components]
         return results[0] if len(results) == 1 else results
+
+
+def _end(coroutine: Any) -> None:
+    """Cancel a coroutine, however often it wants to wait for something before it ends."""
+    try:
+        for _ in range(MOST_WAITS):
+            coroutine.throw(asyncio.CancelledError())
+    except BaseException:
+        pass  # it has ended; whatever its finally clauses raise, its host has been gone for long
+    with contextlib.suppress(BaseException):
+        coroutine.close()
 
 
 def judge(runs: list[HostRun], errors: str, hint: str) -> dict[str, Exception]:

@@ -31,13 +31,15 @@ from .addresses import (
     socket_address,
     unmapped,
 )
+from .futures import HostFuture, HostTask
 from .listener import ProtocolFactory, Server
-from .options import AF_UNIX, SO_REUSEPORT, TYPE_FLAGS
+from .options import AF_UNIX, POLLNVAL, SO_REUSEPORT, TYPE_FLAGS
 from .sockets import FAMILIES, TYPES, SimulatedSocket, Watch, unix_name
 
 if TYPE_CHECKING:
     import ssl as ssl_module
 
+    from .disk import MountedDisk
     from .stack import Stack
     from .stream import StreamEnd
 
@@ -53,8 +55,11 @@ class HostLoop(VirtualLoop):
     """
 
     is_simulated_host = True
+    fields = ("_tasks", "numbered", "seed", "stack")
     seed: int | str
     """Of what is drawn on it by Python's own means (`stand_ins`)."""
+    disk: MountedDisk | None = None
+    """What `kamaelia.file` asks for files; None for this machine."""
     network = "a simulated host has TCP and UDP through create_connection, create_server and their like"
 
     _drift = 0.0  # by which share its clock goes too fast
@@ -64,6 +69,8 @@ class HostLoop(VirtualLoop):
     def __init__(self, stack: Stack) -> None:
         self.stack = stack  # first: asyncio's debugging asks for the thread
         super().__init__(stack.simulation.clock)
+        self.numbered = 0
+        """How many objects have a number for their hash (`futures`, `stand_ins.order`)."""
         # Those not done, in the order of their making; made when there are any.
         self._tasks: dict[asyncio.Future[Any], None] | None = None
 
@@ -148,9 +155,17 @@ class HostLoop(VirtualLoop):
 
     # -- tasks ------------------------------------------------------------------------------------
 
+    def create_future(self) -> asyncio.Future[Any]:
+        """See asyncio."""
+        return HostFuture(loop=self)
+
     def create_task(self, coro: Coroutine[Any, Any, Any], **options: Any) -> Any:  # type: ignore[override]
         """See asyncio."""
-        task = super().create_task(coro, **options)
+        if self._task_factory is None:
+            self._check_closed()
+            task: Any = HostTask(coro, loop=self, **options)
+        else:
+            task = super().create_task(coro, **options)
         if not task.done():
             if self._tasks is None:
                 self._tasks = {}
@@ -158,13 +173,17 @@ class HostLoop(VirtualLoop):
             task.add_done_callback(self._forget_task)
         return task
 
+    def tasks_in_order(self) -> Sequence[asyncio.Future[Any]]:
+        """Return the tasks that are not done, in the order of their making."""
+        return [task for task in self._tasks if not task.done()] if self._tasks else ()
+
     def _forget_task(self, task: asyncio.Future[Any]) -> None:
         assert self._tasks is not None
         self._tasks.pop(task, None)
 
     async def end_tasks(self) -> None:
         """Cancel all tasks but this one and wait for them, as `asyncio.run` does at its end."""
-        left = [task for task in self._tasks or () if task is not asyncio.current_task()]
+        left = [task for task in self.tasks_in_order() if task is not asyncio.current_task()]
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
@@ -361,6 +380,11 @@ class HostLoop(VirtualLoop):
         if isinstance(fd, SimulatedSocket):
             return fd
         return self.stack.simulation.socket_numbered(fd) if isinstance(fd, int) else None
+
+    def poll(self, number: int) -> int:
+        """Return for what a simulated socket is ready, by its number, as the bits of ``select.poll``."""
+        sock = self.stack.simulation.socket_numbered(number)
+        return POLLNVAL if sock is None or sock.is_closed else sock.poll()
 
     async def connect_accepted_socket(  # type: ignore[override]
         self,

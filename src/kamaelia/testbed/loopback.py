@@ -10,7 +10,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from .hostrun import HostRun, judge
-from .trace import Metrics, Trace
+from .measures_network import Metrics, measures_of
+from .trace import Trace
 
 if TYPE_CHECKING:
     from .network import Network
@@ -53,7 +54,7 @@ def run_on_loopback(
         if awaited:
             await asyncio.wait(awaited, timeout=seconds)
         for run in runs:
-            if not run.system.finished.done():
+            if not run.system.is_over:
                 run.system.stop()
         for run in runs:
             await run.system.wait()
@@ -64,7 +65,7 @@ def run_on_loopback(
     return Trace(
         seed=seed,
         recorder=None,
-        metrics=Metrics(took, {}, {}),
+        metrics=Metrics(took, {}, {}, measures_of(runs)),
         errors=judge(runs, errors, f"seed {seed!r}"),
         results={run.name: run.result for run in runs},
     )

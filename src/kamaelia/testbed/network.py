@@ -6,6 +6,7 @@ import functools
 import re
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from ipaddress import ip_network
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from ..axon import Component, UsageError, units
@@ -13,6 +14,8 @@ from ..axon.clock import nanoseconds
 from ..axon.component import ComponentFunction
 from ..axon.errors import suggestion
 from .addresses import MOST_HOSTS, canonical, is_any, is_group, is_loopback, number_of
+from .captures.pcapng import LONGEST
+from .disk import HostDisk, SimulatedDisk
 from .faults import KINDS, Disturbance
 from .groups import Timing
 from .loopback import run_on_loopback
@@ -47,6 +50,7 @@ class Host:
     """
 
     __slots__ = (
+        "_disk",
         "addresses",
         "group_options",
         "kind",
@@ -83,6 +87,31 @@ class Host:
         """Those set by `route`: networks, and to which neighbour packets for them go."""
         self.patterns: tuple[Any, ...] = ()
         """What it runs, in each simulation anew."""
+        self._disk: HostDisk | None = None
+
+    @property
+    def disk(self) -> HostDisk:
+        """Its disk, in place of the files of this machine (`disk`); who mentions it first gives it one.
+
+        Raises `UsageError` when that is in a simulation that has begun without it.
+        """
+        if self._disk is None:
+            if self.network.simulation is not None:
+                raise UsageError(
+                    f"{self.name}.disk: in this simulation it has none; mention it before, as in {self.name}."
+                    "disk.set()"
+                )
+            self._disk = HostDisk(self.name, self._find_disk)
+        return self._disk
+
+    @property
+    def has_disk(self) -> bool:
+        """Whether it has a disk of its own."""
+        return self._disk is not None
+
+    def _find_disk(self) -> SimulatedDisk | None:
+        simulation = self.network.simulation
+        return None if simulation is None else simulation.disks[self.name]
 
     def run(self, component: Any) -> Host:
         """Run a component on this host, from the beginning of each simulation; returns the host.
@@ -462,6 +491,9 @@ class Network:
         grace: float | str = GRACE,
         errors: str = "raise",
         keep: int | None = KEEP,
+        measure: str | Iterable[str] = (),
+        capture: Mapping[Host | str, str | PathLike[str]] | Iterable[Host | str] = (),
+        snaplen: int = LONGEST,
     ) -> Trace:
         """Run everything in virtual time, and return what came of it.
 
@@ -475,15 +507,33 @@ class Network:
             until: a host; when its components have ended, those of the others are stopped
             grace: seconds, or text, that those who are stopped have to finish what they were sent
             errors: ``"raise"``, or ``"collect"`` for having them in ``trace.errors``
+            capture: hosts and links of which all packets are written down: a mapping from each to the file to
+                write to, or a collection for `Trace.pcap`. A link is called as one of its directions is in
+                the
+                metrics: ``"server > phone-3"``
+            snaplen: bytes that are kept of each of these packets at most
             keep: how many events the trace keeps; the fingerprint is over all of them. None is for no trace
                 at all, which is quicker
+            measure: what else is measured: ``"queues"``, how full those of all links are, and how busy the
+                links (`LinkMetrics.queue`)
 
         Raises `ComponentsFailed` when components failed; each failure names its host and path. Raises
         `UsageError` for quantities that are none.
         """
         length, last = units.seconds(seconds, "seconds"), self._last(until)
         _check(errors)
-        return Simulation(self, seed, units.seconds(grace, "grace"), keep).run(length, last, errors)
+        simulation = Simulation(self, seed, units.seconds(grace, "grace"), keep, _wanted(measure))
+        wanted = _captured(capture)
+        if wanted:
+            simulation.capture(wanted, snaplen)
+        trace = simulation.run(length, last, errors)
+        if keep is not None:
+            trace.can_be_had_again(
+                lambda what: self.simulate(
+                    seconds, seed=seed, until=until, grace=grace, errors="collect", keep=keep, capture=[what]
+                )
+            )
+        return trace
 
     def loopback(
         self,
@@ -646,12 +696,26 @@ def _stacks(simulation: Simulation, a: list[str], b: list[str]) -> tuple[list[St
     return [simulation.stacks[name] for name in a], [simulation.stacks[name] for name in b]
 
 
+def _captured(capture: Mapping[Any, Any] | Iterable[Any]) -> dict[str, Any]:
+    if isinstance(capture, (str, Host)):
+        capture = [capture]
+    paths = capture if isinstance(capture, Mapping) else dict.fromkeys(capture)
+    return {one.name if isinstance(one, Host) else one: path for one, path in paths.items()}
+
+
 def _rules(name: str, rules: Iterable[Rule]) -> tuple[Rule, ...]:
     found = tuple(rules)
     for rule in found:
         if not isinstance(rule, Rule):
             raise UsageError(f"{name}, rules={found!r}: {rule!r} is none; write Rule('deny', protocol='udp')")
     return found
+
+
+def _wanted(measure: str | Iterable[str]) -> frozenset[str]:
+    words = frozenset([measure] if isinstance(measure, str) else measure)
+    for word in sorted(words - {"queues"}, key=repr):
+        raise UsageError(f"measure={word!r}: there is only 'queues'; all else is measured in any case")
+    return words
 
 
 def _check(errors: str) -> None:

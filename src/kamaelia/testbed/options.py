@@ -36,6 +36,11 @@ AF_UNIX: Any = getattr(socket, "AF_UNIX", -1)
 TYPE_FLAGS = getattr(socket, "SOCK_NONBLOCK", 0) | getattr(socket, "SOCK_CLOEXEC", 0)
 MSG_NOSIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
 
+# The bits of select.poll, which other systems than Linux may lack or number otherwise.
+POLLIN, POLLPRI, POLLOUT, POLLERR, POLLHUP, POLLNVAL = 1, 2, 4, 8, 16, 32
+
+FIRST_NUMBER = 2**30  # of a simulated socket: there are not so many files
+
 SO_NWRITE = 0x1024
 SO_PEERCRED = 17
 SO_REUSEPORT = 15

@@ -18,6 +18,7 @@ others.
 from __future__ import annotations
 
 import heapq
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .addresses import parsed
@@ -199,7 +200,7 @@ def _trace_back(
     return way
 
 
-def longest_match(routes: list[tuple[Any, Channel]], address: str) -> Channel | None:
+def longest_match(routes: Sequence[tuple[Any, Channel]], address: str) -> Channel | None:
     """Return the link of the route with the longest prefix that an address is in."""
     host = parsed(address)
     found: Channel | None = None

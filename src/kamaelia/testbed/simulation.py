@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import gc
 import sys
 from _thread import get_ident
@@ -24,20 +23,27 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
-from ..axon import GraceExceeded, VirtualClock, VirtualLoop
+from ..axon import GraceExceeded, UsageError, VirtualClock, VirtualLoop
 from ..axon.clock import nanoseconds
+from ..axon.errors import suggestion
+from ..observe import measures
 from . import stand_ins
-from .addresses import ipv4_of, ipv6_of, number_of
+from .addresses import ipv4_of, ipv6_of, is_ipv6, number_of
+from .capture import Captures
+from .disk import KEEP as KEEP_CALLS
 from .faults import Faults
 from .forms import forms
+from .fragments import icmp_size
 from .hostrun import HostRun, judge
 from .loop import HostLoop
+from .measures_network import Metrics, host_metrics, link_metrics, measures_of
 from .multicast import Groups
 from .nat import Translator
-from .protocols import ICMP, LINK_DOWN
+from .options import FIRST_NUMBER
+from .protocols import ICMP, ICMPV6, LINK_DOWN
 from .routing import Routes
 from .settings import LinkSettings, changed
-from .trace import HostMetrics, LinkMetrics, Metrics, Trace
+from .trace import Trace
 
 if TYPE_CHECKING:
     from .channel import Channel
@@ -48,13 +54,19 @@ if TYPE_CHECKING:
 
 PATIENCE = 60.0  # virtual seconds that code has to end after it was cancelled
 GARBAGE = 100_000  # turns of the clock after which young garbage is collected; older every tenth time
-ICMP_SIZE = 56  # bytes: IP, ICMP and the beginning of the packet that it is about
 
 
 class Simulation:
     """A network in virtual time."""
 
-    def __init__(self, network: Network, seed: int | str, grace: float, keep: int | None) -> None:
+    def __init__(
+        self,
+        network: Network,
+        seed: int | str,
+        grace: float,
+        keep: int | None,
+        measure: frozenset[str] = frozenset(),
+    ) -> None:
         self.network = network
         self.forms = forms()
         self.clock = VirtualClock()
@@ -70,6 +82,7 @@ class Simulation:
         self.thread = 0  # which runs all this, while it runs
         self._by_number: list[Stack] = []
         self._by_address: dict[str, Stack] = {}  # for those that were given addresses
+        self._captures: Captures | None = None
         self._grace = grace
         self._patterns = {host.name: host.patterns for host in network.hosts.values() if host.patterns}
         self._runs: list[HostRun] = []
@@ -80,14 +93,24 @@ class Simulation:
         self._scripts: dict[asyncio.Task[object], None] = {}
         self._is_stopping = False
         self._collections = 0
-        self._last_number = 2**30  # more than there are files
+        self._last_number = FIRST_NUMBER
+        self.numbered = 0  # objects that have a number for their hash
         self._numbered: WeakValueDictionary[int, SimulatedSocket] = WeakValueDictionary()
         self._loops: list[HostLoop] = []  # all that there were
         self._homes: dict[int, HostLoop] = {}  # of asynchronous generators, by id
+        self.disks = {
+            host.name: host.disk.begin(self.clock, seed, KEEP_CALLS if keep is not None else 0)
+            for host in network.hosts.values()
+            if host.has_disk
+        }
         for host in network.hosts.values():
             self._add_stack(host)
         for link in network.links:
             self._add_link(link)
+        if "queues" in measure:
+            for channels in self.channels.values():
+                for channel in channels:
+                    channel.watch_queue()
         for host in network.hosts.values():
             for route, neighbour in host.routes:
                 self._add_route(self.stacks[host.name], route, self.stacks[neighbour])
@@ -128,7 +151,7 @@ class Simulation:
     def _add_route(self, stack: Stack, network: Any, neighbour: Stack) -> None:
         for channel in stack.channels:
             if channel.far is neighbour:
-                stack.routes.append((network, channel))
+                stack.routes = (*stack.routes, (network, channel))
                 return
 
     def change(self, link: NetworkLink, direction: str, changes: dict[str, Any]) -> None:
@@ -143,6 +166,8 @@ class Simulation:
         if stack.loop is None:
             stack.loop = HostLoop(stack)
             self._loops.append(stack.loop)
+            if stack.name in self.disks:
+                stack.loop.disk = self.disks[stack.name].mount(stack.loop)
         return stack.loop  # type: ignore[no-any-return]
 
     def stack_of(self, address: str) -> Stack | None:
@@ -154,6 +179,18 @@ class Simulation:
         if 0 < number <= len(self._by_number) and address in (ipv4_of(number), ipv6_of(number)):
             return self._by_number[number - 1]
         return None
+
+    def channels_called(self, name: str) -> list[Channel]:
+        """Return both directions of the link that has a name, as the metrics have it for one of them."""
+        for channels in self.channels.values():
+            if any(channel.name == name for channel in channels):
+                return list(channels)
+        known = [*self.stacks, *(channel.name for channels in self.channels.values() for channel in channels)]
+        raise UsageError(f"capture: there is no host and no link {name!r}; {suggestion(name, known)}")
+
+    def capture(self, wanted: dict[str, Any], snaplen: int) -> None:
+        """Write down what passes hosts and links."""
+        self._captures = Captures(self, wanted, snaplen)
 
     # -- what happens -----------------------------------------------------------------------------
 
@@ -188,11 +225,12 @@ class Simulation:
         if sender is None or socket is None or socket.connected_to is None:
             return
         answer = self.forms.Packet()
-        answer.protocol, answer.kind = ICMP, "icmp"
-        answer.size = ICMP_SIZE
+        six = is_ipv6(packet.target)
+        answer.protocol, answer.kind = (ICMPV6 if six else ICMP), "icmp"
+        answer.size = icmp_size(packet)
         answer.source, answer.target, answer.port = (packet.target, 0), packet.source[0], 0
         answer.name, answer.target_name = stack.name, sender.name
-        answer.data = _Unreachable(socket, packet.target, packet.port)
+        answer.data = _Unreachable(socket, packet.copy())
         stack.count_sent(answer)
         stack.emit(answer)
 
@@ -221,8 +259,12 @@ class Simulation:
             finally:
                 self.network.simulation = before
                 self.thread = 0
+                if self._captures is not None:
+                    self._captures.close()
                 if self._script_loop is not None:
                     self._script_loop.close()
+                for disk in self.disks.values():
+                    disk.end()
                 for run in self._runs:
                     if run.has_crashed:
                         run.bury()
@@ -233,19 +275,20 @@ class Simulation:
     def _start(self, until: str | None) -> None:
         self._until = until
         for name in self._patterns:
-            self._start_host(name, self.seed)
+            self._start_host(name, self.seed, 1)
         for call in self.network.script_of_runs:
             call(self)
 
-    def _start_host(self, name: str, seed: int | str) -> None:
+    def _start_host(self, name: str, seed: int | str, start: int) -> None:
         loop = self.loop_of(self.stacks[name])
         loop.seed = seed  # of what it draws by Python's own means
         with _inside(loop):
-            run = HostRun(name, loop, self._patterns[name], seed, self._grace)
+            run = HostRun(name, loop, self._patterns[name], seed, self._grace, start, self._leave)
             self._runs.append(run)
+            self.stacks[name].run = run
             self._running += 1
             run.system.start(*run.components)
-            run.system.finished.add_done_callback(functools.partial(self._leave, run))
+            run.system.on_over = run.leave
             if name == self._until:
                 run.system.finished.add_done_callback(self._host_is_over)
 
@@ -260,10 +303,13 @@ class Simulation:
         if stack.loop is not None:
             stack.loop.kill()
             stack.loop = None
-        for run in self._runs:
-            if run.name == name and not run.has_left and not run.has_crashed:
-                run.has_crashed = True
-                self._running -= 1
+        if name in self.disks:
+            self.disks[name].crash()
+        run = stack.run
+        if run is not None and not run.has_left and not run.has_crashed:
+            run.has_crashed = True
+            run.measures = measures(run.system)
+            self._running -= 1
         self.look_for_end()
 
     def restart(self, name: str) -> None:
@@ -273,8 +319,8 @@ class Simulation:
         stack.is_down = False
         stack.look()
         if name in self._patterns and not self._is_stopping:
-            starts = sum(run.name == name for run in self._runs)
-            self._start_host(name, f"{self.seed}/start {starts + 1}")
+            start = stack.run.start + 1 if stack.run is not None else 1
+            self._start_host(name, f"{self.seed}/start {start}", start)
 
     def pause(self, name: str, length: int) -> None:
         """Let no code of a host run for some time."""
@@ -355,7 +401,7 @@ class Simulation:
         self.faults.due = 0
         for run in self._runs:
             self._wake(run)
-            if not run.has_crashed and not run.system.finished.done() and not run.system.stopping:
+            if not run.has_crashed and not run.system.is_over and not run.system.stopping:
                 with _inside(self.stacks[run.name].loop):
                     run.system.stop()
         self._drive(self._grace + PATIENCE)
@@ -365,7 +411,7 @@ class Simulation:
         if run.loop.is_frozen and not run.has_crashed:
             run.loop.thaw()
 
-    def _leave(self, run: HostRun, _: object) -> None:
+    def _leave(self, run: HostRun) -> None:
         """A host's components have ended: end its program, as `asyncio.run` and the kernel do."""
         self.stacks[run.name].loop.create_task(self._end_program(run))
 
@@ -380,7 +426,7 @@ class Simulation:
     def _cancel(self) -> None:
         """Something has gone wrong here: end the systems at once, if they let us."""
         for run in self._runs:
-            if not run.has_crashed and not run.system.finished.done():
+            if not run.has_crashed and not run.system.is_over:
                 with _inside(self.stacks[run.name].loop):
                     run.system.cancel()
         self.clock.settle()
@@ -404,7 +450,8 @@ class Simulation:
 
     def _generator_is_dropped(self, generator: Any) -> None:
         loop: Any = self._homes.pop(id(generator))
-        loop._asyncgen_finalizer_hook(generator)
+        if loop.stack.loop is loop:  # else its host has crashed
+            loop._asyncgen_finalizer_hook(generator)
 
     # -- what came of it --------------------------------------------------------------------------
 
@@ -423,19 +470,14 @@ class Simulation:
             metrics=self._metrics(),
             results={run.name: run.result for run in self._runs},
             errors=failed,
+            captures={} if self._captures is None else self._captures.kept,
+            disks={name: disk.trace() for name, disk in self.disks.items()},
         )
 
     def _metrics(self) -> Metrics:
-        links = {
-            one.name: LinkMetrics(one.packets, one.delivered, one.lost, one.dropped, one.bytes)
-            for channels in self.channels.values()
-            for one in channels
-        }
-        hosts = {
-            one.name: HostMetrics(one.sent, one.received, one.bytes_sent, one.bytes_received)
-            for one in self.stacks.values()
-        }
-        return Metrics(self.time, links, hosts)
+        links = {one.name: link_metrics(one) for channels in self.channels.values() for one in channels}
+        hosts = {one.name: host_metrics(one) for one in self.stacks.values()}
+        return Metrics(self.time, links, hosts, measures_of(self._runs))
 
 
 def changed_both(
@@ -465,13 +507,13 @@ class _Call:
 class _Unreachable:
     """What the answer to a datagram says that nobody has taken."""
 
-    def __init__(self, transport: Any, host: str, port: int) -> None:
+    def __init__(self, transport: Any, about: Packet) -> None:
         self._transport = transport
-        self._about = (host, port)
+        self.about = about
 
     def arrive(self, stack: Stack, packet: Packet) -> None:
         """Tell the sender."""
-        self._transport.refused(*self._about)
+        self._transport.refused(self.about.target, self.about.port)
 
 
 @contextlib.contextmanager

@@ -34,12 +34,17 @@ from .addresses import (
     socket_address,
     unmapped,
 )
+from .futures import hash_on_host
 from .options import (
     AF_UNIX,
     DEFAULT_BUFFER,
     IPV6_TCLASS,
     MSG_NOSIGNAL,
     OPTIONS,
+    POLLERR,
+    POLLHUP,
+    POLLIN,
+    POLLOUT,
     SMALLEST_RECEIVE,
     SMALLEST_SEND,
     SO_NWRITE,
@@ -75,6 +80,7 @@ class SimulatedSocket:
         "_connects",
         "_fileno",
         "_nodelay",
+        "_number",
         "_timeout",
         "_waiting",
         "_was_told",
@@ -97,6 +103,7 @@ class SimulatedSocket:
     )
 
     is_simulated_socket = True
+    __hash__ = hash_on_host
 
     def __init__(
         self,
@@ -120,6 +127,7 @@ class SimulatedSocket:
         """Of IPv6, it does not speak IPv4 as well."""
         self.options: dict[tuple[int, int], Any] | None = None
         self.end: StreamEnd | None = None
+        """Its connection, if it uses that itself."""
         self.listener: Listener | None = None
         self.transport: DatagramTransport | None = None
         self.mailbox: Mailbox | None = None
@@ -446,7 +454,7 @@ class SimulatedSocket:
 
     def _connected(self, future: asyncio.Future[None]) -> None:
         if not future.cancelled():
-            future.exception()  # or it would be said that nobody has asked for it
+            future.exception()  # which the socket tells itself
         self.readable()
         self.writable()
 
@@ -462,12 +470,12 @@ class SimulatedSocket:
 
     def take_error(self) -> int:
         """Return the number of the error that has happened, and forget it; 0 for none."""
-        if self.end is not None:
+        if (end := self.connection) is not None:
             waiting: Any
-            waiting, self.end.error = self.end.error, None
+            waiting, end.error = end.error, None
             if self._has_failed and not self._was_told:
-                assert self.end.connected is not None
-                waiting, self._was_told = self.end.connected.exception(), True
+                assert end.connected is not None
+                waiting, self._was_told = end.connected.exception(), True
             return 0 if waiting is None else waiting.errno or 0
         if self.mailbox is not None:
             trouble, self.mailbox.error = self.mailbox.error, None
@@ -661,15 +669,32 @@ class SimulatedSocket:
             return self.listener.has_connection()
         if self.mailbox is not None:
             return bool(self.mailbox.queue) or self.mailbox.error is not None
-        return self.end is not None and self.end.is_readable()
+        end = self.connection
+        return end is not None and end.is_readable()
 
     def is_writable(self) -> bool:
         """Say whether sending would not have to wait."""
         if self.type == socket.SOCK_DGRAM:
             return True
-        if self.end is None or self._has_failed:
+        end = self.connection
+        if end is None or self._has_failed:
             return True
-        return not self.end.is_connecting and self.end.is_writable()
+        return not end.is_connecting and end.is_writable()
+
+    @property
+    def is_closed(self) -> bool:
+        """It has been closed."""
+        return self._fileno == -1
+
+    def poll(self) -> int:
+        """Return for what it is ready, as the bits of ``select.poll``."""
+        state = POLLIN * self.is_readable() | POLLOUT * self.is_writable()
+        end = self.connection
+        if end is not None and end.error is not None:
+            state |= POLLERR
+        if end is not None and end.dead:
+            state |= POLLHUP
+        return state
 
     def wait(self, *, to_write: bool) -> asyncio.Future[None]:
         """Return what is done when it is readable, or writable."""

@@ -17,6 +17,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..axon import core
@@ -62,6 +63,7 @@ from .rules import Rule, lets_pass
 if TYPE_CHECKING:
     from .channel import Channel
     from .datagram import DatagramTransport
+    from .hostrun import HostRun
     from .listener import Listener
     from .nat import Translator
     from .simulation import Simulation
@@ -98,7 +100,7 @@ class Stack(Base):
         self.is_switch = kind == "switch"
         self.channels = []
         self.channels_in = []
-        self.routes: list[Any] = []  # that were set by hand: networks, and the channels to them
+        self.routes: Sequence[tuple[Any, Channel]] = ()  # that were set by hand
         self.rules: tuple[Rule, ...] = ()
         self.translator: Translator | None = None
         self._reassembly: Reassembly | None = None
@@ -106,9 +108,10 @@ class Stack(Base):
         self.own: tuple[str, ...] = ()  # addresses that were given to it
         self._sockets: dict[int, list[DatagramTransport]] | None = None  # of UDP, by port
         self._streams: Streams | None = None
-        self.group_options: dict[str, Any] = NO_OPTIONS
+        self.group_options: Mapping[str, Any] = NO_OPTIONS
         self._next_ports: list[int] | None = None
         self.is_down = False
+        self.run: HostRun | None = None  # what runs here, or was the last to run
 
     # -- addresses ----------------------------------------------------------------------------------
 
@@ -515,6 +518,7 @@ SLOTS = (
     "own",
     "routes",
     "rules",
+    "run",
     "simulation",
     "translator",
 )

@@ -32,7 +32,7 @@ import asyncio
 import contextvars
 import errno
 import socket
-from asyncio import constants, protocols, transports
+from asyncio import constants, events, protocols, transports
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
@@ -68,7 +68,7 @@ MOST_SYN_LOSSES = 6
 class Segment:
     """One segment under way: what a packet carries. Those that are numbered arrive in order."""
 
-    __slots__ = ("data", "index", "kind", "losses", "receiver", "sender")
+    __slots__ = ("data", "index", "kind", "losses", "position", "received", "receiver", "sender")
 
     def __init__(self, kind: str, sender: StreamEnd, receiver: StreamEnd | None, data: bytes = b"") -> None:
         self.kind = kind
@@ -77,6 +77,10 @@ class Segment:
         self.data = data
         self.index = -1
         self.losses = 0
+        self.position = sender.bytes_sent - len(data)
+        """Where its data stands in all that was sent."""
+        self.received = sender.bytes_arrived
+        """What had come from the other side by then."""
 
     def send(self) -> None:
         """Start on the way, now."""
@@ -185,7 +189,8 @@ class StreamEnd:
         self._next_index = 0
         self._under_way = 0  # bytes that have been sent and not been acknowledged
         self._acknowledged: deque[tuple[float, int]] = deque()  # when the sender will know, how many bytes
-        self._bytes_sent = self._bytes_arrived = 0
+        self.bytes_sent: int = 0
+        self.bytes_arrived: int = 0
         self._fin_sent = False
         self._wants_room = False
         self._room_timer: asyncio.TimerHandle | None = None
@@ -263,7 +268,7 @@ class StreamEnd:
                 break
             self._under_way += len(piece)
             sent += len(piece)
-            self._bytes_sent += len(piece)
+            self.bytes_sent += len(piece)
             self._unconfirmed += 1
             self._send_in_order(DATA, bytes(piece))
         return sent
@@ -376,7 +381,7 @@ class StreamEnd:
 
     def count_not_arrived(self) -> int:
         """Return how many bytes were sent and have not arrived; a real kernel knows it one delay later."""
-        return self._bytes_sent - (self.peer._bytes_arrived if self.peer is not None else 0)
+        return self.bytes_sent - (self.peer.bytes_arrived if self.peer is not None else 0)
 
     def shut_down(self) -> None:
         """Say that nothing more will be sent."""
@@ -478,7 +483,7 @@ class StreamEnd:
         else:
             if not self._end_arrived:
                 self._arrived.append(segment.data)
-            self._bytes_arrived += len(segment.data)
+            self.bytes_arrived += len(segment.data)
             if self.peer is not None:
                 self.peer._confirmed_at(self.stack.simulation.time + self.delay)
 
@@ -593,7 +598,16 @@ class StreamTransport(transports._FlowControlMixin, asyncio.Transport):
         if self._loop.is_frozen:
             self._read_soon()
         elif self._reads and not self._paused and not self._closing:
-            self._context.run(self._read)
+            self._run(self._read)
+
+    def _run(self, call: Callable[[], None]) -> None:
+        """Call the protocol, as the loop would."""
+        running = events._get_running_loop()
+        events._set_running_loop(self._loop)
+        try:
+            self._context.run(call)
+        finally:
+            events._set_running_loop(running)
 
     def _start_reading(self) -> None:
         self._reads = True
@@ -686,7 +700,7 @@ class StreamTransport(transports._FlowControlMixin, asyncio.Transport):
         if self._loop.is_frozen:
             self._loop.call_soon(self.writable, context=self._context)
         elif self._buffer and not self._losses:
-            self._context.run(self._write_rest)
+            self._run(self._write_rest)
 
     def _write_rest(self) -> None:
         try:

@@ -6,11 +6,17 @@ same one, on any machine and any of the supported interpreters.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+import io
+from collections.abc import Callable
 from functools import cached_property
+from os import PathLike
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..axon import UsageError
+from .disk import DiskTrace
+from .errors import SimulationError
+from .measures_network import Metrics
 from .protocols import REASONS, WORDS
 
 
@@ -61,57 +67,6 @@ class Event(NamedTuple):
         return f"{self.time:.6f} {self.what:<7} {self.protocol} {ends}{packet}{where}"
 
 
-@dataclass(frozen=True)
-class LinkMetrics:
-    """Counts of one direction of a link; what is neither delivered, lost nor dropped was under way at
-    last."""
-
-    sent: int
-    """Packets that were to go over it."""
-    delivered: int
-    """Packets that came out at the other end."""
-    lost: int
-    """Packets that were lost on the way."""
-    dropped: int
-    """Packets that found its queue full."""
-    bytes: int
-    """Bytes that were to go over it, with all headers."""
-
-
-@dataclass(frozen=True)
-class HostMetrics:
-    """Counts of one host."""
-
-    sent: int
-    """Packets sent, and sent again."""
-    received: int
-    """Packets that have arrived here."""
-    bytes_sent: int
-    """Bytes in those sent, with all headers."""
-    bytes_received: int
-    """Bytes in those received, with all headers."""
-
-
-@dataclass(frozen=True)
-class Metrics:
-    """Counts of a simulation; as text, tables."""
-
-    seconds: float
-    """Virtual time at the end, in seconds."""
-    links: dict[str, LinkMetrics]
-    """By direction: ``"server > phone-3"``."""
-    hosts: dict[str, HostMetrics]
-    """By name."""
-
-    def __str__(self) -> str:
-        return (
-            _table("link", LinkMetrics, self.links.items())
-            + "\n"
-            + _table("host", HostMetrics, self.hosts.items())
-            + f"\n{self.seconds:g} s of virtual time\n"
-        )
-
-
 class Trace:
     """What came of one run of a network. Made by `Network.simulate` and `Network.loopback`."""
 
@@ -123,16 +78,22 @@ class Trace:
         metrics: Metrics,
         results: dict[str, Any],
         errors: dict[str, Exception],
+        captures: dict[str, io.BytesIO] | None = None,
+        disks: dict[str, DiskTrace] | None = None,
     ) -> None:
         self.seed = seed
         """The seed of the run: with it, it can be run again."""
         self.metrics = metrics
-        """How much went where."""
+        """How much went where, and what components have measured."""
         self.results = results
         """What each host's component returned, by the host's name; a list where it ran several."""
         self.errors = errors
         """What failed, by the host's name; only with ``errors="collect"``."""
+        self.disks = disks or {}
+        """What is on the disks of those hosts that have one, by the host's name."""
         self._recorder = recorder
+        self._captures = captures or {}
+        self._again: Callable[[str], Trace] | None = None
 
     @cached_property
     def events(self) -> list[Event]:
@@ -149,21 +110,33 @@ class Trace:
         """A hash of all events: 64 hexadecimal digits; none where no events were written down."""
         return "" if self._recorder is None else self._recorder.fingerprint()
 
+    def can_be_had_again(self, again: Callable[[str], Trace]) -> None:
+        """Whoever has made this says how the same is made once more, with a capture."""
+        self._again = again
+
+    def pcap(self, what: str, path: str | PathLike[str]) -> None:
+        """Write what has passed a host, or a link such as ``"server > phone-3"``, to a file (pcapng).
+
+        If it was not captured, the network is simulated once more, with the same seed; so it has to go the
+        same way again, and what its components do outside of the network they do once more. For large
+        networks and long runs say beforehand what is to be captured: ``simulate(capture={"phone-3":
+        "phone-3.pcapng"})``.
+
+        Raises `UsageError` for what is not in the network, `SimulationError` when the run cannot be repeated.
+        """
+        captures = self._captures
+        if what not in captures:
+            if self._again is None:
+                raise UsageError(f"pcap({what!r}): this trace has no packets; they are simulated ones' only")
+            trace = self._again(what)
+            if trace.fingerprint != self.fingerprint:
+                raise SimulationError(
+                    f"pcap({what!r}): simulated again, the network has gone another way, so these would be "
+                    "other packets. Capture them in the first run: simulate(capture=...)"
+                )
+            captures = trace._captures
+        Path(path).write_bytes(captures[what].getvalue())
+
     def __repr__(self) -> str:
         count = 0 if self._recorder is None else self._recorder.count
         return f"<trace of {self.metrics.seconds:g} s, seed {self.seed!r}, {count} events>"
-
-
-def _table(what: str, kind: type[Any], counts: Iterable[tuple[str, Any]]) -> str:
-    names = [field.name for field in fields(kind)]
-    lines = [[what, *(name.replace("_", " ") for name in names)]]
-    lines += [[name, *(f"{getattr(row, column):,}" for column in names)] for name, row in counts]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    text = ""
-    for first, *rest in lines:
-        cells = [
-            first.ljust(widths[0]),
-            *(cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)),
-        ]
-        text += "  ".join(cells) + "\n"
-    return text

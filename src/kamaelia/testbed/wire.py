@@ -30,9 +30,9 @@ together with what is written once.
 from __future__ import annotations
 
 import contextvars
-from asyncio import events
 from collections import deque
 from collections.abc import Callable
+from heapq import heappush
 from typing import TYPE_CHECKING, Any
 
 from .protocols import (
@@ -69,6 +69,9 @@ class Fabric:
         """Where events are written down; None for nowhere."""
         self.version = 0
         """How often the ways through the network have changed."""
+
+
+new = object.__new__
 
 
 class Packet:
@@ -136,9 +139,8 @@ class Packet:
         self.tos = 0
         self.waits = self.tells = self.lost = self.spoiled = False
         self.flow: Any = None
-        self.starts = self.leaves = self.arrives = 0
-        self.serial = 0
         self.place: Any = None
+        self.starts = self.leaves = self.arrives = self.serial = 0
 
     @property
     def ecn(self) -> int:
@@ -179,6 +181,7 @@ class Channel:
         "arrival_pending",
         "byte_time",
         "bytes",
+        "clock",
         "delay",
         "delivered",
         "dropped",
@@ -208,6 +211,7 @@ class Channel:
 
     def __init__(self, fabric: Fabric) -> None:
         self.fabric = fabric
+        self.clock: Any = fabric.clock
         self.far: Node = None  # type: ignore[assignment]  # set by whoever makes a link
         self.byte_time = 0.0  # nanoseconds that a byte takes; 0 for no rate
         self.delay = 0
@@ -229,35 +233,39 @@ class Channel:
 
     # -- one packet ---------------------------------------------------------------------------------
 
-    def carry(self, packet: Packet) -> None:
-        """Take a packet at this end."""
-        self.packets += 1
-        self.bytes += packet.size
-        if self.enters_specially or packet.size > self.mtu:
-            self.enter(packet)  # type: ignore[attr-defined]
-        else:
-            self.send(packet, self.fabric.clock.now)
-
-    def send(self, packet: Packet, now: int) -> None:
-        """Send a packet at the link's rate, after those that wait; or drop it, if they are too many."""
-        packet.starts = packet.leaves = now
+    def carry(self, packet: Packet, is_in: bool = False) -> None:
+        """Take a packet at this end, and send it at the link's rate, after those that wait; or drop it, if
+        they are too many. With ``is_in`` this end has seen to what is special about it."""
+        size = packet.size
+        if not is_in:
+            self.packets += 1
+            self.bytes += size
+            if self.enters_specially or size > self.mtu:
+                self.enter(packet)  # type: ignore[attr-defined]
+                return
+        packet.starts = packet.leaves = now = self.clock.now
         if self.byte_time:
-            exact = packet.size * self.byte_time
-            if self.free_at > now:
+            exact = size * self.byte_time
+            free_at = self.free_at
+            if free_at > now:
                 self.begin_those_due(now)
                 if not packet.waits and (
-                    self.waiting >= self.most_packets or self.waiting_bytes + packet.size > self.most_bytes
+                    self.waiting >= self.most_packets or self.waiting_bytes + size > self.most_bytes
                 ):
                     self.drop(packet, QUEUE_FULL)
                     return
                 self.waiting += 1
-                self.waiting_bytes += packet.size
-                packet.starts = self.free_at
+                self.waiting_bytes += size
+                packet.starts = now = free_at
                 exact += self.remainder
             whole = int(exact)
             self.remainder = exact - whole
-            packet.leaves = self.free_at = packet.starts + whole
+            packet.leaves = self.free_at = now + whole
         self.depart(packet)
+
+    def send(self, packet: Packet) -> None:
+        """Send a packet for which this end has done what is special about it."""
+        self.carry(packet, True)
 
     def depart(self, packet: Packet) -> None:
         """It is known when a packet leaves this end: say whether and when it arrives at the other."""
@@ -265,22 +273,32 @@ class Channel:
             self.tap.out(self, packet)
         if self.leaves_specially:
             self.leave(packet)  # type: ignore[attr-defined]
-        elif self.loss and self.draw() < self.loss:
+            return
+        if self.loss and self.draw() < self.loss:
             self.lose(packet, LOST_AT_RANDOM)
-        else:
-            self.launch(packet, packet.leaves + self.delay)
+            return
+        arrives = packet.leaves + self.delay
+        if arrives < self.last_arrival:
+            arrives = self.last_arrival
+        packet.arrives = self.last_arrival = arrives
+        clock = self.clock
+        clock.serial = packet.serial = clock.serial + 1
+        self.row.append(packet)
+        if self.arrival_pending < 0:
+            self.arrival_pending = arrives
+            heappush(clock.timers, (arrives, packet.serial, self))
 
     def launch(self, packet: Packet, arrives: int) -> None:
         """Have a packet arrive at some time, after all that were launched before."""
         if arrives < self.last_arrival:
             arrives = self.last_arrival
         packet.arrives = self.last_arrival = arrives
-        clock = self.fabric.clock
-        packet.serial = clock.next_serial()
+        clock = self.clock
+        clock.serial = packet.serial = clock.serial + 1
         self.row.append(packet)
         if self.arrival_pending < 0:
             self.arrival_pending = arrives
-            clock.add_again(arrives, packet.serial, self)
+            heappush(clock.timers, (arrives, packet.serial, self))
 
     def lose(self, packet: Packet, why: int) -> None:
         """A packet does not arrive."""
@@ -324,7 +342,8 @@ class Channel:
 
     def _run(self) -> None:
         """The first packet in the row that is not lost has arrived."""
-        now = self.fabric.clock.now
+        clock = self.clock
+        now = clock.now
         if now != self.arrival_pending:  # it was to arrive now, but the link has been changed since
             return
         if self.waiting:
@@ -333,15 +352,22 @@ class Channel:
         packet = row.popleft()
         while packet.lost:
             packet = row.popleft()
-        self.expect_next()
-        self.arrive(packet)
+        if row and not row[0].lost:
+            self.arrival_pending = row[0].arrives
+            heappush(clock.timers, (self.arrival_pending, row[0].serial, self))
+        else:
+            self.expect_next()
+        self.delivered += 1
+        if self.tap is not None:
+            self.tap.into(self, packet)
+        self.far.receive(packet, self)
 
     def expect_next(self) -> None:
         """Find out which packet is the next to arrive."""
         for packet in self.row:
             if not packet.lost:
                 self.arrival_pending = packet.arrives
-                self.fabric.clock.add_again(packet.arrives, packet.serial, self)
+                self.clock.add_again(packet.arrives, packet.serial, self)
                 return
         self.arrival_pending = -1
 
@@ -444,10 +470,11 @@ class Way:
 class DatagramSocket:
     """What is on the way of every datagram in a socket of UDP."""
 
-    __slots__ = ("closing", "context", "name", "node", "reading", "received", "ways")
+    __slots__ = ("clock", "closing", "context", "name", "node", "reading", "received", "ways")
 
     def __init__(self, node: Node) -> None:
         self.node = node
+        self.clock: Any = node.fabric.clock
         self.name = ""
         self.context = contextvars.copy_context()
         self.ways: dict[Any, Way] = {}
@@ -459,16 +486,20 @@ class DatagramSocket:
         """See asyncio."""
         way = self.ways.get(addr)
         node = self.node
+        fabric = node.fabric
         if (
             way is None
-            or way.version != node.fabric.version
+            or way.version != fabric.version
             or self.closing
             or type(data) is not bytes
             or len(data) > way.longest
         ):
             self.send_carefully(data, addr)  # type: ignore[attr-defined]
             return
-        packet = Packet()
+        packet: Packet = new(Packet)
+        packet.waits = packet.tells = packet.lost = packet.spoiled = False
+        packet.flow = packet.place = None
+        packet.starts = packet.leaves = packet.arrives = packet.serial = 0
         packet.protocol = UDP
         packet.kind = "udp"
         packet.size = way.headers + len(data)
@@ -480,25 +511,29 @@ class DatagramSocket:
         packet.data = data
         packet.ttl = way.ttl
         packet.tos = way.tos
-        node.count_sent(packet)
-        if way.channel is not None:
-            way.channel.carry(packet)
+        fabric.packets = packet.number = fabric.packets + 1
+        node.sent += 1
+        node.bytes_sent += packet.size
+        if fabric.recorder is not None:
+            fabric.recorder.record(SEND, packet, None, 0)
+        channel = way.channel
+        if channel is not None:
+            channel.carry(packet)
         else:  # no time passes, but all that is ready comes first, as before a loop looks at its sockets
             packet.place = node
-            node.fabric.clock.add_timer(node.fabric.clock.now, packet)
+            self.clock.add_timer(self.clock.now, packet)
 
     def take(self, data: bytes, source: Any) -> None:
         """A datagram has arrived here."""
-        if not self.reading or (self.node.fabric.clock.frozen and self.node.loop.is_frozen):
+        if not self.reading or (self.clock.frozen and self.node.loop.is_frozen):
             self.take_later(data, source)  # type: ignore[attr-defined]
             return
-        running = events._get_running_loop()
-        events._set_running_loop(self.node.loop)
+        clock, loop = self.clock, self.node.loop
+        if loop is not clock.running:
+            clock.enter(loop)
         try:
             self.context.run(self.received, data, source)
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as error:
             self.report(error)  # type: ignore[attr-defined]
-        finally:
-            events._set_running_loop(running)

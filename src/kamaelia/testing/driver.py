@@ -176,7 +176,7 @@ class Driver(Generic[C]):
                 system.cancel()  # what the test raises is what matters: nothing else is checked
                 self._clock.advance(nanoseconds(1))
                 return
-            if not system.finished.done():
+            if not system.is_over:
                 if not system.stopping:
                     system.stop()
                 self.leave()

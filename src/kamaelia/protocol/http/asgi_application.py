@@ -103,7 +103,7 @@ class Application:
         """End the system, and wait until it has ended. Raises what it has failed with."""
         system, self._system, self._host = self._system, None, None
         if system is not None:
-            if not system.finished.done():
+            if not system.is_over:
                 system.stop()
             await system.wait()
             system.outcome()

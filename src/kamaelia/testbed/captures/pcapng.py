@@ -125,6 +125,11 @@ class PcapngWriter:
         self.close()
 
     @property
+    def epoch_ns(self) -> int:
+        """Nanoseconds from 1970 to the time 0 of the packets."""
+        return self._epoch_ns
+
+    @property
     def snaplen(self) -> int:
         """Bytes that are kept of each packet at most."""
         return self._snaplen
@@ -254,7 +259,20 @@ class PcapngWriter:
             inbound=inbound,
             comment=f"{DROPPED}: {why}",
         )
+        self.count_drop(interface)
+
+    def count_drop(self, interface: int) -> None:
+        """Count one of the packets of an interface as dropped."""
         self._counts[interface][1] += 1
+
+    def write_blocks(self, blocks: bytes, last: int) -> None:
+        """Write blocks of packets that were made elsewhere, the last of them for a time in nanoseconds."""
+        self._last = last + self._epoch_ns
+        self._write(blocks)
+
+    def count_packets(self, interface: int, number: int) -> None:
+        """Count packets of an interface that were written as blocks made elsewhere."""
+        self._counts[interface][0] += number
 
     def close(self) -> None:
         """Write how many packets each interface had, and how many were dropped. The file stays open."""

@@ -133,7 +133,17 @@ class ControlLaw:
 class ControlledQueue:
     """Packets in line, and the state machine that drops at the head. FQ-CoDel has one for each flow."""
 
-    __slots__ = ("_above_at", "_count", "_drop_at", "_dropping", "_last_count", "bytes", "law", "packets")
+    __slots__ = (
+        "_above_at",
+        "_count",
+        "_drop_at",
+        "_dropping",
+        "_last_count",
+        "bytes",
+        "law",
+        "marked",
+        "packets",
+    )
 
     def __init__(self, law: ControlLaw) -> None:
         self.law = law
@@ -142,6 +152,8 @@ class ControlledQueue:
         """Who waits."""
         self.bytes = 0
         """Of those."""
+        self.marked = 0
+        """Packets marked so far."""
         self._above_at: int | None = None  # an interval after packets began to wait for too long
         self._dropping = False
         self._drop_at = 0
@@ -163,7 +175,7 @@ class ControlledQueue:
             self._dropping = stands
             while packet is not None and self._dropping and now >= self._drop_at:
                 self._count += 1
-                if law.ecn and mark(packet):
+                if law.ecn and self._mark(packet):
                     self._schedule(self._drop_at)
                     break
                 drop(packet, now, LATE)
@@ -172,12 +184,17 @@ class ControlledQueue:
                 if self._dropping:
                     self._schedule(self._drop_at)
         elif packet is not None and stands:
-            if not (law.ecn and mark(packet)):
+            if not (law.ecn and self._mark(packet)):
                 drop(packet, now, LATE)
                 packet = self.pop()
                 self._stands(packet, now)
             self._begin_dropping(now)
         return packet
+
+    def _mark(self, packet: QueuedPacket) -> bool:
+        done = mark(packet)
+        self.marked += done
+        return done
 
     def pop(self) -> QueuedPacket | None:
         """Take out the first, whatever it has waited; None if there is none."""
@@ -271,3 +288,7 @@ class CoDelQueue(HeadDiscipline):
 
     def _take(self, now: int) -> QueuedPacket | None:
         return self._queue.take(now, self._drop)
+
+    @property
+    def marked(self) -> int:
+        return self._queue.marked

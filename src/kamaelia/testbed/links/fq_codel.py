@@ -155,6 +155,10 @@ class FQCoDelQueue(HeadDiscipline):
             index = self._indices[flow] = int.from_bytes(digest, "big") % self._flows
         return index
 
+    @property
+    def marked(self) -> int:
+        return sum(queue.marked for queue in self._queues.values())
+
     def _make_queue(self) -> FlowQueue:
         return FlowQueue(self._law)
 

@@ -113,7 +113,7 @@ class Discipline:
     Times are whole nanoseconds, and never go back.
     """
 
-    __slots__ = ("_bytes", "dropped", "rate", "refused")
+    __slots__ = ("_bytes", "_marked", "dropped", "rate", "refused")
 
     def __init__(self, rate: float | None) -> None:
         self.rate = rate
@@ -122,7 +122,7 @@ class Discipline:
         """Called with a packet that was held and is now dropped, the time, and why. The link sets it."""
         self.refused = ""
         """Why the last packet was dropped that was dropped on arrival."""
-        self._bytes = 0
+        self._bytes = self._marked = 0
 
     def enqueue(self, packet: QueuedPacket, now: int) -> bool:
         """Take a packet that has come; False if it is dropped at once, and `refused` says why."""
@@ -150,6 +150,11 @@ class Discipline:
     def bytes(self) -> int:
         """Bytes of the packets held."""
         return self._bytes
+
+    @property
+    def marked(self) -> int:
+        """Packets marked so far."""
+        return self._marked
 
     def __len__(self) -> int:
         """Packets held."""
@@ -486,6 +491,10 @@ class TokenBucketQueue(Discipline):
     @property
     def bytes(self) -> int:
         return self._queue.bytes
+
+    @property
+    def marked(self) -> int:
+        return self._queue.marked
 
     def __len__(self) -> int:
         return len(self._queue)

@@ -274,6 +274,7 @@ class REDQueue(DropTailQueue):
             if not (self._description.ecn and mark(packet)):
                 self.refused = EARLY
                 return False
+            self._marked += 1
         return super().enqueue(packet, now)
 
     def dequeue(self, now: int) -> QueuedPacket | None:

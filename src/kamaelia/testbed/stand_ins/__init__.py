@@ -38,6 +38,9 @@ system draws for `os.urandom`, from which `secrets`, `uuid`, `random.SystemRando
 come. Both are made from the seed of the run and the host's name, so what one host draws does not depend on
 what others do.
 
+**Order** (`order`). Sets of objects are in the order of their addresses in memory. For futures, tasks,
+protocols, transports and streams numbers stand in place of addresses.
+
 Files are the machine's. So are process numbers, signals, the time zone, what C code draws by itself (the
 keys of TLS, above all), and the time of threads that wait for each other.
 
@@ -51,6 +54,8 @@ A loop is a simulated host's if it has ``is_simulated_host = True``. The stand-i
 | ``stack.name`` | the host's name, in messages and streams |
 | ``stack.simulation.seed`` | the streams; or ``seed``, if the loop has it: that of a host's restart |
 | ``make_socket(family, type, proto, fileno)`` | ``socket.socket(...)``, where -1 stands for a default |
+| ``poll(number)`` | `select`: of the socket with a number, as the bits of ``poll``, what it is ready for |
+| ``numbered`` | an attribute: how many objects have a number for their hash (`order`) |
 | ``getaddrinfo``, ``getnameinfo`` | all that asks for names: coroutines which answer without waiting |
 
 What ``make_socket`` returns has ``is_simulated_socket = True`` in its class; then ``isinstance(it,

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from . import audit, chance, network, times
+from . import audit, chance, network, order, polling, times
 from .places import StandIn
 from .where import allowed
 
@@ -40,10 +40,13 @@ MODULES: dict[str, Callable[[], list[Any]]] = {
     "numpy.random": chance.of_numpy,
     "os": chance.of_os,
     "random": chance.of_random,
+    "select": polling.of_select,
     "socket": network.of_socket,
     "ssl": chance.of_ssl,
     "time": times.of_time,
     "uuid": chance.of_uuid,
+    "asyncio.tasks": order.of_tasks,
+    **{module: order.of_classes(module) for module in order.CLASSES},
 }
 """By the name of a module, what makes its stand-ins."""
 

@@ -86,24 +86,28 @@ class InClass:
 
     Arguments:
         owner: the class
-        name: what is replaced
+        name: what is replaced, or what the class has inherited
         stand_in: what stands there, a function or a descriptor
     """
 
     def __init__(self, owner: type[Any], name: str, stand_in: Any) -> None:
         self.owner = owner
         self.name = name
-        self.real = owner.__dict__[name]
+        self.real = owner.__dict__.get(name)
         self.stand_in = stand_in
 
     def put(self) -> None:
         """Put it there, if the real thing is there."""
-        if self.owner.__dict__[self.name] is self.real:
+        if self.owner.__dict__.get(self.name) is self.real:
             _set_in_class(self.owner, self.name, self.stand_in)
 
     def take_back(self) -> None:
         """Put the real thing there."""
-        if self.owner.__dict__[self.name] is self.stand_in:
+        if self.owner.__dict__.get(self.name) is not self.stand_in:
+            return
+        if self.real is None:
+            delattr(self.owner, self.name)
+        else:
             _set_in_class(self.owner, self.name, self.real)
 
 
