@@ -273,12 +273,12 @@ CALLS: dict[str, tuple[Callable[[], Any], Callable[[Any], bool], Callable[[Any],
         lambda value: isinstance(value, OSError),
     ),
     "socket:socketpair": (
-        lambda: type(socket.socketpair()[0]).__name__,
+        lambda: kind_of_pair(),  # which is below
         lambda kind: kind == "SimulatedSocket",
         lambda kind: kind == "socket",
     ),
     "_socket:socketpair": (
-        lambda: sys.modules["_socket"].socketpair(socket.AF_UNIX, socket.SOCK_STREAM, 0),
+        lambda: closed(*(one.detach() for one in sys.modules["_socket"].socketpair())),
         refused,
         anything,
     ),
@@ -360,6 +360,12 @@ def closed(*sockets: Any) -> bool:
     for one in sockets:
         one.close()
     return True
+
+
+def kind_of_pair() -> str:
+    one, other = socket.socketpair()
+    closed(one, other)
+    return type(one).__name__
 
 
 def silently(call: Callable[[], Any]) -> Any:
