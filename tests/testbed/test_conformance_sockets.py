@@ -336,6 +336,116 @@ async def datagrams_that_are_too_long() -> Any:
     return seen
 
 
+async def unreachable() -> Any:
+    """Nobody can connect to all, or to a group; where there is no way at all depends on the network."""
+    seen = []
+    for family, address in (
+        (socket.AF_INET, "255.255.255.255"),
+        (socket.AF_INET, "224.0.0.1"),
+        (socket.AF_INET6, "ff02::1"),
+    ):
+        sock = new(family)
+        seen += [what_it_raises(sock.connect, (address, 9)), await what_is_raised(loop_of().sock_connect(sock, (address, 9)))]
+        sock.close()
+    return seen
+
+
+async def a_full_backlog() -> Any:
+    """One more than the backlog may wait; who comes then is not answered."""
+    seen: list[Any] = []
+    for backlog in (-1, 0, 2):
+        listener = await listening(backlog=backlog)
+        clients = [new() for _ in range(5)]
+        for client in clients:
+            client.connect_ex(listener.getsockname())
+            await soon()
+        seen.append([errno.errorcode.get(one.connect_ex(listener.getsockname())) for one in clients])
+        close(*clients, listener)
+    return seen
+
+
+async def addresses_that_fit_no_socket() -> Any:
+    seen = []
+    for family, addresses in (
+        (socket.AF_INET, [("::1", 9), ("127.0.0.1", 70_000), ("127.0.0.1", "http"), ("127.0.0.1",), "127.0.0.1", None]),
+        (socket.AF_INET6, [("127.0.0.1", 9), ("::1", 9, 0, 0, 0), ("no-such.invalid", 1)]),
+        (socket.AF_UNIX, ["/nowhere/kamaelia", 5, "/" + 108 * "x"]),
+    ):
+        for address in addresses:
+            sock = new(family)
+            seen.append(what_it_raises(sock.connect, address))
+            sock.close()
+    return seen
+
+
+async def datagrams_for_nobody() -> Any:
+    one = new(kind=socket.SOCK_DGRAM)
+    seen = [
+        what_it_raises(one.send, b"x"),
+        what_it_raises(one.sendto, b"x"),
+        what_it_raises(one.sendto, b"x", ("127.0.0.1", 0)),
+        what_it_raises(one.sendto, b"x", ("255.255.255.255", 9)),
+        what_it_raises(one.sendto, b"x", ("::1", 9)),
+        what_it_raises(one.sendto, "x", ("127.0.0.1", 9)),
+        what_it_raises(one.connect, ("255.255.255.255", 9)),
+    ]
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    seen += [what_it_raises(one.connect, ("255.255.255.255", 9)), one.getpeername()]
+    one.close()
+    return seen
+
+
+async def calls_that_fit_no_socket() -> Any:
+    tcp, udp, unix = new(), new(kind=socket.SOCK_DGRAM), new(socket.AF_UNIX)
+    seen = [
+        what_it_raises(udp.listen),
+        what_it_raises(udp.accept),
+        what_it_raises(udp.shutdown, socket.SHUT_RDWR),
+        what_it_raises(udp.recv, -1),
+        what_it_raises(udp.getpeername),
+        what_it_raises(tcp.recv, "x"),
+        what_it_raises(tcp.recv, -1),
+        what_it_raises(tcp.sendto, b"x", ("127.0.0.1", 9)),
+        what_it_raises(tcp.shutdown, 9),
+        what_it_raises(tcp.settimeout, -1),
+        what_it_raises(tcp.getsockopt, socket.SOL_SOCKET, socket.SO_LINGER, -1),
+        what_it_raises(tcp.setsockopt, socket.SOL_SOCKET, 9999, 1),
+        what_it_raises(unix.listen),
+        what_it_raises(unix.accept),
+        what_it_raises(socket.socket, 9999, socket.SOCK_STREAM),
+        what_it_raises(socket.socket, socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_UDP),
+    ]
+    close(tcp, udp, unix)
+    return seen
+
+
+async def calls_of_a_closed_socket() -> Any:
+    tcp, udp = new(), new(kind=socket.SOCK_DGRAM)
+    close(tcp, udp, tcp)
+    somewhere = ("127.0.0.1", 9)
+    return [
+        tcp.fileno(),
+        *[
+            what_it_raises(call, *arguments)
+            for call, arguments in (
+                (tcp.accept, ()),
+                (tcp.bind, (somewhere,)),
+                (tcp.connect_ex, (somewhere,)),
+                (tcp.getpeername, ()),
+                (tcp.getsockname, ()),
+                (tcp.listen, ()),
+                (tcp.sendall, (b"x",)),
+                (tcp.setblocking, (False,)),
+                (tcp.setsockopt, (socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)),
+                (tcp.settimeout, (1,)),
+                (tcp.shutdown, (socket.SHUT_RDWR,)),
+                (udp.recvfrom, (1,)),
+                (udp.sendto, (b"x", somewhere)),
+            )
+        ],
+    ]
+
+
 async def one_who_connects_is_connected_already() -> Any:
     """Two who connect the same socket wait for the same connection."""
     loop = loop_of()
@@ -569,7 +679,7 @@ BODIES: list[Body] = [
     value
     for name, value in list(globals().items())
     if asyncio.iscoroutinefunction(value)
-    and name not in ("listening", "connected", "two_families", "what_is_raised", "soon")
+    and name not in ("listening", "connected", "two_families", "no_answer", "both_ways_of_no_answer", "what_is_raised", "soon")
 ]
 
 NOT_ON_UVLOOP = {
@@ -591,3 +701,38 @@ def test_sockets_are_as_on_a_real_loop(body: Body) -> None:
 @pytest.mark.parametrize("body", [one for one in BODIES if one not in NOT_ON_UVLOOP], ids=lambda body: body.__name__)
 def test_sockets_are_as_on_uvloop(body: Body) -> None:
     assert simulated(body) == on_uvloop(body)
+
+
+async def no_answer(comes_late: bool) -> Any:
+    """Connect to where nobody is accepted; or to where one is, after a while, and the kernel has asked again."""
+    loop = loop_of()
+    listener = await listening(backlog=0)
+    first, second = new(), new()
+    await loop.sock_connect(first, listener.getsockname())
+    second.setsockopt(socket.IPPROTO_TCP, 7, 1)  # TCP_SYNCNT: ask again once
+    begun = loop.time()
+    connecting = loop.create_task(what_is_raised(loop.sock_connect(second, listener.getsockname())))
+    await soon()
+    if comes_late:
+        (await loop.sock_accept(listener))[0].close()
+    error = await connecting
+    close(first, second, listener)
+    return error, round(loop.time() - begun)
+
+
+async def both_ways_of_no_answer() -> Any:
+    return await asyncio.gather(no_answer(False), no_answer(True))
+
+
+NO_ANSWER = [("TimeoutError ETIMEDOUT", 1 + 2), (None, 1)]
+
+
+def test_who_is_not_answered_asks_again_until_it_times_out() -> None:
+    assert simulated(both_ways_of_no_answer) == NO_ANSWER
+
+
+@pytest.mark.once
+@pytest.mark.one_core
+def test_so_it_is_in_linux() -> None:
+    """Without uvloop: who waits is the kernel, for three seconds."""
+    assert on_asyncio(both_ways_of_no_answer) == NO_ANSWER

@@ -30,7 +30,8 @@ class Listener:
     def __init__(self, sock: SimulatedSocket, backlog: int) -> None:
         self.socket = sock
         self.backlog = backlog
-        """How many connections may wait to be accepted; who comes then is not answered, and tries again."""
+        """One more than this may wait to be accepted, as in Linux; who comes then is not answered, and tries
+        again. Those whose handshakes are under way do not count."""
         self.accepts: Callable[[StreamEnd], object] | None = None
         """Called with each connection, where nobody asks for them one by one."""
         self.is_open = False
@@ -56,7 +57,7 @@ class Listener:
     @property
     def is_full(self) -> bool:
         """Too many wait already."""
-        return len(self._queue) >= self.backlog
+        return len(self._queue) > self.backlog
 
     def open(self) -> None:
         """Begin to accept."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import operator
 import os
 import socket
 import struct
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..axon import baton
 from .addresses import (
+    ALL_HOSTS,
     ANY,
     ANY6,
     LOOPBACK,
@@ -49,6 +51,7 @@ from .options import (
     SMALLEST_SEND,
     SO_NWRITE,
     SO_PEERCRED,
+    TCP_SYNCNT,
     SO_REUSEPORT,
     buffer_size,
     number_in,
@@ -174,12 +177,14 @@ class SimulatedSocket:
 
     def setblocking(self, flag: bool) -> None:
         """Say whether calls may wait; where they can, see the module."""
+        self._check_open()
         self._timeout = None if flag else 0.0
 
     def settimeout(self, value: float | None) -> None:
         """Say how many virtual seconds calls may wait; where they can, see the module."""
         if value is not None and value < 0:
             raise ValueError("Timeout value out of range")
+        self._check_open()
         self._timeout = value
 
     def gettimeout(self) -> float | None:
@@ -257,6 +262,8 @@ class SimulatedSocket:
     def getsockopt(self, level: int, option: int, length: int = 0) -> Any:
         """Return an option. Raises `OSError` for one that is not modelled."""
         self._check_open()
+        if not 0 <= length <= 1024:
+            raise OSError("getsockopt buflen out of range")
         known = option_of(level, option)
         value: Any = (self.options or {}).get((level, option), known.default)
         asked = (level, option)
@@ -303,6 +310,11 @@ class SimulatedSocket:
         return bool(number_in(self.option(socket.SOL_SOCKET, SO_REUSEPORT)))
 
     @property
+    def most_syn_losses(self) -> int:
+        """How often it sends again what opens a connection."""
+        return number_in(self.option(socket.IPPROTO_TCP, TCP_SYNCNT))
+
+    @property
     def resets(self) -> bool:
         """Closing it is a reset."""
         value = self.option(socket.SOL_SOCKET, socket.SO_LINGER)
@@ -347,7 +359,8 @@ class SimulatedSocket:
             self.local = socket_address(own, number, self.family)
 
     def _host_and_port(self, address: Any) -> tuple[str, int]:
-        if not isinstance(address, tuple) or len(address) < 2:
+        longest = 4 if self.family == socket.AF_INET6 else 2
+        if not isinstance(address, tuple) or not 2 <= len(address) <= longest:
             raise TypeError(
                 f"an address of {self.family.name} is a tuple of host and port, and not {address!r}"
             )
@@ -361,11 +374,7 @@ class SimulatedSocket:
     def target_of(self, address: Any) -> tuple[str, int]:
         """Return an address as a host's and a port; names are looked up. Raises `OSError`."""
         host, port = self._host_and_port(address)
-        fitting = [
-            one
-            for one in self.node.look_up(host)
-            if family_of(one) == self.family or (self.family == socket.AF_INET6 and not self.only6)
-        ]
+        fitting = [one for one in self.node.look_up(host) if family_of(one) == self.family]
         if not fitting:
             raise socket.gaierror(socket.EAI_ADDRFAMILY, f"{host!r} has no address of {self.family.name}")
         return unmapped(fitting[0]), port
@@ -381,13 +390,17 @@ class SimulatedSocket:
             raise OSError(errno.EOPNOTSUPP if self.end is None else errno.EINVAL, "this socket cannot listen")
         if self.listener is None:
             if self.local is None:
+                if self.family == AF_UNIX:
+                    raise OSError(errno.EINVAL, "Invalid argument: bind() this socket to a path first")
                 self.bind(("", 0))
-            self.listener = Listener(self, max(1, backlog))
+            self.listener = Listener(self, max(0, backlog))
             self.listener.open()
 
     def accept(self) -> tuple[SimulatedSocket, Any]:
         """Return the socket of the next connection, and whose it is. Raises `BlockingIOError` for none."""
         self._check_open()
+        if self.type != socket.SOCK_STREAM:
+            raise OSError(errno.EOPNOTSUPP, "a socket of UDP accepts no connections")
         if self.listener is None:
             raise OSError(errno.EINVAL, "Invalid argument: this socket does not listen")
         while (end := self.listener.take()) is None:
@@ -408,7 +421,10 @@ class SimulatedSocket:
         self._check_open()
         if self.type == socket.SOCK_DGRAM:
             host, port = self.target_of(address)
-            self.kernel_of_datagrams().connect(host, port)
+            kernel = self.kernel_of_datagrams()
+            if host == ALL_HOSTS and not kernel.broadcast:
+                raise PermissionError(errno.EACCES, "Permission denied: set SO_BROADCAST to send to all")
+            kernel.connect(host, port)
             return
         if self.listener is not None or (self.end is not None and not self._connects):
             raise OSError(errno.EISCONN, os.strerror(errno.EISCONN))
@@ -502,6 +518,7 @@ class SimulatedSocket:
         self._no_flags("recv", flags)
         if self.type == socket.SOCK_DGRAM:
             return self.recvfrom(size)[0]
+        size = _checked_size(size)
         while True:
             end = self._stream()
             if not end.is_connecting:
@@ -547,6 +564,7 @@ class SimulatedSocket:
 
     def shutdown(self, how: int) -> None:
         """End one direction or both. Raises `OSError` when there is no connection."""
+        self._check_open()
         if how not in (socket.SHUT_RD, socket.SHUT_WR, socket.SHUT_RDWR):
             raise OSError(errno.EINVAL, "Invalid argument")
         if self.end is None or self._has_failed:
@@ -587,9 +605,11 @@ class SimulatedSocket:
     def sendto(self, data: Any, *rest: Any) -> int:
         """Send a datagram: ``sendto(data, address)`` or ``sendto(data, flags, address)``."""
         self._check_open()
-        address = rest[-1] if rest else None
+        if len(rest) not in (1, 2):
+            raise TypeError(f"sendto() takes 2 or 3 arguments, and not {1 + len(rest)}")
+        address = rest[-1]
         if self.type != socket.SOCK_DGRAM:
-            raise OSError(errno.EISCONN, "Transport endpoint is already connected")
+            return self.send(data)  # as Linux does, where a connection has its other side already
         kernel = self.kernel_of_datagrams()
         if self.mailbox is not None:
             self.mailbox.raise_error()
@@ -600,6 +620,8 @@ class SimulatedSocket:
             kernel.send_now(content, None)
         else:
             host, port = self.target_of(address) if not is_group(address[0]) else address[:2]
+            if port == 0:
+                raise OSError(errno.EINVAL, "Invalid argument: nobody has port 0")
             kernel.send_now(content, (host, port))
         return len(content)
 
@@ -609,6 +631,7 @@ class SimulatedSocket:
         self._check_open()
         if self.type != socket.SOCK_DGRAM:
             return self.recv(size), None
+        size = _checked_size(size)
         self.kernel_of_datagrams()
         assert self.mailbox is not None
         self.mailbox.raise_error()
@@ -756,6 +779,14 @@ class SimulatedSocket:
     def __repr__(self) -> str:
         kind = "Unix" if self.family == AF_UNIX else _KINDS[self.type]
         return f"<simulated {kind} socket {self._own_name()}{f' to {self.remote}' if self.remote else ''}>"
+
+
+def _checked_size(size: Any) -> int:
+    """Return how much is to be received, as a number. Raises `TypeError` and `ValueError`."""
+    size = operator.index(size)
+    if size < 0:
+        raise ValueError(f"negative buffersize: {size}")
+    return size  # type: ignore[no-any-return]
 
 
 def unix_name(address: Any) -> Any:

@@ -163,6 +163,8 @@ class Stack(Base):
             return self, address
         stack = self.simulation.stack_of(address)
         if stack is None:
+            if is_group(address) or address == ALL_HOSTS:
+                raise OSError(errno.ENETUNREACH, f"network is unreachable: {address} is no host's own address")
             raise OSError(
                 errno.EHOSTUNREACH, f"no route to host: no host of this network has the address {address}"
             )

@@ -8,8 +8,10 @@ server accepts. Or it gets *rst*: connection refused.
 
 **Loss costs time, not bytes.** A segment that a link loses is sent again after a time-out: the round trip,
 at least 0.2 s, doubled each time it is lost again (for a syn 1 s). Segments are numbered; those that arrive
-before their turn are held until the gap is filled, so one loss holds up all that follows. After 15 losses
-of one segment (6 of a syn, or of its answer) the connection is given up: `TimeoutError`.
+before their turn are held until the gap is filled, so one loss holds up all that follows. What is sent again
+for the 15th time without an answer (a syn, or its answer, for the 6th, or as often as ``TCP_SYNCNT`` says)
+was the last: after one more time-out the connection is given up, with `TimeoutError`. As in Linux that is
+after 924.6 seconds on a short way, and after 127 seconds where nobody answers a syn.
 
 **Back-pressure.** At most 64 KiB are under way or unread: what the receiver reads is acknowledged, which
 the sender learns one delay later, and only then it sends more. What the window does not take waits in the
@@ -22,8 +24,7 @@ for it. As in asyncio, ``abort()`` throws away what is in the write buffer and t
 only if closing is.
 
 What is not modelled: congestion control and fast retransmission, acknowledgements as packets (they are
-computed, and neither wait in queues nor get lost), Nagle's delay (asyncio switches it off), keep-alive,
-TIME-WAIT, a limit to the backlog. Segments wait in a link's queue however long it is.
+computed, and neither wait in queues nor get lost), keep-alive, TIME-WAIT. Segments wait in a link's queue however long it is.
 """
 
 from __future__ import annotations
@@ -62,7 +63,6 @@ SHORTEST_TIMEOUT = 0.2  # seconds until a lost segment is sent again, as in Linu
 LONGEST_TIMEOUT = 120.0
 SYN_TIMEOUT = 1.0
 MOST_LOSSES = 15  # of one segment
-MOST_SYN_LOSSES = 6
 
 
 class Segment:
@@ -115,15 +115,23 @@ class Segment:
             if self.receiver is None or not self.receiver.is_connecting:
                 return  # a reset is sent once; only a syn would be sent again, and refused again
             opening = True
-        if self.losses > (MOST_SYN_LOSSES if opening else MOST_LOSSES):
-            if opening and self.receiver is not None:
-                self.receiver.expire_unanswered(self.sender)
-            else:
-                self.sender.expire()
-            return
+        most = self.sender.socket.most_syn_losses if opening else MOST_LOSSES
         timeout = SYN_TIMEOUT if opening else max(SHORTEST_TIMEOUT, self.sender.round_trip)
         wait = min(timeout * 2 ** (self.losses - 1), LONGEST_TIMEOUT)
-        self.sender.stack.simulation.call_later(wait, self._resend, packet.number)
+        later = self.sender.stack.simulation.call_later
+        if self.losses > most:  # it waits for an answer to the last one as well
+            later(wait, self._give_up, opening)
+        else:
+            later(wait, self._resend, packet.number)
+
+    def _give_up(self, opening: bool) -> None:
+        """It was lost too often."""
+        if self.sender.dead and self.kind != RST:
+            return
+        if opening and self.receiver is not None:
+            self.receiver.expire_unanswered(self.sender)
+        else:
+            self.sender.expire()
 
     def _resend(self, number: int) -> None:
         """Start once more, unless the connection has been given up meanwhile."""
