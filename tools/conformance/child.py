@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import faulthandler
 import fnmatch
+import gc
 import importlib
 import json
+import signal
 import sys
 import time
 import unittest
@@ -33,10 +35,10 @@ class Tells(unittest.TestResult):
         self._outcome, self._why = "passed", ""
         self._began = time.perf_counter()
         tell(test=name_of(test))
-        faulthandler.dump_traceback_later(LONGEST, exit=True)
+        signal.setitimer(signal.ITIMER_REAL, LONGEST)
 
     def stopTest(self, test: unittest.TestCase) -> None:
-        faulthandler.cancel_dump_traceback_later()
+        signal.setitimer(signal.ITIMER_REAL, 0)
         super().stopTest(test)
         seconds = round(time.perf_counter() - self._began, 3)
         tell(test=name_of(test), outcome=self._outcome, why=self._why, seconds=seconds)
@@ -98,11 +100,14 @@ def main() -> None:
     order["done"] = set(order["done"])
     core.use(order["form"])
     warnings.simplefilter("ignore", DeprecationWarning)
+    faulthandler.register(signal.SIGALRM, chain=True)  # show where it stands, then die of it
     for name in order["modules"]:
         tests = importlib.import_module(f"test.test_asyncio.{name}")
         loops.replace_loops(tests)
         servers.replace_sockets(tests)
         threads.replace_threads(tests)
+        gc.collect()
+        gc.freeze()  # many tests collect garbage, which is quick when there is little to look at
         chosen(unittest.defaultTestLoader.loadTestsFromModule(tests), order).run(Tells())
         tell(module=name, **loops.counted())
 
