@@ -67,10 +67,10 @@ fuzz: $(FUZZ) ## give each machine a million inputs that nobody has thought of
 bench: $(BASE) ## measure Kamaelia beside its peers, and rewrite docs/explanation/speed.md
 	@$(BIN)/python -m benchmarks --install --write --all $(ARGS)
 
-# A minute for each Python that has them: .venv's, and those of the short passes where they are there.
-conformance: $(TEST) ## run Python's own tests of asyncio on the simulated loop, and those that are skipped
+# Half a minute for each Python: .venv's, and those of the short passes where they are there.
+conformance: $(TEST) ## run Python's own tests of asyncio on the simulated loop, and rewrite docs/explanation/simulated-loop.md
 	@for python in $(BIN)/python $(wildcard .venv-3.*/bin/python); do \
-		$$python -m tools.conformance --list && $$python -m tools.conformance --skipped || exit 1; done
+		$$python -m tools.conformance --list --write && $$python -m tools.conformance --skipped || exit 1; done
 
 # An hour, nearly all of it Autobahn's; ARGS="--only curl nginx" asks fewer judges.
 interop: $(INTEROP) ## have strangers' programs judge Kamaelia, and rewrite docs/explanation/interop.md

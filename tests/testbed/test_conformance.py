@@ -14,7 +14,17 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
-from arms import CERTIFICATE, name_of, on_asyncio, on_uvloop, simulated, soon, unix_path, what_is_raised, what_it_raises
+from arms import (
+    CERTIFICATE,
+    name_of,
+    on_asyncio,
+    on_uvloop,
+    simulated,
+    soon,
+    unix_path,
+    what_is_raised,
+    what_it_raises,
+)
 
 # asyncio's own loop, and uvloop, leave a connection open now and then whose peer has done something unusual.
 pytestmark = pytest.mark.filterwarnings(
@@ -997,7 +1007,8 @@ async def what_is_raised_kind(awaitable: Any) -> Any:
 BODIES: list[Body] = [
     value
     for value in list(globals().values())
-    if asyncio.iscoroutinefunction(value) and list(inspect.signature(value).parameters) == ["loop", "host", "port"]
+    if asyncio.iscoroutinefunction(value)
+    and list(inspect.signature(value).parameters) == ["loop", "host", "port"]
 ]
 
 NOT_ON_UVLOOP: dict[Body, str] = {
@@ -1031,6 +1042,8 @@ def test_protocols_are_called_as_on_a_real_loop(body: Body) -> None:
 @pytest.mark.one_core
 @pytest.mark.needs("module:uvloop")
 @pytest.mark.timeout(30)
-@pytest.mark.parametrize("body", [one for one in BODIES if one not in NOT_ON_UVLOOP], ids=lambda body: body.__name__)
+@pytest.mark.parametrize(
+    "body", [one for one in BODIES if one not in NOT_ON_UVLOOP], ids=lambda body: body.__name__
+)
 def test_protocols_are_called_as_on_uvloop(body: Body) -> None:
     assert simulated(arm(body)) == on_uvloop(arm(body))

@@ -478,7 +478,9 @@ def test_who_waits_can_be_cancelled_as_on_a_real_loop(body: Body) -> None:
 
 @pytest.mark.one_core
 @pytest.mark.needs("module:uvloop")
-@pytest.mark.parametrize("body", [one for one in WAITING if one not in NOT_ON_UVLOOP], ids=lambda body: body.__name__)
+@pytest.mark.parametrize(
+    "body", [one for one in WAITING if one not in NOT_ON_UVLOOP], ids=lambda body: body.__name__
+)
 def test_who_waits_can_be_cancelled_as_on_uvloop(body: Body) -> None:
     assert simulated(body) == on_uvloop(body)
 

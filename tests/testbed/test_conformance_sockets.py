@@ -10,7 +10,17 @@ import struct
 from typing import Any
 
 import pytest
-from arms import Body, name_of, on_asyncio, on_uvloop, simulated, soon, unix_path, what_is_raised, what_it_raises
+from arms import (
+    Body,
+    name_of,
+    on_asyncio,
+    on_uvloop,
+    simulated,
+    soon,
+    unix_path,
+    what_is_raised,
+    what_it_raises,
+)
 
 from kamaelia import component
 from kamaelia.testbed import Network
@@ -183,7 +193,11 @@ async def states_of_being_refused() -> Any:
     await soon()
     seen += [client.connect_ex(address), client.connect_ex(address)]
     await soon()
-    seen += [what_it_raises(client.recv, 1), what_it_raises(client.recv, 1), what_it_raises(client.getpeername)]
+    seen += [
+        what_it_raises(client.recv, 1),
+        what_it_raises(client.recv, 1),
+        what_it_raises(client.getpeername),
+    ]
     close(client)
     return [errno.errorcode.get(one, one) if type(one) is int else one for one in seen]
 
@@ -345,7 +359,10 @@ async def unreachable() -> Any:
         (socket.AF_INET6, "ff02::1"),
     ):
         sock = new(family)
-        seen += [what_it_raises(sock.connect, (address, 9)), await what_is_raised(loop_of().sock_connect(sock, (address, 9)))]
+        seen += [
+            what_it_raises(sock.connect, (address, 9)),
+            await what_is_raised(loop_of().sock_connect(sock, (address, 9))),
+        ]
         sock.close()
     return seen
 
@@ -367,7 +384,10 @@ async def a_full_backlog() -> Any:
 async def addresses_that_fit_no_socket() -> Any:
     seen = []
     for family, addresses in (
-        (socket.AF_INET, [("::1", 9), ("127.0.0.1", 70_000), ("127.0.0.1", "http"), ("127.0.0.1",), "127.0.0.1", None]),
+        (
+            socket.AF_INET,
+            [("::1", 9), ("127.0.0.1", 70_000), ("127.0.0.1", "http"), ("127.0.0.1",), "127.0.0.1", None],
+        ),
         (socket.AF_INET6, [("127.0.0.1", 9), ("::1", 9, 0, 0, 0), ("no-such.invalid", 1)]),
         (socket.AF_UNIX, ["/nowhere/kamaelia", 5, "/" + 108 * "x"]),
     ):
@@ -469,7 +489,12 @@ async def ipv6() -> Any:
     loop = loop_of()
     client, served, listener = await connected(socket.AF_INET6)
     await loop.sock_sendall(client, b"six")
-    seen = [await loop.sock_recv(served, 10), served.getpeername()[0], len(served.getpeername()), served.family]
+    seen = [
+        await loop.sock_recv(served, 10),
+        served.getpeername()[0],
+        len(served.getpeername()),
+        served.family,
+    ]
     close(client, served, listener)
     return seen
 
@@ -482,7 +507,11 @@ async def two_families(only6: int) -> Any:
     listener.listen()
     port = listener.getsockname()[1]
     seen: list[Any] = [listener.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)]
-    for family, host in ((socket.AF_INET6, "::1"), (socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::ffff:127.0.0.1")):
+    for family, host in (
+        (socket.AF_INET6, "::1"),
+        (socket.AF_INET, "127.0.0.1"),
+        (socket.AF_INET6, "::ffff:127.0.0.1"),
+    ):
         client = new(family)
         outcome = await what_is_raised(loop.sock_connect(client, (host, port)))
         if outcome is None:
@@ -528,7 +557,11 @@ async def unix_sockets() -> Any:
     with unix_path() as path:
         client, served, listener = await connected(socket.AF_UNIX, path)
         await loop.sock_sendall(client, b"unix")
-        seen = [await loop.sock_recv(served, 10), listener.getsockname() == path, client.getpeername() == path]
+        seen = [
+            await loop.sock_recv(served, 10),
+            listener.getsockname() == path,
+            client.getpeername() == path,
+        ]
         seen += [client.getsockname(), served.getpeername(), served.getsockname() == path, client.family]
         client.close()
         seen += [await loop.sock_recv(served, 10)]
@@ -544,7 +577,11 @@ async def unix_errors() -> Any:
         seen += [await what_is_raised(loop.sock_connect(client, "\0kamaelia-nobody"))]
         listener = await listening(socket.AF_UNIX, path)
         other = new(socket.AF_UNIX)
-        seen += [what_it_raises(other.bind, path), what_it_raises(other.send, b"x"), what_it_raises(other.recv, 1)]
+        seen += [
+            what_it_raises(other.bind, path),
+            what_it_raises(other.send, b"x"),
+            what_it_raises(other.recv, 1),
+        ]
         seen += [what_it_raises(other.bind, "/tmp/" + 108 * "x"), what_it_raises(other.getpeername)]
         close(client, listener, other)
     return seen
@@ -554,7 +591,11 @@ async def abstract_names() -> Any:
     loop = loop_of()
     name = f"\0kamaelia-{os.getpid()}"
     client, served, listener = await connected(socket.AF_UNIX, name)
-    seen = [listener.getsockname() == name.encode(), client.getpeername() == name.encode(), client.getsockname()]
+    seen = [
+        listener.getsockname() == name.encode(),
+        client.getpeername() == name.encode(),
+        client.getsockname(),
+    ]
     close(client, served, listener)
     again = await listening(socket.AF_UNIX, name.encode())
     nameless = new(socket.AF_UNIX)
@@ -574,7 +615,12 @@ async def pair() -> Any:
     other.setblocking(False)
     await loop.sock_sendall(one, b"there")
     await loop.sock_sendall(other, b"back")
-    seen = [await loop.sock_recv(other, 10), await loop.sock_recv(one, 10), one.getsockname(), one.getpeername()]
+    seen = [
+        await loop.sock_recv(other, 10),
+        await loop.sock_recv(one, 10),
+        one.getsockname(),
+        one.getpeername(),
+    ]
     one.close()
     seen += [await loop.sock_recv(other, 10), await what_is_raised(loop.sock_sendall(other, b"x"))]
     other.close()
@@ -647,7 +693,9 @@ async def readers_and_writers() -> Any:
     client.send(b"three")
     await soon()
     accepted = loop.create_future()
-    loop.add_reader(listener, lambda: (accepted.set_result(listener.accept()[0]), loop.remove_reader(listener)))
+    loop.add_reader(
+        listener, lambda: (accepted.set_result(listener.accept()[0]), loop.remove_reader(listener))
+    )
     another = new()
     await loop.sock_connect(another, listener.getsockname())
     (await accepted).close()
@@ -679,7 +727,16 @@ BODIES: list[Body] = [
     value
     for name, value in list(globals().items())
     if asyncio.iscoroutinefunction(value)
-    and name not in ("listening", "connected", "two_families", "no_answer", "both_ways_of_no_answer", "what_is_raised", "soon")
+    and name
+    not in (
+        "listening",
+        "connected",
+        "two_families",
+        "no_answer",
+        "both_ways_of_no_answer",
+        "what_is_raised",
+        "soon",
+    )
 ]
 
 NOT_ON_UVLOOP = {
@@ -698,7 +755,9 @@ def test_sockets_are_as_on_a_real_loop(body: Body) -> None:
 
 @pytest.mark.one_core
 @pytest.mark.needs("module:uvloop")
-@pytest.mark.parametrize("body", [one for one in BODIES if one not in NOT_ON_UVLOOP], ids=lambda body: body.__name__)
+@pytest.mark.parametrize(
+    "body", [one for one in BODIES if one not in NOT_ON_UVLOOP], ids=lambda body: body.__name__
+)
 def test_sockets_are_as_on_uvloop(body: Body) -> None:
     assert simulated(body) == on_uvloop(body)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import pkgutil
 import platform
 import re
 import tomllib
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 
 from tools.conformance import __main__ as conformance
+from tools.conformance import report
+from tools.conformance.modules import NOT_RUN
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs("module:test.test_asyncio"), pytest.mark.timeout(300)]
 
@@ -35,26 +38,43 @@ def test_all_pass_that_are_not_skipped(core_form: str, outcomes: dict[str, Any])
 
 
 def test_none_goes_missing(core_form: str, outcomes: dict[str, Any]) -> None:
-    passed = {name: len(one.passed) for name, one in outcomes_on(core_form, outcomes).items()}
-    counted = conformance.counted()
-    if PYTHON in counted:
-        assert passed == counted[PYTHON]
+    found = report.counts(outcomes_on(core_form, outcomes), conformance.skips())
+    known = report.known()
+    if PYTHON in known:
+        assert found == known[PYTHON], "if that is right: make conformance"
         return
     # A release of Python that nobody has counted yet: its tests are about as many as those of its sibling.
-    (sibling,) = [one for one in counted if one.startswith(conformance.VERSION + ".")]
-    few = {name: number for name, number in counted[sibling].items() if passed[name] < 0.9 * number}
-    assert not few, f"of these modules fewer tests pass than on Python {sibling}: {few}, here {passed}"
+    (sibling,) = [one for one in known if one.startswith(conformance.VERSION + ".")]
+    few = {name for name, one in known[sibling].items() if found[name]["passed"] < 0.9 * one["passed"]}
+    assert not few, f"of these modules fewer tests pass than on Python {sibling}: {few}, here {found}"
 
 
 def test_each_loop_is_a_simulated_one(core_form: str, outcomes: dict[str, Any]) -> None:
     loops = {name: one.loops for name, one in outcomes_on(core_form, outcomes).items()}
     assert {name: one["real"] for name, one in loops.items() if one["real"]} == {}
-    assert {name for name, one in loops.items() if not one["simulated"]} <= {"test_protocols", "test_transports"}
+    assert {name for name, one in loops.items() if not one["simulated"]} <= {
+        "test_protocols",
+        "test_transports",
+    }
 
 
 def test_each_skip_skips_something(core_form: str, outcomes: dict[str, Any]) -> None:
     used = {pattern for one in outcomes_on(core_form, outcomes).values() for pattern in one.patterns}
     assert set(conformance.skips()) == used
+
+
+@pytest.mark.one_core
+def test_each_module_is_run_or_left_out_for_a_reason() -> None:
+    test_asyncio = pytest.importorskip("test.test_asyncio")
+    there = {one.name for one in pkgutil.iter_modules(test_asyncio.__path__) if one.name.startswith("test_")}
+    assert there - set(NOT_RUN) == set(conformance.modules())
+    assert set(NOT_RUN) <= there
+
+
+@pytest.mark.one_core
+def test_the_page_says_what_is_known() -> None:
+    page = report.PAGE.read_text()
+    assert report.with_counts(page) == page, "write it again: make conformance"
 
 
 @pytest.mark.one_core

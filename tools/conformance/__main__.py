@@ -1,12 +1,14 @@
 """Run Python's own tests of asyncio on the event loop of a simulated host.
 
     python -m tools.conformance                  all modules, on both forms of the core
+    python -m tools.conformance --write          the same, and write down how many have passed
     python -m tools.conformance --skipped        those that are skipped, to see whether any passes
     python -m tools.conformance --only test_ssl test_tasks --form plain
 
 The tests come with the interpreter that runs this, as far as its makers have put them in; Debian has them in
 `libpython3-testsuite`. What is replaced in them says `loops`, `servers` and `threads`. Which are skipped, and
-why, stands in ``tests/testbed/conformance.toml``, together with how many have to pass.
+why, stands in ``tests/testbed/conformance.toml``; how many have to pass, in ``results.json`` and on a page of
+the documentation, see `report`.
 """
 
 from __future__ import annotations
@@ -21,38 +23,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from . import report
+from .modules import MODULES
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 LIST = ROOT / "tests" / "testbed" / "conformance.toml"
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
-
-MODULES = {
-    "test_base_events": "3.11",
-    "test_buffered_proto": "3.11",
-    "test_context": "3.11",
-    "test_eager_task_factory": "3.12",
-    "test_events": "3.11",
-    "test_futures": "3.11",
-    "test_futures2": "3.11",
-    "test_locks": "3.11",
-    "test_pep492": "3.11",
-    "test_protocols": "3.11",
-    "test_queues": "3.11",
-    "test_runners": "3.11",
-    "test_sendfile": "3.11",
-    "test_server": "3.11",
-    "test_sock_lowlevel": "3.11",
-    "test_ssl": "3.11",
-    "test_sslproto": "3.11",
-    "test_staggered": "3.13",
-    "test_streams": "3.11",
-    "test_taskgroups": "3.11",
-    "test_tasks": "3.11",
-    "test_threads": "3.11",
-    "test_timeouts": "3.11",
-    "test_transports": "3.11",
-    "test_waitfor": "3.11",
-}
-"""Each with the Python that has it first."""
 
 
 @dataclass
@@ -65,6 +41,8 @@ class Outcome:
     passed: list[str] = field(default_factory=list)
     patterns: Counter[str] = field(default_factory=Counter)
     """How often each pattern has left something out."""
+    not_for_here: Counter[str] = field(default_factory=Counter)
+    """How often Python itself has skipped something, by its reason."""
     loops: dict[str, int] = field(default_factory=dict)
     """How many there were, simulated and real."""
 
@@ -79,20 +57,12 @@ def skips(version: str = VERSION) -> dict[str, str]:
     return found
 
 
-def counted() -> dict[str, dict[str, int]]:
-    """Return how many tests of each module pass, by the versions of Python for which that is known."""
-    known: dict[str, dict[str, int]] = tomllib.loads(LIST.read_text())["passed"]
-    return known
-
-
 def modules(version: str = VERSION) -> list[str]:
     """Return the modules that a version of Python has."""
     return [name for name, first in MODULES.items() if first <= version]
 
 
-def run(
-    names: list[str], form: str, patterns: list[str], *, run_those: bool = False
-) -> dict[str, Outcome]:
+def run(names: list[str], form: str, patterns: list[str], *, run_those: bool = False) -> dict[str, Outcome]:
     """Run modules but the tests that patterns name, or those alone."""
     outcomes = {name: Outcome() for name in names}
     done: list[str] = []
@@ -128,7 +98,9 @@ def run(
             note(outcomes[left[0]], {"test": running, "outcome": "died", "why": child.stderr[-2000:]})
             done.append(running)
         elif left:
-            raise RuntimeError(f"the process that runs {left[0]} has ended by itself:\n{child.stderr[-4000:]}")
+            raise RuntimeError(
+                f"the process that runs {left[0]} has ended by itself:\n{child.stderr[-4000:]}"
+            )
     return outcomes
 
 
@@ -142,6 +114,8 @@ def note(outcome: Outcome, facts: dict[str, Any]) -> None:
         outcome.passed.append(name)
     elif kind == "left out":
         outcome.patterns[facts["why"]] += 1
+    elif kind == "not for here":
+        outcome.not_for_here[facts["why"].splitlines()[0]] += 1
 
 
 def parse() -> argparse.Namespace:
@@ -153,6 +127,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", metavar="MODULE", default=modules(), help="these modules")
     parser.add_argument("--form", choices=["compiled", "plain"], help="on this form of the core only")
     parser.add_argument("--skipped", action="store_true", help="run those that are skipped, and no others")
+    parser.add_argument("--write", action="store_true", help="keep the counts, and write them into the docs")
     parser.add_argument("--list", action="store_true", help="say how many are skipped for which reason")
     parser.add_argument("--verbose", action="store_true", help="show how tests have failed")
     return parser.parse_args()
@@ -181,6 +156,8 @@ def main() -> int:
             if arguments.verbose:
                 for one, why in outcome.bad.items():
                     print(f"--- {one}\n{why}")
+        if arguments.write and form == "compiled":
+            report.write(outcomes, reasons)
         used = {one for outcome in outcomes.values() for one in outcome.patterns}
         if not arguments.skipped and arguments.only == modules():
             wrong += [f"the skip {one} skips nothing ({form})" for one in reasons if one not in used]

@@ -118,7 +118,9 @@ def wait_for_any(reading: list[Any], writing: Any, other: Any, timeout: float | 
 class TLSSocket:
     """A socket of a job that speaks TLS: what `ssl.SSLContext.wrap_socket` makes of a simulated one."""
 
-    def __init__(self, sock: Any, context: ssl.SSLContext, *, server_side: bool, server_hostname: Any) -> None:
+    def __init__(
+        self, sock: Any, context: ssl.SSLContext, *, server_side: bool, server_hostname: Any
+    ) -> None:
         self._sock = taken_over(sock)
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._in, self._out, server_side, server_hostname)

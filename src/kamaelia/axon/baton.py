@@ -456,7 +456,9 @@ def at_frame(frame: Any) -> str:
 
 def warn_about(who: Any, advice: str) -> None:
     """Say in the log that somebody keeps virtual time from going on."""
-    log.warning("for %g s of real time %s, and virtual time stands still. %s", PATIENCE, who.describe(), advice)
+    log.warning(
+        "for %g s of real time %s, and virtual time stands still. %s", PATIENCE, who.describe(), advice
+    )
 
 
 def _taken_lock() -> threading.Lock:

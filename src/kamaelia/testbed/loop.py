@@ -669,7 +669,9 @@ class HostLoop(VirtualLoop):
                     one.bind((address, number))
                 except OSError as error:
                     raise _cannot_bind((address, number), error) from None
-                number = number or one.getsockname()[1]  # asyncio has another for each address; one is clearer
+                number = (
+                    number or one.getsockname()[1]
+                )  # asyncio has another for each address; one is clearer
         except BaseException:
             for one in sockets:
                 one.close()
@@ -743,7 +745,9 @@ class HostLoop(VirtualLoop):
         """See asyncio. A path is known on its own host only; it is no file."""
         _check_tls(ssl, server_hostname, ssl_handshake_timeout, ssl_shutdown_timeout)
         if server_hostname is None and ssl:
-            raise ValueError("you have to pass server_hostname when using ssl; it says whose certificate it is")
+            raise ValueError(
+                "you have to pass server_hostname when using ssl; it says whose certificate it is"
+            )
         if sock is not None:
             if path is not None:
                 raise ValueError("path and sock can not be specified at the same time: leave out one")

@@ -464,8 +464,10 @@ class SimulatedSocket:
     def _has_failed(self) -> bool:
         """It has asked for a connection, and got none."""
         connected = None if self.end is None else self.end.connected
-        return connected is not None and connected.done() and not (
-            connected.cancelled() or connected.exception() is None
+        return (
+            connected is not None
+            and connected.done()
+            and not (connected.cancelled() or connected.exception() is None)
         )
 
     def _connected(self, future: asyncio.Future[None]) -> None:
@@ -887,4 +889,14 @@ _SHOWN: dict[int, Callable[[SimulatedSocket], int]] = {
     38: lambda sock: 0 if sock.family == AF_UNIX else TYPES[sock.type],
 }
 
-__all__ = ["INTERFACE", "INTERFACES", "Address", "Mailbox", "SimulatedSocket", "Watch", "is_any", "is_ipv6", "unix_name"]
+__all__ = [
+    "INTERFACE",
+    "INTERFACES",
+    "Address",
+    "Mailbox",
+    "SimulatedSocket",
+    "Watch",
+    "is_any",
+    "is_ipv6",
+    "unix_name",
+]

@@ -164,7 +164,9 @@ class Stack(Base):
         stack = self.simulation.stack_of(address)
         if stack is None:
             if is_group(address) or address == ALL_HOSTS:
-                raise OSError(errno.ENETUNREACH, f"network is unreachable: {address} is no host's own address")
+                raise OSError(
+                    errno.ENETUNREACH, f"network is unreachable: {address} is no host's own address"
+                )
             raise OSError(
                 errno.EHOSTUNREACH, f"no route to host: no host of this network has the address {address}"
             )
@@ -249,7 +251,9 @@ class Stack(Base):
     def emit(self, packet: Packet) -> None:
         """Send a packet of this host's own, now. One for which there is no way is dropped."""
         way = self.way_to(packet.target)
-        if way is self:  # no time passes, but all that is ready comes first, as before a loop looks at its sockets
+        if (
+            way is self
+        ):  # no time passes, but all that is ready comes first, as before a loop looks at its sockets
             packet.place = self
             self.fabric.clock.add_timer(self.fabric.clock.now, packet)
         elif way is not None:
