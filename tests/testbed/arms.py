@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import functools
 import tempfile
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
@@ -47,8 +48,9 @@ async def _in_time(body: Body) -> Any:
     return task.result()
 
 
+@functools.cache
 def on_asyncio(body: Body) -> Any:
-    """Run a body on asyncio's own loop."""
+    """Run a body on asyncio's own loop, once: that has nothing to do with the form of the core."""
     with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
         return runner.run(_in_time(body))
 
@@ -88,6 +90,12 @@ async def what_is_raised(awaitable: Any) -> Any:
         return await awaitable
     except Exception as error:
         return name_of(error)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something about which nobody is told."""
+    while not condition():  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
 
 
 async def soon() -> None:

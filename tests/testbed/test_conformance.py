@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import os
 import socket
@@ -22,6 +23,7 @@ from arms import (
     simulated,
     soon,
     unix_path,
+    until,
     what_is_raised,
     what_it_raises,
 )
@@ -607,15 +609,13 @@ async def upgrade_to_tls(loop: Any, host: str, port: int) -> Any:
     ours, theirs = contexts()
     server, client, served = await pair(loop, host, port)
     client.transport.write(b"STARTTLS")
-    while served.data != b"STARTTLS":
-        await asyncio.sleep(0.001)
+    await until(lambda: served.data == b"STARTTLS")
     upgraded = await asyncio.gather(
         loop.start_tls(served.transport, served, ours, server_side=True),
         loop.start_tls(client.transport, client, theirs, server_hostname="server"),
     )
     upgraded[1].write(b" and a secret")
-    while served.data != b"STARTTLS and a secret":
-        await asyncio.sleep(0.001)
+    await until(lambda: served.data == b"STARTTLS and a secret")
     seen = [one.get_extra_info("ssl_object") is not None for one in upgraded]
     upgraded[0].close()
     await client.lost
@@ -774,7 +774,7 @@ async def a_server_that_waits(loop: Any, host: str, port: int) -> Any:
     listener = socket.socket()
     listener.bind((host, 0))
     listener.listen()
-    transport, client = await loop.create_connection(Recorder, *listener.getsockname())
+    transport, _ = await loop.create_connection(Recorder, *listener.getsockname())
     transport.write(b"early")
     await soon()
     made = loop.create_future()
@@ -844,7 +844,7 @@ async def a_factory_that_fails(loop: Any, host: str, port: int) -> Any:
     server = await loop.create_server(fail, host, port)
     address = server.sockets[0].getsockname()
     seen = [await what_is_raised(loop.create_connection(fail, *address))]
-    transport, client = await loop.create_connection(Recorder, *address)
+    _, client = await loop.create_connection(Recorder, *address)
     await client.lost
     server.close()
     return seen, client.calls
@@ -1027,6 +1027,7 @@ NOT_ON_UVLOOP: dict[Body, str] = {
 """What uvloop does in its own way."""
 
 
+@functools.cache
 def arm(body: Body) -> Any:
     async def main() -> Any:
         return await body(asyncio.get_running_loop(), "127.0.0.1", 0)

@@ -1,9 +1,9 @@
 """Cancelling, one body in three arms: whoever awaits something may be cancelled, at every await.
 
-Two ways to look at it. *What waits*: each call that waits is cancelled while it does, and what it was about goes
-on as if nobody had called it, or has come to its end. *Every step*: a whole exchange is cancelled at its first
-suspension, at its second and so on, until it gets through; each time nothing may be left of it, and the next
-one has to work.
+Two ways to look at it. *What waits*: each call that waits is cancelled while it does, and what it was about
+goes on as if nobody had called it, or has come to its end. *Every step*: a whole exchange is cancelled at its
+first suspension, at its second and so on, until it gets through; each time nothing may be left of it, and the
+next one has to work.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import array
 import asyncio
 import contextlib
+import functools
 import itertools
 import socket
 import ssl
@@ -113,7 +114,7 @@ async def silent_server() -> tuple[Any, list[Silent], tuple[Any, ...]]:
     return server, served, server.sockets[0].getsockname()
 
 
-# -- what waits: sockets -----------------------------------------------------------------------------
+# -- what waits: sockets --------------------------------------------------------------------------------
 
 
 async def receiving() -> Any:
@@ -193,7 +194,7 @@ async def sending_a_file() -> Any:
     return seen
 
 
-# -- what waits: connections ---------------------------------------------------------------------------
+# -- what waits: connections ----------------------------------------------------------------------------
 
 
 async def making_a_connection() -> Any:
@@ -295,7 +296,7 @@ async def waiting_for_a_server() -> Any:
     return seen
 
 
-# -- what waits: streams -----------------------------------------------------------------------------------
+# -- what waits: streams --------------------------------------------------------------------------------
 
 
 async def streams(size: int = 0) -> tuple[Any, ...]:
@@ -353,7 +354,7 @@ async def closing_a_stream() -> Any:
     return seen
 
 
-# -- what waits: threads -------------------------------------------------------------------------------------
+# -- what waits: threads --------------------------------------------------------------------------------
 
 
 async def a_job() -> Any:
@@ -403,7 +404,7 @@ async def what_a_job_asks_for() -> Any:
     return seen, ended
 
 
-# -- what waits: each other --------------------------------------------------------------------------------------
+# -- what waits: each other -----------------------------------------------------------------------------
 
 
 async def each_other() -> Any:
@@ -485,7 +486,7 @@ def test_who_waits_can_be_cancelled_as_on_uvloop(body: Body) -> None:
     assert simulated(body) == on_uvloop(body)
 
 
-# -- every step ------------------------------------------------------------------------------------------------
+# -- every step -----------------------------------------------------------------------------------------
 
 
 @types.coroutine
@@ -507,7 +508,7 @@ def stepped(coroutine: Coroutine[Any, Any, Any], at: Callable[[int], None]) -> A
 
 
 MANY = 200_000
-"""Bytes, more than are under way without being asked for; and not so many that one has to read while writing."""
+"""Bytes: more than are sent at once, and not so many that one has to read while writing."""
 
 
 class Exchange:
@@ -623,7 +624,7 @@ class UpgradingExchange(Exchange):
         return reader, writer
 
     async def part(self, writer: Any) -> None:
-        """Be done with it at once: up to Python 3.11 who reads so and is full hears no answer for 30 seconds."""
+        """Be done with it at once: on Python 3.11 the end of such TLS may take until its time-out."""
         writer.transport.abort()
 
 
@@ -731,27 +732,32 @@ async def until_nothing_is_left(exchange: Exchange, before: set[Any]) -> list[st
     return left
 
 
+async def cancelled_at(step: int, exchange: Exchange) -> tuple[asyncio.Task[Any], bool]:
+    """Cancel an exchange at its so-manieth suspension; return its task, and whether it came so far."""
+    reached = False
+
+    def at(count: int) -> None:
+        nonlocal reached
+        if count == step:
+            reached = True
+            loop_of().call_soon(task.cancel)
+
+    task: asyncio.Task[Any] = asyncio.create_task(stepped(exchange.ask(), at))
+    await asyncio.wait([task])
+    return task, reached
+
+
 async def every_step(kind: type[Exchange]) -> Any:
     """Cancel an exchange at each of its suspensions; return what came of it, of which there should be one."""
-    loop = loop_of()
     complaints: list[Any] = []
-    loop.set_exception_handler(lambda _, context: complaints.append(context["message"]))
+    loop_of().set_exception_handler(lambda _, context: complaints.append(context["message"]))
     exchange = kind()
     await exchange.open()
     before = asyncio.all_tasks()
     expected = await exchange.ask()
     outcomes = []
     for step in itertools.count(1):
-        reached = False
-
-        def at(count: int, step: int = step) -> None:
-            nonlocal reached
-            if count == step:
-                reached = True
-                loop.call_soon(task.cancel)
-
-        task: asyncio.Task[Any] = loop.create_task(stepped(exchange.ask(), at))
-        await asyncio.wait([task])
+        task, reached = await cancelled_at(step, exchange)
         if not reached:
             break
         how = "cancelled" if task.cancelled() else f"not cancelled: {task.exception() or task.result()}"
@@ -774,6 +780,7 @@ EXCHANGES: list[type[Exchange]] = [
 ]
 
 
+@functools.cache
 def stepping(kind: type[Exchange]) -> Body:
     async def body() -> Any:
         return await every_step(kind)

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from arms import (
     Body,
-    name_of,
     on_asyncio,
     on_uvloop,
     simulated,
@@ -21,9 +20,6 @@ from arms import (
     what_is_raised,
     what_it_raises,
 )
-
-from kamaelia import component
-from kamaelia.testbed import Network
 
 loop_of = asyncio.get_running_loop
 
@@ -55,7 +51,7 @@ def close(*sockets: socket.socket) -> None:
         one.close()
 
 
-# -- the loop's methods -------------------------------------------------------------------------------
+# -- the loop's methods ---------------------------------------------------------------------------------
 
 
 async def echo() -> Any:
@@ -482,7 +478,7 @@ async def one_who_connects_is_connected_already() -> Any:
     return [one for one in seen if one != "OSError EISCONN"]
 
 
-# -- IPv6 -------------------------------------------------------------------------------------------------
+# -- IPv6 -----------------------------------------------------------------------------------------------
 
 
 async def ipv6() -> Any:
@@ -549,7 +545,7 @@ async def datagrams_of_two_families() -> Any:
     return seen
 
 
-# -- Unix sockets -------------------------------------------------------------------------------------------
+# -- Unix sockets ---------------------------------------------------------------------------------------
 
 
 async def unix_sockets() -> Any:
@@ -627,7 +623,7 @@ async def pair() -> Any:
     return seen
 
 
-# -- options --------------------------------------------------------------------------------------------------
+# -- options --------------------------------------------------------------------------------------------
 
 
 async def options() -> Any:
@@ -661,7 +657,7 @@ async def options() -> Any:
     return seen
 
 
-# -- being told -------------------------------------------------------------------------------------------------
+# -- being told -----------------------------------------------------------------------------------------
 
 
 async def readers_and_writers() -> Any:
@@ -763,7 +759,7 @@ def test_sockets_are_as_on_uvloop(body: Body) -> None:
 
 
 async def no_answer(comes_late: bool) -> Any:
-    """Connect to where nobody is accepted; or to where one is, after a while, and the kernel has asked again."""
+    """Connect to where nobody is accepted; or to where one is, after a while, when the kernel asks again."""
     loop = loop_of()
     listener = await listening(backlog=0)
     first, second = new(), new()

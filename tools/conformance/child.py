@@ -1,4 +1,4 @@
-"""Modules of tests, run in a process of their own, on simulated loops; what comes of each test is a line of JSON.
+"""Modules of tests, run in a process of their own, on simulated loops; of each test comes a line of JSON.
 
 What is to be run comes in as JSON: modules, patterns of the tests that are left out, or that alone are run,
 and the names of those that are done already.

@@ -35,7 +35,7 @@ NOT_RUN = {
     "test_proactor_events": "about the loop that asyncio has on Windows",
     "test_selector_events": "calls private methods of asyncio's selector loop, with mocks of sockets",
     "test_subprocess": "about programs, which a simulated host refuses",
-    "test_unix_events": "about signals, programs and pipes, and private methods of the loop that asyncio has on Unix",
+    "test_unix_events": "about signals, programs, pipes, and how asyncio's own loop is made",
     "test_windows_events": "about Windows",
     "test_windows_utils": "about Windows",
 }

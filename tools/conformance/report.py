@@ -1,4 +1,4 @@
-"""What came of Python's own tests, on each Python that was asked, as data and on a page of the documentation."""
+"""What came of Python's own tests, on each Python that was asked: as data, and on a page of the docs."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Threads of the tests that talk to the loop over sockets which block.
 
-They become jobs under the baton (`kamaelia.axon.baton`): each has a thread, only one of them is at work, and so
-they may use the host's simulated sockets. When the main thread waits for one, or blocks itself while no loop
-is running, it lets the host's clock go on.
+They become jobs under the baton (`kamaelia.axon.baton`): each has a thread, only one of them is at work, and
+so they may use the host's simulated sockets. When the main thread waits for one, or blocks itself while no
+loop is running, it lets the host's clock go on.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Event(threading.Event):
             return super().wait(timeout)
 
         async def wait() -> None:
-            while not self.is_set():
+            while not self.is_set():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
         answer = asyncio.run_coroutine_threadsafe(wait(), newest_loop())

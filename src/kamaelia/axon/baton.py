@@ -113,10 +113,11 @@ class Answer(concurrent.futures.Future[Any]):
 
 def make_answer(callback: Any) -> None:
     """If a callback is that of `asyncio.run_coroutine_threadsafe`, have its future be an `Answer`."""
-    if _CALLBACK is not None and getattr(callback, "__code__", None) is _CALLBACK:
-        future = callback.__closure__[_CALLBACK.co_freevars.index("future")].cell_contents
-        if type(future) is concurrent.futures.Future:
-            future.__class__ = Answer
+    if _CALLBACK is None or getattr(callback, "__code__", None) is not _CALLBACK:
+        return
+    future = callback.__closure__[_PLACE].cell_contents
+    if type(future) is concurrent.futures.Future:
+        future.__class__ = Answer
 
 
 def _callback_in(function: Any) -> CodeType | None:
@@ -125,6 +126,7 @@ def _callback_in(function: Any) -> CodeType | None:
 
 
 _CALLBACK = _callback_in(asyncio.run_coroutine_threadsafe)
+_PLACE = 0 if _CALLBACK is None else _CALLBACK.co_freevars.index("future")
 
 
 # -- jobs ---------------------------------------------------------------------------------------------
@@ -217,7 +219,7 @@ class Worker(Holder):
             self.crew.ended(job, self, can_do_more=not self._is_lost)
 
     def dismiss(self) -> None:
-        """Have its thread end, and wait for that. If its job waits for the loop, that raises an error there."""
+        """Have its thread end, and wait for that. If its job waits for the loop, an error is raised there."""
         self._is_dismissed = True
         if not self._is_lost:
             self._begins.release()
@@ -329,7 +331,7 @@ class Crew:
         self.loop = loop
         self._executor: Any = executor
         self._limit: int = sys.maxsize if executor is None else executor._max_workers
-        self._name: str = "asyncio" if executor is None else executor._thread_name_prefix  # type: ignore[attr-defined]
+        self._name: str = "asyncio" if executor is None else str(executor._thread_name_prefix)
         self._made = 0
         self._workers: dict[Worker, None] = {}
         self._idle: list[Worker] = []

@@ -8,9 +8,9 @@ Several loops can share one clock; `kamaelia.testbed` has one for each simulated
 them stand in one queue in the order in which they became due, timers in one heap ordered by time and then by
 a serial number, so nothing depends on hashes, addresses or threads.
 
-**Who is always busy**, with ``while not done: await asyncio.sleep(0)``, would keep time at one instant for ever,
-since nothing that is computed takes any. So after `MOST_TURNS` turns in which somebody was ready all the time,
-a clock goes on to the next timer all the same.
+**Who is always busy**, with ``while not done: await asyncio.sleep(0)``, would keep time at one instant for
+ever, since nothing that is computed takes any. So after `MOST_TURNS` turns in which somebody was ready all
+the time, a clock goes on to the next timer all the same.
 
 **Whole nanoseconds.** A clock counts them, so time neither drifts nor depends on the order of additions. Only
 asyncio's methods know seconds, as floats: ``loop.time()`` is the nearest to the nanoseconds, and a timer set
@@ -471,19 +471,19 @@ class VirtualLoop(base_events.BaseEventLoop):
     ) -> events.Handle:
         """See asyncio."""
         self._check_closed()
-        if self._debug:  # type: ignore[attr-defined]
+        if self._debug:
             self._check_thread()
             self._check_callback(callback, "call_soon")
         handle = _without_own_frame(events.Handle(callback, args, self, context))
         self.clock.add_ready(handle)
-        return handle
+        return handle  # type: ignore[no-any-return]
 
     def call_soon_threadsafe(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
     ) -> events.Handle:
         """See asyncio. A job, or a script, goes on when the callback has been called (`baton`)."""
         self._check_closed()
-        if self._debug:  # type: ignore[attr-defined]
+        if self._debug:
             self._check_callback(callback, "call_soon_threadsafe")
         handle = _without_own_frame(events.Handle(callback, args, self, context))
         holder = baton.holder_for(self.clock)
@@ -494,7 +494,7 @@ class VirtualLoop(base_events.BaseEventLoop):
             self.clock.add_from_loop(handle)
         else:
             self.clock.add_from_thread(handle)
-        return handle
+        return handle  # type: ignore[no-any-return]
 
     def call_from_thread(self, callback: Callable[..., object], *args: Any) -> None:
         """Call something, for another thread that goes on meanwhile."""
@@ -512,13 +512,13 @@ class VirtualLoop(base_events.BaseEventLoop):
         if when is None:
             raise TypeError("call_at(when): a time in seconds, and not None")
         self._check_closed()
-        if self._debug:  # type: ignore[attr-defined]
+        if self._debug:
             self._check_thread()
             self._check_callback(callback, "call_at")
         handle = _without_own_frame(events.TimerHandle(when, callback, args, self, context))
-        handle._scheduled = True  # type: ignore[attr-defined]
+        handle._scheduled = True
         self.clock.add_timer(instant(when), handle)
-        return handle
+        return handle  # type: ignore[no-any-return]
 
     def call_in(self, seconds: float, callback: Callable[..., object]) -> events.TimerHandle:
         """Call something after a duration, which is exact: asyncio's methods add floats."""
@@ -537,11 +537,11 @@ class VirtualLoop(base_events.BaseEventLoop):
         Raises `NotImplementedError` for an executor of processes or interpreters.
         """
         self._check_closed()
-        if self._debug:  # type: ignore[attr-defined]
+        if self._debug:
             self._check_callback(func, "run_in_executor")
         if executor is None:
             self._check_default_executor()
-            executor = self._default_executor  # type: ignore[attr-defined]
+            executor = self._default_executor
         if any(f"{one.__module__}.{one.__qualname__}" in _ELSEWHERE for one in type(executor).__mro__):
             raise NotImplementedError(
                 f"run_in_executor({type(executor).__name__}): neither other processes nor other interpreters "
@@ -563,10 +563,10 @@ class VirtualLoop(base_events.BaseEventLoop):
             self._crews[executor] = baton.Crew(self, executor)
         return self._crews[executor]
 
-    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # type: ignore[override]
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
         """See asyncio. The time-out is one of virtual time."""
         self._executor_shutdown_called = True
-        executor = self._default_executor  # type: ignore[attr-defined]
+        executor = self._default_executor
         if self._crews is not None and executor in self._crews:
             await self._crews[executor].end(timeout)
         elif executor is not None:
@@ -588,7 +588,7 @@ class VirtualLoop(base_events.BaseEventLoop):
             posted.wait()
 
     def _run_once(self) -> None:
-        if self._stopping and not self.clock._anything_due():  # type: ignore[attr-defined]
+        if self._stopping and not self.clock._anything_due():
             return  # stop() was called before: what is due is done, and no time passes
         self.clock.turn()
 

@@ -56,7 +56,7 @@ class DatagramTransport(Base):
 
     node: Stack
 
-    @property
+    @property  # type: ignore[misc]
     def __class__(self) -> Any:  # for isinstance(): no class of asyncio's can be among the bases
         return _LooksLike
 

@@ -205,7 +205,7 @@ class HostLoop(VirtualLoop):
         self, executor: Any, func: Callable[..., Any], *args: Any
     ) -> Any:
         """See asyncio. What the thread does is this host's doing."""
-        if self._debug:  # type: ignore[attr-defined]
+        if self._debug:
             self._check_callback(func, "run_in_executor")
 
         def work() -> Any:
@@ -318,7 +318,7 @@ class HostLoop(VirtualLoop):
     def _use_socket(self, sock: Any, what: str) -> None:
         """Have a socket be one that does not block, as it has to be."""
         _check_socket(sock, None, what)
-        if self._debug and sock.gettimeout() != 0:  # type: ignore[attr-defined]
+        if self._debug and sock.gettimeout() != 0:
             raise ValueError("the socket must be non-blocking")  # asyncio's words
         sock.setblocking(False)
 

@@ -3,9 +3,11 @@
 On the loop's own thread they never block: what would is refused with `BlockingIOError`, where the socket was
 set so, and the loop's ``sock_`` methods wait for it; else with an error that says what to write. In a thread
 that works for the host, that of a script or of ``run_in_executor``, they do block, in virtual time: the
-thread gives the baton to the loop until it can go on (`kamaelia.axon.baton`). Behind each stands a part of its host's kernel: a `StreamEnd` for a
-connection of TCP or of Unix, a `Listener` for a server, a `DatagramTransport` for UDP; a socket that was
-just made has none. Giving a socket to the loop (``create_connection(sock=...)``) moves that to a transport.
+thread gives the baton to the loop until it can go on (`kamaelia.axon.baton`).
+
+Behind each stands a part of its host's kernel: a `StreamEnd` for a connection of TCP or of Unix, a `Listener`
+for a server, a `DatagramTransport` for UDP; a socket that was just made has none. Giving a socket to the loop
+(``create_connection(sock=...)``) moves that to a transport.
 
 The number that ``fileno()`` tells is no file's; it is unique in its simulation, and ``add_reader`` knows it.
 """
@@ -51,8 +53,8 @@ from .options import (
     SMALLEST_SEND,
     SO_NWRITE,
     SO_PEERCRED,
-    TCP_SYNCNT,
     SO_REUSEPORT,
+    TCP_SYNCNT,
     buffer_size,
     number_in,
     option_of,

@@ -24,7 +24,8 @@ for it. As in asyncio, ``abort()`` throws away what is in the write buffer and t
 only if closing is.
 
 What is not modelled: congestion control and fast retransmission, acknowledgements as packets (they are
-computed, and neither wait in queues nor get lost), keep-alive, TIME-WAIT. Segments wait in a link's queue however long it is.
+computed, and neither wait in queues nor get lost), keep-alive, TIME-WAIT.
+Segments wait in a link's queue however long it is.
 """
 
 from __future__ import annotations

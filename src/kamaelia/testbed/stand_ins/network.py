@@ -65,8 +65,8 @@ def _make_socket(
 def _pair(loop: Any, family: Any = None, type: int = socket.SOCK_STREAM, proto: int = 0) -> Any:
     if family not in (None, getattr(socket, "AF_UNIX", None)) or type != socket.SOCK_STREAM or proto:
         raise SimulationError(
-            f"socket.socketpair({family!r}, {type!r}) on simulated host {loop.stack.name}: there are pairs of "
-            "Unix sockets. Write `socket.socketpair()`"
+            f"socket.socketpair({family!r}, {type!r}) on simulated host {loop.stack.name}: there are pairs "
+            "of Unix sockets. Write `socket.socketpair()`"
         )
     return loop.make_socket_pair()
 
