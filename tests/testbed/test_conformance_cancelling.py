@@ -742,7 +742,10 @@ async def cancelled_at(step: int, exchange: Exchange) -> tuple[asyncio.Task[Any]
             reached = True
             loop_of().call_soon(task.cancel)
 
-    task: asyncio.Task[Any] = asyncio.create_task(stepped(exchange.ask(), at))
+    async def ask() -> Any:
+        return await stepped(exchange.ask(), at)
+
+    task: asyncio.Task[Any] = asyncio.create_task(ask())
     await asyncio.wait([task])
     return task, reached
 
