@@ -115,8 +115,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             items[:] = [item for item in items if item not in soaks]
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Spare the garbage collector what is there to stay: hundreds of tests let it search for their own."""
+@pytest.fixture(scope="module", autouse=True)
+def little_to_search() -> None:
+    """Spare the garbage collector what is there to stay, such as all tests, and pytest's reports of earlier
+    ones: thousands of tests let it search for what they themselves have left."""
     gc.collect()
     gc.freeze()
 

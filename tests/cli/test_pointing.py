@@ -31,7 +31,7 @@ CASES = [
     """
     Sorce('ab') | Collect()
     ^^^^^
-    'Sorce' is not known; did you mean 'Source'?
+    'Sorce' is not known; did you mean 'Source' or 'PcapSource'?
     """,
     """
     Source('ab') | Map(lambda n: nn + nn)

@@ -165,7 +165,8 @@ SOME = """
     [
         (
             "Sorce('ab') | Collect()",
-            "'Sorce' is not known; did you mean 'Source'?\n  Sorce('ab') | Collect()\n  ^^^^^\n",
+            "'Sorce' is not known; did you mean 'Source' or 'PcapSource'?\n"
+            "  Sorce('ab') | Collect()\n  ^^^^^\n",
         ),
         ("nowhere.py", "there is no file nowhere.py"),
         ("nowhere:system", "nowhere:system: there is no module 'nowhere'."),

@@ -53,13 +53,6 @@ def connect() -> Iterator[Callable[..., socket.socket]]:
         yield lambda server: stack.enter_context(socket.create_connection(server.address[:2], timeout=WAIT))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def little_to_search() -> None:
-    """Spare the garbage collector what earlier tests have left to stay, such as pytest's reports."""
-    gc.collect()
-    gc.freeze()
-
-
 @pytest.fixture(autouse=True)
 def nothing_left() -> Iterator[None]:
     """After every test there are no more threads than before, and no socket was forgotten."""

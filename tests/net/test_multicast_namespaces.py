@@ -15,7 +15,7 @@ import pytest
 
 from .conftest import WAIT
 
-pytestmark = [pytest.mark.needs("program:ip", "right:namespaces"), pytest.mark.one_core()]
+pytestmark = [pytest.mark.needs("program:ip", "right:namespaces"), pytest.mark.one_core(), pytest.mark.once]
 
 # Prints one line of JSON when it hears the group, and one for each datagram, until one says "end".
 RECEIVE = """

@@ -51,6 +51,7 @@ def everything() -> Network:
 
 
 @pytest.mark.needs("program:tshark")
+@pytest.mark.once
 def test_tshark_finds_nothing_wrong(tmp_path: Path) -> None:
     network = everything()
     wanted = [*network.hosts, "edge > server"]

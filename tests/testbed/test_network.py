@@ -9,6 +9,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,8 @@ from typing import Any
 import pytest
 
 from kamaelia import Cancelled, Component, clock, component, random, sleep
-from kamaelia.axon import ComponentsFailed, GraceExceeded, UsageError
+from kamaelia.axon import ComponentsFailed, GraceExceeded, UsageError, core
+from kamaelia.axon.clock import EPOCH
 from kamaelia.testbed import Network
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -564,3 +566,41 @@ def test_the_trace_is_the_same_on_every_interpreter_and_whatever_the_hash_seed()
         )
         fingerprints[python, hash_seed] = done.stdout
     assert len(set(fingerprints.values())) == 1, fingerprints
+
+
+@pytest.mark.one_core
+def test_garbage_is_collected_at_the_same_virtual_times_in_both_forms() -> None:
+    died: list[tuple[int, float, bytes]] = []
+
+    class Cycle:
+        def __init__(self, number: int) -> None:
+            self.myself, self.number = self, number
+
+        def __del__(self) -> None:
+            died.append((self.number, time.time(), os.urandom(8)))
+
+    @component
+    async def litter(inbox: Any, outbox: Any) -> None:
+        for number in range(4):
+            Cycle(number)
+            for _ in range(5000):
+                await sleep(0.001)
+
+    @component
+    async def hurry(inbox: Any, outbox: Any) -> None:
+        for _ in range(105_000):
+            await asyncio.sleep(0.000_1)
+
+    def deaths(form: str) -> list[tuple[int, float, bytes]]:
+        core.use(form)
+        died.clear()
+        network = Network()
+        network.host("phone").run(litter())
+        network.host("server").run(hurry())
+        network.simulate(seconds=60, seed=1)
+        return died[:2]
+
+    compiled, plain = deaths("compiled"), deaths("plain")
+    assert compiled == plain
+    assert [number for number, _, _ in compiled] == [0, 1]
+    assert all(0 < when - EPOCH < 10 for _, when, _ in compiled)  # virtual, and long before the end

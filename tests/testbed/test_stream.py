@@ -13,6 +13,7 @@ import pytest
 
 from kamaelia import component, sleep
 from kamaelia.testbed import Network
+from kamaelia.testbed.links import GilbertElliott, LossModel, LossTrace
 from kamaelia.testbed.options import SO_NWRITE
 
 
@@ -501,3 +502,45 @@ def test_a_hundred_clients_are_served_alike() -> None:
         network.link("server", f"client-{number}", delay=0.25)
     trace = network.simulate(seconds=10)
     assert all(trace.results[f"client-{n}"] == (b"I am %d" % n, 1.0) for n in range(100))
+
+
+# -- losses that stick ------------------------------------------------------------------------------
+
+
+async def send_much() -> None:
+    _, writer = await open_stream()
+    writer.write(bytes(200_000))
+    writer.close()
+    await writer.wait_closed()
+
+
+@pytest.mark.parametrize("model", [GilbertElliott(0.05, 0.4), LossTrace([0] * 20 + [1] * 3, repeat=True)])
+def test_losses_clocked_by_packets_warn_once_when_they_hit_a_connection(model: LossModel) -> None:
+    network = between(send_much, until_end, loss=model)
+    with pytest.warns(UserWarning) as caught:
+        network.simulate(seconds=600, seed=4)
+    assert [str(one.message) for one in caught] == [f"client > server carries connections: {model.warning}"]
+    assert "by_time" in str(model.warning)
+
+
+def test_losses_clocked_by_time_or_of_datagrams_do_not_warn() -> None:
+    # every warning is an error here
+    network = between(send_much, until_end, delay="10 ms", loss=GilbertElliott.by_time("50 ms", "20 ms"))
+    assert network.simulate(seconds=600, seed=4).metrics.links["client > server"].lost > 0
+
+    @component
+    async def talk(inbox: Any, outbox: Any) -> None:
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_datagram_endpoint(
+            asyncio.DatagramProtocol, remote_addr=("server", 5004)
+        )
+        for _ in range(200):
+            transport.sendto(b"x")
+            await sleep(0.01)
+        transport.close()
+
+    network = Network()
+    network.host("client").run(talk())
+    network.host("server")
+    network.link("client", "server", loss=GilbertElliott(0.05, 0.4))
+    assert network.simulate(seconds=600, seed=4).metrics.links["client > server"].lost > 0

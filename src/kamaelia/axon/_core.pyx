@@ -624,21 +624,16 @@ cdef class Handle(Due):
 
     cdef int happen(self) except -1:
         cdef PyObject* context = <PyObject*>self._context
-        cdef bint entered = False
-        cdef object failure = None
         try:
             PyContext_Enter(context)
-            entered = True
-            PyObject_Call(self._callback, self._args, NULL)
+            try:
+                PyObject_Call(self._callback, self._args, NULL)
+            finally:
+                PyContext_Exit(context)
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as error:
-            failure = error
-        finally:
-            if entered:
-                PyContext_Exit(context)
-        if failure is not None:  # it is told in that context, which must have been left before
-            _report_failure(self, failure)
+            _report_failure(self, error)  # outside the context, which asyncio may enter for the handler
         return 0
 
     def _run(self):

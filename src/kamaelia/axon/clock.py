@@ -320,36 +320,43 @@ class PlainVirtualClock(VirtualClock):
         try:
             while most and not self._halted:
                 most -= 1
-                happening: Any = None
                 if not ready and not (self.hears_threads and self._collect()):
-                    when = self.next_time()
-                    if when is None:
+                    if (not timers or timers[0][2]._cancelled) and self.next_time() is None:
                         nothing_left()
-                    happening = heappop(timers)[2]
-                    if happening.__class__ is events.TimerHandle:
-                        happening._scheduled = False  # type: ignore[attr-defined]
+                    when, serial, happening = heappop(timers)
                     if when > self.now:
+                        if when == NEVER:
+                            heappush(timers, (when, serial, happening))
+                            nothing_left()
                         self.now = when
                         last = most
                     elif last - most > MOST_TURNS:
-                        ready.append(happening)
-                        happening = None
+                        heappush(timers, (when, serial, happening))
                         last = self._go_past(most, last)
+                        most += 1  # it is not over yet
+                        continue
+                    loop = happening._loop
+                    if loop is not None and happening.__class__ is events.TimerHandle:
+                        happening._scheduled = False  # type: ignore[attr-defined]
+                    if not timers or timers[0][0] > self.now:  # it is the only one, as most are
+                        if loop is None:
+                            happening._run()
+                            continue
+                        if loop is not self.running:
+                            self.running = loop
+                            events._set_running_loop(loop)
+                        if self.frozen and loop.is_frozen:
+                            loop.put_aside(happening)
+                        else:
+                            happening._run()
+                        continue
+                    ready.append(happening)
                 elif last - most > MOST_TURNS:
                     last = self._go_past(most, last)
-                more = len(ready)
                 if timers and timers[0][0] <= self.now:
-                    if happening is not None:  # it is not the only one
-                        ready.append(happening)
-                        happening = None
-                    self.go_to(self.now)
-                    more = len(ready)
-                if happening is None:
-                    if not more:
-                        continue
-                    more -= 1
+                    self.go_to(self.now)  # also while others keep each other busy at this instant
+                for _ in range(len(ready)):
                     happening = ready.popleft()
-                while True:
                     if not happening._cancelled:
                         loop = happening._loop
                         if loop is not None and loop is not self.running:
@@ -359,10 +366,6 @@ class PlainVirtualClock(VirtualClock):
                             loop.put_aside(happening)
                         else:
                             happening._run()
-                    if not more:
-                        break
-                    more -= 1
-                    happening = ready.popleft()
         finally:
             self._turns_here = last - most
             self.enter(before)

@@ -175,6 +175,8 @@ def _beginning(value: Any, limit: int) -> str:
     kind = type(value)
     if kind in (str, bytes, bytearray):
         return repr(value[: limit + 1])
+    if kind is int and value.bit_length() > 4 * limit:
+        return hex(value)  # Python refuses to write thousands of decimal digits
     if kind not in (list, tuple) or len(value) < 2:
         return repr(value)
     text = "[" if kind is list else "("

@@ -57,14 +57,15 @@ SLICE = 200  # steps between two looks at sockets and timers
 STRETCH = 0.01  # seconds that a busy system goes on between two chances for other threads
 
 
+_current_tasks: dict[Any, Any] = getattr(asyncio_tasks, "_current_tasks", {})
+
+
 def make_current_by_table(loop: asyncio.AbstractEventLoop, task: Any) -> Any:
     """Up to 3.13 asyncio keeps the current task of each loop in a table that we may write to."""
-    table = asyncio_tasks._current_tasks  # type: ignore[attr-defined]
     if task is None:
-        return table.pop(loop, None)
-    previous = table.get(loop)
-    table[loop] = task
-    return previous
+        _current_tasks.pop(loop, None)
+    else:
+        _current_tasks[loop] = task
 
 
 def _cannot(loop: asyncio.AbstractEventLoop, task: Any) -> Any:
@@ -93,6 +94,9 @@ def _find_way_to_be_current() -> Callable[[Any, Any], Any]:
 
 
 make_current = _find_way_to_be_current()
+current_task: Callable[[Any], Any] = (
+    _current_tasks.get if make_current is make_current_by_table else asyncio.current_task
+)
 CAN_BE_CURRENT = make_current is not _cannot
 
 
@@ -154,8 +158,7 @@ class Scheduler:
         process = self.running
         if process is None:
             return False
-        current: object = asyncio.current_task(self.loop)
-        return current is process.component
+        return current_task(self.loop) is process.component
 
     def plain_clock(self, process: Process) -> PlainVirtualClock | None:
         """Return the clock in whose queue a component may put itself, if it is one of the plain form."""
@@ -346,7 +349,7 @@ class PlainScheduler(Scheduler):
         if self.running is not process or self._clock is None or self.loop.has_own_time:  # type: ignore[attr-defined]
             return None
         # An eager task may run in the midst of a step.
-        if process.abandoned is not None or not self.is_running_component():
+        if process.abandoned is not None or current_task(self.loop) is not process.component:
             return None
         return self._clock
 

@@ -6,12 +6,12 @@ exactly and rounded once, so "35 ms" is the same number as 0.035.
 
 from __future__ import annotations
 
-import math
 import re
+import sys
 from fractions import Fraction
 from numbers import Real
 
-from .errors import UsageError
+from .errors import UsageError, shorten
 
 _SECONDS = {
     "ns": Fraction(1, 10**9),
@@ -36,6 +36,7 @@ _BYTES = {
 _SHARE = {"%": Fraction(1, 100)}
 
 _QUANTITY = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(\D*?)\s*")
+_LONGEST = 200  # characters of a quantity: what is longer is none, and some would not fit into a float
 
 
 def seconds(value: float | str, what: str = "time") -> float:
@@ -90,14 +91,14 @@ def share(value: float | str, what: str = "share") -> float:
 
 def _parse(value: float | str, units: dict[str, Fraction], what: str, example: str) -> float:
     if isinstance(value, str):
-        match = _QUANTITY.fullmatch(value)
+        match = _QUANTITY.fullmatch(value) if len(value) <= _LONGEST else None
         if match is not None and match[2] in units:
             return float(Fraction(match[1]) * units[match[2]])
         raise UsageError(
-            f"{what}={value!r}: write a number and one of {', '.join(units)}, such as {example!r}; "
+            f"{what}={shorten(value)}: write a number and one of {', '.join(units)}, such as {example!r}; "
             "or a plain number"
         )
     is_number = isinstance(value, Real) and not isinstance(value, bool)
-    if not (is_number and 0 <= value < math.inf):
-        raise UsageError(f"{what}={value!r} is no quantity: give a number from 0 on, or {example!r}")
+    if not (is_number and 0 <= value <= sys.float_info.max):
+        raise UsageError(f"{what}={shorten(value)} is no quantity: give a number from 0 on, or {example!r}")
     return float(value)

@@ -27,6 +27,7 @@ from .output import CannotPrint, complain, flush, say
 
 VERBS = {
     "run": "run Python files, module:name, or one-line expressions",
+    "simulate": "run a simulated network, and show what was measured",
     "list": "list the parts that are installed",
     "describe": "describe a part: boxes, types, arguments, example, picture",
     "doctor": "show versions, the loop, and which extras are there",

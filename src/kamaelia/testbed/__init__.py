@@ -26,12 +26,14 @@ theory:
 | `stand_ins` | what simulated code finds in place of the machine's time, chance, sockets and programs |
 | `trace` | what a run has shown; in numbers: `measures_network` (`measures_queue`, `taps`) |
 | `measures` | parts that measure what passes (`measures_flow`, `measures_sequence`) |
+| `simulated` | a test over many seeds; `check`: where two runs part that should be the same |
 | `loopback` | the same on real sockets of this machine (`hostrun`) |
 
 Not modelled: IPv6 and broadcast, the time that joining a group takes, congestion control, corruption and
 reordering of packets, the time that computing takes.
 """
 
+from .check import RunsDiffer, check
 from .disk import DiskCall, DiskTrace, HostDisk
 from .errors import SimulationError
 from .gml import network_from_gml, to_gml
@@ -41,6 +43,8 @@ from .measures_flow import FlowMetrics
 from .measures_network import HostMetrics, LinkMetrics, Metrics
 from .measures_queue import QueueMetrics
 from .network import Host, Network, NetworkLink
+from .pcap_source import PcapSource
+from .simulated import simulated
 from .single import single_host_loop
 from .topologies import cdn, chain, dumbbell, full_mesh, grid, ring, star, tree
 from .trace import Event, Trace
@@ -59,17 +63,21 @@ __all__ = [
     "Metrics",
     "Network",
     "NetworkLink",
+    "PcapSource",
     "QueueMetrics",
+    "RunsDiffer",
     "SimulationError",
     "Stamp",
     "Trace",
     "cdn",
     "chain",
+    "check",
     "dumbbell",
     "full_mesh",
     "grid",
     "network_from_gml",
     "ring",
+    "simulated",
     "single_host_loop",
     "star",
     "to_gml",

@@ -653,22 +653,20 @@ cdef class DatagramSocket:
 
     cdef int take_here(self, object data, object source) except -1:
         cdef PyObject* context = <PyObject*>self.context
-        cdef bint entered = False
         if not self.reading or (self.node.fabric.clock.frozen and self.node.loop.is_frozen):
             self.take_later(data, source)
             return 0
         self.node.fabric.clock.enter(self.node.loop)
         try:
             PyContext_Enter(context)
-            entered = True
-            PyObject_CallFunctionObjArgs(self.received, <PyObject*>data, <PyObject*>source, NULL)
+            try:
+                PyObject_CallFunctionObjArgs(self.received, <PyObject*>data, <PyObject*>source, NULL)
+            finally:
+                PyContext_Exit(context)
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as error:
             self.report(error)
-        finally:
-            if entered:
-                PyContext_Exit(context)
         return 0
 
 

@@ -10,6 +10,7 @@ jitter and reordering (`leave`).
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from ..axon import core
@@ -21,6 +22,7 @@ from .protocols import (
     DUPLICATE,
     LOST_BY_MODEL,
     QUEUE_FULL,
+    TCP,
 )
 
 if TYPE_CHECKING:
@@ -50,11 +52,13 @@ class Specials:
         "rate",
         "reorders",
         "serving",
+        "sticks",
         "why_closed",
     )
 
     def __init__(self) -> None:
         self.losses: Any = None
+        self.sticks: str | None = None  # what users of TCP have still to be told of the losses
         self.duplicates: Any = None
         self.corruptions: Any = None
         self.reorders: Any = None
@@ -167,6 +171,7 @@ class Channel(Base):
         if self.specials is not None:
             plain = bool(settings.uniform_loss)
             self.specials.losses = None if plain else settings.loss.begin(stream, self.fabric.clock.now)
+            self.specials.sticks = settings.loss.warning
 
     def _set_discipline(self, settings: LinkSettings, seed: int | str) -> None:
         specials = self.specials
@@ -306,6 +311,9 @@ class Channel(Base):
         leaves = packet.leaves
         if specials.losses is not None:
             if specials.losses.loses(leaves):
+                if specials.sticks is not None and packet.protocol == TCP:
+                    warnings.warn(f"{self.name} carries connections: {specials.sticks}", stacklevel=1)
+                    specials.sticks = None
                 self.lose(packet, LOST_BY_MODEL)
                 return
         elif self.loss and self.draw() < self.loss:

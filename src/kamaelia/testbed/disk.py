@@ -231,17 +231,17 @@ class HostDisk:
         self._do(lambda disk: disk.truncate(name, size))
 
     def set(self, **changes: Any) -> None:
-        """Change the disk.
+        """Change the disk; what is not named stays as it is.
 
-        Arguments:
-            capacity: bytes that it has room for, or text such as ``"1 GB"``; None for any number
-            rate: bytes that it reads or writes in a second, or text such as ``"20 MB/s"``; None for no limit
-            latency: seconds that each call takes, or text such as ``"5 ms"``
-            full: there is room for not a byte more, whatever is removed
-            hang: no call comes back, until it is False again
-            read_only: nothing can be changed
-            unsynced: what a crash leaves of what was not synced: ``"drawn"``; ``"lost"``, nothing;
-                ``"torn"``, all names and of each file's bytes some, the worst that can be; ``"kept"``, all
+        - ``capacity``: bytes that it has room for, or text such as ``"1 GB"``; None for any number
+        - ``rate``: bytes that it reads or writes in a second, or text such as ``"20 MB/s"``; None for no
+          limit
+        - ``latency``: seconds that each call takes, or text such as ``"5 ms"``
+        - ``full``: there is room for not a byte more, whatever is removed
+        - ``hang``: no call comes back, until it is False again
+        - ``read_only``: nothing can be changed
+        - ``unsynced``: what a crash leaves of what was not synced: ``"drawn"``; ``"lost"``, nothing;
+          ``"torn"``, all names and of each file's bytes some, the worst that can be; ``"kept"``, all
 
         Raises `UsageError` for quantities that are none.
         """

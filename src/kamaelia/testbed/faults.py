@@ -17,9 +17,8 @@ each. `at` and `when` put it off, `disturb` draws faults from the seed.
 
 **A crash** is not a stop. Nothing is cancelled, no ``finally`` runs, no connection is closed: who talks to
 the host hears nothing, and, when it is there again, that there is no such connection. (Python has to end
-what it has
-begun: what stands in ``finally`` runs when the simulation is over, with no network and no effect on it.) What
-the host had in memory is gone; a simulated disk keeps what was synced to it.
+what it has begun: what stands in ``finally`` runs when the simulation is over, with no network and no effect
+on it.) What the host had in memory is gone; a simulated disk keeps what was synced to it.
 """
 
 from __future__ import annotations

@@ -509,8 +509,7 @@ class Network:
             errors: ``"raise"``, or ``"collect"`` for having them in ``trace.errors``
             capture: hosts and links of which all packets are written down: a mapping from each to the file to
                 write to, or a collection for `Trace.pcap`. A link is called as one of its directions is in
-                the
-                metrics: ``"server > phone-3"``
+                the metrics: ``"server > phone-3"``
             snaplen: bytes that are kept of each of these packets at most
             keep: how many events the trace keeps; the fingerprint is over all of them. None is for no trace
                 at all, which is quicker

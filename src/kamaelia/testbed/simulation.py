@@ -7,8 +7,8 @@ streams of its own. So nothing depends on hashes, addresses of objects, or real 
 one host depends on another only by the packets between them.
 
 Nor does anything depend on when Python collects garbage, which may close what was forgotten: meanwhile that
-happens only every so many turns of the clock. What there is when all has begun is there to stay, and is not
-searched.
+happens only every so many turns of the clock, which is at the same virtual times in every run. Of a large
+network, what there is when all has begun is there to stay, and is not searched.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from .wire import Packet
 
 PATIENCE = 60.0  # virtual seconds that code has to end after it was cancelled
+MANY = 1000  # hosts: so many are worth it to have Python's search for garbage leave them out
 GARBAGE = 100_000  # turns of the clock after which young garbage is collected; older every tenth time
 
 
@@ -243,13 +244,13 @@ class Simulation:
 
     def run(self, seconds: float, until: str | None, errors: str) -> Trace:
         """Run everything, and return or raise what came of it."""
-        with stand_ins.installed(), self._as_running_loops(), _without_garbage_collection():
+        large = len(self.stacks) >= MANY
+        with stand_ins.installed(), self._as_running_loops(), _without_garbage_collection(large) as freeze:
             before, self.network.simulation = self.network.simulation, self
             try:
                 self._start(until)
                 self.clock.settle()
-                if not gc.get_freeze_count():  # else somebody has plans of their own
-                    gc.freeze()
+                freeze()
                 self._drive(seconds)
                 self._end_scripts()
                 self._stop()
@@ -378,13 +379,18 @@ class Simulation:
             self.clock.add_timer(self.clock.now + nanoseconds(seconds), end)
             while (self._running or self.faults.due) and not self._time_is_over:
                 self.clock.turns(GARBAGE)
-                self._collections += 1
-                gc.collect(2 if self._collections % 100 == 0 else self._collections % 10 == 0)
+                self._collect_garbage()
             if not self._time_is_over:
                 end._cancelled = True
                 self.clock.forget_timer()
             if self._running:
                 self.clock.settle()
+
+    def _collect_garbage(self) -> None:
+        """Have Python look for garbage. What that still does is done as on the first host."""
+        self._collections += 1
+        with _inside(self._loops[0]) if self._loops else contextlib.nullcontext():
+            gc.collect(2 if self._collections % 100 == 0 else self._collections % 10 == 0)
 
     def _end_time(self) -> None:
         self._time_is_over = True
@@ -517,17 +523,25 @@ class _Unreachable:
 
 
 @contextlib.contextmanager
-def _without_garbage_collection() -> Iterator[None]:
-    """Have Python collect no garbage by itself."""
-    was_enabled, were_frozen = gc.isenabled(), gc.get_freeze_count()
+def _without_garbage_collection(large: bool) -> Iterator[Callable[[], None]]:
+    """Have Python collect no garbage by itself; yield what spares it what there is by then.
+
+    It is spared only in a large network, for Python counts what is frozen by looking at each; and not if
+    something is frozen already: somebody has plans of their own.
+    """
+    was_enabled, may_freeze = gc.isenabled(), large and not gc.get_freeze_count()
     gc.disable()
     try:
-        yield
+        yield gc.freeze if may_freeze else _nothing
     finally:
-        if not were_frozen:
+        if may_freeze:
             gc.unfreeze()
         if was_enabled:
             gc.enable()
+
+
+def _nothing() -> None:
+    pass
 
 
 @contextlib.contextmanager

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import tempfile
+from pathlib import Path
+
 from kamaelia.axon.specimen import Specimen
 
-from . import FlowMetrics, Measure, Stamp
+from . import FlowMetrics, Measure, PcapSource, Stamp
+from .captures import PcapngWriter
+from .captures.headers import UDP, ip, udp
 from .measures_flow import Flow
 
 LETTERS = (b"a", b"b", b"c")
@@ -22,6 +28,22 @@ def _passed(name: str, *, stamped: bool) -> FlowMetrics:
     return flow.result(0)
 
 
+_folder = functools.cache(tempfile.TemporaryDirectory)  # gone when Python ends
+
+
+@functools.cache
+def capture() -> Path:
+    """Return the path of a capture with the letters, one each 40 ms."""
+    path = Path(_folder().name, "letters.pcapng")
+    ends = "10.0.0.1", "10.0.0.2"
+    with path.open("wb") as file, PcapngWriter(file) as writer:
+        interface = writer.interface("letters")
+        for number, letter in enumerate(LETTERS):
+            data = udp(*ends, 5004, 5006, letter)
+            writer.packet(interface, number * 40_000_000, ip(*ends, UDP, data))
+    return path
+
+
 SPECIMENS = {
     "Measure": (
         Specimen(
@@ -37,5 +59,6 @@ SPECIMENS = {
             returns=_passed("", stamped=True),
         ),
     ),
+    "PcapSource": (Specimen(lambda: PcapSource(capture()), {}, {"outbox": LETTERS}, returns={}),),
     "Stamp": (Specimen(Stamp, {"inbox": LETTERS}, gives=None),),  # there is the time in what it gives
 }

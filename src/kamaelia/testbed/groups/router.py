@@ -104,8 +104,8 @@ class Router:
     version that the family does not have, and for times that its queries cannot tell.
 
     >>> router = Router("10.0.0.254")
-    >>> [send.destination for send in router.start(0)]
-    ['224.0.0.1']
+    >>> print(*(send.destination for send in router.start(0)))
+    224.0.0.1
     >>> from kamaelia.testbed.groups import Kind, Leave, Record
     >>> join = Report(2, (Record(Kind.IS_EX, "239.1.2.3"),))
     >>> router.receive(join, "10.0.0.1", now=5)

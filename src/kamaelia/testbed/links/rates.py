@@ -333,8 +333,7 @@ _FOR_EVER = 60 * NANOSECONDS
 @dataclass(frozen=True, init=False, slots=True)
 class RateFunction(RateModel):
     """A rate that a function of time gives. It is asked when a packet begins to be sent, and what it says
-    holds
-    for the whole packet.
+    holds for the whole packet.
 
     While it says 0 it is asked again each millisecond. After a minute of that the rate is taken to be 0 for
     ever. For the same time it has to return the same, whenever and wherever it is asked; the last bit of what
@@ -392,8 +391,7 @@ def rate_model(value: object) -> RateModel | None:
 
     Arguments:
         value: such as ``"2 Mbit/s"``, or bits per second; a function from seconds to bits per second; a
-        model;
-            or None
+            model; or None
 
     Raises `UsageError` for anything else, and for 0.
 
