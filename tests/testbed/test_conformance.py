@@ -1007,7 +1007,8 @@ async def what_is_raised_kind(awaitable: Any) -> Any:
 BODIES: list[Body] = [
     value
     for value in list(globals().values())
-    if inspect.iscoroutinefunction(value) and inspect.isfunction(value)
+    if inspect.iscoroutinefunction(value)
+    and inspect.isfunction(value)
     and list(inspect.signature(value).parameters) == ["loop", "host", "port"]
 ]
 
