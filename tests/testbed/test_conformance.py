@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from arms import (
     CERTIFICATE,
+    LEFT_OPEN,
     name_of,
     on_asyncio,
     on_uvloop,
@@ -27,11 +28,9 @@ from arms import (
     what_is_raised,
     what_it_raises,
 )
+from arms import garbage as garbage  # a fixture
 
-# asyncio's own loop, and uvloop, leave a connection open now and then whose peer has done something unusual.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
-)
+pytestmark = LEFT_OPEN
 
 Body = Callable[[Any, Any, str, int], Coroutine[Any, Any, Any]]
 

@@ -21,14 +21,23 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import pytest
-from arms import CERTIFICATE, Body, name_of, on_asyncio, on_uvloop, simulated, soon, unix_path, what_is_raised
+from arms import (
+    CERTIFICATE,
+    LEFT_OPEN,
+    Body,
+    name_of,
+    on_asyncio,
+    on_uvloop,
+    simulated,
+    soon,
+    unix_path,
+    what_is_raised,
+)
+from arms import garbage as garbage  # a fixture
 
 loop_of = asyncio.get_running_loop
 
-# asyncio's own loop, and uvloop, leave a connection open now and then whose task was cancelled.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
-)
+pytestmark = LEFT_OPEN
 
 
 async def begin(awaitable: Awaitable[Any]) -> asyncio.Task[Any]:

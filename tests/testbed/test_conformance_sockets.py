@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from arms import (
+    LEFT_OPEN,
     Body,
     on_asyncio,
     on_uvloop,
@@ -20,6 +21,9 @@ from arms import (
     what_is_raised,
     what_it_raises,
 )
+from arms import garbage as garbage  # a fixture
+
+pytestmark = LEFT_OPEN
 
 loop_of = asyncio.get_running_loop
 
