@@ -13,12 +13,15 @@ from . import (
     fan,
     forward,
     held,
+    hosts,
     http,
     million,
     overhead,
     parts,
     pipeline,
+    queue_rows,
     report,
+    star,
     start,
     threads,
     websocket,
@@ -42,6 +45,9 @@ FAMILIES = (
     parts,
     workers,
     start,
+    star,
+    hosts,
+    queue_rows,
 )
 VERSIONS = (MAIN_VERSION, "3.13")
 ROUNDS = 7
@@ -53,9 +59,19 @@ def contests_for(forms: Forms) -> list[Contest]:
     return [contest for family in families for contest in family.contests(forms)]
 
 
+def choose(word: str, names: list[str]) -> list[str]:
+    """Return the row that is so called, or else those of that group: star-100 and others for star."""
+    return [word] if word in names else [name for name in names if name.startswith(f"{word}-")]
+
+
 def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", nargs="+", metavar="ROW", help="measure only these; --list names them")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        metavar="ROW",
+        help="measure only these rows, or groups of rows such as star; --list names them",
+    )
     parser.add_argument("--list", action="store_true", help="name what can be measured, and measure nothing")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"how many, by default {ROUNDS}")
     parser.add_argument("--seconds", type=float, default=1.0, help="what a round should take, by default 1")
@@ -120,7 +136,8 @@ def main(words: list[str] | None = None) -> int:
     if options.list:
         print("\n".join(names))
         return 0
-    unknown = sorted(set(options.only or ()) - set(names))
+    rows = {word: choose(word, names) for word in options.only or ()}
+    unknown = sorted(word for word, found in rows.items() if not found)
     if unknown and found:
         tell(f"There is no row called {', '.join(unknown)}; there are {', '.join(names)}.")
         return 2
@@ -128,7 +145,8 @@ def main(words: list[str] | None = None) -> int:
     tables: list[str] = []
     everything: list[report.Results] = []
     for forms, plan in plans.items():
-        chosen = [contest for contest in plan if not options.only or contest.name in options.only]
+        only = {name for found in rows.values() for name in found}
+        chosen = [contest for contest in plan if not rows or contest.name in only]
         if not chosen:
             continue
         results = measure(forms, chosen, options)

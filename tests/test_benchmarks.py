@@ -21,8 +21,9 @@ from typing import Any
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import contest, http, ours, programs, report
+from benchmarks import contest, http, ours, programs, queue_rows, queues, report
 from benchmarks.contest import AMOUNT, Contest, Contestant, Measure, Taken, Target
+from benchmarks.peers import queues_kamaelia
 from tools.ports import free_port
 
 # Which form of the core a contestant has, the contests themselves say.
@@ -87,6 +88,15 @@ FORWARDERS: dict[str, tuple[str, list[str]]] = {
     "protocol on asyncio's loop": ("forward_asyncio", []),
 }
 WEBSOCKETS = ("websocket_kamaelia", "websocket_websockets")
+STARS: dict[str, list[str]] = {
+    "own sleep": [],
+    "asyncio.sleep": ["asyncio"],
+    "captured": ["captured"],
+    "among idle ones": ["idle=3"],
+    "parts": ["parts"],
+}
+# Those tried in a test of their own.
+ALONE = {"start_kamaelia", "star_kamaelia", "hosts_kamaelia", "queues_kamaelia"}
 PAGES = (
     ("http_kamaelia", "function"),
     ("http_kamaelia", "page"),
@@ -206,7 +216,7 @@ def test_every_contestant_in_python_is_tried_here_or_needs_more_than_there_is() 
     tried |= {module for module, _ in [*WORKERS, *FORWARDERS.values()]}
     tried |= {*WEBSOCKETS, *(module for module, *_ in PAGES)}
     there = {path.stem for path in PEERS.glob("*.py")}
-    assert there == tried | {*IDLE, "start_kamaelia"} | {*FOREIGN, *STARTERS} | HELPERS
+    assert there == tried | {*IDLE, *ALONE} | {*FOREIGN, *STARTERS} | HELPERS
     for module in (*FOREIGN, *STARTERS):
         compile((PEERS / f"{module}.py").read_text(), module, "exec")
 
@@ -220,13 +230,20 @@ def test_who_lacks_a_library_says_which(module: str) -> None:
 STAR = """
 from benchmarks.peers import star_common as star
 
+class Viewer(star.Viewer):
+    __slots__ = ("time",)
+
+    def now(self):
+        return self.time
+
 def work():
     for viewer in viewers:
         for number in range(star.EACH):
             if not {lost}:
-                viewer.take(viewer.start + number * star.EVERY + 0.025 + {late})
+                viewer.time = viewer.start + number * star.EVERY + 0.025 + {late}
+                viewer.take()
 
-viewers = [star.Viewer(index) for index in range(star.VIEWERS)]
+viewers = [Viewer(index) for index in range(star.VIEWERS)]
 star.time_star("nobody", viewers, work, 0.025)
 """
 
@@ -258,6 +275,54 @@ def test_the_figure_of_a_star_is_what_came() -> None:
 def test_the_figure_of_a_star_that_is_not_as_it_should_be_is_void(wrong: dict[str, str], why: str) -> None:
     with pytest.raises(programs.Missing, match=why):
         run_star(**wrong)
+
+
+@pytest.mark.parametrize("words", STARS.values(), ids=STARS)
+def test_kamaelias_star_is_right_in_each_arm(words: list[str]) -> None:
+    line = run_module("star_kamaelia", 4, 100, *words)
+    assert (line["viewers"], line["milliseconds"]) == (4, 100)
+    assert 72 <= line["delivered"] <= 80
+    assert line["each"] == pytest.approx(line["seconds"] / line["delivered"])
+    assert "virtual time" in line["about"]
+
+
+def test_what_is_lost_of_kamaelias_star_does_not_depend_on_the_core_or_the_arm() -> None:
+    lines = [
+        run_module("star_kamaelia", 4, 300),
+        run_module("star_kamaelia", 4, 300, **ours.PURE),
+        run_module("star_kamaelia", 4, 300, "asyncio", "captured"),
+    ]
+    assert len({line["delivered"] for line in lines}) == 1
+    assert lines[0]["delivered"] < 240
+
+
+def test_idle_hosts_are_measured_while_they_wait() -> None:
+    line = run_module("hosts_kamaelia", 20)
+    assert line["number"] == line["waiting"] == 20
+    assert line["memory"] > 20 * line["each"] > 0
+    assert line["making"] > 0
+    assert line["ending"] > 0
+
+
+def test_how_far_a_queue_is_off_is_told_in_per_cent(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def compare(kind: queues.Kind, pair: queues.Pair, difference: str) -> queues.Comparison:
+        p95 = (0.8, 1.0) if kind is queues.bursts and not difference else (1.1, 1.0)
+        return queues.Comparison(kind.__name__, pair.name, (105.0, 100.0), 0.03, p95)
+
+    def liken(pair: queues.Pair) -> queues.Likeness:
+        return queues.Likeness(pair.name, ours=100, theirs=98, both=98, drops=5)
+
+    monkeypatch.setattr(queues, "compare", compare)
+    monkeypatch.setattr(queues, "liken", liken)
+    queues_kamaelia.main("CoDel")
+    queues_kamaelia.main("FQ-CoDel", queues.MTU)
+    queues_kamaelia.main("exact")
+    plain, different, exact = map(json.loads, capsys.readouterr().out.splitlines())
+    assert [plain[key] for key in ("drops", "gap", "p95")] == pytest.approx([5, 3, 20])
+    assert different["p95"] == pytest.approx(10)
+    assert exact["unlike"] == pytest.approx(2 / 98 * 100)
 
 
 def test_who_needs_a_library_in_cpp_says_which_package_has_it() -> None:
@@ -800,6 +865,8 @@ def test_what_is_kept_in_the_repository_is_what_the_page_shows(tmp_path: Path) -
 # --- the command ----------------------------------------------------------------------------------
 
 
+# Rows with one core only: they compare within a process, or are not about speed, or of the plain one alone.
+ONE_CORE = {"statistics", "taps", "worker-stages", "star-plain", "queue-exact", *queue_rows.NAMES}
 FORMS = ours.Forms("3.11", "3.11.7", "plain Python core", both=False)
 
 
@@ -830,7 +897,14 @@ def test_answers_and_echoes_are_measured_with_their_latencies() -> None:
 def test_with_two_cores_kamaelia_is_measured_on_both() -> None:
     both = replace(FORMS, core="compiled core", both=True)
     for one in command.contests_for(both):
-        if one.name not in ("statistics", "taps", "worker-stages"):
+        if one.name not in (
+            "statistics",
+            "taps",
+            "worker-stages",
+            "star-plain",
+            *queue_rows.NAMES,
+            "queue-exact",
+        ):
             first, second = one.contestants[:2]
             assert dict(first.environ) == {}
             assert dict(second.environ) == ours.PURE
@@ -892,6 +966,20 @@ def test_the_command_writes_what_it_is_asked_to(tmp_path: Path, capsys: pytest.C
     assert list(results["contests"]) == ["good", "lacking"]
     assert text.read_text() in capsys.readouterr().out
     assert "| good work: hops a second | 2 /s | other | 1 /s | 2 x |  |  |" in text.read_text()
+
+
+@pytest.mark.parametrize(
+    ("word", "rows"),
+    [
+        ("threads", ["threads"]),
+        ("star", ["star-100", "star-1000"]),
+        ("star-100", ["star-100"]),
+        ("star-", []),
+        ("one", []),
+    ],
+)
+def test_a_word_means_a_row_or_a_group_of_rows(word: str, rows: list[str]) -> None:
+    assert command.choose(word, ["threads", "threads-one-core", "star-100", "star-1000", "start"]) == rows
 
 
 @pytest.mark.usefixtures("small")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import simpy
 
@@ -17,6 +18,11 @@ from benchmarks.peers.stopwatch import version
 env = simpy.Environment()
 draw = random.Random(1).random
 Then = Callable[[simpy.Event], None]
+
+
+class Viewer(star.Viewer):
+    __slots__ = ()
+    now = staticmethod(partial(getattr, env, "now"))
 
 
 class Link:
@@ -38,8 +44,8 @@ class Link:
         env.timeout(self.free_at + self.delay - now, packet).callbacks.append(then)
 
 
-def make() -> list[star.Viewer]:
-    viewers = [star.Viewer(index) for index in range(star.VIEWERS)]
+def make() -> list[Viewer]:
+    viewers = [Viewer(index) for index in range(star.VIEWERS)]
     first = Link(star.FIRST_RATE, star.FIRST_DELAY)
     lasts = [Link(star.LAST_RATE, star.LAST_DELAY, star.LOSS) for _ in viewers]
 
@@ -47,7 +53,7 @@ def make() -> list[star.Viewer]:
         lasts[event.value].enter(event.value, arrive)
 
     def arrive(event: simpy.Event) -> None:
-        viewers[event.value].take(env.now)
+        viewers[event.value].take()
 
     def send(index: int) -> Iterator[simpy.Event]:
         yield env.timeout(viewers[index].start)

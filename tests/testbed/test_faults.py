@@ -369,12 +369,45 @@ def test_disturbances_are_drawn_from_the_seed() -> None:
     assert {"partition", "host down"} <= whys
 
 
+def test_disturbances_of_clocks_and_disks() -> None:
+    looks: list[tuple[float, bool, bool, int]] = []
+
+    @component
+    async def look(inbox: Any, outbox: Any) -> None:
+        for second in range(60):
+            settings = network.simulation.disks["a"].settings  # type: ignore[union-attr]
+            skew = round(calendar() - EPOCH - second, 6)
+            looks.append((skew, settings.full, settings.hang, settings.latency))
+            await sleep(1)
+
+    def seen(seed: int) -> list[tuple[float, bool, bool, int]]:
+        looks.clear()
+        network.simulate(seed=seed, seconds=100)
+        return looks[:]
+
+    network = Network()
+    network.host("a").run(look).disk.set(latency="1 ms")
+    network.host("b").run(hear)  # has no disk
+    network.disturb(
+        ["clock", "disk full", "disk hang", "disk slow"], every="2 s", lasting="2 s", until="40 s"
+    )
+    first = seen(1)
+    assert first == seen(1) != seen(2)
+    for place, usual in enumerate((0.0, False, False, 1_000_000)):
+        values = [one[place] for one in first]
+        assert {*values} > {usual}, place
+        assert values[0] == values[-1] == usual, place
+
+
 @pytest.mark.parametrize(
     "mistake, text",
     [
         (lambda n: n.partition("a", "z"), "there is no host 'z'"),
         (lambda n: n.repair("a"), "take the hosts of both sides, or none"),
-        (lambda n: n.disturb(["flood"]), "there are crash, pause, partition, hold, cut"),
+        (
+            lambda n: n.disturb(["flood"]),
+            "there are crash, pause, partition, hold, cut, clock, disk full",
+        ),
         (lambda n: n.disturb([]), "say which"),
         (lambda n: n.disturb(every=0), "give times longer than nothing"),
         (lambda n: n.when(bool, print, every=0), "no time would pass"),

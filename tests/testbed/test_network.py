@@ -541,6 +541,29 @@ def test_a_network_without_anything_is_over_at_once() -> None:
     assert (trace.events, trace.results, trace.metrics.seconds) == ([], {}, 0.0)
 
 
+@component
+async def hash_task(inbox: Any, outbox: Any) -> list[int]:
+    async def nothing() -> None: ...
+
+    loop = asyncio.get_running_loop()
+    return [hash(loop.create_task(nothing())) for _ in range(3)]
+
+
+def test_tasks_of_many_hosts_differ_in_their_hashes_as_asyncio_keeps_them_in_one_set() -> None:
+    def hashes(*names: str) -> dict[str, list[int]]:
+        network = Network()
+        for name in names:
+            network.host(name).run(hash_task)
+        return network.simulate(1).results
+
+    many = hashes(*(f"host-{number}" for number in range(50)))
+    assert len({one for each in many.values() for one in each}) == 150
+    # They are in the order of their making in small sets, and do not depend on other hosts.
+    assert {tuple(one - each[0] for one in each) for each in many.values()} == {(0, 1, 2)}
+    assert {each[0] % 4096 for each in many.values()} == {1}
+    assert hashes("host-7")["host-7"] == many["host-7"]
+
+
 # -- the same everywhere ----------------------------------------------------------------------------
 
 SCENARIO = ROOT / "tests" / "testbed" / "scenario.py"

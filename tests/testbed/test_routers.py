@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import sys
 from collections import Counter
 from typing import Any
 
@@ -14,8 +15,7 @@ from kamaelia import component, sleep
 from kamaelia.axon import UsageError
 from kamaelia.flow import Collect, Map, Source
 from kamaelia.net import TCPClient, TCPServer
-from kamaelia.testbed import Network
-from kamaelia.testbed.rules import Rule
+from kamaelia.testbed import Network, Rule
 
 
 class Heard(asyncio.DatagramProtocol):
@@ -388,3 +388,55 @@ def test_connections_know_the_smallest_link() -> None:
     trace = network.simulate(seconds=5)
     assert max(one.size for one in trace.events) == 1000
     assert sum(map(len, trace.results["phone"])) == 10_000
+
+
+# -- how much work it is ----------------------------------------------------------------------------
+
+
+@component
+async def greet_all(inbox: Any, outbox: Any, names: list[str]) -> None:
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, local_addr=("0.0.0.0", 0))
+    for name in names:
+        transport.sendto(b"hello", (name, 5004))
+    transport.close()
+
+
+def lines_of_routing(network: Network) -> int:
+    """Return how many lines of `routing` a simulation goes through: work that is the same on any machine."""
+    count = 0
+
+    def trace(frame: Any, event: str, argument: Any) -> Any:
+        nonlocal count
+        if frame.f_globals["__name__"] != "kamaelia.testbed.routing":
+            return None
+        count += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        network.simulate(seconds=1)
+    finally:
+        sys.settrace(before)
+    return count
+
+
+@pytest.mark.parametrize("towards_center", [False, True], ids=["from the center", "to the center"])
+def test_ways_of_many_hosts_behind_one_router_are_linear_work(towards_center: bool) -> None:
+    def network(hosts: int) -> Network:
+        made = Network()
+        names = [f"phone-{number}" for number in range(hosts)]
+        made.host("server")
+        made.router("edge")
+        made.link("server", "edge")
+        for name in names:
+            made.link("edge", made.host(name))
+            if towards_center:
+                made.hosts[name].run(greet_all(["edge", "server"]))
+        if not towards_center:
+            made.hosts["server"].run(greet_all(names))
+        return made
+
+    few, many = lines_of_routing(network(100)) / 100, lines_of_routing(network(400)) / 400
+    assert many == pytest.approx(few, rel=0.1)

@@ -15,22 +15,26 @@ theory:
 
 | module | what is in it |
 | --- | --- |
-| `network` | the description: hosts, links, what runs where (`kamaelia.axon.units`) |
-| `topologies` | networks of usual shapes; `gml` those in files |
-| `simulation` | one run of it: the clock, the systems, the end |
-| `wire` | packets and what carries them: rate, queue, loss, delay |
-| `stack` | a host's addresses and ports |
-| `stream` | simulated TCP; `datagram` simulated UDP (`sockets`), `multicast` to groups |
-| `disk` | a host's files, and what can be wrong with them (`filesystem`) |
-| `loop` | the event loop in front of all this (`single`: of one host alone) |
-| `stand_ins` | what simulated code finds in place of the machine's time, chance, sockets and programs |
-| `trace` | what a run has shown; in numbers: `measures_network` (`measures_queue`, `taps`) |
+| `network` | the description: hosts, links, what runs where (`settings`, `kamaelia.axon.units`) |
+| `topologies` | networks of usual shapes; `gml`: those in files |
+| `simulation` | one run of it: the clock, the systems, the end (`hostrun`) |
+| `wire` | packets, and the straight path that most of them take, in two forms (`forms`) |
+| `links` | models of what links do: loss, delay, rates, queues; `channel` puts them on the path |
+| `stack` | a host's addresses and ports; routers and switches (`routing`, `nat`, `rules`, `fragments`) |
+| `datagram` | simulated UDP; `stream`: simulated TCP (`listener`) |
+| `groups` | IGMP and MLD, as machines; `multicast`: where packets to groups go (`memberships`) |
+| `loop` | the event loop in front of all this (`single`); `sockets`: what looks like a socket (`options`) |
+| `stand_ins` | what simulated code gets in place of the machine's time, chance and sockets (`futures`) |
+| `faults` | what goes wrong, and when; `disk`: a host's files, which can go wrong too (`filesystem`) |
+| `trace` | what a run has shown (`record`); in numbers: `measures_network` (`measures_queue`, `taps`) |
 | `measures` | parts that measure what passes (`measures_flow`, `measures_sequence`) |
+| `captures` | files of packets, as machines; `capture`: writing one in a run; `pcap_source`: playing one |
 | `simulated` | a test over many seeds; `check`: where two runs part that should be the same |
-| `loopback` | the same on real sockets of this machine (`hostrun`) |
+| `loopback` | the same on real sockets of this machine |
 
-Not modelled: IPv6 and broadcast, the time that joining a group takes, congestion control, corruption and
-reordering of packets, the time that computing takes.
+Not modelled: broadcast, congestion control and acknowledgements of TCP as packets (`stream`), ICMP but for
+what concerns ports, sizes and groups, protocols by which routers find each other (routes are computed, and
+known to all at once), the time that computing takes.
 """
 
 from .check import RunsDiffer, check
@@ -44,6 +48,7 @@ from .measures_network import HostMetrics, LinkMetrics, Metrics
 from .measures_queue import QueueMetrics
 from .network import Host, Network, NetworkLink
 from .pcap_source import PcapSource
+from .rules import Rule
 from .simulated import simulated
 from .single import single_host_loop
 from .topologies import cdn, chain, dumbbell, full_mesh, grid, ring, star, tree
@@ -65,6 +70,7 @@ __all__ = [
     "NetworkLink",
     "PcapSource",
     "QueueMetrics",
+    "Rule",
     "RunsDiffer",
     "SimulationError",
     "Stamp",

@@ -24,6 +24,7 @@ on it.) What the host had in memory is gone; a simulated disk keeps what was syn
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..axon import UsageError, units
@@ -32,6 +33,7 @@ from .links import RandomStream
 from .protocols import PARTITION
 
 if TYPE_CHECKING:
+    from .network import Host
     from .simulation import Simulation
     from .stack import Stack
     from .wire import Packet
@@ -165,6 +167,10 @@ def _pairs(a: Sequence[Stack], b: Sequence[Stack], one_way: bool) -> Iterable[tu
 
 
 KINDS = ("crash", "pause", "partition", "hold", "cut")
+"""What happens to hosts and links at random when nothing else is said."""
+MORE_KINDS = ("clock", "disk full", "disk hang", "disk slow")
+"""What can happen besides."""
+SLOW = 0.1  # seconds that a call takes, in the mean, of a disk that is slow
 
 
 class Disturbance:
@@ -180,8 +186,10 @@ class Disturbance:
     ) -> None:
         self.faults = tuple(faults)
         for fault in self.faults:
-            if fault not in KINDS:
-                raise UsageError(f"disturb(faults={self.faults!r}): there are {', '.join(KINDS)}")
+            if fault not in (*KINDS, *MORE_KINDS):
+                raise UsageError(
+                    f"disturb(faults={self.faults!r}): there are {', '.join((*KINDS, *MORE_KINDS))}"
+                )
         if not self.faults:
             raise UsageError("disturb(faults=()): say which, such as faults=['crash', 'partition']")
         self.every = units.seconds(every, "every")
@@ -220,6 +228,8 @@ class Disturbance:
                 link = network.links[stream.below(len(network.links))]
                 link.cut()
                 end = link.repair
+        elif fault in MORE_KINDS:
+            end = self._strike_one(simulation, fault, first, stream)
         elif first is not second:
             act, undo = (
                 (network.partition, network.repair)
@@ -233,3 +243,29 @@ class Disturbance:
 
         if end is not None:
             simulation.faults.call_at(simulation.clock.now + lasting, end)
+
+    def _strike_one(
+        self, simulation: Simulation, fault: str, host: Host, stream: RandomStream
+    ) -> Callable[[], object] | None:
+        """Do what concerns a clock or a disk of a host; return what undoes it."""
+        stack = simulation.stacks[host.name]
+        if fault == "clock":
+            wrong = stream.exponential(self.lasting) * (1 if stream.below(2) else -1)
+            return _for_a_time(wrong, lambda more: host.set_clock(skew=simulation.loop_of(stack).skew + more))
+        if not host.has_disk:
+            return None
+        if fault == "disk slow":
+            disk = simulation.disks[host.name]
+            return _for_a_time(
+                nanoseconds(stream.exponential(SLOW)),
+                lambda more: host.disk.set(latency=(disk.settings.latency + more) / 1e9),
+            )
+        word = fault.removeprefix("disk ")
+        host.disk.set(**{word: True})
+        return partial(host.disk.set, **{word: False})
+
+
+def _for_a_time(value: float, add: Callable[[float], object]) -> Callable[[], object]:
+    """Add something, and return what takes it away again; others may do likewise meanwhile."""
+    add(value)
+    return partial(add, -value)

@@ -4,7 +4,7 @@ Python orders a set by the hashes of what is in it. Unless an object says otherw
 in memory, which differs from process to process, and from run to run. Futures and tasks are kept in sets by
 asyncio itself, which cancels the tasks of a `asyncio.TaskGroup` in that order, and by libraries, which wake
 those who wait for the same name in that order. So what a simulated host makes of them has a number for its
-hash: they are counted as they are first asked for it.
+hash: they are counted as they are first asked for it, on each host from a number made of its name.
 
 What becomes of other objects in sets: `stand_ins.order`.
 """
@@ -20,10 +20,8 @@ def _hash(self: Any) -> int:
     try:
         return self._number  # type: ignore[no-any-return]
     except AttributeError:
-        loop = self.get_loop()
-        loop.numbered += 1
-        self._number = loop.numbered
-        return loop.numbered  # type: ignore[no-any-return]
+        self._number = number = self.get_loop().next_number()
+        return number  # type: ignore[no-any-return]
 
 
 def hash_on_host(self: Any) -> int:

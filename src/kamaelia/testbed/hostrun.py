@@ -51,9 +51,8 @@ class HostRun:
         self.has_left = False  # it has ended, and so has everything that it has left behind
         self.error: Exception | None = None
         self.measures: dict[str, dict[str, Any]] | None = None  # what had been measured when it crashed
-        self.system = System(
-            loop, seed=f"{seed}/{name}", grace=grace, slow_step=0, announce=self._note_announcement
-        )
+        # What is announced comes to this object itself: there may be 100,000, and a method is one more.
+        self.system = System(loop, seed=f"{seed}/{name}", grace=grace, slow_step=0, announce=self)
         self.components: Sequence[Component] = tuple([make(pattern) for pattern in patterns])
         self._leave = leave
 
@@ -62,8 +61,8 @@ class HostRun:
         if self._leave is not None:
             self._leave(self)
 
-    def _note_announcement(self, text: str) -> None:
-        """Nobody sits at the terminal of this host, and nobody can try what it says."""
+    def __call__(self, text: str) -> None:
+        """Log what is announced: nobody sits at this host's terminal, and nobody can try what it says."""
         log.info("%s: %s", self.name, text)
 
     def bury(self) -> None:

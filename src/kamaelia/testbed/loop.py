@@ -15,6 +15,7 @@ import socket
 from asyncio import base_events, sslproto
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from ..axon import VirtualLoop
 from ..axon.clock import nanoseconds
@@ -69,10 +70,18 @@ class HostLoop(VirtualLoop):
     def __init__(self, stack: Stack) -> None:
         self.stack = stack  # first: asyncio's debugging asks for the thread
         super().__init__(stack.simulation.clock)
-        self.numbered = 0
-        """How many objects have a number for their hash (`futures`, `stand_ins.order`)."""
+        self.numbered = 0  # see `next_number`
         # Those not done, in the order of their making; made when there are any.
         self._tasks: dict[asyncio.Future[Any], None] | None = None
+
+    def next_number(self) -> int:
+        """Return a number that an object of this host has for its hash (`futures`, `stand_ins.order`).
+
+        asyncio keeps the tasks of all loops in one set. If all hosts counted from 1, to end them would take
+        time that grows with the square of their number.
+        """
+        self.numbered = (self.numbered or crc32(self.stack.name.encode()) << 12) + 1
+        return self.numbered
 
     # -- faults -----------------------------------------------------------------------------------
 

@@ -630,7 +630,9 @@ class Network:
 
         Arguments:
             faults: of ``"crash"`` (and restart), ``"pause"``, ``"partition"`` of two hosts, ``"hold"``
-                between two hosts, and ``"cut"`` of a link
+                between two hosts, and ``"cut"`` of a link; if you name them, also ``"clock"``, which is
+                wrong for a time, and of hosts that have a `disk`: ``"disk full"``, ``"disk hang"`` (no call
+                comes back) and ``"disk slow"``. What a crash tears of a file is drawn in any case
             every: the mean time between two of them; exponentially distributed
             lasting: the mean time that one lasts; likewise
             hosts: to which it may happen; by default all that run something

@@ -38,6 +38,7 @@ class Routes:
         self._towards: dict[Stack, dict[Stack, Distance]] = {}
         self._from: dict[Stack, dict[Stack, tuple[Distance, Channel | None]]] = {}
         self._asked: dict[Stack, int] = {}
+        self._onwards: dict[Stack, list[Channel]] = {}
 
     def forget(self) -> None:
         """Links have been cut or repaired."""
@@ -79,20 +80,15 @@ class Routes:
         way: list[Channel] = []
         at = start
         while at is not target:
-            best: tuple[int, int] | None = None
+            best: tuple[int, int, int] | None = None
             chosen: Channel | None = None
-            for channel in at.channels:
-                if not channel.is_open:
+            for channel in self._candidates(at, target):
+                if channel.near is not at or not channel.is_open:
                     continue
-                further = channel.far
-                distance: Distance | None = None
-                if further is target:
-                    distance = (0, 0)
-                elif further.forwards:
-                    distance = tree.get(further)
+                distance = (0, 0) if channel.far is target else tree.get(channel.far)
                 if distance is None:
                     continue
-                whole = (channel.metric + distance[0], 1 + distance[1])
+                whole = (channel.metric + distance[0], 1 + distance[1], channel.interface)
                 if best is None or whole < best:
                     best, chosen = whole, channel
             if chosen is None:
@@ -100,6 +96,16 @@ class Routes:
             way.append(chosen)
             at = chosen.far
         return way
+
+    def _candidates(self, at: Stack, target: Stack) -> list[Channel]:
+        """Return all links that may be the next from one to another, and perhaps more, but never many: of a
+        thousand that lead to other hosts none is on the way."""
+        if len(at.channels) <= len(target.channels_in):
+            return at.channels
+        onwards = self._onwards.get(at)
+        if onwards is None:
+            onwards = self._onwards[at] = [channel for channel in at.channels if channel.far.forwards]
+        return onwards + target.channels_in
 
 
 def _only_neighbour(host: Stack) -> Stack | None:

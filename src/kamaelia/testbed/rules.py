@@ -4,7 +4,7 @@ A list of rules is looked through from the first to the last; the first that fit
 passes. A packet that is denied is dropped without a word, as most firewalls do it. Rules look at each
 packet by itself, and know nothing of connections: to let answers in, say so.
 
->>> from kamaelia.testbed import Network
+>>> from kamaelia.testbed import Network, Rule
 >>> rules = [Rule("allow", protocol="tcp", port=80), Rule("deny", target="10.0.0.1")]
 >>> network = Network()
 >>> wall = network.router("wall", rules=rules)

@@ -88,6 +88,7 @@ class Simulation:
         self._patterns = {host.name: host.patterns for host in network.hosts.values() if host.patterns}
         self._runs: list[HostRun] = []
         self._running = 0  # hosts whose components have not ended
+        self._on_leave = self._leave  # one for all: each time that a method is taken it is an object
         self._time_is_over = False
         self._until: str | None = None
         self._script_loop: VirtualLoop | None = None
@@ -284,7 +285,7 @@ class Simulation:
         loop = self.loop_of(self.stacks[name])
         loop.seed = seed  # of what it draws by Python's own means
         with _inside(loop):
-            run = HostRun(name, loop, self._patterns[name], seed, self._grace, start, self._leave)
+            run = HostRun(name, loop, self._patterns[name], seed, self._grace, start, self._on_leave)
             self._runs.append(run)
             self.stacks[name].run = run
             self._running += 1

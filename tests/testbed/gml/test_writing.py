@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kamaelia.axon import UsageError
-from kamaelia.testbed import Host, Network, NetworkLink
+from kamaelia.testbed import Host, Network, NetworkLink, Rule
 from kamaelia.testbed.gml import network_from_gml, parse_gml, to_gml
 from kamaelia.testbed.groups import Timing
 from kamaelia.testbed.links import (
@@ -25,7 +25,6 @@ from kamaelia.testbed.links import (
     Uniform,
     UniformLoss,
 )
-from kamaelia.testbed.rules import Rule
 from kamaelia.testbed.settings import DEFAULTS, NAMES
 from kamaelia.testbed.topologies import cdn, dumbbell, full_mesh, grid, ring, star, tree
 

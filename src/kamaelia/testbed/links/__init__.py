@@ -1,4 +1,4 @@
-"""What links do to packets: losing, delaying, pacing, doubling, reordering and corrupting them.
+"""What links do to packets: queueing, losing, delaying, pacing, doubling, reordering, corrupting them.
 
 These are models. None knows of packets, hosts or clocks: each is told the time, in whole nanoseconds of the
 simulation, and draws its chance from a stream that it is given. Read in this order; each opens with its
@@ -10,6 +10,7 @@ theory:
 | `loss` | which packets are lost; `gilbert_elliott`: losses in bursts |
 | `variation` | jitter: how much longer than usual packets are under way |
 | `rates` | how fast a link sends, and how that changes |
+| `queues` | what waits where a link is too slow, and is dropped (`red`, `codel`, `fq_codel`) |
 | `impairments` | packets that come twice, out of turn, or changed |
 
 A **description**, such as ``UniformLoss("5 %")``, says what is to be; it never changes, can be compared,

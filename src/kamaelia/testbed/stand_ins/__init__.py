@@ -55,7 +55,7 @@ A loop is a simulated host's if it has ``is_simulated_host = True``. The stand-i
 | ``stack.simulation.seed`` | the streams; or ``seed``, if the loop has it: that of a host's restart |
 | ``make_socket(family, type, proto, fileno)`` | ``socket.socket(...)``, where -1 stands for a default |
 | ``poll(number)`` | `select`: of the socket with a number, as the bits of ``poll``, what it is ready for |
-| ``numbered`` | an attribute: how many objects have a number for their hash (`order`) |
+| ``next_number()`` | a number that an object is to have for its hash (`order`) |
 | ``getaddrinfo``, ``getnameinfo`` | all that asks for names: coroutines which answer without waiting |
 
 What ``make_socket`` returns has ``is_simulated_socket = True`` in its class; then ``isinstance(it,

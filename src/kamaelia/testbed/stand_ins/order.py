@@ -45,8 +45,7 @@ def numbered(self: Any) -> int:
         loop = simulated_loop()
         if loop is None:
             return object.__hash__(self)
-        loop.numbered += 1
-        number = kept[NUMBER] = loop.numbered
+        number = kept[NUMBER] = loop.next_number()
     return number
 
 
