@@ -23,7 +23,7 @@ INTEROP := tools/interop/.venv/.has-interop
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # pip must not be at work in .venv twice at the same time
-.PHONY: help demo test lint dist test-deps bench-deps interop-deps docs soak fuzz bench interop clean
+.PHONY: help demo test lint dist test-deps bench-deps interop-deps docs soak fuzz bench interop conformance clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -66,6 +66,11 @@ fuzz: $(FUZZ) ## give each machine a million inputs that nobody has thought of
 # Some twenty minutes. The peers go into environments of their own; ARGS="--only echo-100" measures less.
 bench: $(BASE) ## measure Kamaelia beside its peers, and rewrite docs/explanation/speed.md
 	@$(BIN)/python -m benchmarks --install --write --all $(ARGS)
+
+# Half a minute for each Python: .venv's, and those of the short passes where they are there.
+conformance: $(TEST) ## run Python's own tests of asyncio on the simulated loop, and rewrite docs/explanation/simulated-loop.md
+	@for python in $(BIN)/python $(wildcard .venv-3.*/bin/python); do \
+		$$python -m tools.conformance --list --write && $$python -m tools.conformance --skipped || exit 1; done
 
 # An hour, nearly all of it Autobahn's; ARGS="--only curl nginx" asks fewer judges.
 interop: $(INTEROP) ## have strangers' programs judge Kamaelia, and rewrite docs/explanation/interop.md

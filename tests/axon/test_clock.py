@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from typing import Any
 
 import pytest
 
 from kamaelia.axon import VirtualClock, VirtualLoop
-from kamaelia.axon.clock import NothingLeft
+from kamaelia.axon.clock import MOST_TURNS, NothingLeft
 
 
 def run(coroutine: Any) -> Any:
@@ -191,4 +192,41 @@ def test_what_a_callback_raises_goes_to_the_handler() -> None:
     loop.clock.run_until(10**10)
     assert [type(context["exception"]) for context in told] == [ZeroDivisionError] * 2
     assert all(context["message"].startswith("Exception in callback") for context in told)
+    loop.close()
+
+
+@pytest.mark.parametrize("most", [1, 300, 10**9])
+def test_who_is_always_busy_does_not_stop_time(
+    most: int, core_form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many turns are made in one go; 1 is made by `turn`."""
+    limit = MOST_TURNS
+    if core_form == "plain":
+        limit = 1000
+        monkeypatch.setattr(sys.modules["kamaelia.axon.clock"], "MOST_TURNS", limit)
+    else:  # knows its limit by heart
+        most *= 1000
+    clock = VirtualClock()
+    loop = VirtualLoop(clock)
+    rounds = 0
+    fired: list[tuple[int, int]] = []
+
+    def be_busy() -> None:
+        nonlocal rounds
+        rounds += 1
+        loop.call_soon(be_busy)
+
+    def fire() -> None:
+        fired.append((clock.now, rounds))
+        clock.halt()
+
+    loop.call_soon(be_busy)
+    loop.call_later(1, fire)
+    loop.call_later(2, fire)
+    while len(fired) < 2:
+        if most == 1:
+            clock.turn()
+        else:
+            clock.turns(most)
+    assert fired == [(1_000_000_000, limit + 1), (2_000_000_000, 2 * limit + 2)]
     loop.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import dataclasses
 import itertools
 import os
@@ -68,6 +69,7 @@ class Thing:
 
 
 KEPT: list[Any] = []
+THREADS: list[Any] = []
 SERVED = itertools.count()
 
 
@@ -104,6 +106,28 @@ async def draws(inbox: Any, outbox: Any, draw: Callable[[int], bytes] = os.urand
     await speak(draw(8))
 
 
+class Outside(concurrent.futures.Executor):
+    """Threads that were there before, and are not under the baton (`kamaelia.axon.baton`)."""
+
+    def __init__(self) -> None:
+        self.pool = concurrent.futures.ThreadPoolExecutor(2)
+        both = threading.Barrier(3)
+        for _ in range(2):
+            self.pool.submit(both.wait)
+        both.wait(10)
+
+    def submit(self, call: Any, /, *args: Any, **options: Any) -> Any:
+        return self.pool.submit(call, *args, **options)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def outside() -> Iterator[None]:
+    """Have such threads."""
+    THREADS.append(Outside())
+    yield
+    THREADS.pop().pool.shutdown()
+
+
 @component
 async def races(inbox: Any, outbox: Any) -> None:
     """Let two threads race; who wins goes in turns."""
@@ -116,7 +140,7 @@ async def races(inbox: Any, outbox: Any) -> None:
             first.wait(10)
 
     async def one(number: int) -> None:
-        await asyncio.to_thread(work, number)
+        await asyncio.get_running_loop().run_in_executor(THREADS[0], work, number)
         first.set()
         await asyncio.sleep(1 + number)
 

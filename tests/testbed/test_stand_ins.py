@@ -272,7 +272,16 @@ CALLS: dict[str, tuple[Callable[[], Any], Callable[[Any], bool], Callable[[Any],
         refused,
         lambda value: isinstance(value, OSError),
     ),
-    "_socket:socketpair": (lambda: closed(*socket.socketpair()), refused, anything),
+    "socket:socketpair": (
+        lambda: kind_of_pair(),  # which is below
+        lambda kind: kind == "SimulatedSocket",
+        lambda kind: kind == "socket",
+    ),
+    "_socket:socketpair": (
+        lambda: closed(*(one.detach() for one in sys.modules["_socket"].socketpair())),
+        refused,
+        anything,
+    ),
     "datetime:now": (
         lambda: datetime.datetime.now(datetime.UTC),
         lambda now: now == datetime.datetime(2000, 1, 1, 0, 0, 2, 500_000, datetime.UTC),
@@ -351,6 +360,12 @@ def closed(*sockets: Any) -> bool:
     for one in sockets:
         one.close()
     return True
+
+
+def kind_of_pair() -> str:
+    one, other = socket.socketpair()
+    closed(one, other)
+    return type(one).__name__
 
 
 def silently(call: Callable[[], Any]) -> Any:
@@ -1357,9 +1372,9 @@ REFUSED: list[tuple[Callable[[], Any], str]] = [
         " Write `await kamaelia.sleep(0.5)` or `await asyncio.sleep(0.5)`, in a script `kamaelia.sleep(0.5)`",
     ),
     (
-        lambda: socket.socketpair(),
-        "socket.socketpair() on simulated host phone: its ends would be the machine's. "
-        "Write `asyncio.Queue()`, or link two components",
+        lambda: socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM),
+        f"socket.socketpair({socket.AF_UNIX!r}, {socket.SOCK_DGRAM!r}) on simulated host phone: there are "
+        "pairs of Unix sockets. Write `socket.socketpair()`",
     ),
     (
         lambda: socket.fromfd(0, socket.AF_INET, socket.SOCK_STREAM),
@@ -1372,8 +1387,8 @@ REFUSED: list[tuple[Callable[[], Any], str]] = [
     ),
     (
         lambda: Held.socketpair(),
-        "socket.socketpair() on simulated host phone: its ends would be the machine's. "
-        "Write `asyncio.Queue()`, or link two components",
+        "a real socket.socketpair() on simulated host phone: its ends would be the machine's. "
+        "Write `socket.socketpair()` where it is called, which makes simulated ones",
     ),
     (
         lambda: ssl.create_default_context().wrap_socket(outside[0], server_hostname="server"),

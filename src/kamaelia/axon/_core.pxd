@@ -27,6 +27,7 @@ cdef class VirtualClock:
     cdef Py_ssize_t cancelled_timers
     cdef object running  # the loop, while one of its callbacks is called
     cdef bint halted
+    cdef Py_ssize_t turns_here
     cdef public bint hears_threads
     cdef public Py_ssize_t frozen
     cdef int ready(self, object happening) except -1
@@ -38,6 +39,7 @@ cdef class VirtualClock:
     cdef object pop(self)
     cdef bint has_time(self) except -1
     cdef int collect_due(self) except -1
+    cdef int go_on(self) except -1
     cdef int leave(self, object before) except -1
     cdef bint anything_due(self) except -1
     cdef int run_batch(self) except -1

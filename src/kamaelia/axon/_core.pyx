@@ -46,6 +46,7 @@ from asyncio import tasks as _asyncio_tasks
 from .errors import Cancelled, ClosedBox
 from . import body as _body
 from . import queue as _queue
+from .clock import MOST_TURNS as _MOST_TURNS
 from .clock import NEVER as _NEVER
 from .clock import describe_handle as _describe_handle
 from .clock import nothing_left as _nothing_left
@@ -297,9 +298,11 @@ cdef dict STATE_NUMBERS = {name: number for number, name in enumerate(STATES)}
 # the loop in an object of its own, in which another can be put as well.
 cdef bint HOLDER = kamaelia_holder_works(asyncio._set_running_loop, asyncio._get_running_loop)
 cdef object set_running_loop = asyncio._set_running_loop
+cdef object asyncio_handle = asyncio.Handle
 cdef object asyncio_timer = asyncio.TimerHandle
 cdef object get_running_loop = asyncio._get_running_loop
 cdef long long NEVER = _NEVER
+cdef Py_ssize_t MOST_TURNS = _MOST_TURNS
 cdef double LONGEST = 9.2e18  # nanoseconds that are still of one size with `NEVER`
 
 
@@ -449,10 +452,10 @@ cdef class VirtualClock:
             if is_cancelled(happening):
                 self.cancelled_timers -= 1
                 continue
-            if isinstance(happening, asyncio_timer):
-                happening._scheduled = False
-            elif type(happening) is TimerHandle:
+            if type(happening) is TimerHandle:
                 (<TimerHandle>happening)._scheduled = False
+            elif isinstance(happening, asyncio_timer):
+                happening._scheduled = False
             self.ready(happening)
         return 0
 
@@ -466,15 +469,23 @@ cdef class VirtualClock:
         try:
             while most and not self.halted:
                 most -= 1
+                self.turns_here += 1
                 if not self.anything_due():
                     if not self.has_time():
                         _nothing_left()
-                    if self.heap[0].when > self.now:
-                        self.now = self.heap[0].when
-                    self.collect_due()
+                    self.go_on()
+                elif self.turns_here > MOST_TURNS and self.has_time():
+                    self.go_on()
                 self.run_batch()
         finally:
             self.leave(before)
+
+    cdef int go_on(self) except -1:
+        """Go to the next timer."""
+        if self.heap[0].when > self.now:
+            self.now = self.heap[0].when
+        self.turns_here = 0
+        return self.collect_due()
 
     def halt(self):
         self.halted = True
@@ -607,6 +618,10 @@ cdef class Handle(Due):
     cdef public object _context
     cdef object __weakref__
 
+    @property
+    def __class__(self):  # for isinstance(), by which some tell a handle from anything else
+        return asyncio_handle
+
     cdef int happen(self) except -1:
         cdef PyObject* context = <PyObject*>self._context
         try:
@@ -644,6 +659,10 @@ cdef class TimerHandle(Handle):
 
     cdef public bint _scheduled
     cdef readonly double _when
+
+    @property
+    def __class__(self):
+        return asyncio_timer
 
     def when(self):
         return self._when

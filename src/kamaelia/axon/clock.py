@@ -8,6 +8,10 @@ Several loops can share one clock; `kamaelia.testbed` has one for each simulated
 them stand in one queue in the order in which they became due, timers in one heap ordered by time and then by
 a serial number, so nothing depends on hashes, addresses or threads.
 
+**Who is always busy**, with ``while not done: await asyncio.sleep(0)``, would keep time at one instant for
+ever, since nothing that is computed takes any. So after `MOST_TURNS` turns in which somebody was ready all
+the time, a clock goes on to the next timer all the same.
+
 **Whole nanoseconds.** A clock counts them, so time neither drifts nor depends on the order of additions. Only
 asyncio's methods know seconds, as floats: ``loop.time()`` is the nearest to the nanoseconds, and a timer set
 for such a time fires at the first nanosecond that is not before it. So nobody who asks a loop for the time in
@@ -22,13 +26,15 @@ import contextvars
 import os
 import threading
 import time
-from asyncio import base_events, coroutines, events, format_helpers
+from _thread import get_ident
+from asyncio import base_events, coroutines, events, format_helpers, futures
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from . import core
+from . import baton, core
 
 monotonic = time.monotonic
 sleep_for_real = time.sleep
@@ -36,6 +42,7 @@ sleep_for_real = time.sleep
 
 EPOCH = 946_684_800.0  # 2000-01-01 00:00:00 UTC in Unix time: the calendar when virtual time is 0
 ROUNDING = 1e-9  # seconds: a time that was computed may be this much beside the one that was meant
+MOST_TURNS = 1_000_000  # of a clock, at one instant
 NEVER = 2**63 - 1  # nanoseconds: no clock comes so far
 
 
@@ -127,9 +134,11 @@ class VirtualClock:
 
     def __init__(self) -> None:
         self.hears_threads = False  # one may add something, or has: ask `_collect`
-        self._threads = 0  # jobs that worker threads do for us; meanwhile the clock stands still
+        self._expected: dict[Any, None] = {}  # whose threads are at work for us: the clock stands still
         self._from_threads: deque[Any] = deque()
         self._arrival = threading.Condition()
+        self._waits = False  # for an arrival
+        self._turns_here = 0  # at this instant
 
     # -- what is to happen, from other threads ------------------------------------------------------
 
@@ -140,35 +149,64 @@ class VirtualClock:
             self._from_threads.append(handle)
             self._arrival.notify()
 
-    def count_threads(self, change: int) -> None:
-        """Count jobs that are done in threads."""
+    def add_from_loop(self, handle: Any) -> None:
+        """Add something from the loop's own thread, maybe from a signal handler that runs in it."""
+        with self._arrival:
+            if self._waits:
+                self._from_threads.append(handle)
+                self._arrival.notify()
+            else:
+                self.add_ready(handle)
+
+    def expect(self, who: Any) -> None:
+        """Stand still until `forget`, when nothing is left to do at this instant: a thread is at work."""
         with self._arrival:
             self.hears_threads = True
-            self._threads += change
+            self._expected[who] = None
+            self._arrival.notify()
+
+    def forget(self, who: Any) -> None:
+        """Somebody's thread is not waited for any more."""
+        with self._arrival:
+            self._expected.pop(who, None)
             self._arrival.notify()
 
     def _collect(self) -> bool:
         """Take over what other threads have added, and wait for it while they work."""
         with self._arrival:
-            if not self._threads and not self._from_threads:
+            if not self._expected and not self._from_threads:
                 self.hears_threads = False
                 return False
-            while self._threads and not self._from_threads:
-                self._arrival.wait()
+            self._waits = True
+            try:
+                if not self._arrival.wait_for(self._need_not_wait, baton.PATIENCE):
+                    for who in self._expected:
+                        baton.warn_about(who, "It goes on when that thread does")
+                    self._arrival.wait_for(self._need_not_wait)
+            finally:
+                self._waits = False
             found = bool(self._from_threads)
             while self._from_threads:  # one by one: a signal handler of this very thread may add to them
                 self.add_ready(self._from_threads.popleft())
         return found
 
+    def _need_not_wait(self) -> bool:
+        return bool(self._from_threads) or not self._expected
+
     # -- letting it happen ------------------------------------------------------------------------
 
     def turn(self) -> None:
         """Do what is due now; when nothing is, go to the next instant at which something is."""
+        self._turns_here += 1
         if not self._anything_due():
             when = self.next_time()
             if when is None:
                 nothing_left()
             self.go_to(when)
+            self._turns_here = 0
+        elif self._turns_here > MOST_TURNS and (when := self.next_time()) is not None:
+            self.go_to(when)
+            self._turns_here = 0
         self._run_ready()
 
     def turns(self, most: int) -> None:
@@ -277,6 +315,7 @@ class PlainVirtualClock(VirtualClock):
         """Go through turns, see `VirtualClock`: `turn` again and again, in one piece, for speed."""
         ready, timers = self.ready, self.timers
         before = self.running = events._get_running_loop()
+        last = most + self._turns_here  # what `most` was when time went on
         self._halted = False
         try:
             while most and not self._halted:
@@ -290,6 +329,12 @@ class PlainVirtualClock(VirtualClock):
                             heappush(timers, (when, serial, happening))
                             nothing_left()
                         self.now = when
+                        last = most
+                    elif last - most > MOST_TURNS:
+                        heappush(timers, (when, serial, happening))
+                        last = self._go_past(most, last)
+                        most += 1  # it is not over yet
+                        continue
                     loop = happening._loop
                     if loop is not None and happening.__class__ is events.TimerHandle:
                         happening._scheduled = False  # type: ignore[attr-defined]
@@ -306,6 +351,8 @@ class PlainVirtualClock(VirtualClock):
                             happening._run()
                         continue
                     ready.append(happening)
+                elif last - most > MOST_TURNS:
+                    last = self._go_past(most, last)
                 if timers and timers[0][0] <= self.now:
                     self.go_to(self.now)  # also while others keep each other busy at this instant
                 for _ in range(len(ready)):
@@ -320,7 +367,17 @@ class PlainVirtualClock(VirtualClock):
                         else:
                             happening._run()
         finally:
+            self._turns_here = last - most
             self.enter(before)
+
+    def _go_past(self, most: int, last: int) -> int:
+        """Somebody was busy for too long at this instant: go on to the next timer if there is one."""
+        self.go_to(self.now)
+        when = self.next_time()
+        if when is None:
+            return last
+        self.go_to(when)
+        return most
 
     def enter(self, loop: events.AbstractEventLoop | None) -> None:
         """Have a loop be the running one, in one of the `turns`."""
@@ -366,6 +423,7 @@ class VirtualLoop(base_events.BaseEventLoop):
     """
 
     clock: VirtualClock
+    _crews: dict[Any, baton.Crew] | None = None  # by their executors, when there are any
     has_own_time = False
     """Its time is not the clock's."""
     fields: ClassVar[tuple[str, ...]] = ()
@@ -379,7 +437,7 @@ class VirtualLoop(base_events.BaseEventLoop):
         # Not asyncio's own: what that sets is in the class, or made when it is asked for (see `_attributes`),
         # for there may be a hundred thousand loops.
         self.clock = clock or VirtualClock()
-        if _debug_mode():
+        if coroutines._is_debug_mode():  # type: ignore[attr-defined]
             self.set_debug(True)
 
     def __getattr__(self, name: str) -> Any:
@@ -423,18 +481,35 @@ class VirtualLoop(base_events.BaseEventLoop):
     ) -> events.Handle:
         """See asyncio."""
         self._check_closed()
-        handle = events.Handle(callback, args, self, context)
+        if self._debug:
+            self._check_thread()
+            self._check_callback(callback, "call_soon")
+        handle = _without_own_frame(events.Handle(callback, args, self, context))
         self.clock.add_ready(handle)
-        return handle
+        return handle  # type: ignore[no-any-return]
 
     def call_soon_threadsafe(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
     ) -> events.Handle:
-        """See asyncio."""
+        """See asyncio. A job, or a script, goes on when the callback has been called (`baton`)."""
         self._check_closed()
-        handle = events.Handle(callback, args, self, context)
-        self.clock.add_from_thread(handle)
-        return handle
+        if self._debug:
+            self._check_callback(callback, "call_soon_threadsafe")
+        handle = _without_own_frame(events.Handle(callback, args, self, context))
+        holder = baton.holder_for(self.clock)
+        if holder is not None:
+            baton.make_answer(callback)
+            holder.post(self, handle)
+        elif self._thread_id in (None, get_ident()):  # in this thread, or the loop is not running
+            self.clock.add_from_loop(handle)
+        else:
+            self.clock.add_from_thread(handle)
+        return handle  # type: ignore[no-any-return]
+
+    def call_from_thread(self, callback: Callable[..., object], *args: Any) -> None:
+        """Call something, for another thread that goes on meanwhile."""
+        self._check_closed()
+        self.clock.add_from_thread(events.Handle(callback, args, self, None))
 
     def call_at(  # type: ignore[override]
         self,
@@ -447,10 +522,13 @@ class VirtualLoop(base_events.BaseEventLoop):
         if when is None:
             raise TypeError("call_at(when): a time in seconds, and not None")
         self._check_closed()
-        handle = events.TimerHandle(when, callback, args, self, context)
-        handle._scheduled = True  # type: ignore[attr-defined]
+        if self._debug:
+            self._check_thread()
+            self._check_callback(callback, "call_at")
+        handle = _without_own_frame(events.TimerHandle(when, callback, args, self, context))
+        handle._scheduled = True
         self.clock.add_timer(instant(when), handle)
-        return handle
+        return handle  # type: ignore[no-any-return]
 
     def call_in(self, seconds: float, callback: Callable[..., object]) -> events.TimerHandle:
         """Call something after a duration, which is exact: asyncio's methods add floats."""
@@ -464,25 +542,64 @@ class VirtualLoop(base_events.BaseEventLoop):
     def run_in_executor(  # type: ignore[override]
         self, executor: Any, func: Callable[..., Any], *args: Any
     ) -> Any:
-        """See asyncio. The clock stands still until the thread is done."""
-        future = super().run_in_executor(executor, func, *args)
-        self.clock.count_threads(1)
-        future.add_done_callback(lambda _: self.clock.count_threads(-1))
+        """See asyncio. Jobs are done one at a time, in their order, while the clock stands still (`baton`).
+
+        Raises `NotImplementedError` for an executor of processes or interpreters.
+        """
+        self._check_closed()
+        if self._debug:
+            self._check_callback(func, "run_in_executor")
+        if executor is None:
+            self._check_default_executor()
+            executor = self._default_executor
+        if any(f"{one.__module__}.{one.__qualname__}" in _ELSEWHERE for one in type(executor).__mro__):
+            raise NotImplementedError(
+                f"run_in_executor({type(executor).__name__}): neither other processes nor other interpreters "
+                "live in virtual time; give None or a ThreadPoolExecutor, whose jobs take none of it however "
+                "long they compute"
+            )
+        if executor is None or type(executor).submit is ThreadPoolExecutor.submit:
+            return self._crew_of(executor).add(func, args)
+        future = futures.wrap_future(executor.submit(func, *args), loop=self)
+        stranger = baton.Stranger(executor)
+        self.clock.expect(stranger)
+        future.add_done_callback(lambda _: self.clock.forget(stranger))
         return future
 
-    async def shutdown_default_executor(self, *args: Any) -> None:
-        """See asyncio, which waits in one more thread for the others: the clock stands still for it too."""
-        self.clock.count_threads(1)
-        try:
-            await super().shutdown_default_executor(*args)
-        finally:
-            self.clock.count_threads(-1)
+    def _crew_of(self, executor: ThreadPoolExecutor | None) -> baton.Crew:
+        if self._crews is None:
+            self._crews = {}
+        if executor not in self._crews:
+            self._crews[executor] = baton.Crew(self, executor)
+        return self._crews[executor]
 
-    def wait_for_thread(self, posted: threading.Event) -> None:
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """See asyncio. The time-out is one of virtual time."""
+        self._executor_shutdown_called = True
+        executor = self._default_executor
+        if self._crews is not None and executor in self._crews:
+            await self._crews[executor].end(timeout)
+        elif executor is not None:
+            executor.shutdown(wait=True)
+
+    def close(self) -> None:
+        """See asyncio. Threads that have done its jobs have ended when this returns."""
+        if self.is_running():
+            raise RuntimeError("Cannot close a running event loop")
+        super().close()
+        crews, self._crews = self._crews, None
+        for crew in (crews or {}).values():
+            crew.close()
+
+    def wait_for_thread(self, posted: threading.Event, script: Any) -> None:
         """Stand still until a script, or a thread that it has started, has something to say (`script`)."""
-        posted.wait()
+        if not posted.wait(baton.PATIENCE):
+            baton.warn_about(script, "A script may compute for long, and wait for nothing but box calls")
+            posted.wait()
 
     def _run_once(self) -> None:
+        if self._stopping and not self.clock._anything_due():
+            return  # stop() was called before: what is due is done, and no time passes
         self.clock.turn()
 
     def _timer_handle_cancelled(self, handle: events.TimerHandle) -> None:
@@ -498,7 +615,8 @@ class VirtualLoop(base_events.BaseEventLoop):
     async def subprocess_exec(self, *args: Any, **kwargs: Any) -> Any:
         """Refuse: programs of the machine do not live in virtual time."""
         raise NotImplementedError(
-            "a program cannot be run in virtual time: it would not know what time it is"
+            "a program cannot be run in virtual time: it would not know what time it is. Write what it does "
+            "as a component, or run it on a loop in real time"
         )
 
     subprocess_shell = subprocess_exec
@@ -507,7 +625,14 @@ class VirtualLoop(base_events.BaseEventLoop):
         self, sig: int, callback: Callable[..., object], *args: Any
     ) -> None:
         """Refuse, as loops do that cannot: signals come in real time."""
-        raise NotImplementedError("a virtual loop handles no signals")
+        raise NotImplementedError(
+            f"signal {sig!r}: signals come in real time, and a virtual loop handles none. To do something at "
+            "some time, use call_at(); to end, cancel the task or stop the system"
+        )
+
+    def remove_signal_handler(self, sig: int) -> bool:
+        """Say that there is none, as there cannot be."""
+        return False
 
     network = "kamaelia.testbed.Network makes hosts that have a simulated one"
     """What to do for want of a network, in the message of the methods that need one."""
@@ -532,7 +657,6 @@ for _name, _value in _SHARED.items():
     if _name != "_debug":
         setattr(VirtualLoop, _name, _value)
 VirtualLoop._debug = False  # type: ignore[attr-defined]
-_debug_mode: Callable[[], bool] = coroutines._is_debug_mode  # type: ignore[attr-defined]
 
 
 def report_failure(handle: Any, error: BaseException) -> None:
@@ -554,6 +678,20 @@ def describe_handle(handle: Any) -> str:
         called = format_helpers._format_callback_source
         info.append(called(handle._callback, handle._args))
     return f"<{' '.join(info)}>"
+
+
+def _without_own_frame(handle: Any) -> Any:
+    """Have a handle that knows where it was made, for debugging, know the caller of the loop's method."""
+    if handle._source_traceback:
+        del handle._source_traceback[-1]
+    return handle
+
+
+# Classes of executors whose jobs are done where our baton does not reach.
+_ELSEWHERE = (
+    "concurrent.futures.process.ProcessPoolExecutor",
+    "concurrent.futures.interpreter.InterpreterPoolExecutor",
+)
 
 
 def _refused(name: str) -> Callable[..., Any]:

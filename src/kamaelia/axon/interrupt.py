@@ -29,7 +29,7 @@ from collections.abc import Callable, Iterator
 from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
 
-from . import body, lifecycle
+from . import baton, body, lifecycle
 from .clock import NothingLeft, PlainVirtualClock, VirtualLoop
 from .process import PlainProcess
 
@@ -153,6 +153,8 @@ class Interrupts:
             if not body.is_ours(code):
                 others = True
                 users = users or body.is_users(code.co_filename)
+            elif code in _JOBS:
+                return True
             elif code in _BODIES:
                 return others
             elif code in _CALLBACKS:
@@ -170,6 +172,7 @@ class Interrupts:
 # Where Axon's plain core calls the code of bodies (the compiled one has no frames), and where callbacks and
 # tasks are called.
 _BODIES = (PlainProcess.step.__code__, body.drive.__code__, VirtualLoop.wait_for_thread.__code__)
+_JOBS = (baton.Worker.lend.__code__,)  # which is where the main thread waits for what a body has it wait for
 _LOOP = (Interrupts.drive.__code__, Interrupts.close.__code__)
 _CALLBACKS = (*_LOOP, PlainVirtualClock._run_ready.__code__, VirtualLoop._run_once.__code__)
 

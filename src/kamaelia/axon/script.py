@@ -13,9 +13,9 @@ its thread. Whatever has to wait or be told is handed over all the same. (The pl
 threads run between any two lines of it.)
 
 On a loop that keeps its own time (`clock.VirtualLoop`) the loop's thread waits until the script has made its
-next box call. So scripts run one at a time there, and the clock stands still while one works. Only when
-threads that the script has started make box calls while it is busy itself, the loop goes on, without letting
-time pass, and serves them and whatever else happens at that instant.
+next box call. So scripts run one at a time there, and the clock stands still while one works (`baton`). Only
+when threads that the script has started make box calls while it is busy itself, the loop goes on, without
+letting time pass, and serves them and whatever else happens at that instant.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from . import body
+from . import baton, body
 from .errors import Cancelled
 
 if TYPE_CHECKING:
+    from .clock import VirtualLoop
     from .process import Process
 
 CUT_OFF_PATIENCE = 0.5  # seconds that a script has, after its last Cancelled, to leave its function
@@ -86,7 +87,9 @@ class ScriptThread:
 
     def _run(self) -> None:
         _local.script = self
-        if not hasattr(self.loop, "wait_for_thread"):  # its time is real, and so nobody counts our turns
+        if hasattr(self.loop, "wait_for_thread"):
+            baton.enrol(_Holder(self))
+        else:  # its time is real, and so nobody counts our turns
             self.process.script_thread = threading.get_ident()
         last = _Request(None, False)
         try:
@@ -112,7 +115,8 @@ class ScriptThread:
     def _post(self, request: _Request) -> None:
         self._request = request
         self._posted.set()
-        self.loop.call_soon_threadsafe(self._wake)
+        call: Callable[..., object] = getattr(self.loop, "call_from_thread", self.loop.call_soon_threadsafe)
+        call(self._wake)
 
     def stir(self) -> None:
         """A thread that the script has started is about to make a box call: do not wait for the script."""
@@ -159,7 +163,7 @@ class ScriptThread:
     async def _next_request(self) -> _Request:
         wait_for_thread = getattr(self.loop, "wait_for_thread", None)
         if wait_for_thread is not None:
-            wait_for_thread(self._posted)
+            wait_for_thread(self._posted, self)
         self._posted.clear()
         if self._request is None:
             await self._arrive()
@@ -170,8 +174,9 @@ class ScriptThread:
 
     async def _arrive(self) -> None:
         """Wait for the next request, while the loop does something else; a virtual clock stands still."""
-        count_threads = getattr(getattr(self.loop, "clock", None), "count_threads", lambda change: None)
-        count_threads(1)
+        clock: Any = getattr(self.loop, "clock", None)  # a virtual one
+        if clock is not None:
+            clock.expect(self)
         try:
             while self._request is None:
                 self._arrival = self.loop.create_future()
@@ -180,7 +185,8 @@ class ScriptThread:
                 finally:
                     self._arrival = None
         finally:
-            count_threads(-1)
+            if clock is not None:
+                clock.forget(self)
 
     def _wake(self) -> None:
         if self._arrival is not None and not self._arrival.done():
@@ -209,6 +215,34 @@ class ScriptThread:
                 "call in it block for long",
             )
 
+    def describe(self) -> str:
+        """Say which script it is, and where it stands."""
+        return f"the script {self.process.path} {baton.at_frame(self.frame())}"
+
     def frame(self) -> FrameType | None:
         """Return the frame that the script executes now, the innermost that is the user's."""
         return body.user_frame(sys._current_frames().get(self._thread.ident or 0))
+
+
+class _Holder(baton.Holder):
+    """A script on a virtual loop: what is to be waited for there, its box calls wait for."""
+
+    def __init__(self, script: ScriptThread) -> None:
+        self._script = script
+        self._loop: VirtualLoop = script.loop  # type: ignore[assignment]
+        self.clock = self._loop.clock
+
+    def post(self, loop: VirtualLoop, handle: asyncio.Handle) -> None:
+        async def pass_on() -> None:
+            called = self._loop.create_future()
+            self.clock.add_ready(handle)
+            self._loop.call_soon(called.set_result, None)
+            await asyncio.shield(called)  # it is called, whoever is cancelled meanwhile
+
+        self._script.request(pass_on, wait=True)
+
+    def wait_for(self, answer: baton.Answer, timeout: float | None) -> None:
+        async def wait() -> None:
+            await asyncio.wait([asyncio.wrap_future(answer)], timeout=timeout)
+
+        self._script.request(wait, wait=True)

@@ -23,7 +23,7 @@ theory:
 | `stack` | a host's addresses and ports; routers and switches (`routing`, `nat`, `rules`, `fragments`) |
 | `datagram` | simulated UDP; `stream`: simulated TCP (`listener`) |
 | `groups` | IGMP and MLD, as machines; `multicast`: where packets to groups go (`memberships`) |
-| `loop` | the event loop in front of all this; `sockets`: what looks like a socket (`options`) |
+| `loop` | the event loop in front of all this (`single`); `sockets`: what looks like a socket (`options`) |
 | `stand_ins` | what simulated code gets in place of the machine's time, chance and sockets (`futures`) |
 | `faults` | what goes wrong, and when; `disk`: a host's files, which can go wrong too (`filesystem`) |
 | `trace` | what a run has shown (`record`); in numbers: `measures_network` (`measures_queue`, `taps`) |
@@ -50,6 +50,7 @@ from .network import Host, Network, NetworkLink
 from .pcap_source import PcapSource
 from .rules import Rule
 from .simulated import simulated
+from .single import single_host_loop
 from .topologies import cdn, chain, dumbbell, full_mesh, grid, ring, star, tree
 from .trace import Event, Trace
 
@@ -83,6 +84,7 @@ __all__ = [
     "network_from_gml",
     "ring",
     "simulated",
+    "single_host_loop",
     "star",
     "to_gml",
     "tree",

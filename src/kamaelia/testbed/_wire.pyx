@@ -708,7 +708,7 @@ cdef class DatagramSocket:
             way.channel.carry_on(packet)
         else:
             packet.place = node
-            node.fabric.clock.ready(packet)
+            node.fabric.clock.push(node.fabric.clock.now, packet)
 
     def take(self, data, source):
         self.take_here(data, source)

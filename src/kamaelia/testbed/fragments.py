@@ -122,7 +122,7 @@ def send_in_fragments(transport: Any, data: bytes, way: Any) -> None:
         stack.count_sent(packet)
         if way.channel is None:
             packet.place = stack
-            stack.fabric.clock.add_ready(packet)
+            stack.fabric.clock.add_timer(stack.fabric.clock.now, packet)
         else:
             way.channel.carry(packet)
 

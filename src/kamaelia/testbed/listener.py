@@ -30,7 +30,8 @@ class Listener:
     def __init__(self, sock: SimulatedSocket, backlog: int) -> None:
         self.socket = sock
         self.backlog = backlog
-        """How many connections may wait to be accepted; who comes then is not answered, and tries again."""
+        """One more than this may wait to be accepted, as in Linux; who comes then is not answered, and tries
+        again. Those whose handshakes are under way do not count."""
         self.accepts: Callable[[StreamEnd], object] | None = None
         """Called with each connection, where nobody asks for them one by one."""
         self.is_open = False
@@ -40,7 +41,7 @@ class Listener:
     def port(self) -> int:
         """Its port; of a Unix socket the one that stands for its path."""
         if self.socket.family == AF_UNIX:
-            return self.socket.node.streams.unix_port(self.socket.local)
+            return self.socket.unix_port
         return self.socket.local[1]  # type: ignore[no-any-return]
 
     def hears(self, host: str) -> bool:
@@ -56,7 +57,7 @@ class Listener:
     @property
     def is_full(self) -> bool:
         """Too many wait already."""
-        return len(self._queue) >= self.backlog
+        return len(self._queue) > self.backlog
 
     def open(self) -> None:
         """Begin to accept."""
@@ -79,6 +80,12 @@ class Listener:
         else:
             self._queue.append(end)
             self.socket.readable()
+
+    def serve(self, accepts: Callable[[StreamEnd], object]) -> None:
+        """Have somebody be given each connection, and those that wait already."""
+        self.accepts = accepts
+        while self._queue:
+            accepts(self._queue.popleft())
 
     def take(self) -> StreamEnd | None:
         """Return the first connection that waits, if there is one."""
@@ -104,14 +111,15 @@ class Server(events.AbstractServer):
         backlog: int,
     ) -> None:
         self._loop = loop
-        self._sockets = sockets
+        self._sockets: list[SimulatedSocket] | None = sockets
         self._protocol_factory = protocol_factory
         self._options = options
         self._backlog = backlog
         self._context = contextvars.copy_context()
         self._transports: dict[Any, None] = {}
+        self._is_open = False
         self._closed = False
-        self._waiters: list[asyncio.Future[None]] = []
+        self._waiters: list[asyncio.Future[None]] | None = []
         self._forever: asyncio.Future[None] | None = None
 
     def _accept(self, end: StreamEnd) -> None:
@@ -138,19 +146,21 @@ class Server(events.AbstractServer):
 
     def _wake_up(self) -> None:
         if self._closed and not self._transports:
-            waiters, self._waiters = self._waiters, []
-            for waiter in waiters:
+            waiters, self._waiters = self._waiters, None
+            for waiter in waiters or ():
                 if not waiter.done():
                     waiter.set_result(None)
 
     def _open(self) -> None:
+        if self._is_open:
+            return
+        self._is_open = True
         ports: dict[int, None] = {}
-        for one in self._sockets:
-            if one.listener is None:
-                one.listen(self._backlog)
-                assert one.listener is not None
-                one.listener.accepts = self._accept
-                ports[one.listener.port] = None
+        for one in self._sockets or ():
+            one.listen(self._backlog)
+            assert one.listener is not None
+            one.listener.serve(self._accept)
+            ports[one.listener.port] = None
         stack = self._loop.stack
         for port in ports:
             stack.note_end(LISTEN, f"{stack.name}:{port}")
@@ -161,20 +171,19 @@ class Server(events.AbstractServer):
 
     def is_serving(self) -> bool:
         """See asyncio."""
-        return any(one.listener is not None for one in self._sockets)
+        return self._is_open and not self._closed
 
     @property
     def sockets(self) -> tuple[Any, ...]:
         """See asyncio."""
-        return () if self._closed else tuple(self._sockets)
+        return tuple(self._sockets or ())
 
     def close(self) -> None:
         """See asyncio."""
         if not self._closed:
             self._closed = True
-            for one in self._sockets:
-                if one.family == AF_UNIX:
-                    one.node.streams.leave_unix_path(one.local)
+            sockets, self._sockets = self._sockets, None
+            for one in sockets or ():
                 one.close()
             if self._forever is not None and not self._forever.done():
                 self._forever.cancel()
@@ -201,7 +210,7 @@ class Server(events.AbstractServer):
         if self._forever is not None:
             raise RuntimeError(f"{self!r}: serve_forever() is under way already")
         if self._closed:
-            raise RuntimeError(f"{self!r} has been closed")
+            raise RuntimeError(f"{self!r} is closed")
         self._open()
         self._forever = self._loop.create_future()
         try:
@@ -215,10 +224,11 @@ class Server(events.AbstractServer):
 
     async def wait_closed(self) -> None:
         """See asyncio."""
-        if not self._closed or self._transports:
+        if self._waiters is not None:
             waiter = self._loop.create_future()
             self._waiters.append(waiter)
             await waiter
 
     def __repr__(self) -> str:
-        return f"<simulated server on {self._loop.stack.name}:{self._sockets[0].getsockname()}>"
+        where = ", ".join(str(one.getsockname()) for one in self._sockets or ())
+        return f"<simulated server on {self._loop.stack.name}{f': {where}' if where else ', closed'}>"

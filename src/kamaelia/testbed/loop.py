@@ -10,15 +10,16 @@ from __future__ import annotations
 import asyncio
 import errno
 import functools
-import os
+import itertools
 import socket
-from asyncio import sslproto
+from asyncio import base_events, sslproto
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from ..axon import VirtualLoop
 from ..axon.clock import nanoseconds
+from ..axon.errors import suggestion
 from . import stand_ins
 from .addresses import (
     ANY,
@@ -34,7 +35,7 @@ from .addresses import (
 from .futures import HostFuture, HostTask
 from .listener import ProtocolFactory, Server
 from .options import AF_UNIX, POLLNVAL, SO_REUSEPORT, TYPE_FLAGS
-from .sockets import FAMILIES, TYPES, SimulatedSocket, Watch
+from .sockets import FAMILIES, TYPES, SimulatedSocket, Watch, unix_name
 
 if TYPE_CHECKING:
     import ssl as ssl_module
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
     from .disk import MountedDisk
     from .stack import Stack
     from .stream import StreamEnd
+
+
+FILE_BLOCK = 256 * 1024  # bytes that are read of a file at once
 
 
 class HostLoop(VirtualLoop):
@@ -64,8 +68,8 @@ class HostLoop(VirtualLoop):
     _zero_at = 0  # ... at this time
 
     def __init__(self, stack: Stack) -> None:
+        self.stack = stack  # first: asyncio's debugging asks for the thread
         super().__init__(stack.simulation.clock)
-        self.stack = stack
         self.numbered = 0  # see `next_number`
         # Those not done, in the order of their making; made when there are any.
         self._tasks: dict[asyncio.Future[Any], None] | None = None
@@ -116,27 +120,25 @@ class HostLoop(VirtualLoop):
             self._zero_at = self.clock.now
             self._drift = drift
             self.have_own_time()
+            # of this loop alone: the others' methods stay as quick as they are
+            self.time = self._own_time  # type: ignore[method-assign]
+            self.call_at = self._call_at  # type: ignore[method-assign]
+            self.call_in = self._call_in  # type: ignore[method-assign]
 
-    def time(self) -> float:
-        """Return what this host's clock shows: virtual time, unless its clock is wrong."""
-        if not self._drift and not self._zero_at:
-            return self.clock.now / 1e9
-        return self._zero + (self.clock.now - self._zero_at) / 1e9 * (1 + self._drift)
+    def _own_time(self) -> float:
+        """Return what this host's clock shows."""
+        return self._shown(self.clock.now)
 
-    def call_at(self, when: float, callback: Callable[..., object], *args: Any, context: Any = None) -> Any:  # type: ignore[override]
-        """See asyncio."""
-        if (not self._drift and not self._zero_at) or when is None:
-            return super().call_at(when, callback, *args, context=context)
+    def _call_at(self, when: float, callback: Callable[..., object], *args: Any, context: Any = None) -> Any:
+        if when is None:
+            raise TypeError("call_at(when): a time in seconds, and not None")
         self._check_closed()
         handle = asyncio.TimerHandle(when, callback, args, self, context)
         handle._scheduled = True  # type: ignore[attr-defined]
         self.clock.add_timer(self._instant(when), handle)
         return handle
 
-    def call_in(self, seconds: float, callback: Callable[..., object]) -> Any:
-        """See `VirtualLoop`."""
-        if not self._drift:
-            return super().call_in(seconds, callback)
+    def _call_in(self, seconds: float, callback: Callable[..., object]) -> Any:
         return self.call_at(self.time() + seconds, callback)
 
     def _instant(self, when: float) -> int:
@@ -155,6 +157,10 @@ class HostLoop(VirtualLoop):
     @property
     def _thread_id(self) -> int | None:  # asyncio takes a loop that has one for running
         return self.stack.simulation.thread or None
+
+    @_thread_id.setter
+    def _thread_id(self, thread: int | None) -> None:  # by run_forever(), where nobody simulates a network
+        self.stack.simulation.thread = thread or 0
 
     # -- tasks ------------------------------------------------------------------------------------
 
@@ -213,6 +219,8 @@ class HostLoop(VirtualLoop):
         self, executor: Any, func: Callable[..., Any], *args: Any
     ) -> Any:
         """See asyncio. What the thread does is this host's doing."""
+        if self._debug:
+            self._check_callback(func, "run_in_executor")
 
         def work() -> Any:
             with stand_ins.this_thread_works_for(self):
@@ -243,24 +251,31 @@ class HostLoop(VirtualLoop):
             )
         if family != AF_UNIX and proto not in (0, -1, TYPES[socket.SocketKind(kind)]):
             raise OSError(errno.EPROTONOSUPPORT, f"simulated hosts do not have protocol {proto}")
-        return SimulatedSocket(self.stack, kind, family=family)
+        made = SimulatedSocket(self.stack, kind, family=family)
+        made.proto = max(0, proto)
+        return made
+
+    def make_socket_pair(self) -> tuple[SimulatedSocket, SimulatedSocket]:
+        """Return what ``socket.socketpair()`` is on this host: two connected Unix sockets."""
+        return self.stack.streams.pair()
 
     async def sock_connect(self, sock: Any, address: Any) -> None:
-        """See asyncio."""
-        _check_socket(sock, None, "sock_connect")
+        """See asyncio. Who is cancelled leaves the socket connecting, as on a real loop."""
+        self._use_socket(sock, "sock_connect")
         try:
-            sock.setblocking(False)
             sock.connect(address)
         except BlockingIOError:
-            try:
-                await sock.end.connected
-            except asyncio.CancelledError:
-                sock.end.give_up()
-                raise
+            while sock.is_connecting:
+                await sock.wait(to_write=True)
+            number = sock.take_error()
+            if number:
+                raise OSError(number, f"Connect call failed {address}") from None
 
     async def sock_accept(self, sock: Any) -> Any:
         """See asyncio."""
-        return await self._until_done(sock, "sock_accept", False, lambda: sock.accept())
+        made, address = await self._until_done(sock, "sock_accept", False, lambda: sock.accept())
+        made.setblocking(False)
+        return made, address
 
     async def sock_recv(self, sock: Any, nbytes: int) -> Any:
         """See asyncio."""
@@ -286,6 +301,7 @@ class HostLoop(VirtualLoop):
 
     async def sock_sendall(self, sock: Any, data: Any) -> None:
         """See asyncio."""
+        self._use_socket(sock, "sock_sendall")
         view = memoryview(data).cast("B")
         while len(view):
             sent = await self._until_done(sock, "sock_sendall", True, functools.partial(sock.send, view))
@@ -293,49 +309,83 @@ class HostLoop(VirtualLoop):
 
     async def _until_done(self, sock: Any, what: str, to_write: bool, call: Callable[[], Any]) -> Any:
         """Call a socket until it need not wait."""
-        _check_socket(sock, None, what)
-        sock.setblocking(False)
+        self._use_socket(sock, what)
         while True:
             try:
                 return call()
             except BlockingIOError:
                 await sock.wait(to_write=to_write)
 
+    sock_sendfile = base_events.BaseEventLoop.sock_sendfile  # which reads the file and sends what it has read
+
+    async def _sendfile_native(self, transport: Any, file: Any, offset: int, count: int | None) -> int:
+        """Send a file on a transport; called by asyncio's ``sendfile``."""
+        end = None if count is None else offset + count
+
+        async def read() -> bytes:
+            size = FILE_BLOCK if end is None else min(FILE_BLOCK, end - file.tell())
+            return await self.run_in_executor(None, file.read, size)  # type: ignore[no-any-return]
+
+        file.seek(offset)
+        return await transport.send_blocks(read)  # type: ignore[no-any-return]
+
+    def _use_socket(self, sock: Any, what: str) -> None:
+        """Have a socket be one that does not block, as it has to be."""
+        _check_socket(sock, None, what)
+        if self._debug and sock.gettimeout() != 0:
+            raise ValueError("the socket must be non-blocking")  # asyncio's words
+        sock.setblocking(False)
+
     def add_reader(  # type: ignore[override]
         self, fd: Any, callback: Callable[..., object], *args: Any
     ) -> asyncio.Handle:
         """See asyncio."""
-        self._watch(fd, "add_reader").reader = handle = self._handle(callback, args)
-        self._socket_of(fd).watch.look()  # type: ignore[union-attr]
+        self._check_closed()
+        watch = self._watch(fd, "add_reader")
+        if watch.reader is not None:
+            watch.reader.cancel()
+        watch.reader = handle = asyncio.Handle(callback, args, self, None)
+        watch.look()
         return handle
 
     def add_writer(  # type: ignore[override]
         self, fd: Any, callback: Callable[..., object], *args: Any
     ) -> asyncio.Handle:
         """See asyncio."""
-        self._watch(fd, "add_writer").writer = handle = self._handle(callback, args)
-        self._socket_of(fd).watch.look()  # type: ignore[union-attr]
+        self._check_closed()
+        watch = self._watch(fd, "add_writer")
+        if watch.writer is not None:
+            watch.writer.cancel()
+        watch.writer = handle = asyncio.Handle(callback, args, self, None)
+        watch.look()
         return handle
-
-    def _handle(self, callback: Callable[..., object], args: tuple[Any, ...]) -> asyncio.Handle:
-        return asyncio.Handle(callback, args, self, None)
 
     def remove_reader(self, fd: Any) -> bool:
         """See asyncio."""
+        if self.is_closed():
+            return False
         watch = self._watch(fd, "remove_reader")
         before, watch.reader = watch.reader, None
+        if before is not None:
+            before.cancel()
         return before is not None
 
     def remove_writer(self, fd: Any) -> bool:
         """See asyncio."""
+        if self.is_closed():
+            return False
         watch = self._watch(fd, "remove_writer")
         before, watch.writer = watch.writer, None
+        if before is not None:
+            before.cancel()
         return before is not None
 
     def _watch(self, fd: Any, what: str) -> Watch:
         sock = self._socket_of(fd)
         if sock is None:
             raise ValueError(f"{what}({fd!r}): this is no socket of a simulated host, and no number of one")
+        if sock.used_by is not None:
+            raise RuntimeError(f"File descriptor {fd!r} is used by transport {sock.used_by!r}")
         if sock.watch is None:
             sock.watch = Watch(sock)
         return sock.watch
@@ -360,18 +410,24 @@ class HostLoop(VirtualLoop):
         ssl_shutdown_timeout: float | None = None,
     ) -> tuple[Any, Any]:
         """See asyncio."""
+        _check_tls(ssl, None, ssl_handshake_timeout, ssl_shutdown_timeout)
         _check_socket(sock, socket.SOCK_STREAM, "connect_accepted_socket")
         end = _end_of(sock, "connect_accepted_socket")
-        protocol, waiter = protocol_factory(), self.create_future()
-        transport = self._make_transport(
-            end,
-            protocol,
-            waiter,
-            is_server=True,
-            ssl=ssl,
-            ssl_handshake_timeout=ssl_handshake_timeout,
-            ssl_shutdown_timeout=ssl_shutdown_timeout,
-        )
+        waiter = self.create_future()
+        try:
+            protocol = protocol_factory()
+            transport = self._make_transport(
+                end,
+                protocol,
+                waiter,
+                is_server=True,
+                ssl=ssl,
+                ssl_handshake_timeout=ssl_handshake_timeout,
+                ssl_shutdown_timeout=ssl_shutdown_timeout,
+            )
+        except BaseException:
+            end.close()
+            raise
         try:
             await waiter
         except BaseException:
@@ -448,21 +504,25 @@ class HostLoop(VirtualLoop):
         all_errors: bool = False,
     ) -> tuple[Any, Any]:
         """See asyncio. Raises `socket.gaierror` for an unknown name, `OSError` when no links lead there."""
+        _check_tls(ssl, server_hostname, ssl_handshake_timeout, ssl_shutdown_timeout)
         if server_hostname is None and ssl:
             if not host:
                 raise ValueError(
-                    "create_connection(ssl=...): without a host, server_hostname says whose certificate it is"
+                    "create_connection(ssl=...): You must set server_hostname when using ssl without a host; "
+                    "it says whose certificate it is"
                 )
             server_hostname = host if isinstance(host, str) else host.decode("ascii")
-        if sock is not None:
-            if host is not None or port is not None:
-                raise ValueError("create_connection: give a host and port or a connected sock, not both")
+        if host is not None or port is not None:
+            if sock is not None:
+                raise ValueError("host/port and sock can not be specified at the same time: leave out one")
+            end = await self._connect_to_one(
+                host, port, family, flags, local_addr, happy_eyeballs_delay, interleave, all_errors
+            )
+        elif sock is None:
+            raise ValueError("host and port was not specified and no sock specified: give one of them")
+        else:
             _check_socket(sock, socket.SOCK_STREAM, "create_connection")
             end = _end_of(sock, "create_connection")
-        elif host is None and port is None:
-            raise ValueError("create_connection: give a host and port, or a connected sock")
-        else:
-            end = await self._connect_to_one(host, port, family, flags, local_addr, all_errors)
         waiter = self.create_future()
         try:
             protocol = protocol_factory()
@@ -486,20 +546,93 @@ class HostLoop(VirtualLoop):
         return transport, protocol
 
     async def _connect_to_one(
-        self, host: Any, port: Any, family: int, flags: int, local_addr: Any, all_errors: bool
+        self,
+        host: Any,
+        port: Any,
+        family: int,
+        flags: int,
+        local_addr: Any,
+        delay: float | None,
+        interleave: int | None,
+        all_errors: bool,
     ) -> StreamEnd:
-        """Connect to the first address of a host that answers."""
+        """Connect to the first address of a host that answers, or to several a delay apart."""
         infos = await self.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM, flags=flags)
+        if not infos:
+            raise OSError("getaddrinfo() returned empty list")  # asyncio's words, as those below
+        targets = [info[4] for info in infos]
+        if interleave or (delay is not None and interleave is None):
+            targets = _interleaved(targets, interleave or 1)
         errors: list[OSError] = []
-        for info in infos:
-            local = self._local_address(local_addr, info[0])
+
+        async def connect(target: Address) -> StreamEnd:
             try:
-                return await self.stack.streams.connect(info[4][0], info[4][1], local)
+                local = self._local_address(local_addr, family_of(target[0]))
+                return await self._connect_from(local, target)
             except OSError as error:
                 errors.append(error)
-        if all_errors:
-            raise ExceptionGroup("create_connection failed", errors)
-        raise errors[0]
+                raise
+
+        if delay is None:
+            for target in targets:
+                try:
+                    return await connect(target)
+                except OSError:
+                    continue
+        else:
+            end = await self._race([functools.partial(connect, target) for target in targets], delay)
+            if end is not None:
+                return end
+        try:
+            if all_errors:
+                raise ExceptionGroup("create_connection failed", errors)
+            if all(str(error) == str(errors[0]) for error in errors):
+                raise errors[0]
+            raise OSError(f"Multiple exceptions: {', '.join(str(error) for error in errors)}")
+        finally:
+            errors = []  # an error has this frame in its traceback
+
+    async def _connect_from(self, local: Any, target: Address) -> StreamEnd:
+        if local is not None:
+            try:
+                self.stack.streams.check_free(local[1])
+            except OSError as error:
+                raise _cannot_bind(local, error) from None
+        return await self.stack.streams.connect(target[0], target[1], local)
+
+    async def _race(
+        self, attempts: Sequence[Callable[[], Coroutine[Any, Any, StreamEnd]]], delay: float
+    ) -> StreamEnd | None:
+        """Begin attempts one by one, each a delay after the one before or when that has failed; the first to
+        succeed wins ("happy eyeballs", RFC 8305). Return None if none does."""
+        begun: list[asyncio.Task[StreamEnd]] = []
+        left = list(attempts)
+        next_at = 0.0
+        winner: StreamEnd | None = None
+        try:
+            while winner is None:
+                if left and (not begun or begun[-1].done() or self.time() >= next_at):
+                    begun.append(self.create_task(left.pop(0)()))
+                    next_at = self.time() + delay
+                running = [task for task in begun if not task.done()]
+                if running:
+                    patience = max(0.0, next_at - self.time()) if left else None
+                    await asyncio.wait(running, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+                elif not left:
+                    break
+                for task in running:
+                    if task.done() and task.exception() is None:
+                        winner = winner or task.result()
+        finally:
+            for task in begun:
+                task.cancel()
+            for outcome in await asyncio.gather(*begun, return_exceptions=True):
+                if isinstance(outcome, BaseException):
+                    if not isinstance(outcome, (OSError, asyncio.CancelledError)):
+                        raise outcome
+                elif outcome is not winner:
+                    outcome.close()
+        return winner
 
     async def create_server(  # type: ignore[override]
         self,
@@ -520,10 +653,7 @@ class HostLoop(VirtualLoop):
         start_serving: bool = True,
     ) -> Server:
         """See asyncio. Whatever of the host's addresses it listens on, it is reached by all of them."""
-        if isinstance(ssl, bool):
-            raise TypeError(
-                "create_server(ssl=...): a server needs an ssl.SSLContext, which holds its certificate"
-            )
+        _check_server_tls(ssl, ssl_handshake_timeout, ssl_shutdown_timeout)
         timeouts = {
             "ssl": ssl,
             "ssl_handshake_timeout": ssl_handshake_timeout,
@@ -531,24 +661,35 @@ class HostLoop(VirtualLoop):
         }
         if sock is not None:
             if host is not None or port is not None:
-                raise ValueError("create_server: give a host and port or a bound sock, not both")
+                raise ValueError("host/port and sock can not be specified at the same time: leave out one")
             _check_socket(sock, socket.SOCK_STREAM, "create_server")
             return await self._serve([sock], protocol_factory, backlog, start_serving, timeouts)
         if host is None and port is None:
-            raise ValueError("create_server: give a host or a port")
+            raise ValueError("Neither host/port nor sock were specified: give one of them")
         hosts: Iterable[Any] = [host] if host is None or isinstance(host, (str, bytes)) else host
         addresses = dict.fromkeys(one for name in hosts for one in self._addresses_to_listen_on(name, family))
         number = _port(port)
-        sockets = []
-        for address in addresses:
-            one = SimulatedSocket(self.stack, socket.SOCK_STREAM, family=family_of(address), only6=True)
-            if reuse_port:
-                one.setsockopt(socket.SOL_SOCKET, SO_REUSEPORT, 1)
-            one.bind((address, number))
-            number = (
-                number or one.getsockname()[1]
-            )  # asyncio has another for each; one is easier to tell others
-            sockets.append(one)
+        sockets: list[SimulatedSocket] = []
+        try:
+            for address in addresses:
+                one = SimulatedSocket(self.stack, socket.SOCK_STREAM, family=family_of(address), only6=True)
+                one.proto = socket.IPPROTO_TCP
+                sockets.append(one)
+                if reuse_port:
+                    one.setsockopt(socket.SOL_SOCKET, SO_REUSEPORT, 1)
+                if keep_alive:
+                    one.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+                try:
+                    one.bind((address, number))
+                except OSError as error:
+                    raise _cannot_bind((address, number), error) from None
+                number = (
+                    number or one.getsockname()[1]
+                )  # asyncio has another for each address; one is clearer
+        except BaseException:
+            for one in sockets:
+                one.close()
+            raise
         return await self._serve(sockets, protocol_factory, backlog, start_serving, timeouts)
 
     async def _serve(
@@ -616,28 +757,38 @@ class HostLoop(VirtualLoop):
         ssl_shutdown_timeout: float | None = None,
     ) -> tuple[Any, Any]:
         """See asyncio. A path is known on its own host only; it is no file."""
+        _check_tls(ssl, server_hostname, ssl_handshake_timeout, ssl_shutdown_timeout)
+        if server_hostname is None and ssl:
+            raise ValueError(
+                "you have to pass server_hostname when using ssl; it says whose certificate it is"
+            )
         if sock is not None:
             if path is not None:
-                raise ValueError("create_unix_connection: give a path or a connected sock, not both")
+                raise ValueError("path and sock can not be specified at the same time: leave out one")
             _check_socket(sock, socket.SOCK_STREAM, "create_unix_connection", AF_UNIX)
             end = _end_of(sock, "create_unix_connection")
         elif path is None:
-            raise ValueError("create_unix_connection: give the path of the socket")
+            raise ValueError("no path and sock were specified: give one of them")
         else:
-            path = os.fspath(path)
             one = SimulatedSocket(self.stack, socket.SOCK_STREAM, family=AF_UNIX)
-            one.be_unix("", path)
-            end = await self.stack.streams.connect(LOOPBACK, self.stack.streams.unix_port(path), None, one)
+            name = unix_name(path)
+            one.be_unix("", name)
+            end = await self.stack.streams.connect(LOOPBACK, self.stack.streams.unix_port(name), None, one)
         waiter = self.create_future()
-        transport = self._make_transport(
-            end,
-            (protocol := protocol_factory()),
-            waiter,
-            ssl=ssl,
-            server_hostname=server_hostname,
-            ssl_handshake_timeout=ssl_handshake_timeout,
-            ssl_shutdown_timeout=ssl_shutdown_timeout,
-        )
+        try:
+            protocol = protocol_factory()
+            transport = self._make_transport(
+                end,
+                protocol,
+                waiter,
+                ssl=ssl,
+                server_hostname=server_hostname,
+                ssl_handshake_timeout=ssl_handshake_timeout,
+                ssl_shutdown_timeout=ssl_shutdown_timeout,
+            )
+        except BaseException:
+            end.close()
+            raise
         try:
             await waiter
         except BaseException:
@@ -656,8 +807,10 @@ class HostLoop(VirtualLoop):
         ssl_handshake_timeout: float | None = None,
         ssl_shutdown_timeout: float | None = None,
         start_serving: bool = True,
+        cleanup_socket: bool = True,
     ) -> Server:
-        """See asyncio. A path is known on its own host only; it is no file."""
+        """See asyncio (3.13). A path is known on its own host only; it is no file."""
+        _check_server_tls(ssl, ssl_handshake_timeout, ssl_shutdown_timeout)
         timeouts = {
             "ssl": ssl,
             "ssl_handshake_timeout": ssl_handshake_timeout,
@@ -665,14 +818,17 @@ class HostLoop(VirtualLoop):
         }
         if sock is not None:
             if path is not None:
-                raise ValueError("create_unix_server: give a path or a bound sock, not both")
+                raise ValueError("path and sock can not be specified at the same time: leave out one")
             _check_socket(sock, socket.SOCK_STREAM, "create_unix_server", AF_UNIX)
+            sock.keeps_path = not cleanup_socket
             return await self._serve([sock], protocol_factory, backlog, start_serving, timeouts)
         if path is None:
-            raise ValueError("create_unix_server: give the path of the socket")
-        path = os.fspath(path)
+            raise ValueError("path was not specified, and no sock specified: give one of them")
         one = SimulatedSocket(self.stack, socket.SOCK_STREAM, family=AF_UNIX)
+        if isinstance(name := unix_name(path), str):
+            self.stack.streams.leave_unix_path(name)  # asyncio removes what is left of the last server there
         one.bind(path)
+        one.keeps_path = not cleanup_socket
         return await self._serve([one], protocol_factory, backlog, start_serving, timeouts)
 
     # -- UDP --------------------------------------------------------------------------------------
@@ -772,13 +928,81 @@ def _port(port: str | bytes | int | None) -> int:
     try:
         number = int(port)
     except ValueError:
-        raise socket.gaierror(
-            socket.EAI_SERVICE,
-            f"{port!r}: simulated networks know no names of services, write a number",
-        ) from None
+        name = port.decode("ascii", "replace") if isinstance(port, bytes) else str(port)
+        if name not in SERVICES:
+            raise socket.gaierror(
+                socket.EAI_SERVICE, f"{name!r}: {suggestion(name, SERVICES)}, or write a number"
+            ) from None
+        return SERVICES[name]
     if not 0 <= number <= 65535:
         raise OverflowError(f"port must be 0-65535, not {number}")
     return number
+
+
+SERVICES = {
+    "echo": 7,
+    "discard": 9,
+    "daytime": 13,
+    "chargen": 19,
+    "ftp": 21,
+    "ssh": 22,
+    "telnet": 23,
+    "smtp": 25,
+    "domain": 53,
+    "http": 80,
+    "pop3": 110,
+    "ntp": 123,
+    "imap2": 143,
+    "snmp": 161,
+    "https": 443,
+    "rtsp": 554,
+    "ircd": 6667,
+    "http-alt": 8080,
+}
+"""Ports of services by their names: a few of those that stand in ``/etc/services``."""
+
+
+def _cannot_bind(address: Any, error: OSError) -> OSError:
+    """Say, as asyncio does, which address could not be had."""
+    return OSError(
+        error.errno, f"error while attempting to bind on address {address!r}: {str(error.strerror).lower()}"
+    )
+
+
+def _interleaved(targets: list[Address], first: int) -> list[Address]:
+    """Return addresses in an order in which their families take turns, after some of the first family."""
+    families: dict[int, list[Address]] = {}
+    for target in targets:
+        families.setdefault(family_of(target[0]), []).append(target)
+    lists = list(families.values())
+    ahead = lists[0][: first - 1]
+    del lists[0][: first - 1]
+    in_turn = itertools.chain.from_iterable(itertools.zip_longest(*lists))
+    return ahead + [one for one in in_turn if one is not None]
+
+
+def _check_tls(
+    ssl: Any, server_hostname: Any, handshake_timeout: float | None, shutdown_timeout: float | None
+) -> None:
+    """Refuse what says how TLS is to be where there is none; in asyncio's words."""
+    if ssl:
+        return
+    for name, value in (
+        ("server_hostname", server_hostname),
+        ("ssl_handshake_timeout", handshake_timeout),
+        ("ssl_shutdown_timeout", shutdown_timeout),
+    ):
+        if value is not None:
+            raise ValueError(f"{name} is only meaningful with ssl; give ssl=... as well, or leave it out")
+
+
+def _check_server_tls(ssl: Any, handshake_timeout: float | None, shutdown_timeout: float | None) -> None:
+    """Refuse what is no context for a server."""
+    if isinstance(ssl, bool):
+        raise TypeError(
+            "ssl argument must be an SSLContext or None: a server needs one, which holds its certificate"
+        )
+    _check_tls(ssl, None, handshake_timeout, shutdown_timeout)
 
 
 def _check_socket(sock: Any, kind: int | None, what: str, family: int | None = None) -> None:
@@ -789,10 +1013,11 @@ def _check_socket(sock: Any, kind: int | None, what: str, family: int | None = N
             "socket by socket.socket() in code that runs on the host"
         )
     if kind is not None and sock.type != kind:
-        name = socket.SocketKind(kind).name
+        # asyncio's words: up to 3.11 those before the comma for datagrams, since then those at the end
+        is_stream = kind == socket.SOCK_STREAM
         raise ValueError(
-            f"A {'Stream' if kind == socket.SOCK_STREAM else 'Datagram'} Socket was expected, "
-            f"got {sock!r}: {what} wants one of {name}"
+            f"A {'Stream' if is_stream else 'UDP'} Socket was expected, got {sock!r}: {what} wants one of "
+            f"{socket.SocketKind(kind).name}. A {'stream' if is_stream else 'datagram'} socket was expected"
         )
     if family is not None and sock.family != family:
         raise ValueError(f"A UNIX Domain Stream Socket was expected, got {sock!r}")

@@ -17,6 +17,7 @@ network, or none that is modelled, and what was set is told again.
 | ``SO_PEERCRED`` | of Unix sockets, the process at the other end: always 1, of root |
 | ``TCP_NODELAY`` | without it a small segment waits until all before it are acknowledged (Nagle) |
 | ``TCP_MAXSEG`` | can be asked for |
+| ``TCP_SYNCNT`` | how often a syn is sent again that is not answered |
 | ``IP_TOS``, ``IPV6_TCLASS`` | the class of service, and ECN: queues may mark packets instead of dropping |
 | ``IP_TTL``, ``IPV6_UNICAST_HOPS`` | routers that packets may pass |
 | ``IPV6_V6ONLY`` | a socket of IPv6 does not speak IPv4 as well |
@@ -45,6 +46,7 @@ SO_NWRITE = 0x1024
 SO_PEERCRED = 17
 SO_REUSEPORT = 15
 IPV6_TCLASS = 67
+TCP_SYNCNT = 7
 
 DEFAULT_BUFFER = 212_992  # bytes, as on Linux
 SMALLEST_RECEIVE, SMALLEST_SEND, LARGEST_BUFFER = 2304, 4608, 2 * 8_388_608
@@ -87,7 +89,7 @@ _TCP = {
     4: Option("TCP_KEEPIDLE", 7200),
     5: Option("TCP_KEEPINTVL", 75),
     6: Option("TCP_KEEPCNT", 9),
-    7: Option("TCP_SYNCNT", 6),
+    TCP_SYNCNT: Option("TCP_SYNCNT", 6),
     9: Option("TCP_DEFER_ACCEPT"),
     12: Option("TCP_QUICKACK", 1),
     13: Option("TCP_CONGESTION", b"reno"),

@@ -1,9 +1,13 @@
 """Sockets of simulated hosts: what ``socket.socket()`` makes there, and what transports show of theirs.
 
-They never block: what would is refused with `BlockingIOError`, as on a real socket that was set so, and the
-loop's ``sock_`` methods wait for it. Behind each stands a part of its host's kernel: a `StreamEnd` for a
-connection of TCP or of Unix, a `Listener` for a server, a `DatagramTransport` for UDP; a socket that was
-just made has none. Giving a socket to the loop (``create_connection(sock=...)``) moves that to a transport.
+On the loop's own thread they never block: what would is refused with `BlockingIOError`, where the socket was
+set so, and the loop's ``sock_`` methods wait for it; else with an error that says what to write. In a thread
+that works for the host, that of a script or of ``run_in_executor``, they do block, in virtual time: the
+thread gives the baton to the loop until it can go on (`kamaelia.axon.baton`).
+
+Behind each stands a part of its host's kernel: a `StreamEnd` for a connection of TCP or of Unix, a `Listener`
+for a server, a `DatagramTransport` for UDP; a socket that was just made has none. Giving a socket to the loop
+(``create_connection(sock=...)``) moves that to a transport.
 
 The number that ``fileno()`` tells is no file's; it is unique in its simulation, and ``add_reader`` knows it.
 """
@@ -12,13 +16,17 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import operator
 import os
 import socket
 import struct
 from collections import deque
+from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any
 
+from ..axon import baton
 from .addresses import (
+    ALL_HOSTS,
     ANY,
     ANY6,
     LOOPBACK,
@@ -46,6 +54,7 @@ from .options import (
     SO_NWRITE,
     SO_PEERCRED,
     SO_REUSEPORT,
+    TCP_SYNCNT,
     buffer_size,
     number_in,
     option_of,
@@ -62,6 +71,8 @@ if TYPE_CHECKING:
 INTERFACE = 1  # the number of the one interface that a host has
 INTERFACES = ("eth0", "lo")  # what it is called: it leads to the others, and to the host itself
 
+LONGEST_UNIX_NAME = 108  # bytes
+
 TYPES = {socket.SOCK_STREAM: socket.IPPROTO_TCP, socket.SOCK_DGRAM: socket.IPPROTO_UDP}
 FAMILIES = (socket.AF_INET, socket.AF_INET6, AF_UNIX)
 
@@ -71,14 +82,16 @@ class SimulatedSocket:
 
     __slots__ = (
         "__weakref__",
+        "_connects",
         "_fileno",
         "_nodelay",
         "_number",
         "_timeout",
         "_waiting",
-        "behind",
+        "_was_told",
         "end",
         "family",
+        "keeps_path",
         "listener",
         "local",
         "mailbox",
@@ -89,6 +102,8 @@ class SimulatedSocket:
         "remote",
         "transport",
         "type",
+        "unix_port",
+        "used_by",
         "watch",
     )
 
@@ -108,7 +123,7 @@ class SimulatedSocket:
         self.node = node
         self.type = socket.SocketKind(kind)
         self.family = socket.AddressFamily(family)
-        self.proto = 0
+        self.proto = 0 if family == AF_UNIX or local is None else TYPES[self.type]
         self.local: Any = local
         """Its own address; None until it has one."""
         self.remote: Any = remote
@@ -116,16 +131,22 @@ class SimulatedSocket:
         self.only6 = only6
         """Of IPv6, it does not speak IPv4 as well."""
         self.options: dict[tuple[int, int], Any] | None = None
-        self.behind: StreamEnd | None = None
-        """Its connection, also where a transport uses that in its place."""
         self.end: StreamEnd | None = None
         """Its connection, if it uses that itself."""
         self.listener: Listener | None = None
         self.transport: DatagramTransport | None = None
         self.mailbox: Mailbox | None = None
+        self.keeps_path = False
+        """The path to which it was bound stays taken when it is closed."""
+        self.unix_port = 0
+        """What stands for the path to which it was bound."""
+        self.used_by: Any = None
+        """The transport to which its connection was given."""
         self.watch: Watch | None = None  # what the loop calls when it is readable or writable
+        self._connects = False  # nobody has been told yet what came of connect()
         self._fileno = 0
         self._timeout: float | None = None
+        self._was_told = False  # why connect() has failed
         self._waiting: dict[bool, list[asyncio.Future[None]]] | None = None
         self._nodelay = False
 
@@ -139,6 +160,10 @@ class SimulatedSocket:
 
     def getsockname(self) -> Any:
         """Return the own address."""
+        self._check_open()
+        return self._own_name()
+
+    def _own_name(self) -> Any:
         if self.local is not None:
             return self.local
         if self.family == AF_UNIX:
@@ -147,16 +172,21 @@ class SimulatedSocket:
 
     def getpeername(self) -> Any:
         """Return the address of the other side. Raises `OSError` when there is none."""
-        if self.remote is None:
+        self._check_open()
+        if self.remote is None or self.is_connecting or self._has_failed:
             raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
         return self.remote
 
     def setblocking(self, flag: bool) -> None:
-        """Say whether calls may wait; here they never do, see the module."""
+        """Say whether calls may wait; where they can, see the module."""
+        self._check_open()
         self._timeout = None if flag else 0.0
 
     def settimeout(self, value: float | None) -> None:
-        """Say how long calls may wait; here they never do, see the module."""
+        """Say how many virtual seconds calls may wait; where they can, see the module."""
+        if value is not None and value < 0:
+            raise ValueError("Timeout value out of range")
+        self._check_open()
         self._timeout = value
 
     def gettimeout(self) -> float | None:
@@ -164,7 +194,7 @@ class SimulatedSocket:
         return self._timeout
 
     def getblocking(self) -> bool:
-        """Say whether calls might wait, on a real host."""
+        """Say whether calls may wait."""
         return self._timeout != 0.0
 
     timeout = property(gettimeout)
@@ -180,11 +210,12 @@ class SimulatedSocket:
 
     def setsockopt(self, level: int, option: int, value: Any, length: int | None = None) -> None:
         """Set an option. Raises `OSError` for one that is not modelled, or a value that it may not have."""
+        self._check_open()
         known = option_of(level, option)
         if known.read_only:
             raise OSError(errno.ENOPROTOOPT, f"{known.name} can be asked for, and not be set")
         if level == socket.IPPROTO_TCP and self.type != socket.SOCK_STREAM:
-            raise OSError(errno.EOPNOTSUPP, f"{known.name}: not for a socket of UDP")
+            raise OSError(errno.ENOPROTOOPT, f"{known.name}: not for a socket of UDP")
         kept = self._take_effect(level, option, value)
         if known.is_kept:
             if self.options is None:
@@ -196,18 +227,18 @@ class SimulatedSocket:
         key = (level, option)
         if key == (socket.SOL_SOCKET, socket.SO_RCVBUF):
             size = buffer_size(number_in(value), SMALLEST_RECEIVE)
-            if self.behind is not None:
-                self.behind.set_window(size // 2)
+            if (end := self.connection) is not None:
+                end.set_window(size // 2)
             return size
         if key == (socket.SOL_SOCKET, socket.SO_SNDBUF):
             size = buffer_size(number_in(value), SMALLEST_SEND)
-            if self.behind is not None:
-                self.behind.set_send_buffer(size // 2)
+            if (end := self.connection) is not None:
+                end.set_send_buffer(size // 2)
             return size
         if key == (socket.IPPROTO_TCP, socket.TCP_NODELAY):
             self._nodelay = bool(number_in(value))
-            if self._nodelay and self.behind is not None:
-                self.behind.push()
+            if self._nodelay and (end := self.connection) is not None:
+                end.push()
         elif key == (socket.SOL_SOCKET, socket.SO_BROADCAST) and self.transport is not None:
             self.transport.broadcast = bool(number_in(value))
         elif key == (socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):
@@ -223,7 +254,7 @@ class SimulatedSocket:
     def _mark(self, key: tuple[int, int], number: int) -> None:
         if key in _TTL and not (number == -1 or 1 <= number <= 255):
             raise OSError(errno.EINVAL, f"Invalid argument: a packet passes 1 to 255 routers, not {number}")
-        target: Any = self.behind if self.behind is not None else self.transport
+        target: Any = self.connection or self.transport
         if target is None:
             return
         if key in _TTL:
@@ -233,6 +264,9 @@ class SimulatedSocket:
 
     def getsockopt(self, level: int, option: int, length: int = 0) -> Any:
         """Return an option. Raises `OSError` for one that is not modelled."""
+        self._check_open()
+        if not 0 <= length <= 1024:
+            raise OSError("getsockopt buflen out of range")
         known = option_of(level, option)
         value: Any = (self.options or {}).get((level, option), known.default)
         asked = (level, option)
@@ -240,13 +274,13 @@ class SimulatedSocket:
             if option == socket.SO_ERROR:
                 value = self.take_error()
             elif option == SO_NWRITE:
-                value = 0 if self.behind is None else self.behind.count_not_arrived()
+                value = 0 if (end := self.connection) is None else end.count_not_arrived()
             elif option == SO_PEERCRED and self.family != AF_UNIX:
                 value = struct.pack("3i", 0, -1, -1)
             elif option in _SHOWN:
                 value = int(_SHOWN[option](self))
         elif asked == (socket.IPPROTO_TCP, 2):
-            value = 536 if self.behind is None else self.behind.segment
+            value = 536 if (end := self.connection) is None else end.segment
         elif asked == (socket.IPPROTO_TCP, socket.TCP_NODELAY):
             value = int(self._nodelay)
         elif asked == (socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):
@@ -258,6 +292,11 @@ class SimulatedSocket:
     def option(self, level: int, option: int) -> Any:
         """Return what an option was set to, or its default."""
         return (self.options or {}).get((level, option), OPTIONS[level][option].default)
+
+    @property
+    def connection(self) -> StreamEnd | None:
+        """Its connection, also where a transport has it."""
+        return self.end if self.used_by is None else self.used_by._end
 
     def set_nodelay(self) -> None:
         """Do what asyncio does with each connection."""
@@ -272,6 +311,11 @@ class SimulatedSocket:
     def reuse_port(self) -> bool:
         """It shares its port."""
         return bool(number_in(self.option(socket.SOL_SOCKET, SO_REUSEPORT)))
+
+    @property
+    def most_syn_losses(self) -> int:
+        """How often it sends again what opens a connection."""
+        return number_in(self.option(socket.IPPROTO_TCP, TCP_SYNCNT))
 
     @property
     def resets(self) -> bool:
@@ -292,7 +336,7 @@ class SimulatedSocket:
 
     # -- addresses ------------------------------------------------------------------------------------
 
-    def be_unix(self, local: str, remote: str | None) -> None:
+    def be_unix(self, local: Any, remote: Any) -> None:
         """Be a Unix socket, which has paths for addresses, knows the peer's process, and never resets."""
         self.family = AF_UNIX
         self.local, self.remote = local, remote
@@ -303,8 +347,9 @@ class SimulatedSocket:
         if self.local is not None and not (self.type == socket.SOCK_DGRAM and self.transport is None):
             raise OSError(errno.EINVAL, "Invalid argument: this socket is bound already")
         if self.family == AF_UNIX:
-            self.node.streams.take_unix_path(os.fspath(address))
-            self.local = os.fspath(address)
+            name = unix_name(address) or self.node.streams.free_unix_name()
+            self.unix_port = self.node.streams.take_unix_path(name)
+            self.local = name
             return
         host, port = self._host_and_port(address)
         own = self.node.own_address(host, self.family)
@@ -317,7 +362,8 @@ class SimulatedSocket:
             self.local = socket_address(own, number, self.family)
 
     def _host_and_port(self, address: Any) -> tuple[str, int]:
-        if not isinstance(address, tuple) or len(address) < 2:
+        longest = 4 if self.family == socket.AF_INET6 else 2
+        if not isinstance(address, tuple) or not 2 <= len(address) <= longest:
             raise TypeError(
                 f"an address of {self.family.name} is a tuple of host and port, and not {address!r}"
             )
@@ -331,11 +377,7 @@ class SimulatedSocket:
     def target_of(self, address: Any) -> tuple[str, int]:
         """Return an address as a host's and a port; names are looked up. Raises `OSError`."""
         host, port = self._host_and_port(address)
-        fitting = [
-            one
-            for one in self.node.look_up(host)
-            if family_of(one) == self.family or (self.family == socket.AF_INET6 and not self.only6)
-        ]
+        fitting = [one for one in self.node.look_up(host) if family_of(one) == self.family]
         if not fitting:
             raise socket.gaierror(socket.EAI_ADDRFAMILY, f"{host!r} has no address of {self.family.name}")
         return unmapped(fitting[0]), port
@@ -351,17 +393,23 @@ class SimulatedSocket:
             raise OSError(errno.EOPNOTSUPP if self.end is None else errno.EINVAL, "this socket cannot listen")
         if self.listener is None:
             if self.local is None:
+                if self.family == AF_UNIX:
+                    raise OSError(errno.EINVAL, "Invalid argument: bind() this socket to a path first")
                 self.bind(("", 0))
-            self.listener = Listener(self, max(1, backlog))
+            self.listener = Listener(self, max(0, backlog))
             self.listener.open()
 
     def accept(self) -> tuple[SimulatedSocket, Any]:
         """Return the socket of the next connection, and whose it is. Raises `BlockingIOError` for none."""
+        self._check_open()
+        if self.type != socket.SOCK_STREAM:
+            raise OSError(errno.EOPNOTSUPP, "a socket of UDP accepts no connections")
         if self.listener is None:
             raise OSError(errno.EINVAL, "Invalid argument: this socket does not listen")
-        end = self.listener.take()
-        if end is None:
-            raise self._would_block("accept")
+        while (end := self.listener.take()) is None:
+            self._wait("accept", False)
+            if self.listener is None:
+                raise OSError(errno.EINVAL, "Invalid argument: this socket does not listen")
         made = end.socket
         made.own_end(end)
         return made, made.remote
@@ -376,22 +424,54 @@ class SimulatedSocket:
         self._check_open()
         if self.type == socket.SOCK_DGRAM:
             host, port = self.target_of(address)
-            self.kernel_of_datagrams().connect(host, port)
+            kernel = self.kernel_of_datagrams()
+            if host == ALL_HOSTS and not kernel.broadcast:
+                raise PermissionError(errno.EACCES, "Permission denied: set SO_BROADCAST to send to all")
+            kernel.connect(host, port)
             return
-        if self.end is not None:
-            number = errno.EALREADY if self.end.is_connecting else errno.EISCONN
-            raise OSError(number, os.strerror(number))
+        if self.listener is not None or (self.end is not None and not self._connects):
+            raise OSError(errno.EISCONN, os.strerror(errno.EISCONN))
+        number = errno.EALREADY
+        if self.end is None:
+            self._start_connecting(address)
+            number = errno.EINPROGRESS
+        while self.is_connecting:
+            self._wait("connect", True, number)
+        self._connects = False
+        if self._has_failed:
+            failure = self.take_error() or errno.ECONNABORTED
+            assert self.end is not None
+            self.end.close()
+            self.end = self.remote = None
+            raise OSError(failure, os.strerror(failure))
+
+    def _start_connecting(self, address: Any) -> None:
         streams = self.node.streams
         if self.family == AF_UNIX:
-            path = os.fspath(address)
-            end = streams.start_connecting(LOOPBACK, streams.unix_port(path), None, self)
-            self.be_unix(self.local or "", path)
+            name = unix_name(address)
+            end = streams.start_connecting(LOOPBACK, streams.unix_port(name), None, self)
+            self.be_unix(self.local or "", name)
         else:
             host, port = self.target_of(address)
             end = streams.start_connecting(host, port, self.local, self)
         self.own_end(end)
+        self._connects, self._was_told = True, False
         end.connected.add_done_callback(self._connected)  # type: ignore[union-attr]
-        raise self._would_block("connect", errno.EINPROGRESS)
+
+    @property
+    def is_connecting(self) -> bool:
+        """It has asked for a connection, and there is no answer yet."""
+        return self.end is not None and self.end.is_connecting
+
+    @property
+    def _has_failed(self) -> bool:
+        """It has asked for a connection, and got none."""
+        connected = None if self.end is None else self.end.connected
+        return (
+            connected is not None
+            and connected.done()
+            and not (connected.cancelled() or connected.exception() is None)
+        )
 
     def _connected(self, future: asyncio.Future[None]) -> None:
         if not future.cancelled():
@@ -411,26 +491,31 @@ class SimulatedSocket:
 
     def take_error(self) -> int:
         """Return the number of the error that has happened, and forget it; 0 for none."""
-        if self.behind is not None:
-            connected = self.behind.connected
-            if connected is not None and connected.done() and not connected.cancelled():
-                error = connected.exception()
-                if isinstance(error, OSError):
-                    return error.errno or 0
-            waiting, self.behind.error = self.behind.error, None
+        if (end := self.connection) is not None:
+            waiting: Any
+            waiting, end.error = end.error, None
+            if self._has_failed and not self._was_told:
+                assert end.connected is not None
+                waiting, self._was_told = end.connected.exception(), True
             return 0 if waiting is None else waiting.errno or 0
         if self.mailbox is not None:
             trouble, self.mailbox.error = self.mailbox.error, None
             return 0 if trouble is None else trouble.errno or 0
         return 0
 
-    def _stream(self) -> StreamEnd:
+    def _stream(self, *, sends: bool = False) -> StreamEnd:
+        """Return the connection. Raises `OSError` if there is none."""
         self._check_open()
         end = self.end
-        if end is None or end.is_connecting:
-            raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
-        if end.connected is not None and end.connected.done() and end.connected.exception() is not None:
-            raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+        if end is None or self._has_failed:
+            number = self.take_error() if end is not None else 0
+            if not number and self.family == AF_UNIX:
+                number = errno.ENOTCONN if sends else errno.EINVAL
+            elif not number and sends:
+                number = errno.EPIPE
+            elif not number and end is not None:
+                return end  # which has come to its end before it began
+            raise OSError(number or errno.ENOTCONN, os.strerror(number or errno.ENOTCONN))
         return end
 
     def recv(self, size: int, flags: int = 0) -> bytes:
@@ -438,10 +523,15 @@ class SimulatedSocket:
         self._no_flags("recv", flags)
         if self.type == socket.SOCK_DGRAM:
             return self.recvfrom(size)[0]
-        try:
-            return self._stream().receive(size)
-        except BlockingIOError:
-            raise self._would_block("recv") from None
+        size = _checked_size(size)
+        while True:
+            end = self._stream()
+            if not end.is_connecting:
+                try:
+                    return end.receive(size)
+                except BlockingIOError:
+                    pass
+            self._wait("recv", False)
 
     def recv_into(self, buffer: Any, size: int = 0, flags: int = 0) -> int:
         """Receive bytes into a buffer. Raises `BlockingIOError` when nothing has come."""
@@ -456,16 +546,16 @@ class SimulatedSocket:
         view = memoryview(data).cast("B")
         if self.type == socket.SOCK_DGRAM:
             return self.sendto(data, None)
-        if not len(view):
-            self._stream()
-            return 0
-        sent = self._stream().send(view)
-        if not sent:
-            raise self._would_block("send")
-        return sent
+        while True:
+            end = self._stream(sends=True)
+            if not end.is_connecting:
+                sent = end.send(view)
+                if sent or not len(view):
+                    return sent
+            self._wait("send", True)
 
     def sendall(self, data: Any, flags: int = 0) -> None:
-        """Send bytes for which there is room; refused with `BlockingIOError` when there is not for all."""
+        """Send bytes, all of them; where calls do not wait, `BlockingIOError` may come after some of them."""
         view = memoryview(data).cast("B")
         while len(view):
             view = view[self.send(view, flags) :]
@@ -479,9 +569,12 @@ class SimulatedSocket:
 
     def shutdown(self, how: int) -> None:
         """End one direction or both. Raises `OSError` when there is no connection."""
-        end = self._stream()
+        self._check_open()
         if how not in (socket.SHUT_RD, socket.SHUT_WR, socket.SHUT_RDWR):
             raise OSError(errno.EINVAL, "Invalid argument")
+        if self.end is None or self._has_failed:
+            raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
+        end = self.end
         if how != socket.SHUT_WR:
             end.stop_receiving()
         if how != socket.SHUT_RD:
@@ -517,9 +610,11 @@ class SimulatedSocket:
     def sendto(self, data: Any, *rest: Any) -> int:
         """Send a datagram: ``sendto(data, address)`` or ``sendto(data, flags, address)``."""
         self._check_open()
-        address = rest[-1] if rest else None
+        if len(rest) not in (1, 2):
+            raise TypeError(f"sendto() takes 2 or 3 arguments, and not {1 + len(rest)}")
+        address = rest[-1]
         if self.type != socket.SOCK_DGRAM:
-            raise OSError(errno.EISCONN, "Transport endpoint is already connected")
+            return self.send(data)  # as Linux does, where a connection has its other side already
         kernel = self.kernel_of_datagrams()
         if self.mailbox is not None:
             self.mailbox.raise_error()
@@ -530,6 +625,8 @@ class SimulatedSocket:
             kernel.send_now(content, None)
         else:
             host, port = self.target_of(address) if not is_group(address[0]) else address[:2]
+            if port == 0:
+                raise OSError(errno.EINVAL, "Invalid argument: nobody has port 0")
             kernel.send_now(content, (host, port))
         return len(content)
 
@@ -539,11 +636,13 @@ class SimulatedSocket:
         self._check_open()
         if self.type != socket.SOCK_DGRAM:
             return self.recv(size), None
+        size = _checked_size(size)
         self.kernel_of_datagrams()
         assert self.mailbox is not None
         self.mailbox.raise_error()
-        if not self.mailbox.queue:
-            raise self._would_block("recvfrom")
+        while not self.mailbox.queue:
+            self._wait("recvfrom", False)
+            self.mailbox.raise_error()
         data, source = self.mailbox.take()
         return data[:size], source
 
@@ -570,6 +669,7 @@ class SimulatedSocket:
         if self.type == socket.SOCK_STREAM:
             self.node.streams.unbind(self)
         self._fileno = -1
+        self._connects = False
         for futures in (self._waiting or {}).values():
             for future in futures:
                 future.cancel()
@@ -597,13 +697,17 @@ class SimulatedSocket:
             return self.listener.has_connection()
         if self.mailbox is not None:
             return bool(self.mailbox.queue) or self.mailbox.error is not None
-        return self.behind is not None and self.behind.is_readable()
+        end = self.connection
+        return end is not None and end.is_readable()
 
     def is_writable(self) -> bool:
         """Say whether sending would not have to wait."""
         if self.type == socket.SOCK_DGRAM:
             return True
-        return self.behind is not None and not self.behind.is_connecting and self.behind.is_writable()
+        end = self.connection
+        if end is None or self._has_failed:
+            return True
+        return not end.is_connecting and end.is_writable()
 
     @property
     def is_closed(self) -> bool:
@@ -613,7 +717,7 @@ class SimulatedSocket:
     def poll(self) -> int:
         """Return for what it is ready, as the bits of ``select.poll``."""
         state = POLLIN * self.is_readable() | POLLOUT * self.is_writable()
-        end = self.behind
+        end = self.connection
         if end is not None and end.error is not None:
             state |= POLLERR
         if end is not None and end.dead:
@@ -647,9 +751,27 @@ class SimulatedSocket:
             if not future.done():
                 future.set_result(None)
 
-    def _would_block(self, what: str, number: int = errno.EAGAIN) -> BlockingIOError:
-        self.node.refuse_to_block(self, what)
-        return BlockingIOError(number, os.strerror(number))
+    def _wait(self, what: str, to_write: bool, number: int = errno.EAGAIN) -> None:
+        """Wait until it is readable or writable, if this thread may. Raises `BlockingIOError` if calls shall
+        not wait, and `TimeoutError` when that has taken too long."""
+        if self._timeout == 0:
+            raise BlockingIOError(number, os.strerror(number))
+        if baton.holder_for(self.node.simulation.clock) is None:
+            self.node.refuse_to_block(self, what)
+            return
+        loop = self.node.loop
+        answer = asyncio.run_coroutine_threadsafe(self._until(to_write), loop)
+        try:
+            answer.result(self._timeout)
+        except TimeoutError:
+            answer.cancel()
+            raise TimeoutError("timed out") from None
+        except CancelledError:
+            raise OSError(errno.EBADF, "Bad file descriptor: it was closed meanwhile") from None
+
+    async def _until(self, to_write: bool) -> None:
+        if not (self.is_writable() if to_write else self.is_readable()):
+            await self.wait(to_write=to_write)
 
     def _no_flags(self, what: str, flags: int) -> None:
         if flags:
@@ -661,7 +783,27 @@ class SimulatedSocket:
 
     def __repr__(self) -> str:
         kind = "Unix" if self.family == AF_UNIX else _KINDS[self.type]
-        return f"<simulated {kind} socket {self.getsockname()}{f' to {self.remote}' if self.remote else ''}>"
+        return f"<simulated {kind} socket {self._own_name()}{f' to {self.remote}' if self.remote else ''}>"
+
+
+def _checked_size(size: Any) -> int:
+    """Return how much is to be received, as a number. Raises `TypeError` and `ValueError`."""
+    size = operator.index(size)
+    if size < 0:
+        raise ValueError(f"negative buffersize: {size}")
+    return size  # type: ignore[no-any-return]
+
+
+def unix_name(address: Any) -> Any:
+    """Return the address of a Unix socket as sockets tell it: text of a path, bytes of an abstract name.
+
+    >>> unix_name("/run/chat"), unix_name(b"/run/chat"), unix_name("\\0chat")
+    ('/run/chat', '/run/chat', b'\\x00chat')
+    """
+    name = os.fsencode(address)
+    if len(name) > LONGEST_UNIX_NAME:
+        raise OSError("AF_UNIX path too long")
+    return name if name[:1] == b"\0" else os.fsdecode(name)
 
 
 class Mailbox:
@@ -750,4 +892,14 @@ _SHOWN: dict[int, Callable[[SimulatedSocket], int]] = {
     38: lambda sock: 0 if sock.family == AF_UNIX else TYPES[sock.type],
 }
 
-__all__ = ["INTERFACE", "INTERFACES", "Address", "Mailbox", "SimulatedSocket", "Watch", "is_any", "is_ipv6"]
+__all__ = [
+    "INTERFACE",
+    "INTERFACES",
+    "Address",
+    "Mailbox",
+    "SimulatedSocket",
+    "Watch",
+    "is_any",
+    "is_ipv6",
+    "unix_name",
+]

@@ -164,6 +164,10 @@ class Stack(Base):
             return self, address
         stack = self.simulation.stack_of(address)
         if stack is None:
+            if is_group(address) or address == ALL_HOSTS:
+                raise OSError(
+                    errno.ENETUNREACH, f"network is unreachable: {address} is no host's own address"
+                )
             raise OSError(
                 errno.EHOSTUNREACH, f"no route to host: no host of this network has the address {address}"
             )
@@ -248,9 +252,11 @@ class Stack(Base):
     def emit(self, packet: Packet) -> None:
         """Send a packet of this host's own, now. One for which there is no way is dropped."""
         way = self.way_to(packet.target)
-        if way is self:  # no time passes, but others have their turn before
+        if (
+            way is self
+        ):  # no time passes, but all that is ready comes first, as before a loop looks at its sockets
             packet.place = self
-            self.fabric.clock.add_ready(packet)
+            self.fabric.clock.add_timer(self.fabric.clock.now, packet)
         elif way is not None:
             way.carry(packet)
         else:
@@ -563,7 +569,7 @@ class Streams:
         self._ends: dict[StreamEnd, None] = {}
         self._client_ports: dict[int, StreamEnd] = {}
         self._bound: dict[int, list[SimulatedSocket]] = {}  # sockets that have taken a port
-        self._unix_paths: dict[str, int] = {}  # the port that stands for a path
+        self._unix_paths: dict[str | bytes, int] = {}  # the port that stands for a path
 
     async def connect(
         self, host: str | bytes, port: int, local: Any = None, sock: SimulatedSocket | None = None
@@ -586,8 +592,8 @@ class Streams:
 
         stack, address = self.stack.resolve(host, port)
         own = local[1] if local is not None else 0
-        if own and (sock is None or sock not in self._bound.get(own, ())) and self.has_port(own):
-            raise in_use(self.stack.name, own)
+        if sock is None or sock not in self._bound.get(own, ()):
+            self.check_free(own)
         own = own or self.stack.free_port(socket.SOCK_STREAM)
         fixed = local is not None and not is_any(local[0]) and not is_loopback(local[0])
         source = unmapped(local[0]) if fixed else self.stack.source_address(address)
@@ -596,6 +602,28 @@ class Streams:
         self._ends[end] = None
         end.connect()
         return end
+
+    def check_free(self, port: int) -> None:
+        """Raise `OSError` if a port is taken from which somebody wants to connect; 0 stands for any."""
+        if port and self.has_port(port):
+            raise in_use(self.stack.name, port)
+
+    def pair(self) -> tuple[SimulatedSocket, SimulatedSocket]:
+        """Return two Unix sockets that are connected with each other."""
+        from .sockets import SimulatedSocket
+        from .stream import StreamEnd
+
+        ports = [self.stack.free_port(socket.SOCK_STREAM) for _ in range(2)]
+        ends: list[StreamEnd] = []
+        for own, other in (ports, reversed(ports)):
+            sock = SimulatedSocket(self.stack, socket.SOCK_STREAM, family=AF_UNIX)
+            sock.be_unix("", "")
+            end = StreamEnd(self.stack, self.stack, (LOOPBACK, own), (LOOPBACK, other), sock)
+            sock.own_end(end)
+            self._ends[end] = None
+            ends.append(end)
+        ends[0].peer, ends[1].peer = ends[1], ends[0]
+        return ends[0].socket, ends[1].socket
 
     def knock(self, segment: Segment, packet: Packet) -> None:
         """Somebody asks for a connection."""
@@ -642,28 +670,42 @@ class Streams:
 
     def unbind(self, sock: SimulatedSocket) -> None:
         """A socket has gone that may have taken a port."""
-        if sock.local is not None and sock.family != AF_UNIX:
+        if sock.family == AF_UNIX:
+            is_own = self._unix_paths.get(sock.local) == sock.unix_port  # nobody else has taken it meanwhile
+            if is_own and not sock.keeps_path:
+                del self._unix_paths[sock.local]
+        elif sock.local is not None:
             _remove(self._bound, sock.local[1], sock)
 
     def has_port(self, port: int) -> bool:
         """Say whether somebody has a port."""
-        return port in self._bound or port in self._client_ports or port in self._unix_paths.values()
+        taken = port in self._bound or port in self._client_ports or port in self._listeners
+        return taken or port in self._unix_paths.values()
 
-    def take_unix_path(self, path: str) -> int:
+    def take_unix_path(self, path: Any) -> int:
         """Return the port that stands for a path from now on. Raises `OSError` if it is taken."""
         if path in self._unix_paths:
             raise OSError(errno.EADDRINUSE, f"address already in use: {path} of {self.stack.name}")
         port = self._unix_paths[path] = self.stack.free_port(socket.SOCK_STREAM)
         return port
 
-    def unix_port(self, path: str) -> int:
-        """Return the port that stands for a path. Raises `FileNotFoundError`."""
+    def free_unix_name(self) -> bytes:
+        """Return an abstract name that nobody has, for a socket that is bound to none."""
+        number = 0
+        while (name := b"\0%05x" % number) in self._unix_paths:
+            number += 1
+        return name
+
+    def unix_port(self, path: Any) -> int:
+        """Return the port that stands for a path. Raises `OSError`."""
         if path not in self._unix_paths:
+            if isinstance(path, bytes):
+                raise ConnectionRefusedError(errno.ECONNREFUSED, f"nobody listens to {path!r}")
             raise FileNotFoundError(errno.ENOENT, f"no such file or directory: {path} of {self.stack.name}")
         return self._unix_paths[path]
 
-    def leave_unix_path(self, path: str) -> None:
-        """A server does not listen there any more."""
+    def leave_unix_path(self, path: Any) -> None:
+        """Have a path mean nothing any more, whoever listens there."""
         self._unix_paths.pop(path, None)
 
     def forget_end(self, end: StreamEnd) -> None:

@@ -8,8 +8,10 @@ server accepts. Or it gets *rst*: connection refused.
 
 **Loss costs time, not bytes.** A segment that a link loses is sent again after a time-out: the round trip,
 at least 0.2 s, doubled each time it is lost again (for a syn 1 s). Segments are numbered; those that arrive
-before their turn are held until the gap is filled, so one loss holds up all that follows. After 15 losses
-of one segment (6 of a syn, or of its answer) the connection is given up: `TimeoutError`.
+before their turn are held until the gap is filled, so one loss holds up all that follows. What is sent again
+for the 15th time without an answer (a syn, or its answer, for the 6th, or as often as ``TCP_SYNCNT`` says)
+was the last: after one more time-out the connection is given up, with `TimeoutError`. As in Linux that is
+after 924.6 seconds on a short way, and after 127 seconds where nobody answers a syn.
 
 **Back-pressure.** At most 64 KiB are under way or unread: what the receiver reads is acknowledged, which
 the sender learns one delay later, and only then it sends more. What the window does not take waits in the
@@ -22,8 +24,8 @@ for it. As in asyncio, ``abort()`` throws away what is in the write buffer and t
 only if closing is.
 
 What is not modelled: congestion control and fast retransmission, acknowledgements as packets (they are
-computed, and neither wait in queues nor get lost), Nagle's delay (asyncio switches it off), keep-alive,
-TIME-WAIT, a limit to the backlog. Segments wait in a link's queue however long it is.
+computed, and neither wait in queues nor get lost), keep-alive, TIME-WAIT.
+Segments wait in a link's queue however long it is.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ import errno
 import socket
 from asyncio import constants, events, protocols, transports
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from .addresses import family_of, is_ipv6, is_loopback, socket_address
@@ -62,7 +64,6 @@ SHORTEST_TIMEOUT = 0.2  # seconds until a lost segment is sent again, as in Linu
 LONGEST_TIMEOUT = 120.0
 SYN_TIMEOUT = 1.0
 MOST_LOSSES = 15  # of one segment
-MOST_SYN_LOSSES = 6
 
 
 class Segment:
@@ -115,15 +116,23 @@ class Segment:
             if self.receiver is None or not self.receiver.is_connecting:
                 return  # a reset is sent once; only a syn would be sent again, and refused again
             opening = True
-        if self.losses > (MOST_SYN_LOSSES if opening else MOST_LOSSES):
-            if opening and self.receiver is not None:
-                self.receiver.expire_unanswered(self.sender)
-            else:
-                self.sender.expire()
-            return
+        most = self.sender.socket.most_syn_losses if opening else MOST_LOSSES
         timeout = SYN_TIMEOUT if opening else max(SHORTEST_TIMEOUT, self.sender.round_trip)
         wait = min(timeout * 2 ** (self.losses - 1), LONGEST_TIMEOUT)
-        self.sender.stack.simulation.call_later(wait, self._resend, packet.number)
+        later = self.sender.stack.simulation.call_later
+        if self.losses > most:  # it waits for an answer to the last one as well
+            later(wait, self._give_up, opening)
+        else:
+            later(wait, self._resend, packet.number)
+
+    def _give_up(self, opening: bool) -> None:
+        """It was lost too often."""
+        if self.sender.dead and self.kind != RST:
+            return
+        if opening and self.receiver is not None:
+            self.receiver.expire_unanswered(self.sender)
+        else:
+            self.sender.expire()
 
     def _resend(self, number: int) -> None:
         """Start once more, unless the connection has been given up meanwhile."""
@@ -161,7 +170,6 @@ class StreamEnd:
             sock.local = socket_address(local[0], local[1], sock.family)
             sock.remote = socket_address(remote[0], remote[1], sock.family)
         self.socket = sock
-        sock.behind = self
         self.name = f"{stack.name}:{local[1]}"
         self.remote_name = f"{remote_stack.name}:{remote[1]}"
         self.headers = HEADERS[6 if is_ipv6(remote[0]) else 4]
@@ -251,7 +259,7 @@ class StreamEnd:
         if self.error is not None:
             error, self.error = self.error, None
             raise error
-        if self.dead or self._fin_sent:
+        if self.dead or self._fin_sent or (self.socket.family == AF_UNIX and self._peer_is_gone):
             raise BrokenPipeError(errno.EPIPE, "Broken pipe")
         now = self.stack.simulation.time
         acknowledged = self._acknowledged
@@ -260,11 +268,12 @@ class StreamEnd:
         view = memoryview(data)
         sent = 0
         room = min(self.peer.window, self.send_buffer) if self.peer is not None else self.send_buffer
+        segment = self.segment if self.segment <= room else max(1, room // 2)  # as Linux does on its loopback
         while sent < len(view):
-            piece = view[sent : sent + self.segment]
+            piece = view[sent : sent + segment]
             if self._under_way + len(piece) > room:
                 break
-            if len(piece) < self.segment and self._under_way and not self.socket.nodelay and self._nagle(now):
+            if len(piece) < segment and self._under_way and not self.socket.nodelay and self._nagle(now):
                 break
             self._under_way += len(piece)
             sent += len(piece)
@@ -272,6 +281,11 @@ class StreamEnd:
             self._unconfirmed += 1
             self._send_in_order(DATA, bytes(piece))
         return sent
+
+    @property
+    def _peer_is_gone(self) -> bool:
+        """The other end of a Unix socket is known to be closed at once."""
+        return self.peer is not None and self.peer.closed
 
     def wait_for_room(self) -> None:
         """Have the transport called when the window takes something again."""
@@ -390,7 +404,6 @@ class StreamEnd:
             return
         self.closed = True
         self.owner = None
-        self.socket.behind = None
         self.stack.streams.forget_end(self)
         if self._arrived or self.socket.resets or self.peer is None:
             self.reset()
@@ -487,9 +500,8 @@ class StreamEnd:
         if self.is_connecting:
             assert self.connected is not None
             self.stack.note_end(REFUSE, self.name, self.remote_name)
-            self._fail(
-                ConnectionRefusedError(errno.ECONNREFUSED, f"Connection refused by {self.remote_name}")
-            )
+            why = f"Connect call failed {self.remote}: refused by {self.remote_name}"
+            self._fail(ConnectionRefusedError(errno.ECONNREFUSED, why))
             return
         self.stack.note_end(RESET, self.name, self.remote_name)
         if self._end_arrived:
@@ -528,7 +540,7 @@ class StreamTransport(transports._FlowControlMixin, asyncio.Transport):
     """
 
     _start_tls_compatible = True
-    _sendfile_compatible = constants._SendfileMode.FALLBACK
+    _sendfile_compatible = constants._SendfileMode.TRY_NATIVE
 
     def __init__(
         self,
@@ -551,8 +563,11 @@ class StreamTransport(transports._FlowControlMixin, asyncio.Transport):
         self._paused = False
         self._reads = False  # from connection_made to the end of what comes
         self._look_again: asyncio.Handle | None = None
+        self._emptied: asyncio.Future[None] | None = None  # while a file is sent: the buffer is empty
         self.set_protocol(protocol)
         end.owner = self
+        end.socket.used_by = self
+        end.socket.setblocking(False)
         end.socket.set_nodelay()
         if server is not None:
             server._attach(self)
@@ -662,6 +677,11 @@ class StreamTransport(transports._FlowControlMixin, asyncio.Transport):
             raise TypeError(f"a connection carries bytes, and not {type(data).__name__}")
         if self._eof_written:
             raise RuntimeError("write() after write_eof(): this half has ended")
+        if self._emptied is not None:
+            raise RuntimeError("unable to write; sendfile is in progress")  # asyncio's words
+        self._put(data)
+
+    def _put(self, data: bytes | bytearray | memoryview) -> None:
         if not data:
             return
         if self._losses:
@@ -700,6 +720,8 @@ class StreamTransport(transports._FlowControlMixin, asyncio.Transport):
             return
         del self._buffer[:sent]
         self._maybe_resume_protocol()  # type: ignore[attr-defined]  # which may write more
+        if self._emptied is not None and not self._buffer:
+            set_result_unless_done(self._emptied)
         if self._buffer:
             self._end.wait_for_room()
         elif self._closing:
@@ -707,6 +729,35 @@ class StreamTransport(transports._FlowControlMixin, asyncio.Transport):
             self._call_connection_lost(None)
         elif self._eof_written:
             self._end.shut_down()
+
+    async def send_blocks(self, read: Callable[[], Awaitable[bytes]]) -> int:
+        """Send blocks until there is an empty one, while nobody else may write; return how many bytes.
+
+        Raises `ConnectionError` when the connection is lost.
+        """
+        if self._emptied is not None:
+            raise RuntimeError("sendfile is in progress already on this transport")
+        total = 0
+        was_reading = self.is_reading()
+        self.pause_reading()
+        try:
+            await self._until_empty()
+            while data := await read():
+                self._put(data)
+                await self._until_empty()
+                total += len(data)
+        finally:
+            self._emptied = None
+            if was_reading:
+                self.resume_reading()
+        return total
+
+    async def _until_empty(self) -> None:
+        self._emptied = self._loop.create_future()
+        if self._losses:
+            raise ConnectionError("Connection is closed by peer")
+        if self._buffer:
+            await self._emptied
 
     def write_eof(self) -> None:
         """See asyncio."""
@@ -766,8 +817,11 @@ class StreamTransport(transports._FlowControlMixin, asyncio.Transport):
         try:
             self._protocol.connection_lost(error)
         finally:
+            if self._emptied is not None and not self._emptied.done():
+                self._emptied.set_exception(error or ConnectionError("Connection is closed by peer"))
             self._end.close()
             self._end.socket._fileno = -1
+            self._end.socket.used_by = None
             if self._server is not None:
                 self._server._detach(self)
                 self._server = None

@@ -584,9 +584,9 @@ class DatagramSocket:
         channel = way.channel
         if channel is not None:
             channel.carry(packet)
-        else:  # no time passes, but others have their turn before
+        else:  # no time passes, but all that is ready comes first, as before a loop looks at its sockets
             packet.place = node
-            self.clock.add_ready(packet)
+            self.clock.add_timer(self.clock.now, packet)
 
     def take(self, data: bytes, source: Any) -> None:
         """A datagram has arrived here."""

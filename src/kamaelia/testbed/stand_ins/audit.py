@@ -4,7 +4,7 @@
 lead out of a simulation. Such a hook stays for ever, so it is added by the first simulation of a process; in
 between it looks at one variable.
 
-Our own threads are let through: those of scripts, and that in which asyncio waits for its pool of threads.
+Our own threads are let through: those of scripts, and those that do jobs for ``run_in_executor``.
 So is the only place where we sleep (`kamaelia.axon.clock.stand_back`).
 """
 
@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import sys
 import threading
-from asyncio import base_events
 from collections.abc import Callable
 from typing import Any
 
+from ...axon.baton import Worker
 from ...axon.clock import stand_back
 from ...axon.errors import shorten
 from ...axon.script import ScriptThread
@@ -118,9 +118,9 @@ def _thread(loop: Any, function: Any, *args: Any) -> None:
 
 
 def _is_ours(function: Any) -> bool:
-    """Say whether a function, with which a thread begins, is that of a script or of asyncio."""
+    """Say whether a function, with which a thread begins, is that of a script or of a job."""
     target = getattr(getattr(function, "__self__", None), "_target", None)
-    return isinstance(getattr(target, "__self__", None), (ScriptThread, base_events.BaseEventLoop))
+    return isinstance(getattr(target, "__self__", None), (ScriptThread, Worker))
 
 
 REFUSED: dict[str, Callable[..., None]] = {

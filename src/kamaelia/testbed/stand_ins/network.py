@@ -62,10 +62,19 @@ def _make_socket(
     return loop.make_socket(family, type, proto, fileno)
 
 
+def _pair(loop: Any, family: Any = None, type: int = socket.SOCK_STREAM, proto: int = 0) -> Any:
+    if family not in (None, getattr(socket, "AF_UNIX", None)) or type != socket.SOCK_STREAM or proto:
+        raise SimulationError(
+            f"socket.socketpair({family!r}, {type!r}) on simulated host {loop.stack.name}: there are pairs "
+            "of Unix sockets. Write `socket.socketpair()`"
+        )
+    return loop.make_socket_pair()
+
+
 def _no_pair(loop: Any, *args: Any) -> Any:
     raise SimulationError(
-        f"socket.socketpair() on simulated host {loop.stack.name}: its ends would be the machine's. "
-        "Write `asyncio.Queue()`, or link two components"
+        f"a real socket.socketpair() on simulated host {loop.stack.name}: its ends would be the machine's. "
+        "Write `socket.socketpair()` where it is called, which makes simulated ones"
     )
 
 
@@ -165,7 +174,7 @@ _SIMULATED: dict[str, Callable[..., Any]] = {
     "if_indextoname": _if_indextoname,
     "if_nameindex": _if_nameindex,
     "if_nametoindex": _if_nametoindex,
-    "socketpair": _no_pair,  # as well
+    "socketpair": _no_pair,  # for whom has held on to the function in `socket` that asks for it
 }
 
 
@@ -180,6 +189,7 @@ def of_socket() -> list[Any]:
             if hasattr(below, name)
         ),
         StandIn("socket", "fromfd", socket.fromfd, _no_file),
+        StandIn("socket", "socketpair", socket.socketpair, _pair),
     ]
 
 

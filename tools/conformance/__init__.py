@@ -1,0 +1,1 @@
+"""Python's own tests of asyncio, on the event loop of a simulated host."""
