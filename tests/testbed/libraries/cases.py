@@ -273,7 +273,7 @@ class World:
             streams, loop = stack._streams, stack.loop
             self.left[name] = Left(
                 [] if streams is None else [repr(end) for end in streams._ends],
-                [repr(one) for ones in (stack._sockets or {}).values() for one in ones],
+                [repr(one) for one in stack.sockets()],
                 [] if loop is None else [repr(task.get_coro()) for task in loop._tasks or ()],
             )
 
