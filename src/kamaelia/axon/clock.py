@@ -452,13 +452,6 @@ class VirtualLoop(base_events.BaseEventLoop):
             await super().shutdown_asyncgens()
         self._asyncgens_shutdown_called = True
 
-    def close(self) -> None:
-        """See asyncio."""
-        if self.is_running() or self._debug or self.__dict__.keys() & _CLOSED_BY_ASYNCIO:
-            super().close()
-        else:  # there is nothing to clear, and asyncio would make it first
-            self._closed = self._executor_shutdown_called = True
-
     skew = 0.0
     """Seconds by which its calendar is wrong."""
     is_frozen = False
@@ -586,7 +579,10 @@ class VirtualLoop(base_events.BaseEventLoop):
         """See asyncio. Threads that have done its jobs have ended when this returns."""
         if self.is_running():
             raise RuntimeError("Cannot close a running event loop")
-        super().close()
+        if self._debug or self.__dict__.keys() & _CLOSED_BY_ASYNCIO:
+            super().close()
+        else:  # there is nothing to clear, and asyncio would make it first
+            self._closed = self._executor_shutdown_called = True
         crews, self._crews = self._crews, None
         for crew in (crews or {}).values():
             crew.close()
