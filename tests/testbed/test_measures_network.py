@@ -283,8 +283,7 @@ def test_several_may_look_at_a_channel() -> None:
 
     @component
     async def begins(inbox: Any, outbox: Any, network: Any) -> None:
-        (channels,) = network.simulation.channels.values()
-        add_tap(channels[0], looks)
+        add_tap(next(network.simulation.each_channel()), looks)
 
     network = burst((0.5, 3), queue="1 packets")
     network.hosts["b"].run(begins(network))

@@ -155,9 +155,8 @@ def test_a_connection_over_which_nothing_comes_through_is_given_up() -> None:
         writer.write(b"x")
         await sleep(1)
         simulation = asyncio.get_running_loop().stack.simulation  # type: ignore[attr-defined]
-        for channels in simulation.channels.values():
-            for channel in channels:
-                channel.loss = 1.0
+        for channel in simulation.each_channel():
+            channel.loss = 1.0
         writer.write(b"y")
         with pytest.raises(TimeoutError):
             await reader.read()

@@ -259,6 +259,7 @@ cdef object snapshot = _queue.snapshot
 cdef object check_unchanged = _queue.check_unchanged
 cdef object stop_async_iteration = StopAsyncIteration
 cdef object current_process = _process.current_process
+cdef dict no_names = _process.NO_NAMES
 cdef int CO_COROUTINE = inspect.CO_COROUTINE
 cdef int CO_ASYNC_GENERATOR = inspect.CO_ASYNC_GENERATOR
 # Asyncio's table of current tasks; None where components become current in another way.
@@ -289,6 +290,8 @@ cdef enum:
 
 cdef tuple STATES = ("new", "ready", "waiting", "foreign", "holding", "ended")
 cdef dict STATE_NUMBERS = {name: number for number, name in enumerate(STATES)}
+cdef tuple OUTCOMES = (None, "ended", "stopped", "failed", "broken", "cancelled")
+cdef tuple REASONS = (None, "stop", "failure", "grace")
 
 
 # -- virtual time -------------------------------------------------------------------------------------
@@ -2417,6 +2420,8 @@ cdef class Rarely:
         if value is self.default:
             if rare is not None:
                 rare.pop(self.name, None)
+                if not rare:
+                    keep_rare(owner, None)
         else:
             if rare is None:
                 rare = {}
@@ -2448,6 +2453,8 @@ cdef class Process(Waiter):
     cdef readonly object component
     cdef public object given_name
     cdef public object parent
+    cdef public object children
+    cdef public object names_taken
     cdef public Scheduler scheduler
     cdef public object coroutine
     cdef public object context
@@ -2466,6 +2473,8 @@ cdef class Process(Waiter):
     cdef public int number
     cdef public int cancels
     cdef unsigned char state_number
+    cdef unsigned char outcome_number
+    cdef unsigned char reason_number
     cdef unsigned char stands  # in which kind of line
     cdef unsigned char waits  # for what it is suspended
     cdef Sleep asleep
@@ -2486,6 +2495,8 @@ cdef class Process(Waiter):
         self.has_body = has_body
         self.is_chassis = not has_body
         self.body_done = not has_body
+        self.children = ()
+        self.names_taken = no_names
 
     cdef int append_box(self, Box box) except -1:
         cdef Box last = self.first_box
@@ -2545,12 +2556,11 @@ cdef class Process(Waiter):
         """Make another its child as `lifecycle.add_child` would, which does more for all others: this is one of
         many of a name, and all so far have had that name."""
         cdef Process other
-        cdef dict rare = self.rare
-        cdef object children, taken, number
-        if type(child) is not type(self) or rare is None or self.begun or self.state_number == ENDED:
+        cdef object children = self.children
+        cdef object taken = self.names_taken
+        cdef object number
+        if type(child) is not type(self) or self.begun or self.state_number == ENDED:
             return False
-        children = rare.get("children")
-        taken = rare.get("names_taken")
         other = <Process>child
         if (
             type(children) is not dict or type(taken) is not dict or len(<dict>taken) != 1
@@ -2580,14 +2590,13 @@ cdef class Process(Waiter):
             if isinstance(box, Inbox):
                 (<Inbox>box).messages.thread_number = scheduler.thread_number
             box = box.next_box
-        if self.parent is not None and self.parent.context is not None:
-            context = PyContext_Copy(self.parent.context)
-        else:
-            context = PyContext_CopyCurrent()
-        PyContext_Enter(<PyObject*>context)
-        PyContextVar_Set(current_process, self)
-        PyContext_Exit(<PyObject*>context)
-        self.context = context
+        if self.parent is not None:  # the outermost, which is none of the user's, runs nothing
+            context = self.parent.context
+            context = PyContext_CopyCurrent() if context is None else PyContext_Copy(context)
+            PyContext_Enter(<PyObject*>context)
+            PyContextVar_Set(current_process, self)
+            PyContext_Exit(<PyObject*>context)
+            self.context = context
         scheduler.live += self.has_body
         scheduler.ready(self)
 
@@ -2599,7 +2608,7 @@ cdef class Process(Waiter):
             kind = 0
         else:
             kind = main.__func__.__code__.co_flags & (CO_COROUTINE | CO_ASYNC_GENERATOR)
-        if kind != CO_COROUTINE or (self.rare is not None and "children" in self.rare):
+        if kind != CO_COROUTINE or self.children:
             _process.lifecycle.begin(self)
             return
         self.begun = True
@@ -2661,6 +2670,22 @@ cdef class Process(Waiter):
     @state.setter
     def state(self, name):
         self.state_number = STATE_NUMBERS[name]
+
+    @property
+    def outcome(self):
+        return OUTCOMES[self.outcome_number]
+
+    @outcome.setter
+    def outcome(self, name):
+        self.outcome_number = OUTCOMES.index(name)
+
+    @property
+    def reason(self):
+        return REASONS[self.reason_number]
+
+    @reason.setter
+    def reason(self, name):
+        self.reason_number = REASONS.index(name)
 
     @property
     def wait(self):
@@ -2932,7 +2957,7 @@ cdef class Scheduler:
     cdef unsigned long thread_number
     cdef PyObject* first_ready
     cdef PyObject* last_ready
-    cdef list turns_given
+    cdef list turns_given  # None for none
     cdef flag scheduled
     cdef flag puts_off  # calling the loop: a script acts
     cdef flag is_behind  # the loop is to be called
@@ -2943,7 +2968,6 @@ cdef class Scheduler:
     cdef object __weakref__
 
     def __cinit__(self, loop):
-        self.turns_given = []
         self.loop_hash = hash(loop)
         if isinstance(loop, LoopCalls) and not loop.get_debug():
             self.clock = (<LoopCalls>loop).fast
@@ -3043,7 +3067,7 @@ cdef class Scheduler:
             process.take_step()
             if self.on_step is not None:
                 self.on_step(process)
-            if len(self.turns_given) != 0:
+            if self.turns_given is not None:
                 self._take_turns_back()
         return 0
 
@@ -3080,6 +3104,8 @@ cdef class Scheduler:
         return 0
 
     cdef int give_until_end_of_step(self, Route route) except -1:
+        if self.turns_given is None:
+            self.turns_given = []
         self.turns_given.append(route)
         if self.running is None:
             self.call_soon(self._take_turns_back)
@@ -3091,8 +3117,8 @@ cdef class Scheduler:
     def _take_turns_back(self):
         cdef list routes = self.turns_given
         cdef Route route
-        self.turns_given = []
-        for route in routes:
+        self.turns_given = None
+        for route in routes or ():
             route.queue.take_back(route)
 
 

@@ -133,6 +133,7 @@ class VirtualClock:
         return object.__new__(cls)
 
     def __init__(self) -> None:
+        self.context = contextvars.Context()  # an empty one, for what is called in nobody's
         self.hears_threads = False  # one may add something, or has: ask `_collect`
         self._expected: dict[Any, None] = {}  # whose threads are at work for us: the clock stands still
         self._from_threads: deque[Any] = deque()

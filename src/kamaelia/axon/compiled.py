@@ -59,18 +59,14 @@ class CompiledProcess(_core.Process, process.Process):
 
     holds = _core.Rarely(())
     future = _core.Rarely()
-    children = _core.Rarely(())
-    names_taken = _core.Rarely(process.NO_NAMES)
     result_from = _core.Rarely()
     names = _core.Rarely(())
     script = _core.Rarely()
     random = _core.Rarely()
     task_name = _core.Rarely()
     cancel_message = _core.Rarely()
-    reason = _core.Rarely()
     failures = _core.Rarely(())
     cause = _core.Rarely()
-    outcome = _core.Rarely()
     result = _core.Rarely()
     callbacks = _core.Rarely(())
 

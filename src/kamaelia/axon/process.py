@@ -168,19 +168,16 @@ class Process:
     def enter(self, system: System) -> None:
         """Take part in a system that runs: what is left is to take its first step.
 
-        It gets a context of its own, so that others do not see what it sets; as a copy of its chassis's, and
-        that of the outermost as a copy of what `run` was called in.
+        It gets a context of its own, so that others do not see what it sets; as a copy of its chassis's;
+        the outermost was given one.
         """
         self.scheduler = system.scheduler
         self.state = "ready"
         for box in self.each_box():
             box.prepare(system)
         parent = self.parent
-        if parent is not None and parent.context is not None:
-            self.context = parent.context.copy()
-        else:
-            self.context = contextvars.copy_context()
         if parent is not None:  # the outermost, which is none of the user's, runs nothing
+            self.context = contextvars.copy_context() if parent.context is None else parent.context.copy()
             self.context.run(current_process.set, self)
         if self.has_body:
             system.scheduler.live += 1

@@ -121,7 +121,8 @@ class Scheduler:
     # What other threads wait for, each with what the loop is to run for it.
     _asked: dict[concurrent.futures.Future[Any], Coroutine[Any, Any, Any]] | None
     _closed: bool
-    # An empty context of our own, or each callback would keep the context of whoever caused it.
+    # An empty context of our own, or each callback would keep the context of whoever caused it. All loops on
+    # one virtual clock share one: of them only one runs at a time.
     _context: contextvars.Context
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -138,7 +139,8 @@ class Scheduler:
         self._stood_back = monotonic()
         self._asked = None  # made when somebody asks
         self._closed = False
-        self._context = contextvars.Context()
+        clock = getattr(loop, "clock", None)
+        self._context = contextvars.Context() if clock is None else clock.context
 
     # -- who runs ---------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 import os
 import sys
@@ -66,6 +67,39 @@ class System:
         announce: what `announce` calls, instead of printing on standard error
     """
 
+    # There may be a million: what all have is in slots, what few have in a dictionary, and made then.
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_bystanders",
+        "_grace_timer",
+        "_seed",
+        "announce",
+        "debug",
+        "grace",
+        "is_over",
+        "loop",
+        "on_over",
+        "root",
+        "scheduler",
+        "slow_step",
+        "stopping",
+    )
+
+    cancelled: KamaeliaError | None = None
+    """Why everything is cancelled, also who is yet to start."""
+    errors: tuple[KamaeliaError, ...] = ()
+    """Those that are not one component's: a deadlock, a grace that ran out."""
+    discarded: dict[str, int] | None = None
+    """Messages that went nowhere, by the component that sent them."""
+    measures: Any = None
+    """What `kamaelia.observe` keeps of those who measure something."""
+    fatal: BaseException | None = None
+    _names: Names | None = None
+    _finished: asyncio.Future[None] | None = None
+    _named: Sequence[Process] = ()  # those who have used up the grace, in an error already
+    _watchdog: Watchdog | None = None
+
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
@@ -77,7 +111,7 @@ class System:
         announce: Callable[[str], object] | None = None,
     ) -> None:
         self.loop = loop
-        self.seed = fresh_seed() if seed is None else seed
+        self._seed = fresh_seed() if seed is None else seed
         self.grace = grace
         self.slow_step = slow_step
         self.debug = debug
@@ -86,28 +120,25 @@ class System:
 
         By default it is a line on standard error. Where nobody sits, in a test or on a simulated host, it is
         something else: so a component need not know where it runs."""
-        self._names: Names | None = None
         self.stopping = False
-        self.cancelled: KamaeliaError | None = None  # why everything is cancelled, also who is yet to start
         self.scheduler = core.Scheduler(loop)
         self.scheduler.system = self
         self.root = _Root()._axon
         self.root.given_name = ""
-        # Those that are not one component's: a deadlock, a grace that ran out.
-        self.errors: tuple[KamaeliaError, ...] = ()
-        # Messages that went nowhere, by the component that sent them; made when there are any.
-        self.discarded: dict[str, int] | None = None
-        self.measures: Any = None  # what `kamaelia.observe` keeps of those who measure something
-        self.fatal: BaseException | None = None
+        self._grace_timer: asyncio.TimerHandle | None = None
         self.is_over = False
-        self.on_over: Callable[[], object] | None = None  # called soon after the last has ended
-        self._finished: asyncio.Future[None] | None = None
-        self._named: Sequence[Process] = ()  # those who have used up the grace, in an error already
+        self.on_over: Callable[[System], object] | None = None  # called soon after the last has ended
         there = tasks_of(loop)  # before us
         self._bystanders = frozenset(there) if there else _NOBODY
-        self._watchdog = Watchdog(self, slow_step) if slow_step and not hasattr(loop, "clock") else None
+        if slow_step and not hasattr(loop, "clock"):
+            self._watchdog = Watchdog(self, slow_step)
         if debug:
             loop.set_debug(True)
+
+    @property
+    def seed(self) -> int | str:
+        """The seed of every random stream in it."""
+        return self._seed
 
     @property
     def names(self) -> Names:
@@ -127,12 +158,13 @@ class System:
 
     # -- from beginning to end --------------------------------------------------------------------
 
-    def start(self, *parts: Any) -> list[Component]:
-        """Start components side by side."""
+    def start(self, *parts: Any, context: contextvars.Context | None = None) -> list[Component]:
+        """Start components side by side; each in a copy of a context, by default of the current one."""
         components = [as_part(part) for part in parts]
         for component in components:
             lifecycle.add_child(self.root, component._axon)
         if self.root.state == "new":
+            self.root.context = contextvars.copy_context() if context is None else context
             lifecycle.start(self.root, self)
             if self._watchdog is not None:
                 self._watchdog.start()
@@ -145,7 +177,10 @@ class System:
             if self._finished is not None and not self._finished.done():
                 self._finished.set_result(None)
             if self.on_over is not None:
-                self.loop.call_soon(self.on_over)
+                self.loop.call_soon(self.on_over, self)
+            if self._grace_timer is not None:
+                self._grace_timer.cancel()
+                self._grace_timer = None
         self.end_watch()  # afterwards: what interrupts this leaves nobody waiting for the end
 
     def note_discarded(self, path: str, count: int) -> None:
@@ -203,7 +238,7 @@ class System:
             return
         self.stopping = True
         grace = self.grace if grace is None else grace
-        self.loop.call_later(grace, self._grace_is_over, grace)
+        self._grace_timer = self.loop.call_later(grace, self._grace_is_over, grace)
         lifecycle.stop(self.root)
 
     def cancel(self) -> None:

@@ -545,7 +545,7 @@ cdef class Node:
 
     def __init__(self, Fabric fabric):
         self.fabric = fabric
-        self.table = {}
+        self.table = NO_WAYS
         self.group = ""
 
     def receive(self, Packet packet, Channel channel):

@@ -129,6 +129,7 @@ def unmapped(address: str) -> str:
     return address[7:] if address.startswith("::ffff:") and "." in address else address
 
 
+@lru_cache(maxsize=1024, typed=True)  # one for all who listen at the same port of all addresses
 def socket_address(host: str, port: int, family: int) -> Address:
     """Return an address as sockets of a family tell it.
 

@@ -11,6 +11,7 @@ jitter and reordering (`leave`).
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..axon import core
@@ -114,8 +115,8 @@ class Channel(Base):
         self.settings = settings
         self.watch = None
         self.group_side = None
-        near.channels.append(self)
-        far.channels_in.append(self)
+        near.channels = _with(near.channels, self)
+        far.channels_in = _with(far.channels_in, self)
         self.adjust(settings, seed, first=True)
 
     @property
@@ -424,6 +425,15 @@ _STATES = {
     "corrupt": "corruptions",
     "reorder": "reorders",
 }
+
+
+def _with(channels: Sequence[Channel], one: Channel) -> Sequence[Channel]:
+    """Return links of a node with one more: most nodes are hosts with one, and keep that in a tuple."""
+    if isinstance(channels, list):
+        channels.append(one)
+        return channels
+    return [*channels, one] if channels else (one,)
+
 
 SLOTS = (
     "back",

@@ -269,6 +269,7 @@ class DatagramTransport(Base):
         self.socket.cut_off()
         if self._memberships is not None:
             self._memberships.leave_all()
+            self._memberships = None
 
     def abort(self) -> None:
         """See asyncio."""

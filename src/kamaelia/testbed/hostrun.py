@@ -7,7 +7,7 @@ import contextlib
 import logging
 import sys
 from asyncio import events
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ..axon import Component, ComponentsFailed, System, lifecycle, make, report
@@ -17,21 +17,30 @@ log = logging.getLogger("kamaelia")
 MOST_WAITS = 1000  # of code that is to end
 
 
+class _HostSystem(System):
+    """The system of a host, which has a seed of its own."""
+
+    __slots__ = ()
+
+    @property
+    def seed(self) -> str:
+        """That of the run, and the host's name."""
+        run: Any = self.announce
+        return f"{self._seed}/{run.name}"
+
+
 class HostRun:
     """What one host runs in one run of a network: all is made anew from the patterns."""
 
-    __slots__ = (
-        "_leave",
-        "components",
-        "error",
-        "has_crashed",
-        "has_left",
-        "loop",
-        "measures",
-        "name",
-        "start",
-        "system",
-    )
+    # There may be a million: what few need is in a dictionary, which is made then.
+    __slots__ = ("__dict__", "_components", "has_left", "loop", "name", "system")
+
+    start = 1
+    """Its number among those of this host."""
+    has_crashed = False
+    error: Exception | None = None
+    measures: dict[str, dict[str, Any]] | None = None
+    """What had been measured when it crashed."""
 
     def __init__(
         self,
@@ -41,25 +50,22 @@ class HostRun:
         seed: int | str,
         grace: float,
         start: int = 1,
-        leave: Callable[[HostRun], object] | None = None,
     ) -> None:
         self.name = name
-        self.start = start
-        """Its number among those of this host."""
+        if start != 1:
+            self.start = start
         self.loop = loop
-        self.has_crashed = False
         self.has_left = False  # it has ended, and so has everything that it has left behind
-        self.error: Exception | None = None
-        self.measures: dict[str, dict[str, Any]] | None = None  # what had been measured when it crashed
         # What is announced comes to this object itself: there may be 100,000, and a method is one more.
-        self.system = System(loop, seed=f"{seed}/{name}", grace=grace, slow_step=0, announce=self)
-        self.components: Sequence[Component] = tuple([make(pattern) for pattern in patterns])
-        self._leave = leave
+        self.system: System = _HostSystem(loop, seed=seed, grace=grace, slow_step=0, announce=self)
+        components = [make(pattern) for pattern in patterns]
+        self._components = components[0] if len(components) == 1 else tuple(components)
 
-    def leave(self) -> None:
-        """Its components have ended."""
-        if self._leave is not None:
-            self._leave(self)
+    @property
+    def components(self) -> Sequence[Component]:
+        """What it runs."""
+        several = self._components
+        return several if isinstance(several, tuple) else (several,)
 
     def __call__(self, text: str) -> None:
         """Log what is announced: nobody sits at this host's terminal, and nobody can try what it says."""

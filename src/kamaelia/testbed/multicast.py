@@ -358,7 +358,7 @@ class Groups:
     def _tell_the_wire(self, tree: Tree, stack: Stack, hop: Hop) -> None:
         """Let the wire know a hop of a router, unless packets are for itself as well or go no further."""
         if stack.group_side is None and not tree.group.startswith(NEVER_FORWARDED):
-            stack.table.setdefault(tree.group, {})[tree.flow] = hop
+            stack.own_table().setdefault(tree.group, {})[tree.flow] = hop
 
     def _ask_above(self, tree: Tree, stack: Stack, hop: Hop, since: int) -> None:
         above = tree.above(stack)
@@ -413,7 +413,7 @@ class Groups:
             packet = simulation.forms.Packet()
             source = stack.address6 if ipv6 else stack.address
             packet.protocol = ICMPV6 if ipv6 else IGMP_NUMBER
-            packet.kind = f"{'mld' if ipv6 else 'igmp'} {type(send.message).__name__.lower()}"
+            packet.kind = intern(f"{'mld' if ipv6 else 'igmp'} {type(send.message).__name__.lower()}")
             packet.size = HEADERS[6 if ipv6 else 4] + size_of(send.message, MLD if ipv6 else IGMP)
             packet.source, packet.target, packet.port = (source, 0), send.destination, 0
             packet.name, packet.target_name = stack.name, send.destination

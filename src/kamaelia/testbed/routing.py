@@ -50,10 +50,9 @@ class Routes:
         none."""
         way = self._way(start, target)
         for channel in way:
-            table = channel.near.table
             if channel.near.routes and channel.near is not start and channel.near.static_route(address):
                 break
-            table.setdefault(address, channel)
+            channel.near.own_table().setdefault(address, channel)
         return way[0] if way else None
 
     def _way(self, start: Stack, target: Stack) -> list[Channel]:
@@ -97,7 +96,7 @@ class Routes:
             at = chosen.far
         return way
 
-    def _candidates(self, at: Stack, target: Stack) -> list[Channel]:
+    def _candidates(self, at: Stack, target: Stack) -> Sequence[Channel]:
         """Return all links that may be the next from one to another, and perhaps more, but never many: of a
         thousand that lead to other hosts none is on the way."""
         if len(at.channels) <= len(target.channels_in):
@@ -105,7 +104,7 @@ class Routes:
         onwards = self._onwards.get(at)
         if onwards is None:
             onwards = self._onwards[at] = [channel for channel in at.channels if channel.far.forwards]
-        return onwards + target.channels_in
+        return [*onwards, *target.channels_in]
 
 
 def _only_neighbour(host: Stack) -> Stack | None:
@@ -162,7 +161,7 @@ def tree_from(start: Stack) -> dict[Stack, Channel | None]:
     return _tree_of_groups(start, start.channels)
 
 
-def _tree_of_groups(start: Stack, first: list[Channel]) -> dict[Stack, Channel | None]:
+def _tree_of_groups(start: Stack, first: Sequence[Channel]) -> dict[Stack, Channel | None]:
     reached: dict[Stack, Channel | None] = {start: None}
     heap = [(channel.metric, 1, serial, channel) for serial, channel in enumerate(first)]
     heapq.heapify(heap)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import gc
 import sys
 from _thread import get_ident
@@ -23,7 +24,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
-from ..axon import GraceExceeded, UsageError, VirtualClock, VirtualLoop
+from ..axon import GraceExceeded, System, UsageError, VirtualClock, VirtualLoop
 from ..axon.clock import nanoseconds
 from ..axon.errors import suggestion
 from ..observe import measures
@@ -79,19 +80,18 @@ class Simulation:
         self.routes = Routes()
         self.groups = Groups(self, network.group_timing)
         self.faults = Faults(self)
-        self.channels: dict[NetworkLink, tuple[Channel, ...]] = {}
+        self._there: dict[NetworkLink, Channel] = {}  # of each link the first direction
         self.thread = 0  # which runs all this, while it runs
         self._by_number: list[Stack] = []
         self._by_address: dict[str, Stack] = {}  # for those that were given addresses
         self._captures: Captures | None = None
         self._grace = grace
-        self._on_leave = self._leave  # the same for all
-        self._patterns = {host.name: host.patterns for host in network.hosts.values() if host.patterns}
         self._runs: list[HostRun] = []
         self._running = 0  # hosts whose components have not ended
-        self._on_leave = self._leave  # one for all: each time that a method is taken it is an object
+        self._on_over = self._leave  # one for all: each time that a method is taken it is an object
         self._time_is_over = False
         self._until: str | None = None
+        self._context = contextvars.copy_context()  # of all systems: each component has a copy of its own
         self._script_loop: VirtualLoop | None = None
         self._scripts: dict[asyncio.Task[object], None] = {}
         self._is_stopping = False
@@ -111,9 +111,8 @@ class Simulation:
         for link in network.links:
             self._add_link(link)
         if "queues" in measure:
-            for channels in self.channels.values():
-                for channel in channels:
-                    channel.watch_queue()
+            for channel in self.each_channel():
+                channel.watch_queue()
         for host in network.hosts.values():
             for route, neighbour in host.routes:
                 self._add_route(self.stacks[host.name], route, self.stacks[neighbour])
@@ -143,13 +142,20 @@ class Simulation:
 
     def _add_link(self, link: NetworkLink) -> None:
         a, b = self.stacks[link.a.name], self.stacks[link.b.name]
-        there = self.forms.Channel(a, b, link.settings, self.seed)
-        if link.one_way:
-            self.channels[link] = (there,)
-        else:
+        there = self._there[link] = self.forms.Channel(a, b, link.settings, self.seed)
+        if not link.one_way:
             back = self.forms.Channel(b, a, link.settings_back, self.seed)
             there.back, back.back = back, there
-            self.channels[link] = (there, back)
+
+    def channels_of(self, link: NetworkLink) -> tuple[Channel, ...]:
+        """Return the directions of a link."""
+        there = self._there[link]
+        return (there,) if there.back is None else (there, there.back)
+
+    def each_channel(self) -> Iterator[Channel]:
+        """Yield the directions of all links, in the order of their making."""
+        for link in self._there:
+            yield from self.channels_of(link)
 
     def _add_route(self, stack: Stack, network: Any, neighbour: Stack) -> None:
         for channel in stack.channels:
@@ -159,7 +165,7 @@ class Simulation:
 
     def change(self, link: NetworkLink, direction: str, changes: dict[str, Any]) -> None:
         """Change a link for the rest of this run."""
-        channels = self.channels[link]
+        channels = self.channels_of(link)
         both = changed_both(channels, direction, changes)  # first all, as what is no quantity changes nothing
         for channel, settings in both:
             channel.adjust(settings, self.seed)
@@ -185,10 +191,11 @@ class Simulation:
 
     def channels_called(self, name: str) -> list[Channel]:
         """Return both directions of the link that has a name, as the metrics have it for one of them."""
-        for channels in self.channels.values():
+        for link in self._there:
+            channels = self.channels_of(link)
             if any(channel.name == name for channel in channels):
                 return list(channels)
-        known = [*self.stacks, *(channel.name for channels in self.channels.values() for channel in channels)]
+        known = [*self.stacks, *(channel.name for channel in self.each_channel())]
         raise UsageError(f"capture: there is no host and no link {name!r}; {suggestion(name, known)}")
 
     def capture(self, wanted: dict[str, Any], snaplen: int) -> None:
@@ -280,8 +287,9 @@ class Simulation:
 
     def _start(self, until: str | None) -> None:
         self._until = until
-        for name in self._patterns:
-            self._start_host(name, self.seed, 1)
+        for name, host in self.network.hosts.items():
+            if host.patterns:
+                self._start_host(name, self.seed, 1)
         for call in self.network.script_of_runs:
             call(self)
 
@@ -289,12 +297,12 @@ class Simulation:
         loop = self.loop_of(self.stacks[name])
         loop.seed = seed  # of what it draws by Python's own means
         with _inside(loop):
-            run = HostRun(name, loop, self._patterns[name], seed, self._grace, start, self._on_leave)
+            run = HostRun(name, loop, self.network.hosts[name].patterns, seed, self._grace, start)
             self._runs.append(run)
             self.stacks[name].run = run
             self._running += 1
-            run.system.start(*run.components)
-            run.system.on_over = run.leave
+            run.system.start(*run.components, context=self._context)
+            run.system.on_over = self._on_over
             if name == self._until:
                 run.system.finished.add_done_callback(self._host_is_over)
 
@@ -325,7 +333,7 @@ class Simulation:
         stack.is_down = False
         stack.look()
         self.groups.returned(stack)
-        if name in self._patterns and not self._is_stopping:
+        if self.network.hosts[name].patterns and not self._is_stopping:
             start = stack.run.start + 1 if stack.run is not None else 1
             self._start_host(name, f"{self.seed}/start {start}", start)
 
@@ -338,7 +346,7 @@ class Simulation:
 
     def cut(self, link: NetworkLink, *, repaired: bool) -> None:
         """Have a link carry nothing, or everything again; ways lead around it."""
-        for channel in self.channels[link]:
+        for channel in self.channels_of(link):
             channel.close_for(0 if repaired else LINK_DOWN)
             channel.is_open = repaired
         self.routes.forget()
@@ -425,9 +433,10 @@ class Simulation:
         if run.loop.is_frozen and not run.has_crashed:
             run.loop.thaw()
 
-    def _leave(self, run: HostRun) -> None:
+    def _leave(self, system: System) -> None:
         """A host's components have ended: end its program, as `asyncio.run` and the kernel do."""
-        loop = self.stacks[run.name].loop
+        loop: Any = system.loop
+        run = loop.stack.run
         if loop.is_bare:
             loop.call_soon(self._end_bare_program, run)
         else:
@@ -502,7 +511,7 @@ class Simulation:
         )
 
     def _metrics(self) -> Metrics:
-        links = {one.name: link_metrics(one) for channels in self.channels.values() for one in channels}
+        links = {one.name: link_metrics(one) for one in self.each_channel()}
         hosts = {one.name: host_metrics(one) for one in self.stacks.values()}
         return Metrics(self.time, links, hosts, measures_of(self._runs))
 

@@ -80,21 +80,18 @@ FAMILIES = (socket.AF_INET, socket.AF_INET6, AF_UNIX)
 class SimulatedSocket:
     """A socket that is none. See the module."""
 
+    # There may be a million: what few need is in a dictionary, which is made then.
     __slots__ = (
+        "__dict__",
         "__weakref__",
-        "_connects",
         "_fileno",
         "_nodelay",
         "_number",
         "_timeout",
-        "_waiting",
-        "_was_told",
         "end",
         "family",
-        "keeps_path",
         "listener",
         "local",
-        "mailbox",
         "node",
         "only6",
         "options",
@@ -102,13 +99,22 @@ class SimulatedSocket:
         "remote",
         "transport",
         "type",
-        "unix_port",
         "used_by",
-        "watch",
     )
 
     is_simulated_socket = True
     __hash__ = hash_on_host
+
+    mailbox: Mailbox | None = None
+    keeps_path = False
+    """The path to which it was bound stays taken when it is closed."""
+    unix_port = 0
+    """What stands for the path to which it was bound."""
+    watch: Watch | None = None
+    """What the loop calls when it is readable or writable."""
+    _connects = False  # nobody has been told yet what came of connect()
+    _was_told = False  # why connect() has failed
+    _waiting: dict[bool, list[asyncio.Future[None]]] | None = None
 
     def __init__(
         self,
@@ -135,20 +141,11 @@ class SimulatedSocket:
         """Its connection, if it uses that itself."""
         self.listener: Listener | None = None
         self.transport: DatagramTransport | None = None
-        self.mailbox: Mailbox | None = None
-        self.keeps_path = False
-        """The path to which it was bound stays taken when it is closed."""
-        self.unix_port = 0
-        """What stands for the path to which it was bound."""
         self.used_by: Any = None
         """The transport to which its connection was given."""
-        self.watch: Watch | None = None  # what the loop calls when it is readable or writable
-        self._connects = False  # nobody has been told yet what came of connect()
         self._fileno = 0
-        self._timeout: float | None = None
-        self._was_told = False  # why connect() has failed
-        self._waiting: dict[bool, list[asyncio.Future[None]]] | None = None
         self._nodelay = False
+        self._timeout: float | None = None
 
     # -- what it is -----------------------------------------------------------------------------------
 
@@ -669,11 +666,13 @@ class SimulatedSocket:
         if self.type == socket.SOCK_STREAM:
             self.node.streams.unbind(self)
         self._fileno = -1
-        self._connects = False
-        for futures in (self._waiting or {}).values():
-            for future in futures:
-                future.cancel()
-        self._waiting = None
+        if self._connects:
+            self._connects = False
+        if self._waiting is not None:
+            for futures in self._waiting.values():
+                for future in futures:
+                    future.cancel()
+            self._waiting = None
 
     def detach(self) -> int:
         """Refuse: there is no file behind it."""
@@ -682,6 +681,7 @@ class SimulatedSocket:
     def cut_off(self) -> None:
         """The program has ended: the kernel closes the socket."""
         self._fileno = -1
+        self.transport = None  # they would keep each other
 
     def __enter__(self) -> SimulatedSocket:
         return self

@@ -87,9 +87,9 @@ class Stack(Base):
 
     __slots__ = core.NO_SLOTS
 
-    channels: list[Channel]
+    channels: Sequence[Channel]
     """Those that lead away from here, in the order of their making."""
-    channels_in: list[Channel]
+    channels_in: Sequence[Channel]
     """Those that lead here."""
 
     def __init__(self, simulation: Simulation, name: str, number: int, kind: str) -> None:
@@ -99,8 +99,7 @@ class Stack(Base):
         self.number = number
         self.forwards = kind != "host"
         self.is_switch = kind == "switch"
-        self.channels = []
-        self.channels_in = []
+        self.channels = self.channels_in = ()
         self.routes: Sequence[tuple[Any, Channel]] = ()  # that were set by hand
         self.rules: tuple[Rule, ...] = ()
         self.translator: Translator | None = None
@@ -200,13 +199,19 @@ class Stack(Base):
 
     # -- ways ---------------------------------------------------------------------------------------
 
+    def own_table(self) -> dict[str, Any]:
+        """Return the table of ways to be written to: those that are empty are one for all hosts."""
+        if not self.table:
+            self.table = {}
+        return self.table
+
     def way_to(self, address: str) -> Any:
         """Return the channel that leads towards an address, or this stack for its own; None if none does."""
         way = self.table.get(address)
         if way is None:
             way = self._find_way(address)
             if way is not None:
-                self.table[address] = way
+                self.own_table()[address] = way
         return way
 
     def _find_way(self, address: str) -> Any:

@@ -411,7 +411,7 @@ class Node:
         self.special = False  # it looks at every packet
         # By address: the channel over which it is reached; for the node's own addresses the node itself.
         # By group, of routers: by flow, the `Hop`s.
-        self.table: dict[str, Any] = {}
+        self.table: dict[str, Any] = NO_WAYS
         # The only socket, if it takes whatever comes to its port; else all by port: such a one, or several.
         self.udp: Any = None
         # A socket that alone takes all that comes to its port for a group that it has joined.

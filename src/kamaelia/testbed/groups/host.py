@@ -48,6 +48,7 @@ from typing import Protocol
 
 from kamaelia.axon import UsageError
 
+from .by_group import ByGroup
 from .members import NOTHING, Sources
 from .messages import (
     IGMP,
@@ -141,7 +142,7 @@ class _Wish:
         return not self.is_wanted and self.repeat_at is None
 
 
-class Host:
+class Host(ByGroup[_Wish]):
     """The host's side of group management on one interface.
 
     ``stream`` gives the random numbers of its delays. Without a ``version`` it speaks the newest of its
@@ -163,7 +164,6 @@ class Host:
         "_older_until",
         "_respond_at",
         "_stream",
-        "_wishes",
         "family",
         "timing",
         "version",
@@ -184,13 +184,13 @@ class Host:
         always_leaves: bool = False,
         mtu: int = 1500,
     ) -> None:
+        super().__init__()
         self.family = family
         self.version = self._configured = check_version(version, family)
         self.timing = timing
         self._stream = stream
         self._always_leaves = always_leaves
         self._mtu = mtu
-        self._wishes: dict[str, _Wish] = {}
         self._respond_at: int | None = None  # to a general query, in the newest version
         self._older_until = 0
 
@@ -202,7 +202,7 @@ class Host:
         >>> Host(random.Random(7)).groups
         ()
         """
-        return tuple(group for group, wish in self._wishes.items() if wish.is_wanted)
+        return tuple(group for group, wish in self.items() if wish.is_wanted)
 
     def set_filter(self, group: str, mode: Mode, sources: Iterable[str], now: int) -> list[Send]:
         """The interface wants a group from these sources now, or from all but these; see `merged`.
@@ -222,9 +222,10 @@ class Host:
         self._settle(now)
         if not is_reported(group):
             return []
-        wish = self._wishes.get(group)
+        wish = self.find(group)
         if wish is None:
-            wish = self._wishes[group] = _Wish()
+            wish = _Wish()
+            self.put(group, wish)
         was_wanted, mode_before, before = wish.is_wanted, wish.mode, wish.sources
         wish.mode, wish.sources = mode, after
         if self.version < self.family.newest:
@@ -256,7 +257,7 @@ class Host:
             self._settle(now)
             if self.version < self.family.newest:
                 for record in message.records:
-                    wish = self._wishes.get(record.group)
+                    wish = self.find(record.group)
                     if wish is not None and wish.respond_at is not None:
                         wish.respond_at = None
                         wish.mode_left = 0
@@ -271,7 +272,7 @@ class Host:
         True
         """
         soonest = self._respond_at
-        for wish in self._wishes.values():
+        for _, wish in self.items():
             for time in (wish.respond_at, wish.repeat_at):
                 if time is not None and (soonest is None or time < soonest):
                     soonest = time
@@ -290,9 +291,9 @@ class Host:
         records: list[Record] = []
         if self._respond_at is not None and self._respond_at <= now:
             self._respond_at = None
-            records = [_state_of(group, wish) for group, wish in self._wishes.items() if wish.is_wanted]
+            records = [_state_of(group, wish) for group, wish in self.items() if wish.is_wanted]
         sends = self._reports(records)
-        for group, wish in list(self._wishes.items()):
+        for group, wish in self.items():
             if wish.respond_at is not None and wish.respond_at <= now:
                 answer = _answer_of(group, wish)
                 wish.respond_at, wish.asked = None, NOTHING
@@ -340,12 +341,12 @@ class Host:
             self._hear_query_older(query, now)
             return
         if query.group is None:
-            if self._wishes:
+            if self.items():
                 at = now + self._draw(query.max_response)
                 if self._respond_at is None or at < self._respond_at:
                     self._respond_at = at
             return
-        wish = self._wishes.get(query.group)
+        wish = self.find(query.group)
         if wish is None or not wish.is_wanted:
             return
         at = now + self._draw(query.max_response)
@@ -379,16 +380,15 @@ class Host:
         return [_send_older(group, self.family)]
 
     def _hear_query_older(self, query: Query, now: int) -> None:
-        for group in self._wishes if query.group is None else (query.group,):
-            wish = self._wishes.get(group)
-            if wish is None or not wish.is_wanted:
+        for group, wish in self.items():
+            if query.group not in (None, group) or not wish.is_wanted:
                 continue
             if wish.respond_at is None or wish.respond_at > now + query.max_response:
                 wish.respond_at = now + self._draw(query.max_response)
 
     def _wake_older(self, now: int) -> list[Send]:
         sends = []
-        for group, wish in self._wishes.items():
+        for group, wish in self.items():
             if wish.respond_at is not None and wish.respond_at <= now:
                 sends += self._report_older(group, wish, now)
         return sends
@@ -409,13 +409,13 @@ class Host:
             return
         self.version = version
         self._respond_at = None
-        for group, wish in list(self._wishes.items()):
+        for group, wish in self.items():
             wish.forget()
             self._drop_if_over(group, wish)
 
     def _drop_if_over(self, group: str, wish: _Wish) -> None:
         if wish.is_over:
-            del self._wishes[group]
+            self.drop(group)
 
 
 def _wish(mode: Mode, sources: Iterable[str], family: Family) -> tuple[Mode, Sources]:

@@ -29,6 +29,7 @@ from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
+from .by_group import ByGroup
 from .messages import Family, Kind, Leave, Mode, Record, Report, ordered
 
 Sources: TypeAlias = frozenset[str]
@@ -221,7 +222,7 @@ class _Group:
         return self.timer if soonest is None else min(self.timer, soonest)
 
 
-class Members:
+class Members(ByGroup[_Group]):
     """The groups wanted at one link, or behind one port.
 
     >>> from kamaelia.testbed.groups import IGMP
@@ -234,15 +235,15 @@ class Members:
     (['239.1.2.3'], False)
     """
 
-    __slots__ = ("_groups", "family", "soonest")
+    __slots__ = ("family", "soonest")
 
     soonest: int | None
     """A time before which no timer runs out, None for never; `next_time` says exactly when one does."""
 
     def __init__(self, family: Family) -> None:
+        super().__init__()
         self.family = family
         self.soonest = None
-        self._groups: dict[str, _Group] = {}
 
     def hear(self, message: Report | Leave, now: int, hold: int) -> list[Heard]:
         """Somebody reports, or leaves; ``hold`` is GMI in nanoseconds. Returns what came of each record.
@@ -260,7 +261,7 @@ class Members:
         heard = []
         for record in records:
             kind, sources = record.kind, frozenset(record.sources)
-            group = self._groups.get(record.group)
+            group = self.find(record.group)
             if group is not None and not sources and kind in _ANY_SOURCE and group.is_plain:
                 # By far the most common, and what the table says of it: only the timer is set anew.
                 group.timer = now + hold
@@ -279,16 +280,17 @@ class Members:
         return heard
 
     def _note_older(self, name: str, version: int, until: int) -> None:
-        group = self._groups.get(name)
+        group = self.find(name)
         if group is not None:
             group.older_until = until
             if version < self.family.older:  # only IGMPv1, whose hosts have no leave
                 group.oldest_until = until
 
     def _apply(self, name: str, kind: Kind, sources: Sources, now: int, until: int) -> Heard:
-        group = self._groups.get(name)
+        group = self.find(name)
         if group is None:
-            group = self._groups[name] = _Group(now)
+            group = _Group(now)
+            self.put(name, group)
         before = group.wanted
         row = TABLE[group.mode, kind]
         x, y = frozenset(group.requested), group.excluded
@@ -318,7 +320,7 @@ class Members:
         >>> members.lower_group("232.1.2.3", 50), members.next_time()
         (True, 50)
         """
-        record = self._groups.get(group)
+        record = self.find(group)
         if record is None or record.mode == "include" or record.timer <= until:
             return False
         record.timer = until
@@ -334,7 +336,7 @@ class Members:
         >>> members.lower_sources("232.1.2.3", ["10.0.0.1", "10.0.0.2"], 50)
         ('10.0.0.1',)
         """
-        record = self._groups.get(group)
+        record = self.find(group)
         if record is None:
             return ()
         timers = record.requested
@@ -357,7 +359,7 @@ class Members:
         if self.soonest is None or self.soonest > now:
             return changed
         self.soonest = None
-        for name, group in list(self._groups.items()):
+        for name, group in self.items():
             time = group.next_time
             assert time is not None
             if time > now:
@@ -381,7 +383,7 @@ class Members:
     def _settle(self, name: str, group: _Group) -> None:
         time = group.next_time
         if time is None:
-            del self._groups[name]
+            self.drop(name)
         else:
             self._note_time(time)
 
@@ -398,7 +400,7 @@ class Members:
         >>> members.next_time()
         260
         """
-        times = [group.next_time for group in self._groups.values()]
+        times = [group.next_time for _, group in self.items()]
         return min((time for time in times if time is not None), default=None)
 
     def wants(self, group: str, source: str) -> bool:
@@ -410,7 +412,7 @@ class Members:
         >>> members.wants("232.1.2.3", "10.0.0.1"), members.wants("232.1.2.3", "10.0.0.2")
         (True, False)
         """
-        record = self._groups.get(group)
+        record = self.find(group)
         if record is None:
             return False
         if record.mode == "include":
@@ -426,7 +428,7 @@ class Members:
         >>> members.wanted("232.1.2.3")
         ('exclude', frozenset({'10.0.0.1'}))
         """
-        record = self._groups.get(group)
+        record = self.find(group)
         return ("include", NOTHING) if record is None else record.wanted
 
     def state(self, group: str) -> GroupState | None:
@@ -438,7 +440,7 @@ class Members:
         >>> members.state("232.1.2.3")
         GroupState(mode='exclude', timer=260, requested={}, excluded=frozenset())
         """
-        record = self._groups.get(group)
+        record = self.find(group)
         if record is None:
             return None
         timer = record.timer if record.mode == "exclude" else None
@@ -453,7 +455,7 @@ class Members:
         >>> members.since("232.1.2.3")
         5
         """
-        record = self._groups.get(group)
+        record = self.find(group)
         return None if record is None else record.since
 
     @property
@@ -466,7 +468,7 @@ class Members:
         >>> members.groups
         ('232.1.2.3',)
         """
-        return tuple(self._groups)
+        return tuple(name for name, _ in self.items())
 
     def __contains__(self, group: str) -> bool:
-        return group in self._groups
+        return self.find(group) is not None
