@@ -45,9 +45,6 @@ GRACE = 5.0  # seconds that a system has to finish what it was sent, after a sto
 SLOW_STEP = 0.5  # seconds from which on a step that holds everybody up is reported
 
 
-_NOBODY: frozenset[Any] = frozenset()
-
-
 class _Root(Component):
     """The chassis of a whole system; its name is not part of any path."""
 
@@ -71,18 +68,15 @@ class System:
     __slots__ = (
         "__dict__",
         "__weakref__",
-        "_bystanders",
         "_grace_timer",
         "_seed",
         "announce",
-        "debug",
         "grace",
         "is_over",
         "loop",
         "on_over",
         "root",
         "scheduler",
-        "slow_step",
         "stopping",
     )
 
@@ -95,6 +89,9 @@ class System:
     measures: Any = None
     """What `kamaelia.observe` keeps of those who measure something."""
     fatal: BaseException | None = None
+    debug = False
+    slow_step = 0.0
+    _bystanders: frozenset[Any] = frozenset()  # tasks of the loop that were there before
     _names: Names | None = None
     _finished: asyncio.Future[None] | None = None
     _named: Sequence[Process] = ()  # those who have used up the grace, in an error already
@@ -113,8 +110,8 @@ class System:
         self.loop = loop
         self._seed = fresh_seed() if seed is None else seed
         self.grace = grace
-        self.slow_step = slow_step
-        self.debug = debug
+        if slow_step:
+            self.slow_step = slow_step
         self.announce = announce or print_announcement
         """Tells whoever started the system something that they should know, such as where a server listens.
 
@@ -128,11 +125,13 @@ class System:
         self._grace_timer: asyncio.TimerHandle | None = None
         self.is_over = False
         self.on_over: Callable[[System], object] | None = None  # called soon after the last has ended
-        there = tasks_of(loop)  # before us
-        self._bystanders = frozenset(there) if there else _NOBODY
+        there = tasks_of(loop)
+        if there:
+            self._bystanders = frozenset(there)
         if slow_step and not hasattr(loop, "clock"):
             self._watchdog = Watchdog(self, slow_step)
         if debug:
+            self.debug = True
             loop.set_debug(True)
 
     @property

@@ -85,7 +85,7 @@ class Channel(Base):
     """The node at this end."""
     far: Stack
     """The node at the other."""
-    number: int
+    number = 1
     """Which it is of those between the same two, from 1."""
     metric: int
     """Its delay, when ways are looked for."""
@@ -93,27 +93,27 @@ class Channel(Base):
     """Which it is of those that lead away from its host, from 0."""
     back: Channel | None
     """The other direction; None if the link leads one way."""
-    is_open: bool
+    is_open = True
     """It is on a way; a link that was cut is not."""
     specials: Specials | None
     settings: LinkSettings
     group_side: RouterSide | None
     """Of a router that groups are asked for over this link: what it knows of that."""
-    watch: QueueWatch | None
+    watch: QueueWatch | None = None
     """What looks at the queue; None where nobody wants to know."""
 
     def __init__(self, near: Stack, far: Stack, settings: LinkSettings, seed: int | str) -> None:
         super().__init__(near.fabric)
         self.near, self.far = near, far
         few = near.channels if len(near.channels) < len(far.channels_in) else far.channels_in
-        self.number = 1 + sum(one.near is near and one.far is far for one in few)
+        others = sum(one.near is near and one.far is far for one in few)
+        if others:
+            self.number = 1 + others
         self.metric = settings.delay
         self.interface = len(near.channels)
         self.back = None
-        self.is_open = True
         self.specials = None
         self.settings = settings
-        self.watch = None
         self.group_side = None
         near.channels = _with(near.channels, self)
         far.channels_in = _with(far.channels_in, self)
@@ -436,14 +436,12 @@ def _with(channels: Sequence[Channel], one: Channel) -> Sequence[Channel]:
 
 
 SLOTS = (
+    "__dict__",  # made for what few links have
     "back",
     "group_side",
     "interface",
-    "is_open",
     "metric",
     "near",
-    "number",
     "settings",
     "specials",
-    "watch",
 )

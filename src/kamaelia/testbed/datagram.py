@@ -56,6 +56,12 @@ class DatagramTransport(Base):
 
     node: Stack
 
+    # What few sockets set is in a dictionary, which is made then.
+    reuse_port = False
+    ttl = 64
+    tos = 0
+    broadcast = False
+
     @property  # type: ignore[misc]
     def __class__(self) -> Any:  # for isinstance(): no class of asyncio's can be among the bases
         return _LooksLike
@@ -77,10 +83,8 @@ class DatagramTransport(Base):
         self.family = sock.family
         self.only6 = sock.only6
         self.connected_to = connected_to
-        self.reuse_port = reuse_port
-        self.ttl = 64
-        self.tos = 0
-        self.broadcast = False
+        if reuse_port:
+            self.reuse_port = True
         self._memberships: Memberships | None = None
         self._protocol: Any = protocol
         self.received = protocol.datagram_received
@@ -344,19 +348,16 @@ class DatagramTransport(Base):
 
 
 SLOTS = (
+    "__dict__",
     "__weakref__",
     "_memberships",
     "_number",
     "_protocol",
-    "broadcast",
     "connected_to",
     "family",
     "local_host",
     "only6",
-    "reuse_port",
     "socket",
-    "tos",
-    "ttl",
 )
 
 __all__ = ["ANY", "ANY6", "IGNORE", "SLOTS", "DatagramTransport"]

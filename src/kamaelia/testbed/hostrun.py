@@ -33,7 +33,7 @@ class HostRun:
     """What one host runs in one run of a network: all is made anew from the patterns."""
 
     # There may be a million: what few need is in a dictionary, which is made then.
-    __slots__ = ("__dict__", "_components", "has_left", "loop", "name", "system")
+    __slots__ = ("__dict__", "_components", "has_left", "name", "system")
 
     start = 1
     """Its number among those of this host."""
@@ -54,12 +54,16 @@ class HostRun:
         self.name = name
         if start != 1:
             self.start = start
-        self.loop = loop
         self.has_left = False  # it has ended, and so has everything that it has left behind
         # What is announced comes to this object itself: there may be 100,000, and a method is one more.
         self.system: System = _HostSystem(loop, seed=seed, grace=grace, slow_step=0, announce=self)
         components = [make(pattern) for pattern in patterns]
         self._components = components[0] if len(components) == 1 else tuple(components)
+
+    @property
+    def loop(self) -> Any:
+        """The loop of its host."""
+        return self.system.loop
 
     @property
     def components(self) -> Sequence[Component]:

@@ -92,6 +92,14 @@ class Stack(Base):
     channels_in: Sequence[Channel]
     """Those that lead here."""
 
+    # What few hosts need is in a dictionary, which is made then.
+    is_down = False
+    rules: tuple[Rule, ...] = ()
+    translator: Translator | None = None
+    group_options: Mapping[str, Any] = NO_OPTIONS
+    _reassembly: Reassembly | None = None
+    _mtus: dict[str, int] | None = None  # to addresses, that others have told of
+
     def __init__(self, simulation: Simulation, name: str, number: int, kind: str) -> None:
         super().__init__(simulation.fabric)
         self.simulation = simulation
@@ -101,16 +109,10 @@ class Stack(Base):
         self.is_switch = kind == "switch"
         self.channels = self.channels_in = ()
         self.routes: Sequence[tuple[Any, Channel]] = ()  # that were set by hand
-        self.rules: tuple[Rule, ...] = ()
-        self.translator: Translator | None = None
-        self._reassembly: Reassembly | None = None
-        self._mtus: dict[str, int] | None = None  # to addresses, that others have told of
         self.own: tuple[str, ...] = ()  # addresses that were given to it
         self._streams: Streams | None = None
-        self.group_options: Mapping[str, Any] = NO_OPTIONS
         self.group_side: HostSide | None = None  # what it wants of groups, if it ever wanted any
         self._next_ports: list[int] | None = None
-        self.is_down = False
         self.run: HostRun | None = None  # what runs here, or was the last to run
 
     # -- addresses ----------------------------------------------------------------------------------
@@ -544,24 +546,19 @@ class Stack(Base):
 
 
 SLOTS = (
-    "_mtus",
+    "__dict__",
     "_next_ports",
-    "_reassembly",
     "_streams",
     "channels",
     "channels_in",
-    "group_options",
     "group_side",
-    "is_down",
     "is_switch",
     "name",
     "number",
     "own",
     "routes",
-    "rules",
     "run",
     "simulation",
-    "translator",
 )
 
 
