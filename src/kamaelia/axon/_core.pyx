@@ -762,27 +762,6 @@ cdef class LoopCalls:
         return handle
 
 
-cdef class Slice(Due):
-    """The next slice of a scheduler, in the queue of its clock."""
-
-    cdef Scheduler scheduler
-    cdef object context
-
-    def __cinit__(self, Scheduler scheduler):
-        self.scheduler = scheduler
-        self.context = scheduler._context
-        self._loop = scheduler.loop
-
-    cdef int happen(self) except -1:
-        cdef PyObject* context = <PyObject*>self.context
-        PyContext_Enter(context)
-        try:
-            self.scheduler.take_slice()
-        finally:
-            PyContext_Exit(context)
-        return 0
-
-
 cdef class Sleep(Due):
     """See `here._Sleep`. As long as somebody sleeps, it stands in the clock's queue itself."""
 
@@ -880,11 +859,11 @@ def sleep(seconds):
                 if (
                     scheduler is not None
                     and scheduler.clock is not None
-                    and (<LoopCalls>scheduler.loop).fast is not None
+                    and (<LoopCalls>scheduler._loop).fast is not None
                     and scheduler.thread_number == PyThread_get_thread_ident()
                 ):
                     made = Sleep.__new__(Sleep)
-                    made._loop = scheduler.loop
+                    made._loop = scheduler._loop
                     made.process = process
                     made.seconds = seconds
                     return made
@@ -1914,7 +1893,7 @@ cdef class Outbox(Box):
             if route.waits and not route.counts_past():
                 raise self.too_far_past(route)
         for tap in self.tapped_by:
-            tap.record(message, scheduler.loop.time())
+            tap.record(message, scheduler._loop.time())
         if not routes:
             self.discarded += 1
             return TURN
@@ -1957,8 +1936,8 @@ cdef bint is_own(Scheduler scheduler) except -1:
     if not EAGER_TASKS:
         return True
     if current_tasks is None:
-        return asyncio.current_task(scheduler.loop) is scheduler.running.component
-    current = kamaelia_current(<PyObject*>current_tasks, <PyObject*>scheduler.loop, scheduler.loop_hash)
+        return asyncio.current_task(scheduler._loop) is scheduler.running.component
+    current = kamaelia_current(<PyObject*>current_tasks, <PyObject*>scheduler._loop, scheduler.loop_hash)
     return current == <PyObject*>scheduler.running.component
 
 
@@ -2944,10 +2923,10 @@ cdef class Process(Waiter):
 # -- schedulers ---------------------------------------------------------------------------------------
 
 
-cdef class Scheduler:
-    """See `scheduler.PlainScheduler`."""
+cdef class Scheduler(Due):
+    """See `scheduler.PlainScheduler`. It stands in the queue of its clock itself, for its next slice."""
 
-    cdef public object loop
+    cdef public object _context
     cdef public Process running
     cdef public object loops
     cdef public object on_step
@@ -2964,7 +2943,6 @@ cdef class Scheduler:
     cdef Py_hash_t loop_hash
     cdef object slice
     cdef VirtualClock clock  # the loop's, if it is one of ours
-    cdef Slice next_slice
     cdef object __weakref__
 
     def __cinit__(self, loop):
@@ -2974,6 +2952,23 @@ cdef class Scheduler:
 
     def __dealloc__(self):
         scheduler_forget_ready(self)
+
+    cdef int happen(self) except -1:
+        cdef PyObject* context = <PyObject*>self._context
+        PyContext_Enter(context)
+        try:
+            self.take_slice()
+        finally:
+            PyContext_Exit(context)
+        return 0
+
+    @property
+    def loop(self):
+        return self._loop
+
+    @loop.setter
+    def loop(self, loop):
+        self._loop = loop
 
     @property
     def thread(self):
@@ -3024,9 +3019,7 @@ cdef class Scheduler:
 
     cdef int schedule(self) except -1:
         if self.clock is not None and PyThread_get_thread_ident() == self.thread_number:
-            if self.next_slice is None:
-                self.next_slice = Slice(self)
-            self.clock.ready(self.next_slice)
+            self.clock.ready(self)
             return 0
         if self.slice is None:
             self.slice = self._slice
@@ -3052,7 +3045,7 @@ cdef class Scheduler:
             waiter = self.pop_ready()
             if waiter.is_outlet:
                 self.running = None
-                _make_current(self.loop, None)
+                _make_current(self._loop, None)
                 (<Outlet>waiter).take_turn()
                 continue
             process = <Process>waiter
@@ -3060,10 +3053,10 @@ cdef class Scheduler:
             self.running = process
             if current_tasks is not None:
                 kamaelia_set_current(
-                    <PyObject*>current_tasks, <PyObject*>self.loop, <PyObject*>process.component, self.loop_hash
+                    <PyObject*>current_tasks, <PyObject*>self._loop, <PyObject*>process.component, self.loop_hash
                 )
             else:
-                _make_current(self.loop, process.component)
+                _make_current(self._loop, process.component)
             process.take_step()
             if self.on_step is not None:
                 self.on_step(process)
@@ -3098,9 +3091,9 @@ cdef class Scheduler:
     cdef int have_no_current(self) except -1:
         """Nobody is the loop's current task any more."""
         if current_tasks is None:
-            _make_current(self.loop, None)
-        elif kamaelia_current(<PyObject*>current_tasks, <PyObject*>self.loop, self.loop_hash) != NULL:
-            PyDict_DelItem(current_tasks, self.loop)
+            _make_current(self._loop, None)
+        elif kamaelia_current(<PyObject*>current_tasks, <PyObject*>self._loop, self.loop_hash) != NULL:
+            PyDict_DelItem(current_tasks, self._loop)
         return 0
 
     cdef int give_until_end_of_step(self, Route route) except -1:

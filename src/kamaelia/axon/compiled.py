@@ -74,7 +74,7 @@ class CompiledProcess(_core.Process, process.Process):
 class CompiledScheduler(_core.Scheduler, scheduler.Scheduler):
     """Steps the components of one system."""
 
-    __slots__ = scheduler.REST
+    __slots__ = tuple([name for name in scheduler.REST if name != "_context"])
 
 
 class CompiledInlet(_core.Inlet, outlet.Inlet):
