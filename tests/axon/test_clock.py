@@ -230,3 +230,20 @@ def test_who_is_always_busy_does_not_stop_time(
             clock.turns(most)
     assert fired == [(1_000_000_000, limit + 1), (2_000_000_000, 2 * limit + 2)]
     loop.close()
+
+
+def test_a_job_for_which_there_is_no_thread_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(self: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def main() -> list[str]:
+        told = []
+        for _ in range(2):
+            try:
+                await asyncio.to_thread(len, "")
+            except RuntimeError as error:
+                told.append(str(error))
+        return told
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    assert run(main()) == ["can't start new thread"] * 2

@@ -581,7 +581,7 @@ def test_the_command_runs_the_same_again(here: Path, command: str, expected: lis
     (here / "sub").mkdir()
     (here / "sub" / "test_them.py").write_text(textwrap.dedent(TESTS))
     output = call(f"{sys.executable} {command}", here)
-    commands = COMMAND.findall(output)
+    commands = list(dict.fromkeys(COMMAND.findall(output)))  # pytest says it once more where CI is set
     assert len(commands) == len(expected), output
     for said, part in zip(commands, expected, strict=True):
         assert part in said

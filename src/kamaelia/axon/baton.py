@@ -360,7 +360,12 @@ class Crew:
         if self._idle:
             worker = self._idle.pop()
         elif len(self._workers) < self._limit:
-            worker = Worker(self, f"{self._name}_{self._made}")
+            try:
+                worker = Worker(self, f"{self._name}_{self._made}")
+            except Exception as error:  # the machine has no more threads to give
+                job.error = error
+                self.ended(job)
+                return
             self._made += 1
             self._workers[worker] = None
         else:

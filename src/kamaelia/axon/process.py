@@ -61,10 +61,8 @@ class Process:
     is_chassis: bool  # it has no body, or has children
     parent: Process | None
     children: tuple[Process, ...] | dict[Process, None]
-    names_taken: (
-        dict[str, int] | str
-    )  # of children, each with the number last given to another of that name; or of
-    # the only one
+    # Of children, each with the number last given to another of that name; or the name of the only one.
+    names_taken: dict[str, int] | str
     result_from: Process | None  # the child whose result is the chassis's
     holds: tuple[Hold[Any], ...] | dict[Hold[Any], None]  # on its inboxes
     names: tuple[str, ...]  # of services that it offers

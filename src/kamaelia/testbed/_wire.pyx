@@ -32,6 +32,7 @@ cdef extern from *:
     char* PyByteArray_AS_STRING(object) noexcept
     void* memcpy(void*, const void*, size_t) noexcept
     void PyMem_Free(void*) noexcept
+    void PyObject_GC_UnTrack(PyObject*) noexcept
     ctypedef int (*visitproc)(PyObject*, void*) noexcept
     ctypedef int (*traverseproc)(PyObject*, visitproc, void*) noexcept
     ctypedef int (*inquiry)(PyObject*) noexcept
@@ -250,6 +251,8 @@ cdef class Packet(Due):
         other.flow, other.kind, other.waits, other.tells, other.spoiled = (
             self.flow, self.kind, self.waits, self.tells, self.spoiled
         )
+        if type(self.data) is bytes:
+            PyObject_GC_UnTrack(<PyObject*>other)
         return other
 
     cdef int happen(self) except -1:
@@ -705,6 +708,7 @@ cdef class DatagramSocket:
         packet.tos = way.tos
         node.count(packet)
         if way.channel is not None:
+            PyObject_GC_UnTrack(<PyObject*>packet)  # bytes under way are in no cycle, and there may be many
             way.channel.carry_on(packet)
         else:
             packet.place = node

@@ -261,7 +261,7 @@ class Stack(Base):
         way = self.way_to(packet.target)
         if (
             way is self
-        ):  # no time passes, but all that is ready comes first, as before a loop looks at its sockets
+        ):  # no time passes, but all that is ready comes first, as before a loop looks at sockets
             packet.place = self
             self.fabric.clock.add_timer(self.fabric.clock.now, packet)
         elif way is not None:
@@ -467,17 +467,14 @@ class Stack(Base):
 
     def _keep_sockets(self, port: int, sockets: list[DatagramTransport]) -> None:
         """Let the wire know a socket that is the only one for its port, and takes what comes from anybody."""
-        found = sockets[0] if len(sockets) == 1 and sockets[0].takes_all else sockets
-        others = self.udp
-        if isinstance(others, dict) or (others is not None and others.port != port):
-            table = others if isinstance(others, dict) else {others.port: others}
-            if found:
-                table[port] = found
-            else:
-                table.pop(port, None)
-            self.udp = table or None
-        else:
-            self.udp = {port: found} if found and found is sockets else found or None
+        table = self.udp if isinstance(self.udp, dict) else {}
+        if self.udp is not None and self.udp is not table:
+            table[self.udp.port] = self.udp
+        table.pop(port, None)
+        if sockets:
+            table[port] = sockets[0] if len(sockets) == 1 and sockets[0].takes_all else sockets
+        only = next(iter(table.values())) if len(table) == 1 else None
+        self.udp = table or None if only is None or isinstance(only, list) else only
         if self.member is not None and self.member.port == port:
             self.find_member()
 

@@ -248,20 +248,29 @@ def check_repeats(specimen: Specimen) -> None:
 
 def check_alone(specimen: Specimen) -> None:
     """No thread, socket, process or real time is touched."""
-    with _nothing_outside():
+    with _nothing_outside() as called:
         perform(specimen)
+    # Whoever has called it may have kept to itself what came of that.
+    assert not called, called[0]
 
 
 @contextlib.contextmanager
-def _nothing_outside() -> Iterator[None]:
+def _nothing_outside() -> Iterator[list[str]]:
     import socket
     import subprocess
     import threading
     import time
 
-    def refuse(what: str) -> Callable[..., Any]:
+    complaints: list[str] = []
+
+    def refuse(what: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def called(*args: Any, **options: Any) -> Any:
-            raise AssertionError(f"it has called {what}: in virtual time a part stays alone")
+            # Records of a log have the machine's time, and so has a header that websockets writes, and that
+            # is taken out again.
+            if sys._getframe(1).f_globals["__name__"] in ("logging", "email.utils"):
+                return real(*args, **options)
+            complaints.append(f"it has called {what}: in virtual time a part stays alone")
+            raise AssertionError(complaints[-1])
 
         return called
 
@@ -275,8 +284,10 @@ def _nothing_outside() -> Iterator[None]:
             (time, "time"),
             (time, "monotonic"),
         ):
-            stack.enter_context(mock.patch.object(owner, name, refuse(f"{owner.__name__}.{name}")))
-        yield
+            stack.enter_context(
+                mock.patch.object(owner, name, refuse(f"{owner.__name__}.{name}", getattr(owner, name)))
+            )
+        yield complaints
 
 
 def check_books(specimen: Specimen) -> None:
