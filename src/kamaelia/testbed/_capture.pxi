@@ -58,6 +58,7 @@ cdef enum:
     INBOUND = 1
     HEADERS = 28  # bytes of those of IPv4 and UDP
     AT_ONCE = 262144  # bytes that are handed to the file together
+    LATELY = 1024  # addresses that are found by where they are in memory
 
 
 cdef struct Block:
@@ -65,6 +66,11 @@ cdef struct Block:
     unsigned long long serial
     char* place
     Py_ssize_t length
+
+
+cdef struct Lately:
+    PyObject* address  # ours; NULL for none yet
+    PyObject* known  # the table's
 
 
 @cython.final
@@ -81,6 +87,7 @@ cdef class PacketBlocks:
     cdef VirtualClock clock
     cdef object writer
     cdef dict addresses
+    cdef Lately[LATELY] lately  # of these: most packets come with the very same objects
     cdef object summed  # the last datagram, and its sum
     cdef unsigned total
     cdef Block* heap
@@ -107,6 +114,8 @@ cdef class PacketBlocks:
         cdef Py_ssize_t index
         for index in range(self.count):
             PyMem_Free(self.heap[index].place)
+        for index in range(LATELY):
+            Py_XDECREF(self.lately[index].address)
         PyMem_Free(self.heap)
         PyMem_Free(self.buffer)
         PyMem_Free(self.counts)
@@ -277,16 +286,27 @@ cdef class PacketBlocks:
         return self.total
 
     cdef Known known(self, object address):
-        cdef PyObject* found = PyDict_GetItemWithError(self.addresses, address)
+        cdef Lately* lately = &self.lately[(<size_t><PyObject*>address >> 4) % LATELY]
+        cdef PyObject* found
+        if lately.address == <PyObject*>address:
+            return <Known>lately.known
+        found = PyDict_GetItemWithError(self.addresses, address)
+        if found == NULL:
+            self.addresses[address] = self.look_at(address)
+            found = PyDict_GetItemWithError(self.addresses, address)
+        Py_INCREF(address)
+        Py_XDECREF(lately.address)
+        lately.address, lately.known = <PyObject*>address, found
+        return <Known>found
+
+    cdef Known look_at(self, object address):
+        """Return what is known of an address from now on; None of one of IPv6."""
         cdef Known known = None
-        if found != NULL:
-            return <object>found
         packed = _parsed(address).packed
         if len(packed) == 4:
             known = Known.__new__(Known)
             memcpy(known.packed, PyBytes_AS_STRING(packed), 4)
             known.total = kamaelia_word_sum(PyBytes_AS_STRING(packed), 4)
-        self.addresses[address] = known
         return known
 
     # -- order --------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ both forms give the same times, on every machine.
 
 cimport cython
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_INCREF, Py_DECREF
+from cpython.ref cimport Py_INCREF, Py_DECREF, Py_XDECREF
 
 from kamaelia.axon._core cimport Due, VirtualClock
 
