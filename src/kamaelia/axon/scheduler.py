@@ -43,7 +43,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from . import core
-from .clock import PlainVirtualClock, monotonic, stand_back
+from .clock import PlainVirtualClock, VirtualClock, monotonic, stand_back
 from .errors import ClosedBox
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ class Scheduler:
         self._asked = None  # made when somebody asks
         self._closed = False
         clock = getattr(loop, "clock", None)
-        self._context = contextvars.Context() if clock is None else clock.context
+        self._context = clock.context if isinstance(clock, VirtualClock) else contextvars.Context()
 
     # -- who runs ---------------------------------------------------------------------------------
 
