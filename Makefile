@@ -80,7 +80,7 @@ dist: $(DIST) ## build what is published, and try it in fresh environments
 	@$(BIN)/python tools/dist.py
 
 clean: ## remove everything that was made, .venv included
-	rm -rf .venv .venv-3.* benchmarks/.venv benchmarks/.venv-* benchmarks/.build tools/interop/.venv build dist site .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .autobahn .venv-autobahn
+	rm -rf .venv .venv-3.* benchmarks/.venv benchmarks/.venv-* benchmarks/.build tools/interop/.venv build dist site .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .autobahn .venv-autobahn .kamaelia
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	rm -rf src/*.egg-info
 
