@@ -543,6 +543,7 @@ cdef class Node:
     cdef public long long received
     cdef public long long bytes_sent
     cdef public long long bytes_received
+    cdef object home  # the text of an address that was found to be its own
     cdef public flag forwards
     cdef public flag special
 
@@ -555,8 +556,13 @@ cdef class Node:
         self.receive_here(packet, channel)
 
     cdef int receive_here(self, Packet packet, Channel channel) except -1:
-        cdef PyObject* way = NULL if self.special else PyDict_GetItemWithError(self.table, packet.target)
+        cdef PyObject* way
+        # With thousands of hosts each look into a table waits for memory; most packets come with the same text.
+        if packet.target is self.home and not self.special:
+            return self.deliver_here(packet)
+        way = NULL if self.special else PyDict_GetItemWithError(self.table, packet.target)
         if way == <PyObject*>self:
+            self.home = packet.target
             return self.deliver_here(packet)
         if way == NULL and self.member is not None and not self.special:
             return self.hear(packet, channel, self.member)
@@ -673,6 +679,9 @@ cdef class DatagramSocket:
     cdef public object context
     cdef public object received
     cdef public dict ways
+    cdef object last_ways
+    cdef object last_address
+    cdef Way last_way
     cdef public flag reading
     cdef public flag closing
 
@@ -683,15 +692,15 @@ cdef class DatagramSocket:
         self.ways = NO_WAYS
 
     def sendto(self, data, addr=None):
-        cdef PyObject* found = PyDict_GetItemWithError(self.ways, addr)
         cdef Node node = self.node
-        cdef Way way
+        cdef Way way = self.last_way
         cdef Packet packet
-        if found == NULL or self.closing or type(data) is not bytes:
-            self.send_carefully(data, addr)
-            return
-        way = <Way>found
-        if way.version != node.fabric.version or len(<bytes>data) > way.longest:
+        # Most send to one address only, and that is found without a look into the table.
+        if addr is not self.last_address or self.ways is not self.last_ways:
+            way = self.find_again(addr)
+        elif way.version != node.fabric.version:
+            way = self.find_again(addr)
+        if way is None or self.closing or type(data) is not bytes or len(<bytes>data) > way.longest:
             self.send_carefully(data, addr)
             return
         packet = Packet.__new__(Packet)
@@ -713,6 +722,14 @@ cdef class DatagramSocket:
         else:
             packet.place = node
             node.fabric.clock.push(node.fabric.clock.now, packet)
+
+    cdef Way find_again(self, object addr):
+        """Return the way to an address if it is known, and keep it; None if it is not, or not any more."""
+        cdef PyObject* found = PyDict_GetItemWithError(self.ways, addr)
+        if found == NULL or (<Way>found).version != self.node.fabric.version:
+            return None
+        self.last_ways, self.last_address, self.last_way = self.ways, addr, <Way>found
+        return <Way>found
 
     def take(self, data, source):
         self.take_here(data, source)
