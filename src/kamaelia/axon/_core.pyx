@@ -259,6 +259,8 @@ cdef object snapshot = _queue.snapshot
 cdef object check_unchanged = _queue.check_unchanged
 cdef object stop_async_iteration = StopAsyncIteration
 cdef object current_process = _process.current_process
+# Whose step is under way: what `current_process` says too, but is long in finding. NULL where there is none.
+cdef PyObject* stepping = NULL
 cdef dict no_names = _process.NO_NAMES
 cdef int CO_COROUTINE = inspect.CO_COROUTINE
 cdef int CO_ASYNC_GENERATOR = inspect.CO_ASYNC_GENERATOR
@@ -466,7 +468,9 @@ cdef class VirtualClock:
         self.turns(1)
 
     def turns(self, Py_ssize_t most):
+        global stepping
         before = get_running_loop()
+        stepping = NULL  # a step may have another system run
         self.running = before
         self.halted = False
         try:
@@ -494,7 +498,9 @@ cdef class VirtualClock:
         self.halted = True
 
     def settle(self):
+        global stepping
         before = get_running_loop()
+        stepping = NULL
         self.running = before
         try:
             while self.anything_due():
@@ -851,7 +857,11 @@ def sleep(seconds):
     cdef Sleep made
     cdef Scheduler scheduler
     if type(seconds) is float or type(seconds) is int:
-        PyContextVar_Get(current_process, NULL, &found)
+        if stepping != NULL:  # perhaps of another thread, as is seen below
+            found = stepping
+            Py_INCREF(<object>found)
+        else:
+            PyContextVar_Get(current_process, NULL, &found)
         if found != NULL:
             process = take_reference(found)
             if isinstance(process, Process):
@@ -2754,6 +2764,7 @@ cdef class Process(Waiter):
         self.take_step()
 
     cdef int take_step(self) except -1:
+        global stepping
         cdef PyObject* out = NULL
         cdef PySendResult outcome
         cdef object context
@@ -2773,7 +2784,9 @@ cdef class Process(Waiter):
         context = self.context
         coroutine = self.coroutine
         PyContext_Enter(<PyObject*>context)
+        stepping = <PyObject*>self
         outcome = PyIter_Send(<PyObject*>coroutine, <PyObject*>None, &out)
+        stepping = NULL
         kamaelia_forget_stop()
         if outcome == PYGEN_NEXT:
             PyContext_Exit(<PyObject*>context)

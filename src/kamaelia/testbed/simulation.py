@@ -55,6 +55,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 60.0  # virtual seconds that code has to end after it was cancelled
 MANY = 1000  # hosts: so many are worth it to treat them in another way, for memory or time
+GARBAGE_PER_HOST = 100  # turns for each, if that is more: what waits there has to be looked at each time
 GARBAGE = 100_000  # turns of the clock after which young garbage is collected; older every tenth time
 
 
@@ -391,8 +392,9 @@ class Simulation:
             self._time_is_over = False
             end = _Call(self._end_time, ())
             self.clock.add_timer(self.clock.now + nanoseconds(seconds), end)
+            turns = max(GARBAGE, GARBAGE_PER_HOST * len(self.stacks))
             while (self._running or self.faults.due) and not self._time_is_over:
-                self.clock.turns(GARBAGE)
+                self.clock.turns(turns)
                 self._collect_garbage()
             if not self._time_is_over:
                 end._cancelled = True
