@@ -413,27 +413,14 @@ class HostLoop(VirtualLoop):
         _check_tls(ssl, None, ssl_handshake_timeout, ssl_shutdown_timeout)
         _check_socket(sock, socket.SOCK_STREAM, "connect_accepted_socket")
         end = _end_of(sock, "connect_accepted_socket")
-        waiter = self.create_future()
-        try:
-            protocol = protocol_factory()
-            transport = self._make_transport(
-                end,
-                protocol,
-                waiter,
-                is_server=True,
-                ssl=ssl,
-                ssl_handshake_timeout=ssl_handshake_timeout,
-                ssl_shutdown_timeout=ssl_shutdown_timeout,
-            )
-        except BaseException:
-            end.close()
-            raise
-        try:
-            await waiter
-        except BaseException:
-            transport.close()
-            raise
-        return transport, protocol
+        return await self._open(
+            end,
+            protocol_factory,
+            is_server=True,
+            ssl=ssl,
+            ssl_handshake_timeout=ssl_handshake_timeout,
+            ssl_shutdown_timeout=ssl_shutdown_timeout,
+        )
 
     # -- names ------------------------------------------------------------------------------------
 
@@ -523,27 +510,14 @@ class HostLoop(VirtualLoop):
         else:
             _check_socket(sock, socket.SOCK_STREAM, "create_connection")
             end = _end_of(sock, "create_connection")
-        waiter = self.create_future()
-        try:
-            protocol = protocol_factory()
-            transport = self._make_transport(
-                end,
-                protocol,
-                waiter,
-                ssl=ssl,
-                server_hostname=server_hostname,
-                ssl_handshake_timeout=ssl_handshake_timeout,
-                ssl_shutdown_timeout=ssl_shutdown_timeout,
-            )
-        except BaseException:
-            end.close()
-            raise
-        try:
-            await waiter
-        except BaseException:
-            transport.close()
-            raise
-        return transport, protocol
+        return await self._open(
+            end,
+            protocol_factory,
+            ssl=ssl,
+            server_hostname=server_hostname,
+            ssl_handshake_timeout=ssl_handshake_timeout,
+            ssl_shutdown_timeout=ssl_shutdown_timeout,
+        )
 
     async def _connect_to_one(
         self,
@@ -713,6 +687,24 @@ class HostLoop(VirtualLoop):
             self.stack.own_address(host, family)
         ]
 
+    async def _open(
+        self, end: StreamEnd, protocol_factory: ProtocolFactory, **how: Any
+    ) -> tuple[Any, asyncio.BaseProtocol]:
+        """Give a protocol to an end of a connection, and wait until it is connected (`_make_transport`)."""
+        waiter = self.create_future()
+        try:
+            protocol = protocol_factory()
+            transport = self._make_transport(end, protocol, waiter, **how)
+        except BaseException:
+            end.close()
+            raise
+        try:
+            await waiter
+        except BaseException:
+            transport.close()
+            raise
+        return transport, protocol
+
     def _make_transport(
         self,
         end: StreamEnd,
@@ -774,27 +766,14 @@ class HostLoop(VirtualLoop):
             name = unix_name(path)
             one.be_unix("", name)
             end = await self.stack.streams.connect(LOOPBACK, self.stack.streams.unix_port(name), None, one)
-        waiter = self.create_future()
-        try:
-            protocol = protocol_factory()
-            transport = self._make_transport(
-                end,
-                protocol,
-                waiter,
-                ssl=ssl,
-                server_hostname=server_hostname,
-                ssl_handshake_timeout=ssl_handshake_timeout,
-                ssl_shutdown_timeout=ssl_shutdown_timeout,
-            )
-        except BaseException:
-            end.close()
-            raise
-        try:
-            await waiter
-        except BaseException:
-            transport.close()
-            raise
-        return transport, protocol
+        return await self._open(
+            end,
+            protocol_factory,
+            ssl=ssl,
+            server_hostname=server_hostname,
+            ssl_handshake_timeout=ssl_handshake_timeout,
+            ssl_shutdown_timeout=ssl_shutdown_timeout,
+        )
 
     async def create_unix_server(  # type: ignore[override]
         self,
