@@ -276,24 +276,10 @@ class Channel:
         if self.leaves_specially:
             self.leave(packet)  # type: ignore[attr-defined]
             return
-        if self.loss:
-            # What `draw` does, in place: half of all packets come by here.
-            self.loss_state = state = (self.loss_state + self.loss_gamma) & MASK
-            state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & MASK
-            state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & MASK
-            if ((state ^ (state >> 31)) >> 11) * 2.0**-53 < self.loss:
-                self.lose(packet, LOST_AT_RANDOM)
-                return
-        arrives = packet.leaves + self.delay
-        if arrives < self.last_arrival:
-            arrives = self.last_arrival
-        packet.arrives = self.last_arrival = arrives
-        clock = self.clock
-        clock.serial = packet.serial = clock.serial + 1
-        self.row.append(packet)
-        if self.arrival_pending < 0:
-            self.arrival_pending = arrives
-            heappush(clock.timers, (arrives, packet.serial, self))
+        if self.loss and self.draw() < self.loss:
+            self.lose(packet, LOST_AT_RANDOM)
+            return
+        self.launch(packet, packet.leaves + self.delay)
 
     def launch(self, packet: Packet, arrives: int) -> None:
         """Have a packet arrive at some time, after all that were launched before."""
