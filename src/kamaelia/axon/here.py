@@ -128,11 +128,7 @@ class _Sleep(Wait):
 
     def _run(self) -> None:
         self._loop = None
-        process: Any = self.process
-        if process.wait is self:  # what `Process.resume` does
-            process.wait = process.pending = None
-            process.state = "ready"
-            self.scheduler.make_ready(process)
+        self.process.resume(self)  # type: ignore[union-attr]
 
     def _sleep_on_loop(self) -> Generator[Any, None, None]:
         wait = Wait(self.scheduler, self.owner, "sleep", ())
