@@ -21,6 +21,7 @@ from .protocols import (
     ACTIVE_QUEUE,
     CORRUPT,
     DUPLICATE,
+    LOST_AT_RANDOM,
     LOST_BY_MODEL,
     QUEUE_FULL,
     TCP,
@@ -322,7 +323,7 @@ class Channel(Base):
                 self.lose(packet, LOST_BY_MODEL)
                 return
         elif self.loss and self.draw() < self.loss:
-            self.lose(packet, 2)
+            self.lose(packet, LOST_AT_RANDOM)
             return
         if specials.duplicates is not None and specials.duplicates.duplicates():
             twin = packet.copy()
