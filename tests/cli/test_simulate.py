@@ -497,6 +497,33 @@ def test_ctrl_c_cancels_a_test(here: Path) -> None:
 
 
 @pytest.mark.slow
+def test_ctrl_c_is_not_lost_where_python_drops_exceptions(here: Path) -> None:
+    file = here / "dropped.py"
+    file.write_text(
+        textwrap.dedent(
+            """
+            import os, signal
+            from kamaelia.testbed import simulated
+
+            class Thing:
+                def __del__(self):
+                    os.kill(os.getpid(), signal.SIGINT)
+                    for _ in range(1000):
+                        pass
+
+            @simulated()
+            def test_dropped(network):
+                Thing()
+            """
+        )
+    )
+    done = kamaelia("simulate", "dropped.py:test_dropped", "--seeds=1000", folder=here)
+    assert (done.out, done.code) == ("", 130)
+    assert "Exception ignored in" in done.err
+    assert done.err.endswith("kamaelia simulate: test_dropped was ended by Ctrl-C, with run 1 of 1,000\n")
+
+
+@pytest.mark.slow
 @pytest.mark.one_core
 def test_a_check_shows_where_it_is(here: Path) -> None:
     with on_a_terminal("star.py:endless", "--check", "--seconds=1e6") as (program, terminal):

@@ -160,3 +160,32 @@ class Interrupt:
             self.at = simulation.clock.now
             # In a moment of virtual time: what happens at this one may be the beginning.
             simulation.call_at(self.at + 1, simulation._end_time)
+
+
+class Cancelling:
+    """Has Ctrl-C cancel a series of runs, also where the exception is lost.
+
+    That happens: Python only prints what is raised in a ``__del__``, and every loop has one.
+    """
+
+    def __init__(self) -> None:
+        self._happened = False
+        self._before: Any = None
+
+    def __enter__(self) -> Cancelling:
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._hear)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    def check(self) -> None:
+        """Raise KeyboardInterrupt if there has been a Ctrl-C; to be called before each run."""
+        if self._happened:
+            raise KeyboardInterrupt
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        self._happened = True
+        raise KeyboardInterrupt

@@ -169,12 +169,17 @@ def _check_test_options(options: argparse.Namespace, test: Simulated) -> None:
 
 def run_test(test: Simulated, arguments: dict[str, Any], seeds: Sequence[int | str] | None) -> int:
     """Run a test that goes over seeds, and show what it raises."""
-    from .progress import Progress
+    from .progress import Cancelling, Progress
     from .show import show
 
     try:
-        with Progress(1.0) as progress:
-            test.run((), arguments, seeds, begin=progress.begin_run)
+        with Cancelling() as cancelling, Progress(1.0) as progress:
+
+            def begin(number: int, count: int) -> None:
+                cancelling.check()
+                progress.begin_run(number, count)
+
+            test.run((), arguments, seeds, begin=begin)
     except KeyboardInterrupt:
         complain(f"kamaelia simulate: {test.name} was ended by Ctrl-C, {progress}")
         raise
