@@ -198,6 +198,7 @@ class Running:
             # the reader is in an environment that Kamaelia is installed in
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
             "PYTHONUNBUFFERED": "1",
+            "PYTHONHASHSEED": "0",  # or the order of a set would be another each time
             "HOME": str(folder),
             # the same output whatever terminal the tests run in
             "COLUMNS": "110",

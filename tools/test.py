@@ -1,9 +1,11 @@
 """Run the tests: all of them on the Python of .venv, the short ones on the other Pythons; then sum up.
 
 `make test` runs this after `make lint`. A Python between two others gets the short tests of the framework,
-of connections and of the testbed only: what differs there differs on its neighbours too. The short passes,
-and the making of their environments, go on in the background while all tests run; what they print is shown
-when those are done. What could not be run, and what would make it run, is listed at the very end; with
+of connections and of the testbed only: what differs there differs on its neighbours too.
+
+Much of the time tests wait, so two passes go on side by side: all tests in two halves, and then the short
+passes, whose environments are made meanwhile. The first half is shown as it goes; what the others print is
+shown when they are done. What could not be run, and what would make it run, is listed at the very end; with
 KAMAELIA_ALL=1 it is a failure.
 """
 
@@ -33,8 +35,14 @@ SOURCES = (
 VERSIONS = ("3.11", "3.12", "3.13")
 # What is left of the short tests on a version that has others on both sides: what asyncio may do another way.
 BETWEEN = ["tests/axon", "tests/chassis", "tests/net", "tests/testbed"]
+# The second of two halves that take about as long as each other; the first has everything else in it.
+SECOND_HALF = [
+    *("tests/axon", "tests/chassis", "tests/flow", "tests/process", "tests/testbed"),
+    *("tests/file", "tests/observe", "tests/testing"),
+]
+SIDE_BY_SIDE = 2
 # Without pytest's cache, because `pytest --last-failed` is about the run in the foreground.
-SHORT_PASS = ["-q", "--short-pass", "-p", "no:cacheprovider"]
+IN_BACKGROUND = ["-q", "-p", "no:cacheprovider"]
 
 
 @dataclass
@@ -113,26 +121,35 @@ def short_pass(version: str, venv: Future[Path | str], output: IO[str]) -> Outco
         return f"the short pass on Python {version}: {python}"
     between = version not in (VERSIONS[0], VERSIONS[-1])
     name = f"Python {version}, short pass{' over what may depend on it' if between else ''}"
-    return run_pytest(name, python, [*SHORT_PASS, *(BETWEEN if between else [])], output)
+    arguments = [*IN_BACKGROUND, "--short-pass", *(BETWEEN if between else [])]
+    return run_pytest(name, python, arguments, output)
 
 
 def all_passes() -> tuple[list[Outcome], list[str]]:
     """Run everything; return what came of it, and which passes could not be run."""
     own_version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    others = [version for version in VERSIONS if version != own_version]
+    # The longer one first, so that the other does not end long after everything else.
+    others = [version for version in reversed(VERSIONS) if version != own_version]
     with contextlib.ExitStack() as stack:
-        outputs = [stack.enter_context(tempfile.TemporaryFile("w+", errors="replace")) for _ in others]
-        # One short pass at a time beside the tests in the foreground, and pip for the next one meanwhile.
-        running, making = ThreadPoolExecutor(max_workers=1), ThreadPoolExecutor(max_workers=1)
+        half, *outputs = (
+            stack.enter_context(tempfile.TemporaryFile("w+", errors="replace")) for _ in ("half", *others)
+        )
+        running, making = ThreadPoolExecutor(SIDE_BY_SIDE), ThreadPoolExecutor(max_workers=1)
         for pool in (running, making):
             # After Ctrl-C, which those in the background get too, none of them begins any more.
             stack.callback(pool.shutdown, cancel_futures=True)
         venvs = [making.submit(venv_for, *both) for both in zip(others, outputs, strict=True)]
+        own = Path(sys.executable)
+        ignored = [f"--ignore={one}" for one in SECOND_HALF]
+        first = running.submit(run_pytest, f"Python {own_version}, first half", own, ignored)
+        second = running.submit(
+            run_pytest, f"Python {own_version}, second half", own, [*IN_BACKGROUND, *SECOND_HALF], half
+        )
         passes = [running.submit(short_pass, *all3) for all3 in zip(others, venvs, outputs, strict=True)]
 
-        outcomes = [run_pytest(f"Python {own_version}", Path(sys.executable), [])]
+        outcomes = [first.result()]
         absent: list[str] = []
-        for came_of_it, output in zip(passes, outputs, strict=True):
+        for came_of_it, output in zip([second, *passes], [half, *outputs], strict=True):
             outcome = came_of_it.result()
             output.seek(0)
             sys.stdout.writelines(output)
