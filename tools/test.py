@@ -3,10 +3,10 @@
 `make test` runs this after `make lint`. A Python between two others gets the short tests of the framework,
 of connections and of the testbed only: what differs there differs on its neighbours too.
 
-Much of the time tests wait, so two passes go on side by side: all tests in two halves, and then the short
-passes, whose environments are made meanwhile. The first half is shown as it goes; what the others print is
-shown when they are done. What could not be run, and what would make it run, is listed at the very end; with
-KAMAELIA_ALL=1 it is a failure.
+Much of the time tests wait, so three passes go on side by side: all tests in two halves, and one short pass
+after the other, whose environments are made meanwhile. The first half is shown as it goes; what the others
+print is shown when they are done. What could not be run, and what would make it run, is listed at the very
+end; with KAMAELIA_ALL=1 it is a failure.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ SECOND_HALF = [
     *("tests/axon", "tests/chassis", "tests/flow", "tests/process", "tests/testbed"),
     *("tests/file", "tests/observe", "tests/testing"),
 ]
-SIDE_BY_SIDE = 2
+SIDE_BY_SIDE = 3
 # Without pytest's cache, because `pytest --last-failed` is about the run in the foreground.
 IN_BACKGROUND = ["-q", "-p", "no:cacheprovider"]
 

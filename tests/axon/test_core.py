@@ -42,7 +42,7 @@ def test_both_forms_can_be_asked_the_same(kind: str) -> None:
     core.use("compiled")
     compiled = getattr(core, kind)
     names = {name for name in dir(plain) if not name.startswith("_")}
-    own = {"turns_given", "ready", "waits", "epoch", "turns", "suspended_task", "step"}
+    own = {"turns_given", "ready", "waits", "epoch", "turns", "suspended_task", "step", "count_shared"}
     assert names - own <= set(dir(compiled)) | set(inspect.get_annotations(compiled)), names - set(
         dir(compiled)
     )

@@ -237,8 +237,8 @@ def test_real_time_measures_too() -> None:
     run(part)
     found = measures(part.system)["waits"]
     assert found["n"].mean == 3
-    assert 0.009 < found["waited"].min < 5
-    assert found["n"].seconds >= 0.009
+    assert 0.005 < found["waited"].min < 5  # uvloop counts milliseconds
+    assert found["n"].seconds >= 0.005
 
 
 # -- bounds -----------------------------------------------------------------------------------------

@@ -996,6 +996,7 @@ cdef class Queue:
     cdef Py_ssize_t weight  # bytes, where the mark is in bytes
     cdef public Py_ssize_t peak
     cdef public long long received
+    cdef public long long shared
     cdef public long long fast_until
     cdef long long step
     cdef unsigned long thread_number
@@ -1179,6 +1180,9 @@ cdef class Queue:
         return self.in_budget(step)
 
     # -- messages ---------------------------------------------------------------------------------
+
+    cpdef long long put_alone(self):
+        return self.received + (0 if self.extra is None else self.extra.dropped) + self.count - self.shared
 
     cdef int insert(self, object message) except -1:
         cdef Py_ssize_t level
@@ -1587,6 +1591,8 @@ cdef class Route:
     cdef object path  # a link, or a tuple of them
     cdef readonly object when_full
     cdef public long long dropped
+    cdef public long long shared
+    cdef public long long base
     cdef public int turns
     cdef public int past
     cdef unsigned int epoch
@@ -1601,6 +1607,16 @@ cdef class Route:
             if link.when_full != "wait":
                 self.when_full = link.when_full
         self.waits = self.when_full == "wait"
+        self.base = queue.put_alone()
+
+    @property
+    def passed(self):
+        return self.shared + self.queue.put_alone() - self.base
+
+    cdef inline void count_shared(self) noexcept:
+        if self.queue.feeders > 1:
+            self.shared += 1
+            self.queue.shared += 1
 
     @property
     def links(self):
@@ -1845,6 +1861,8 @@ cdef class Outbox(Box):
         link.made = True
         link.open = True
         link.routed = route
+        if self.owner.scheduler is not None and self.owner.scheduler.observer is not None:
+            self.owner.scheduler.observer("linked", link)
         return link
 
     cdef object send_slowly(self, object message):
@@ -1866,6 +1884,7 @@ cdef class Outbox(Box):
                 if not route.counts_past():
                     raise self.too_far_past(route)
                 queue.use_turn(route)
+                route.count_shared()
                 queue.insert(message)
                 if queue.full_for(route):
                     return self.pace()
@@ -1911,6 +1930,7 @@ cdef class Outbox(Box):
             queue = route.queue
             if route.waits:
                 queue.use_turn(route)
+                route.count_shared()
                 queue.insert(message)
                 if queue.full_for(route):
                     full = True
@@ -1923,6 +1943,7 @@ cdef class Outbox(Box):
                     if route.when_full == "drop-newest":
                         continue
                     queue.drop_first()
+                route.count_shared()
                 queue.insert(message)
         if full:
             return self.pace()
@@ -2457,6 +2478,7 @@ cdef class Process(Waiter):
     cdef Route line_route
     cdef Box line_box
     cdef Queue turn_queue
+    cdef readonly long long steps
     cdef unsigned long script_number  # of the thread of a script that runs beside the loop
     cdef int turn_room
     cdef public int number
@@ -2588,6 +2610,8 @@ cdef class Process(Waiter):
             self.context = context
         scheduler.live += self.has_body
         scheduler.ready(self)
+        if scheduler.observer is not None:
+            scheduler.observer("started", self)
 
     def begin(self):
         """Take the first step: here the usual one, of a coroutine that has no children."""
@@ -2943,6 +2967,7 @@ cdef class Scheduler(Due):
     cdef public Process running
     cdef public object loops
     cdef public object on_step
+    cdef public object observer
     cdef public long long steps
     cdef public Py_ssize_t live
     cdef public Py_ssize_t parked
@@ -3063,6 +3088,7 @@ cdef class Scheduler(Due):
                 continue
             process = <Process>waiter
             self.steps += 1
+            process.steps += 1
             self.running = process
             if current_tasks is not None:
                 kamaelia_set_current(

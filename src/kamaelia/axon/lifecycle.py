@@ -285,6 +285,8 @@ def complete_if_over(process: Process) -> None:
         process.outcome = "failed"
     elif process.outcome is None:
         process.outcome = "cancelled" if process.reason in ("failure", "grace") else "ended"
+    if process.scheduler.observer is not None:
+        process.scheduler.observer("ended", process)
     cause = process.cause if process.outcome in ("failed", "broken", "cancelled") else None
     for outbox in process.outboxes:
         if outbox.discarded and not (outbox.optional or outbox.lost or process.isolated):

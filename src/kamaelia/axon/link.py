@@ -162,10 +162,20 @@ class Route:
     when_full: WhenFull
     dropped: int
     past: int  # messages sent past the mark, none of them awaited
+    # How many messages went this way is not counted where a sender has a queue to itself: the queue knows how
+    # many have been put in. So these are the messages that were put in beside those of others ...
+    shared: int
+    base: int  # ... and how many others had been put in alone before this route was made.
 
     if TYPE_CHECKING:
 
         def count_past(self) -> bool: ...
+        def count_shared(self) -> None: ...
+
+    @property
+    def passed(self) -> int:
+        """How many messages have arrived on this way."""
+        return self.shared + self.queue.put_alone() - self.base
 
     @property
     def scheduler(self) -> Scheduler:
@@ -178,7 +188,19 @@ class Route:
 class PlainRoute(Route):
     """A route, as the plain form of the core has it."""
 
-    __slots__ = ("dropped", "epoch", "links", "outbox", "past", "queue", "turns", "waits", "when_full")
+    __slots__ = (
+        "base",
+        "dropped",
+        "epoch",
+        "links",
+        "outbox",
+        "past",
+        "queue",
+        "shared",
+        "turns",
+        "waits",
+        "when_full",
+    )
 
     def __init__(self, outbox: Outbox[Any], queue: Queue, links: tuple[Link, ...]) -> None:
         self.outbox = outbox
@@ -192,7 +214,16 @@ class PlainRoute(Route):
         self.past = 0  # messages sent past the mark, none of them awaited
         self.epoch = 0  # the queue's, when `past` was counted
         self.dropped = 0
+        self.shared = 0
+        self.base = queue.put_alone()
         self.waits: dict[Wait, None] = {}  # who waits for room at the end of this route
+
+    def count_shared(self) -> None:
+        """Count a message where others may have put theirs into the queue."""
+        queue = self.queue
+        if queue.feeders > 1:
+            self.shared += 1
+            queue.shared += 1
 
     def count_past(self) -> bool:
         """Count a message that is about to go past the mark; False when it is one too many."""

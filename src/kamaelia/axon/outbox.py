@@ -306,6 +306,7 @@ class PlainOutbox(PlainBox[T], Outbox[T], core=True):  # type: ignore[misc]
             queue = route.queue
             if route.when_full == "wait":
                 queue.use_turn(route)
+                route.count_shared()
                 queue.put(message)
                 if queue.is_full(route):
                     full = True
@@ -318,6 +319,7 @@ class PlainOutbox(PlainBox[T], Outbox[T], core=True):  # type: ignore[misc]
                     if route.when_full == "drop-newest":
                         continue
                     queue.drop_oldest()
+                route.count_shared()
                 queue.put(message)
         if full:
             return self._pacing

@@ -87,6 +87,7 @@ def make(wire: Link) -> Link:
         inner = _only_inbox_behind(target) if source.keeps_queue else None
         if inner is not None:
             _lend_queue(wire, source, inner)
+            _tell("linked", wire)
             return wire
         waiting = _become_wire(source)
     if not target.is_inbox:
@@ -108,6 +109,7 @@ def make(wire: Link) -> Link:
         if source.failure is not None and not target.holds and not target.outside:
             target.failure = target.failure or source.failure
         end_if_unfed(target)
+    _tell("linked", wire)
     return wire
 
 
@@ -440,8 +442,16 @@ def _cut(wire: Link) -> None:
     source = wire.source
     source.outgoing = removed(source.outgoing, wire)
     wire.target.incoming = removed(wire.target.incoming, wire)
+    _tell("unlinked", wire)
     if source.is_inbox and source.keeps_queue and source.wired and not source.outgoing:
         _become_queue(source)
+
+
+def _tell(what: str, wire: Link) -> None:
+    """Tell who looks at the system that a link was made or cut."""
+    scheduler = wire.source.owner.scheduler
+    if scheduler is not None and scheduler.observer is not None:
+        scheduler.observer(what, wire)
 
 
 def _become_wire(box: Any) -> tuple[Any, ...]:
@@ -474,6 +484,8 @@ def _pass_on(messages: tuple[Any, ...], queue: Queue, path: Path) -> None:
     for message in messages:
         for one in taps:
             one.record(message, scheduler.loop.time() if scheduler is not None else 0.0)
+        if queue.feeders > 1:
+            queue.shared += 1  # of no route: whoever sent it could not know this one
         queue.put(message)
 
 

@@ -69,6 +69,7 @@ class Process:
     vacant: bool  # a seat that waits for its next occupant
 
     scheduler: Scheduler | None
+    steps: int  # that it has taken
     state: str
     begun: bool  # it has taken its first step
     body_done: bool
@@ -180,6 +181,8 @@ class Process:
         if self.has_body:
             system.scheduler.live += 1
         system.scheduler.make_ready(self)
+        if system.scheduler.observer is not None:
+            system.scheduler.observer("started", self)
 
     # -- being told -------------------------------------------------------------------------------
 
@@ -306,6 +309,7 @@ class PlainProcess(Process):
         "script",
         "script_thread",
         "state",
+        "steps",
         "task_name",
         "vacant",
         "wait",
@@ -327,6 +331,7 @@ class PlainProcess(Process):
         self.vacant = False
 
         self.scheduler = None
+        self.steps = 0
         self.state = "new"
         self.begun = False
         self.body_done = not has_body

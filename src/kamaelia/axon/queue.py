@@ -137,6 +137,7 @@ class Queue:
         "readers",
         "received",
         "senders",
+        "shared",
         "size",
         "step",
         "step_received",
@@ -157,6 +158,7 @@ class Queue:
         self.dropped = 0
         self.peak = 0
         self.feeders = 0  # outboxes that lead here
+        self.shared = 0  # messages put in while there were several, see `Route.passed`
         self.readers: OrderedDict[Wait, None] | None = None  # in line for a message
         self.turns = 0  # messages given to readers that have not resumed yet
         self.senders: OrderedDict[Wait, None] | None = None  # in line for room
@@ -220,6 +222,10 @@ class Queue:
         return step != self.step or self.received - self.step_received < STEP_BUDGET
 
     # -- messages ---------------------------------------------------------------------------------
+
+    def put_alone(self) -> int:
+        """Return how many messages have been put in by a sender that had the queue to itself."""
+        return self.received + self.dropped + len(self.items) - self.shared
 
     def put(self, message: Any) -> None:
         """Add a message and give the first reader in line its turn."""

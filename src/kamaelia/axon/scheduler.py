@@ -114,6 +114,8 @@ class Scheduler:
     parked: int  # of these, how many wait on a box without a time-out
     loops: dict[Box[Any], None] | None  # inboxes whose only sources are feedback links
     on_step: Callable[[Process], object] | None  # called after each step, by whoever looks at a run
+    # Told when a component has "started" or "ended", and when a link was "linked" or "unlinked".
+    observer: Callable[[str, Any], object] | None
 
     _outside: int
     _rest_checks: int
@@ -134,6 +136,7 @@ class Scheduler:
         self.parked = 0
         self.loops = None
         self.on_step = None
+        self.observer = None
         self._outside = 0
         self._rest_checks = 0
         self._stood_back = monotonic()
@@ -311,6 +314,7 @@ class PlainScheduler(Scheduler):
         "live",
         "loop",
         "loops",
+        "observer",
         "on_step",
         "parked",
         "ready",
@@ -369,6 +373,7 @@ class PlainScheduler(Scheduler):
                     continue
                 self.steps += 1
                 self.running = process
+                process.steps += 1
                 make_current(loop, process.component)
                 process.step()
                 if self.on_step is not None:

@@ -59,6 +59,8 @@ class Seat(Chassis):
         self._isolated = isolated and on_vacant is not None
         self._kept = False  # `on_vacant` has asked for the seat to wait, and not to end
         self._hand: list[Any] = []  # what its occupant has taken last
+        self.occupants = 0
+        """How many have sat here, one after another."""
         first = None if pattern is None else as_part(pattern)
         if first is not None and first._axon.parent is not None:
             first = make(first)
@@ -144,6 +146,7 @@ class Seat(Chassis):
     def _sit(self, occupant: Component) -> None:
         process = self._axon
         process.vacant = False
+        self.occupants += 1
         process.result_from = occupant._axon
         lifecycle.add_child(process, occupant._axon, isolated=self._isolated)
         for name, box in process.boxes.items():

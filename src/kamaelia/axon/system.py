@@ -15,9 +15,9 @@ import sys
 import threading
 from _thread import get_ident
 from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from . import body, core, lifecycle, postman, report
+from . import body, core, lifecycle, postman, report, services
 from .clock import fresh_seed
 from .component import Component, as_part, offered
 from .errors import (
@@ -39,8 +39,13 @@ from .process import Process, current_process
 from .queue import Wait
 from .watchdog import Watchdog
 
+if TYPE_CHECKING:  # what the services return that `System` gets by name, see `services`
+    from kamaelia.observe.diagnosis import Diagnosis
+    from kamaelia.observe.snapshot import Snapshot
+
 log = logging.getLogger("kamaelia")
 
+INSPECT = "KAMAELIA_INSPECT"  # a variable of the environment: not empty and not 0 means inspect=True
 GRACE = 5.0  # seconds that a system has to finish what it was sent, after a stop
 SLOW_STEP = 0.5  # seconds from which on a step that holds everybody up is reported
 
@@ -61,6 +66,9 @@ class System:
         grace: seconds that a stop gives to those who still have something to do
         slow_step: seconds from which on a step is reported that holds everybody up; 0 for never
         debug: check what can be checked of rule 10, and switch asyncio's debug mode on
+        inspect: open a local socket through which the system can be looked at, as by ``kamaelia top``; None
+            does so if the environment variable ``KAMAELIA_INSPECT`` is set to 1
+        studio: open a page in the browser that shows the system as it runs; that inspects it, too
         announce: what `announce` calls, instead of printing on standard error
     """
 
@@ -88,6 +96,8 @@ class System:
     """Messages that went nowhere, by the component that sent them."""
     measures: Any = None
     """What `kamaelia.observe` keeps of those who measure something."""
+    watch: Any = None
+    """What `kamaelia.observe` knows of a system that it looks at."""
     fatal: BaseException | None = None
     debug = False
     slow_step = 0.0
@@ -96,6 +106,8 @@ class System:
     _finished: asyncio.Future[None] | None = None
     _named: Sequence[Process] = ()  # those who have used up the grace, in an error already
     _watchdog: Watchdog | None = None
+    _services: Sequence[str] = ()  # to be started with it
+    _closers: Sequence[Callable[[], object]] = ()  # of those that have been
 
     def __init__(
         self,
@@ -105,6 +117,8 @@ class System:
         grace: float = GRACE,
         slow_step: float = SLOW_STEP,
         debug: bool = False,
+        inspect: bool | None = None,
+        studio: bool = False,
         announce: Callable[[str], object] | None = None,
     ) -> None:
         self.loop = loop
@@ -133,6 +147,10 @@ class System:
         if debug:
             self.debug = True
             loop.set_debug(True)
+        if inspect is None:
+            inspect = os.environ.get(INSPECT, "0") not in ("", "0") and not hasattr(loop, "clock")
+        if studio or inspect:
+            self._services = ["inspect", "studio"] if studio else ["inspect"]
 
     @property
     def seed(self) -> int | str:
@@ -167,6 +185,8 @@ class System:
             lifecycle.start(self.root, self)
             if self._watchdog is not None:
                 self._watchdog.start()
+            if self._services:
+                self._closers = [services.load(name)(self) for name in self._services]
         return components
 
     def over(self) -> None:
@@ -189,9 +209,12 @@ class System:
         self.discarded[path] = count
 
     def end_watch(self) -> None:
-        """End the watchdog's thread; calling it twice is harmless."""
+        """End the threads that look after the system; calling it twice is harmless."""
         if self._watchdog is not None:
             self._watchdog.stop()
+        closers, self._closers = self._closers, ()
+        for close in closers:
+            close()
 
     def outcome(self) -> None:
         """Raise what a run that is over raises; nothing, if all is well."""
@@ -220,6 +243,26 @@ class System:
                 self.cancel()
         if cancelled is not None:
             raise cancelled
+
+    # -- looking at it ----------------------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        """Return what the system is made of and how it is doing at this moment; from any thread.
+
+        What is a rate, or a sum of times, begins with the first time that somebody looks.
+        """
+        taken: Snapshot = services.load("snapshot")(self)
+        return taken
+
+    def diagnose(self) -> Diagnosis:
+        """Say which component holds up the others, if one does, and why; from any thread."""
+        found: Diagnosis = services.load("diagnose")(self)
+        return found
+
+    def draw(self, form: str = "text") -> str:
+        """Return a picture of the system: as ``text``, ``mermaid``, ``graphviz`` or ``svg``."""
+        picture: str = services.load("draw")(self, form)
+        return picture
 
     # -- stopping ---------------------------------------------------------------------------------
 
@@ -385,6 +428,8 @@ def run(
     grace: float = GRACE,
     slow_step: float = SLOW_STEP,
     debug: bool = False,
+    inspect: bool | None = None,
+    studio: bool = False,
     loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
 ) -> Any:
     """Run components until they have ended, and return what the component's ``main`` returned.
@@ -418,6 +463,7 @@ def run(
         )
     components = [as_part(one) for one in systems]
     options = {"seed": seed, "grace": grace, "slow_step": slow_step, "debug": debug}
+    options |= {"inspect": inspect, "studio": studio}
     with asyncio.Runner(loop_factory=loop_factory or default_loop_factory()) as runner:
         system = System(runner.get_loop(), **options)  # type: ignore[arg-type]
         interrupts = Interrupts(system)
