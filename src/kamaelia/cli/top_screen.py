@@ -334,12 +334,13 @@ class Top(App[None]):
     def _say(self) -> None:
         """Write the lines above the table."""
         mirror = self.table.mirror
-        order = "" if self.table.order == "tree" else f"  [sorted by {self.table.order}]"
-        wanted = f"  [only {clean(self.table.filter)}]" if self.table.filter else ""
-        state = "[OVER]  " if self.over else "[FROZEN]  " if self.frozen else ""
-        self.query_one("#head", Static).update(
-            Text(f"{state}{headline(self.greeting, mirror)}{order}{wanted}")
-        )
+        marks = ["OVER"] if self.over else ["FROZEN"] if self.frozen else []
+        if self.table.order != "tree":
+            marks.append(f"sorted by {self.table.order}")
+        if self.table.filter:
+            marks.append(f"only {clean(self.table.filter)}")
+        said = "".join(f"[{mark}] " for mark in marks) + headline(self.greeting, mirror)
+        self.query_one("#head", Static).update(Text(said))
         is_held_up, sentence = verdict(mirror)
         line = self.query_one("#verdict", Static)
         line.set_class(self.over is not None, "over")
@@ -406,6 +407,7 @@ class Top(App[None]):
         """Sort by the next column."""
         self.table.order = ORDERS[(ORDERS.index(self.table.order) + 1) % len(ORDERS)]
         self.view.renew()
+        self.view.move(-len(self.view.rows))
         self._say()
 
     def action_freeze(self) -> None:
