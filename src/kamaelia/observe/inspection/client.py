@@ -486,11 +486,12 @@ class AsyncInspector:
 
     async def aclose(self) -> None:
         """Let the system go; calling it twice is harmless."""
+        if self._writer is not None:
+            self._writer.close()  # first: who cancels this does not leave it open
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
         if self._writer is not None:
-            self._writer.close()
             with suppress(OSError):
                 await self._writer.wait_closed()
 
