@@ -41,6 +41,7 @@ FAINT = Style(dim=True)
 BLOCKED = Style(color="yellow")
 BUSY = Style(color="cyan")
 SHOWN = 500  # messages of a tap that are kept to be seen
+ENDED = "the system has ended"
 AGAIN = 1.0  # seconds between two attempts to reach a system that has let go, and two looks at a component
 
 
@@ -281,8 +282,8 @@ class Top(App[None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "details", "Details"),
-        Binding("t", "tap", "Messages"),
-        Binding("g", "guilty", "Go to culprit"),
+        Binding("t", "tap", "Tap"),
+        Binding("g", "guilty", "Culprit"),
         Binding("s", "sort", "Sort"),
         Binding("slash", "filter", "Filter", key_display="/"),
         Binding("space", "freeze", "Freeze"),
@@ -349,11 +350,12 @@ class Top(App[None]):
                         await self._thawed.wait()
                         await self._follow(inspector)
             except (InspectionError, OSError) as error:
-                self._inspector, self.over = None, str(error)
+                text = str(error)
+                self._inspector, self.over = None, ENDED if "has ended" in text else text
             self._say()
             await asyncio.sleep(AGAIN)
             while not self._is_there():
-                self.over = "the system has ended"
+                self.over = ENDED
                 self._say()
                 await asyncio.sleep(AGAIN)
 
@@ -368,7 +370,7 @@ class Top(App[None]):
                 self.table.mirror.apply(frame)
                 self.view.renew()
                 self._say()
-        raise InspectionError("the system has ended")
+        raise InspectionError(ENDED)
 
     def _say(self) -> None:
         """Write the lines above the table."""
