@@ -132,7 +132,7 @@ def test_it_can_be_sorted(table):
 def test_it_can_be_filtered_by_path_and_by_what_is_done(table):
     table.filter = "SHOP/B"
     assert names(table) == ["- shop", "    b"]
-    table.filter = "blocked"
+    table.filter = "block"
     assert names(table) == ["- shop", "    a"]
     table.filter = "nothing"
     assert names(table) == []
