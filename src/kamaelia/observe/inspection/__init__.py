@@ -13,12 +13,13 @@ there is JSON, one object a line, as the reference describes under "The inspecti
 | `shown`, `details`, `logs` | messages, components and log lines, as they are shown |
 | `client` | those who ask |
 
+>>> import os
 >>> from kamaelia import background
 >>> from kamaelia.flow import Map
 >>> from kamaelia.observe.inspection import connect, running
 >>> with background(Map(str.upper), inspect=True, announce=str):
 ...     for one in running():
-...         if one.name == "Map":
+...         if one.pid == os.getpid() and one.name == "Map":
 ...             with connect(one.path) as inspector:
 ...                 print(inspector.ask("diagnose")["sentence"])
 nobody holds up anybody: all wait for messages
