@@ -1921,8 +1921,10 @@ cdef class Outbox(Box):
                 raise self.without_length(message, route)
             if route.waits and not route.counts_past():
                 raise self.too_far_past(route)
-        for tap in self.tapped_by:
-            tap.record(message, scheduler._loop.time())
+        if self.tapped_by:
+            now = scheduler._loop.time()
+            for tap in self.tapped_by:
+                tap.record(message, now)
         if not routes:
             self.discarded += 1
             return TURN

@@ -296,8 +296,10 @@ class PlainOutbox(PlainBox[T], Outbox[T], core=True):  # type: ignore[misc]
                 raise self.without_length(message, route)
             if route.when_full == "wait" and not route.count_past():
                 raise self.too_far_past(route)
-        for tap in self.tapped_by:
-            tap.record(message, scheduler.loop.time())
+        if self.tapped_by:
+            now = scheduler.loop.time()
+            for tap in self.tapped_by:
+                tap.record(message, now)
         if not routes:
             self.discarded += 1
             return TURN

@@ -147,10 +147,14 @@ def relink(wire: Link, *, source: Box[Any] | None = None, target: Box[Any] | Non
 
 
 def tap(
-    place: Box[Any] | Link, *, size: int | None = 1000, callback: Callable[[Tapped], object] | None = None
+    place: Box[Any] | Link,
+    *,
+    size: int | None = 1000,
+    callback: Callable[[Tapped], object] | None = None,
+    on_end: Callable[[BaseException | None], object] | None = None,
 ) -> Tap:
     """Look at what passes a link or a box from now on; arguments are those of `Tap`."""
-    new = Tap(place, size, callback)
+    new = Tap(place, size, callback, on_end)
     place.taps = (*place.taps, new)
     box = place.source if isinstance(place, Link) else place
     for outbox, _ in _ways_up(box):
