@@ -5,6 +5,7 @@
 | `drawing` | pictures (`parts`: what is on them) |
 | `measure` | one line in a component: how often, how much, how full |
 | `sketch` | what many values were like, in little memory (`tables`: as text) |
+| `tap` | what passes a box, a link, or all that is in a component (`place`, `survey`, `subscription`) |
 
 >>> from kamaelia.flow import Collect, Map, Source
 >>> from kamaelia.observe import mermaid
@@ -20,6 +21,7 @@ flowchart LR
 from .drawing import mermaid, svg
 from .measure import Gauge, Result, Tally, count, level, measure, measures, total
 from .sketch import Sketch, Summary
+from .tap import Tapped, Tapping, WireTap, tap
 
 __all__ = [
     "Gauge",
@@ -27,11 +29,15 @@ __all__ = [
     "Sketch",
     "Summary",
     "Tally",
+    "Tapped",
+    "Tapping",
+    "WireTap",
     "count",
     "level",
     "measure",
     "measures",
     "mermaid",
     "svg",
+    "tap",
     "total",
 ]

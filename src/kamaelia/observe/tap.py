@@ -130,7 +130,11 @@ class Tapping:
             self._search(system, place)
         elif isinstance(place, (Component, System)):
             inside = places.process_of(place)
-            self._scheduler = inside.scheduler if isinstance(place, Component) else place.scheduler
+            self._scheduler = inside.scheduler
+            if isinstance(place, System):
+                self._scheduler = place.scheduler
+            elif system is not None:  # which has been started, as the component is about to be
+                self._scheduler = system.scheduler
             self._check_thread()
             if self._scheduler is None:
                 me = weakref.ref(self)
@@ -357,4 +361,4 @@ def _begin(part: WireTap | None, system: System) -> None:
         part._looks = part._look(system)
 
 
-__all__ = ["SIZE", "Tapping", "WireTap", "tap"]
+__all__ = ["SIZE", "Tapped", "Tapping", "WireTap", "tap"]
