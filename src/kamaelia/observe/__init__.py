@@ -2,6 +2,7 @@
 
 | module | what is in it |
 | --- | --- |
+| `capture`, `replay` | what passed boxes, in a file, and played again (`capture_file`: its form) |
 | `drawing` | pictures (`parts`: what is on them) |
 | `measure` | one line in a component: how often, how much, how full |
 | `sketch` | what many values were like, in little memory (`tables`: as text) |
@@ -18,13 +19,21 @@ flowchart LR
     n2 --> n3
 """
 
+from .capture import Capture, capture
+from .capture_file import Captured, CaptureError, CaptureFile, read_capture
 from .drawing import mermaid, svg
 from .measure import Gauge, Result, Tally, count, level, measure, measures, total
+from .replay import Replay, replay
 from .sketch import Sketch, Summary
 from .tap import Tapped, Tapping, WireTap, tap
 
 __all__ = [
+    "Capture",
+    "CaptureError",
+    "CaptureFile",
+    "Captured",
     "Gauge",
+    "Replay",
     "Result",
     "Sketch",
     "Summary",
@@ -32,11 +41,14 @@ __all__ = [
     "Tapped",
     "Tapping",
     "WireTap",
+    "capture",
     "count",
     "level",
     "measure",
     "measures",
     "mermaid",
+    "read_capture",
+    "replay",
     "svg",
     "tap",
     "total",
