@@ -131,9 +131,9 @@ class Capture:
         self._now = 0  # nanoseconds since then, at the last message
         self._numbers: dict[str, int] = {}  # of boxes, by their paths
         self._lost_here = 0  # since the last line that said so
-        # A message that may pass other boxes at once, with the numbers of those that it has passed; and what
-        # is to be written of it, if it is not left out.
-        self._last: tuple[Any, float, list[int], dict[str, Any] | None, bytes | None] | None = None
+        # A message that may pass other boxes at once, with those that it has passed and their numbers; and
+        # what is to be written of it, if it is not left out.
+        self._last: tuple[Any, float, dict[str, int], dict[str, Any] | None, bytes | None] | None = None
         self._is_settling = False
         self._gathered = bytearray()
         self._lock = threading.Lock()
@@ -206,10 +206,9 @@ class Capture:
 
     def _record(self, seen: Tapped) -> None:
         last = self._last
-        number = self._numbers.get(path := str(seen.place))
-        if last is not None and last[0] is seen.message and last[1] == seen.time and number not in last[2]:
-            if last[3] is not None:
-                last[2].append(self._number_of(seen.place, path) if number is None else number)
+        path = str(seen.place)
+        if last is not None and last[0] is seen.message and last[1] == seen.time and path not in last[2]:
+            last[2][path] = 0 if last[3] is None else self._number_of(seen.place, path)
             return
         self._finish_last()
         now = self._since(seen.time)
@@ -225,13 +224,11 @@ class Capture:
         if len(self._gathered) + len(payload or b"") > self._memory or self.failure is not None:
             self.lost += 1
             self._lost_here += 1
-            self._last = (seen.message, seen.time, [], None, None)
+            self._last = (seen.message, seen.time, {path: 0}, None, None)
             return
         if payload is not None:
             self.messages += 1
-        if number is None:
-            number = self._number_of(seen.place, path)
-        self._last = (seen.message, seen.time, [number], values, payload)
+        self._last = (seen.message, seen.time, {path: self._number_of(seen.place, path)}, values, payload)
         if self._thread is not None and not self._is_settling:
             assert self._system is not None
             self._is_settling = True
@@ -270,7 +267,7 @@ class Capture:
             assert values is not None
             if self._lost_here:
                 self._tell_of_losses(values["t"])
-            values["at"] = numbers
+            values["at"] = list(numbers.values())
             self._gather(line(values, payload))
 
     def _tell_of_losses(self, now: int) -> None:
