@@ -130,6 +130,7 @@ class Capture:
         self._begun: int | None = None  # nanoseconds, on the clock of the system
         self._now = 0  # nanoseconds since then, at the last message
         self._numbers: dict[str, int] = {}  # of boxes, by their paths
+        self._paths: dict[Any, str] = {}  # of boxes that have not ended
         self._lost_here = 0  # since the last line that said so
         # A message that may pass other boxes at once, with those that it has passed and their numbers; and
         # what is to be written of it, if it is not left out.
@@ -206,7 +207,9 @@ class Capture:
 
     def _record(self, seen: Tapped) -> None:
         last = self._last
-        path = str(seen.place)
+        path = self._paths.get(seen.place)
+        if path is None:
+            path = self._paths[seen.place] = str(seen.place)
         if last is not None and last[0] is seen.message and last[1] == seen.time and path not in last[2]:
             last[2][path] = 0 if last[3] is None else self._number_of(seen.place, path)
             return
@@ -267,15 +270,19 @@ class Capture:
             assert values is not None
             if self._lost_here:
                 self._tell_of_losses(values["t"])
-            values["at"] = list(numbers.values())
-            self._gather(line(values, payload))
+            at = ",".join(map(str, numbers.values()))
+            if payload is None:
+                self._gather(line({**values, "at": list(numbers.values())}))
+            else:  # as `line` would write it, in a third of the time
+                head = f'{{"t":{values["t"]},"at":[{at}],"kind":"{values["kind"]}","size":{len(payload)}}}\n'
+                self._gather(b"%b%b\n" % (head.encode(), payload))
 
     def _tell_of_losses(self, now: int) -> None:
         self._gather(line({"t": now, "lost": self._lost_here}))
         self._lost_here = 0
 
     def _box_over(self, box: Box[Any], failure: BaseException | None) -> None:
-        number = self._numbers.get(str(box))
+        number = self._numbers.get(self._paths.pop(box, ""))
         if number is None or len(self._gathered) > 2 * self._memory:  # nothing has passed there; or too much
             return
         assert self._system is not None
