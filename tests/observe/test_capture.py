@@ -617,7 +617,10 @@ def test_a_damaged_file_does_no_more_than_raise_capture_error(some_capture, data
         (b"[" * 5000 + b"\n", "is no capture"),
         (b"\xff" * 200_000, "is no capture"),
         (b'{"kamaelia_capture": 2}\n', "of version 2, and this Kamaelia reads 1"),
-        (b'{"kamaelia_capture": 1}\n{"t": -1, "at": []}\n', "at byte 24 stands no line of a capture: .*t is -1"),
+        (
+            b'{"kamaelia_capture": 1}\n{"t": -1, "at": []}\n',
+            "at byte 24 stands no line of a capture: .*t is -1",
+        ),
         (b'{"kamaelia_capture": 1}\n{"t": 1, "at": [3]}\n', "at byte 24 stands no line"),
         (b'{"kamaelia_capture": 1}\n{"at": []}\n', "there is no time t"),
         (b'{"kamaelia_capture": 1}\n[]\n{"t": 1, "size": 3}\nabcd\n', "at byte"),
@@ -782,7 +785,9 @@ def test_what_was_not_kept_stops_a_replay_unless_it_may_be_skipped(path):
     virtually(row)
     with pytest.raises(ComponentsFailed) as caught:
         virtually(replay(path) | Collect())
-    assert "a tests.observe.test_capture.Plain has passed, and was not kept" in str(caught.value.exceptions[0])
+    assert "a tests.observe.test_capture.Plain has passed, and was not kept" in str(
+        caught.value.exceptions[0]
+    )
     assert "gaps='skip' goes on without it" in str(caught.value.exceptions[0])
     part = replay(path, gaps="skip")
     assert virtually(part | timed()) == [(1.0, "a"), (3.0, "b"), 3.0]

@@ -277,9 +277,13 @@ class System:
         return found
 
     def draw(self, form: str = "text") -> str:
-        """Return a picture of the system: as ``text``, ``mermaid``, ``graphviz`` or ``svg``."""
+        """Return a picture of the system: as ``text``, ``mermaid``, ``graphviz`` or ``svg``; from any thread."""
         picture: str = services.load("draw")(self, form)
         return picture
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """What a notebook shows: a picture of what is in it."""
+        return services.notebook_form(self)
 
     # -- stopping ---------------------------------------------------------------------------------
 
@@ -346,7 +350,9 @@ class System:
 
     def end_looks(self) -> bool:
         """Nothing will pass any more where components look on: tell them. Return whether there were any."""
-        looks = [one.wait.where[0] for one in lifecycle.bodies(self.root) if one.wait and one.wait.verb == LOOK]
+        looks = [
+            one.wait.where[0] for one in lifecycle.bodies(self.root) if one.wait and one.wait.verb == LOOK
+        ]
         for look in looks:
             look.end()
         return bool(looks)
@@ -641,6 +647,10 @@ class Handle:
                 yield self.receive()
             except EndOfMessages:
                 return
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """What a notebook shows: a picture of the system."""
+        return services.notebook_form(self)
 
     def _leave(self, error: BaseException | None) -> None:
         assert self._system is not None

@@ -3,7 +3,7 @@
 | module | what is in it |
 | --- | --- |
 | `capture`, `replay` | what passed boxes, in a file, and played again (`capture_file`: its form) |
-| `drawing` | pictures (`parts`: what is on them) |
+| `drawing` | pictures (`graphviz`, `outline`: two forms of them; `parts`: what is on them) |
 | `measure` | one line in a component: how often, how much, how full |
 | `sketch` | what many values were like, in little memory (`tables`: as text) |
 | `tap` | what passes a box, a link, or all that is in a component (`place`, `survey`, `subscription`) |
@@ -21,8 +21,10 @@ flowchart LR
 
 from .capture import Capture, capture
 from .capture_file import Captured, CaptureError, CaptureFile, read_capture
-from .drawing import mermaid, svg
+from .drawing import draw, mermaid, svg
+from .graphviz import graphviz
 from .measure import Gauge, Result, Tally, count, level, measure, measures, total
+from .outline import outline
 from .replay import Replay, replay
 from .sketch import Sketch, Summary
 from .tap import Tapped, Tapping, WireTap, tap
@@ -43,10 +45,13 @@ __all__ = [
     "WireTap",
     "capture",
     "count",
+    "draw",
+    "graphviz",
     "level",
     "measure",
     "measures",
     "mermaid",
+    "outline",
     "read_capture",
     "replay",
     "svg",

@@ -5,8 +5,14 @@ Theory
 A file is a row of JSON objects, each on a line of its own (ASCII, at most 64 KiB). One with ``size`` has a
 payload: so many bytes follow its line, and then a line end that does not count. The first is the header::
 
-    {"kamaelia_capture": 1, "program": "chat.py", "seed": "7", "core": "compiled core, uvloop",
-     "calendar": 1789000000.25, "virtual": false}
+    {
+        "kamaelia_capture": 1,
+        "program": "chat.py",
+        "seed": "7",
+        "core": "compiled core, uvloop",
+        "calendar": 1789000000.25,
+        "virtual": false,
+    }
 
 Times ``t`` are whole nanoseconds of the system's clock since the header was written, ``at`` names boxes by
 their numbers. What comes after the header is
@@ -158,9 +164,7 @@ class Values:
         if kind is dict:
             if all(type(key) is str and not key.startswith("$") for key in value):
                 return {key: self._plain(one, depth + 1) for key, one in value.items()}
-            pairs = [
-                [self._plain(key, depth + 1), self._plain(one, depth + 1)] for key, one in value.items()
-            ]
+            pairs = [[self._plain(key, depth + 1), self._plain(one, depth + 1)] for key, one in value.items()]
             return {"$dict": pairs}
         if self._types.get(kind.__qualname__) is not kind:
             hint = "name its class in types=[...], or ask for pickle=True"
@@ -250,7 +254,9 @@ def _names_of(kind: Any) -> list[str]:
 def _make(kind: Any, values: dict[str, Any]) -> Any:
     """Make a value as it was: without what its class would do when one is made."""
     if values.keys() != set(_names_of(kind)):
-        raise CaptureError(f"a {kind.__qualname__} of the file has {sorted(values)}, and not what it has here")
+        raise CaptureError(
+            f"a {kind.__qualname__} of the file has {sorted(values)}, and not what it has here"
+        )
     if not is_dataclass(kind):
         return kind(**values)
     made = object.__new__(kind)

@@ -92,7 +92,9 @@ class Replay(Component):
         gaps: Literal["fail", "skip"] = "fail",
     ) -> None:
         if speed is not None and not (isfinite(speed) and speed > 0):
-            raise UsageError(f"Replay(speed={speed!r}): give a number above 0, or None for as fast as possible")
+            raise UsageError(
+                f"Replay(speed={speed!r}): give a number above 0, or None for as fast as possible"
+            )
         if begin is not None and not (isfinite(begin) and begin >= 0):
             raise UsageError(f"Replay(begin={begin!r}): give a number of seconds, 0 or more, or None")
         if gaps not in ("fail", "skip"):

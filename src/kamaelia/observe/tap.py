@@ -324,16 +324,17 @@ class WireTap(Component):
         >>> from kamaelia.flow import Collect, Map, Source
         >>> from kamaelia.observe import WireTap
         >>> shout = Map(str.upper)
-        >>> run(Source("ab") | shout | Collect(), WireTap(shout.inbox) | Map(lambda seen: seen.message) | Collect())
+        >>> run(
+        ...     Source("ab") | shout | Collect(),
+        ...     WireTap(shout.inbox) | Map(lambda seen: seen.message) | Collect(),
+        ... )
         [['A', 'B'], ['a', 'b']]
     """
 
     inbox = None
     outbox = Outbox[Tapped]("what has passed")
 
-    def __init__(
-        self, place: Place, *, size: int | None = SIZE, boxes: str | Sequence[str] = "*"
-    ) -> None:
+    def __init__(self, place: Place, *, size: int | None = SIZE, boxes: str | Sequence[str] = "*") -> None:
         places.check(place)
         self.place = place
         self.dropped = 0
