@@ -1,8 +1,8 @@
 """Pictures as text: a line for each component, those that are in it below it, and where it sends to.
 
 What runs has a third column: what it does, what waits in its inboxes and, if somebody has looked at the system
-before, how many messages a second it gets. A name that several have is written with as much of its path as
-tells it from the others; ``../outbox`` is the box of what a component is in.
+before, how many messages a second it gets. Another component is named from where the two meet, or shorter if
+only one is called so; ``../outbox`` is the box of what a component is in.
 """
 
 from __future__ import annotations
@@ -78,7 +78,8 @@ class _Outline:
     def link(self, source: Part, target: Part, wire: Wire) -> str:
         """Say in some words where a component sends to."""
         inward = source in target.chain
-        start = "" if wire.outbox in ("", "inbox" if inward else "outbox") else f".{wire.outbox} "
+        usual = ("", "outbox", "inbox") if inward else ("", "outbox")
+        start = "" if wire.outbox in usual else f".{wire.outbox} "
         if wire.inbox.endswith(TO_OUTSIDE):
             return f"{start}-> outside"
         if target in source.chain:  # up to what it is in
@@ -86,7 +87,10 @@ class _Outline:
             return f"{start}-> {'../' * (len(up) - 1)}{wire.inbox}"
         end = "" if wire.inbox in ("", "inbox") else f".{wire.inbox}"
         back = " (back)" if wire.feedback else ""
-        return f"{start}-> {self.name_of(target)}{end}{back}"
+        common = [one for one in target.chain if one in source.chain]
+        below = "/".join(one.name for one in target.chain[len(common) :] if one.framed)
+        name = below if inward else min(below, self.name_of(target), key=len)
+        return f"{start}-> {name}{end}{back}"
 
     def lines(self) -> Iterator[str]:
         rows = list(self._rows(self.parts, ""))

@@ -117,7 +117,8 @@ def _folded(scene: Scene, most: int) -> Scene:
         instead.update(dict.fromkeys(inside, part))
         part.parts, part.framed = [], True
         part.detail = _and_so_many(part.detail, f"{len(inside)} inside")
-    notes = [f"{len(instead)} parts in {len(folded)} others are not shown"] if folded else []
+    holders = "another" if len(folded) == 1 else f"{len(folded)} others"
+    notes = [f"{len(instead)} parts in {holders} are not shown"] if folded else []
     if not deepest:  # there are too many even of the outermost
         left_out = Part(f"{len(parts) - most + 1} more", "not shown")
         instead.update({one: left_out for part in parts[most - 1 :] for one in _all([part])})
