@@ -1181,6 +1181,9 @@ cdef class Queue:
 
     # -- messages ---------------------------------------------------------------------------------
 
+    def put_in(self):
+        return self.received + (0 if self.extra is None else self.extra.dropped) + self.count
+
     cpdef long long put_alone(self):
         return self.received + (0 if self.extra is None else self.extra.dropped) + self.count - self.shared
 

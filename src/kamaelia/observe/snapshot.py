@@ -43,6 +43,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get
 from kamaelia.axon import body
 from kamaelia.axon.clock import calendar as calendar_of
 from kamaelia.axon.system import describe_core
+from kamaelia.axon.tap import LOOK
 from kamaelia.axon.typecheck import name_of
 
 if TYPE_CHECKING:
@@ -342,18 +343,22 @@ class Reader:
         )
 
     def _box(self, box: Any) -> BoxSnapshot:
+        wires = list(box.outgoing) if box.outgoing else ()
         if box.is_inbox:
             queue = box.queue
             waiting = queue.waiting()
-            passed = queue.received + queue.dropped + len(queue)
+            # A boundary is a wire: what has come into it is what has gone on, to one of those behind it.
+            passed = max((wire.passed for wire in wires), default=0) if box.wired else queue.put_in()
             rest = {"dropped": queue.dropped, "discarded": box.unread}
             rest |= {"waiting": waiting, "size": queue.size, "peak": max(queue.peak, waiting)}
         else:
             queue = None
-            routes = (
-                list(box.routes) if box.own else [route for wire in box.outgoing for route in wire.routes]
+            routes = list(box.routes) if box.own else [route for wire in wires for route in wire.routes]
+            passed = (
+                box.carried + sum(route.passed for route in routes)
+                if box.own
+                else sum(wire.passed for wire in wires)
             )
-            passed = sum(route.passed for route in routes)
             rest = {
                 "dropped": box.dropped + sum(route.dropped for route in routes),
                 "discarded": box.discarded,
@@ -393,16 +398,16 @@ class Reader:
 def figures_of(wire: Link) -> tuple[int, int, int, int]:
     """Return what has passed a link, what was dropped on it, what waits at its end, and the mark there."""
     if wire.lends_to is not None:  # who sits there reads from the seat's own queue
-        queue = wire.source.queue
-        return queue.received, 0, queue.waiting(), queue.size
-    passed = dropped = waiting = size = 0
+        queue = wire.lends_to.queue
+        return wire.passed, 0, queue.waiting(), queue.size
+    dropped, waiting, size = wire.dropped, 0, 0
     for route in list(wire.routes):
         queue = route.queue
-        passed += route.passed
-        dropped += route.dropped
+        if wire.when_full != "wait":
+            dropped += route.dropped
         if not size or queue.waiting() * size > waiting * queue.size:
             waiting, size = queue.waiting(), queue.size
-    return passed, dropped, waiting, size
+    return wire.passed, dropped, waiting, size
 
 
 def doing(process: Process) -> tuple[str, tuple[Box[Any], ...], tuple[Process, ...]]:
@@ -423,6 +428,8 @@ def doing(process: Process) -> tuple[str, tuple[Box[Any], ...], tuple[Process, .
         return "sending", boxes, tuple(reader_of(route) for route in where)
     if wait.verb == "receive from":
         return "receiving", tuple(where), ()
+    if wait.verb == LOOK:  # at what passes somewhere
+        return "receiving", (), ()
     if wait.verb == "sleep":
         return "sleeping", (), ()
     return "awaiting", (), ()
