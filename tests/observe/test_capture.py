@@ -356,7 +356,7 @@ def test_what_could_not_be_kept_is_counted_and_named(path, caplog):
     assert kept.refused == {"_thread.lock": 2, "tests.observe.test_capture.Plain": 1}
     assert kept.messages == 2
     assert "2 messages; not kept: 2 of _thread.lock, 1 of tests.observe.test_capture.Plain" in caplog.text
-    with pytest.raises(CaptureError, match="at 2 s: a _thread.lock has passed, and was not kept"):
+    with pytest.raises(CaptureError, match=r"at 2 s: a _thread\.lock has passed, and was not kept"):
         list(read_capture(path))
 
 

@@ -44,9 +44,7 @@ def nested(depth, width=2):
 
 
 def dot(text):
-    done = subprocess.run(
-        ["dot", "-Tsvg"], input=text.encode(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60
-    )
+    done = subprocess.run(["dot", "-Tsvg"], input=text.encode(), capture_output=True, timeout=60)
     return done.stdout.decode(), done.stderr.decode(), done.returncode
 
 
@@ -124,7 +122,9 @@ def test_fifty_parts_fit_into_eighty_columns():
     text = outline(system)
     assert len(text.splitlines()) == 1 + 12 * 4
     assert max(map(len, text.splitlines())) <= 80
-    with background(Parallel(*[(Interval(0.01) | echo() | Null()).named(f"row-{n}") for n in range(12)])) as one:
+    with background(
+        Parallel(*[(Interval(0.01) | echo() | Null()).named(f"row-{n}") for n in range(12)])
+    ) as one:
         running = one._system.draw()
     assert len(running.splitlines()) == 1 + 12 * 4
     assert max(map(len, running.splitlines())) <= 80

@@ -206,7 +206,9 @@ number = st.integers(0, 200)
 few = st.integers(1, 6)
 steps = st.lists(
     st.one_of(
-        st.tuples(st.just("do_link"), number, st.sampled_from(["wait", "wait", "drop-newest", "drop-oldest"])),
+        st.tuples(
+            st.just("do_link"), number, st.sampled_from(["wait", "wait", "drop-newest", "drop-oldest"])
+        ),
         st.tuples(st.just("do_link"), number, st.just("wait")),
         st.tuples(st.just("do_unlink"), number),
         st.tuples(st.just("do_relink"), number, number),

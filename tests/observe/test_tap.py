@@ -240,7 +240,7 @@ def test_two_may_not_wait_in_one_iteration():
         async with asyncio.TaskGroup() as group:
             first = group.create_task(anext(looks))
             await asyncio.sleep(0.5)
-            with pytest.raises(UsageError, match="two wait for what passes Pipeline/spaced.outbox"):
+            with pytest.raises(UsageError, match=r"two wait for what passes Pipeline/spaced\.outbox"):
                 await anext(looks)
             await first
         return first.result().message

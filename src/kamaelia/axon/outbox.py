@@ -258,7 +258,17 @@ class DeclaredOutbox(Outbox[T], core=True):  # type: ignore[misc]  # final for u
 class PlainOutbox(PlainBox[T], Outbox[T], core=True):  # type: ignore[misc]
     """A component's own outbox, as the plain form of the core has it."""
 
-    __slots__ = ("_pacing", "carried", "closed", "discarded", "dropped", "fast", "optional", "routes", "tapped_by")
+    __slots__ = (
+        "_pacing",
+        "carried",
+        "closed",
+        "discarded",
+        "dropped",
+        "fast",
+        "optional",
+        "routes",
+        "tapped_by",
+    )
 
     def __init__(self, declaration: Outbox[Any], owner: Process, name: str) -> None:
         super().__init__(declaration, owner, name)

@@ -277,7 +277,7 @@ class System:
         return found
 
     def draw(self, form: str = "text") -> str:
-        """Return a picture of the system: as ``text``, ``mermaid``, ``graphviz`` or ``svg``; from any thread."""
+        """Return a picture of the system, from any thread: ``text``, ``mermaid``, ``graphviz``, ``svg``."""
         picture: str = services.load("draw")(self, form)
         return picture
 

@@ -4,8 +4,8 @@ Theory
 ------
 Every box is tapped (`survey`). A message becomes bytes at once, for from the moment it is sent it belongs to
 its receivers, who may change it; what is written of it is gathered, and a thread takes that to the disk. What
-is gathered is bounded: when the disk is slower than the messages, messages are left out, and the file says how
-many. In virtual time no thread is needed: time stands still while it is written, and nothing is lost.
+is gathered is bounded: when the disk is slower than the messages, messages are left out, and the file says
+how many. In virtual time no thread is needed: time stands still while it is written, and nothing is lost.
 
 One message that passes several boxes at once, an outbox and the inboxes that it is linked to, is written once
 with all their numbers.
@@ -59,19 +59,19 @@ def capture(
     It ends when what is captured has ended, or is closed: ``with capture(...)`` does so where it is left.
 
     Arguments:
-        what: a component, running or yet to be given to `run` (it itself, and not one made anew of it); several;
-            a system; or a handle of `background`. With all that is in it, now and later.
+        what: a component, running or yet to be given to `run` (it itself, and not one made anew of it);
+            several; a system; or a handle of `background`. With all that is in it, now and later.
         file: its path; what is there is overwritten
         boxes: which: one or several patterns in the manner of file names, such as ``"*.inbox"`` or
             ``"TCPServer/client-*.inbox"``
-        types: classes whose values are kept: dataclasses, NamedTuples, Enums. Texts, bytes, numbers, None, and
-            lists, tuples, sets and dicts of such values need not be named.
-        pickle: pickle all other values. A file with pickles is to be read only by who trusts its writer. Without
-            it they are left out; the file says where, and ``refused`` how many.
+        types: classes whose values are kept: dataclasses, NamedTuples, Enums. Texts, bytes, numbers, None,
+            and lists, tuples, sets and dicts of such values need not be named.
+        pickle: pickle all other values. A file with pickles is to be read only by who trusts its writer.
+            Without it they are left out; the file says where, and ``refused`` how many.
         memory: bytes that may wait for the disk; what comes above that is left out, and counted in ``lost``
 
-    Raises `OSError` when the file cannot be made. When it cannot be written later, that is logged, and kept in
-    ``failure``: the system goes on.
+    Raises `OSError` when the file cannot be made. When it cannot be written later, that is logged, and kept
+    in ``failure``: the system goes on.
 
     Example:
         >>> import os, tempfile
@@ -107,10 +107,10 @@ class Capture:
         if isinstance(what, Handle):
             assert what._system is not None
             what = what._system
-        parts = list(what) if isinstance(what, (list, tuple)) else [what]
+        parts: list[Any] = list(what) if isinstance(what, (list, tuple)) else [what]
         if not parts or not all(isinstance(one, (System, Component)) for one in parts):
             raise UsageError(f"capture({shorten(what)}): give a component, several, or a system")
-        if not isinstance(memory, int) or memory < BATCH:
+        if memory < BATCH:
             raise UsageError(f"memory={memory!r}: give a number of bytes, {BATCH} or more")
         self.file = os.fspath(file)
         """The path of the file."""
@@ -144,7 +144,7 @@ class Capture:
         self._surveys: list[Survey] = []
         self._awaited = len(parts)
         self._system: System | None = None
-        self._opened: BinaryIO = open(self.file, "wb", buffering=0)
+        self._opened: BinaryIO = open(self.file, "wb", buffering=0)  # noqa: SIM115  # until `close`
         try:
             for one in parts:
                 self._join(one)

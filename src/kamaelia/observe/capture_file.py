@@ -21,7 +21,7 @@ their numbers. What comes after the header is
 | --- | --- |
 | ``{"box": 1, "path": "row/Map.inbox", "direction": "in"}`` | from now on 1 is this box |
 | ``{"t": 5, "at": [1, 2], "kind": "text", "size": 5}`` | a message passed these boxes, in this order |
-| ``{"t": 5, "at": [1], "kind": "refused", "type": "m.Lock", "why": "..."}`` | one passed that could not be kept |
+| ``{"t": 5, "at": [1], "kind": "refused", "type": "m.Lock", "why": "..."}`` | one that was not kept |
 | ``{"t": 6, "lost": 12}`` | that many passed, and were not kept: they came too fast for the disk |
 | ``{"t": 7, "end": 1, "failed": "..."}`` | nothing more will pass this box; ``failed``: null, or with what |
 | ``{"t": 9, "over": {"messages": 2, "refused": 1, "lost": 12}}`` | the last line: the capture was closed |
@@ -30,8 +30,8 @@ A file without the last line is one that is being written, or of a program that 
 be read, up to where it is torn. Lines of other names are passed over, so new ones may come without a new
 version; the version changes when one of these goes or means something else.
 
-Kinds of payload: ``bytes`` as they are; ``text`` in UTF-8 (lone surrogates, too); ``pickle``; and ``json``, in
-which an object with one name that begins with ``$`` stands for what JSON has no word for:
+Kinds of payload: ``bytes`` as they are; ``text`` in UTF-8 (lone surrogates, too); ``pickle``; and ``json``,
+in which an object with one name that begins with ``$`` stands for what JSON has no word for:
 
 | JSON | value |
 | --- | --- |
@@ -115,8 +115,8 @@ class Values:
     def _add(self, one: Any) -> None:
         if not isinstance(one, type) or not (_is_record(one) or issubclass(one, enum.Enum)):
             raise UsageError(
-                f"types={shorten(one)}: name classes, and of these dataclasses, NamedTuples or Enums; anything "
-                "else can be kept with pickle=True"
+                f"types={shorten(one)}: name classes, and of these dataclasses, NamedTuples or Enums; "
+                "anything else can be kept with pickle=True"
             )
         other = self._types.setdefault(one.__qualname__, one)
         if other is not one:
@@ -259,7 +259,7 @@ def _make(kind: Any, values: dict[str, Any]) -> Any:
         )
     if not is_dataclass(kind):
         return kind(**values)
-    made = object.__new__(kind)
+    made: Any = object.__new__(kind)  # type: ignore[arg-type]  # it is a class, and no value of one
     for name, value in values.items():
         object.__setattr__(made, name, value)
     return made

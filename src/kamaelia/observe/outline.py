@@ -1,8 +1,8 @@
 """Pictures as text: a line for each component, those that are in it below it, and where it sends to.
 
-What runs has a third column: what it does, what waits in its inboxes and, if somebody has looked at the system
-before, how many messages a second it gets. Another component is named from where the two meet, or shorter if
-only one is called so; ``../outbox`` is the box of what a component is in.
+What runs has a third column: what it does, what waits in its inboxes and, if somebody has looked at the
+system before, how many messages a second it gets. Another component is named from where the two meet, or
+shorter if only one is called so; ``../outbox`` is the box of what a component is in.
 """
 
 from __future__ import annotations
@@ -99,7 +99,11 @@ class _Outline:
         room = WIDTH - names - 3 - (figures + 2 if figures else 0)
         links = min(max((len(link) for _, link, _ in rows), default=0), max(room, 12))
         for name, link, text in rows:
-            line = _cut(name, NAMES).ljust(names) + "   " + _cut(link, max(links, WIDTH - names - 3 - len(text) - 2))
+            line = (
+                _cut(name, NAMES).ljust(names)
+                + "   "
+                + _cut(link, max(links, WIDTH - names - 3 - len(text) - 2))
+            )
             if text:
                 line = line.ljust(names + 3 + links) + "  " + text
             yield line.rstrip()
@@ -144,7 +148,9 @@ class _Outline:
 def _rate(one: ComponentSnapshot) -> str:
     """Return how many messages a second a component gets; of a source, how many it sends."""
     for direction in ("in", "out"):
-        rates = [box.rate for box in one.boxes if box.direction == direction and box.linked and not box.boundary]
+        rates = [
+            box.rate for box in one.boxes if box.direction == direction and box.linked and not box.boundary
+        ]
         if rates:
             known = [rate for rate in rates if rate is not None]
             return f"{sum(known):,.0f}/s" if known else ""

@@ -46,16 +46,16 @@ def replay(
 class Replay(Component):
     """Send what passed a box, as `capture` has kept it, at the same distances in time.
 
-    Outbox: ``outbox``, the messages. There is no inbox. It ends when the box had ended, or with the capture; where
-    the box had failed, readers get `SourceFailed`.
+    Outbox: ``outbox``, the messages. There is no inbox. It ends when the box had ended, or with the capture;
+    where the box had failed, readers get `SourceFailed`.
 
-    It fails with `CaptureError` for a file that is no capture, or is damaged. One that was torn, as its program
-    was killed, is played up to the tear, and that is logged.
+    It fails with `CaptureError` for a file that is no capture, or is damaged. One that was torn, as its
+    program was killed, is played up to the tear, and that is logged.
 
     Arguments:
         file: the path of the capture
-        box: which, as ``path.box`` or a pattern in the manner of file names that only one box fits; may be left
-            out if there is only one
+        box: which, as ``path.box`` or a pattern in the manner of file names that only one box fits; may be
+            left out if there is only one
         speed: 2 is twice as fast as it was, 0.5 half as fast; None as fast as the readers can take it
         begin: with which second of the capture it begins; None for the first message, at once
         types: classes that the messages may be of, as `capture` was given them
@@ -157,9 +157,7 @@ class Replay(Component):
 def _about(opened: CaptureFile, box: str) -> Iterator[dict[str, Any]]:
     """Yield what concerns a box."""
     for one, boxes in opened.lines():
-        if ("at" in one or "end" in one) and box in boxes:
-            yield one
-        elif "lost" in one or "over" in one:
+        if (("at" in one or "end" in one) and box in boxes) or "lost" in one or "over" in one:
             yield one
 
 

@@ -38,8 +38,8 @@ class _Several:
 def subscribe(scheduler: Scheduler, told: Told) -> Callable[[], None]:
     """Have something told, on the system's own thread, what begins, ends and is linked in a system.
 
-    It is called with ``started`` or ``ended`` and a process, or ``linked`` or ``unlinked`` and a link. Returns
-    what ends that. To be called on the thread of the system.
+    It is called with ``started`` or ``ended`` and a process, or ``linked`` or ``unlinked`` and a link.
+    Returns what ends that. To be called on the thread of the system.
     """
     several = scheduler.observer
     if not isinstance(several, _Several):

@@ -128,11 +128,11 @@ class Survey:
             for box in (subject.source, subject.target):
                 if self._contains(box.owner) and box.owner.boxes.get(box.name) is box:
                     self._tap(box)
-        elif what == "started":
-            if self._contains(subject):
-                self._tap_boxes_of(subject)
+        elif what == "started" and self._contains(subject):
+            self._tap_boxes_of(subject)
         elif what == "ended" and self._contains(subject):
-            if subject is self.root or (self._without is not None and self._is_all_that_is_left(subject)):
+            is_all = self._without is not None and self._is_all_that_is_left(subject)
+            if is_all or subject is self.root:
                 self._scheduler.call_soon(self._over)  # its boxes have yet to end
 
     def _over(self) -> None:

@@ -3,13 +3,13 @@
 Theory
 ------
 `postman.tap` puts what passes a box or a link into a list, and wakes nobody. Here one waits for it. Who waits
-is in line nowhere: messages go past, the newest ``size`` are kept for who looks, and what was not looked at in
-time is dropped and counted. So to look changes nothing for those who are looked at.
+is in line nowhere: messages go past, the newest ``size`` are kept for who looks, and what was not looked at
+in time is dropped and counted. So to look changes nothing for those who are looked at.
 
 Nor does it for the system. Who waits for a message to pass is one who waits, so a system in which all wait is
 at rest. If nothing else can go on then, looking ends, as if the place had; a deadlock is one of the others.
-A component that looks at what it is itself in does not see itself, nor what becomes of what it sends; and when
-nobody else is left in there, that is the end. (Tasks that a component has started, such as those of a
+A component that looks at what it is itself in does not see itself, nor what becomes of what it sends; and
+when nobody else is left in there, that is the end. (Tasks that a component has started, such as those of a
 TaskGroup, count as always: something may come of them.)
 
 A tap goes when its place has ended, when its iteration is closed, and when nobody refers to it any more: so
@@ -56,14 +56,14 @@ def tap(
 ) -> Tapping:
     """Look at what passes a place from now on: ``async for seen in tap(part.outbox)``.
 
-    Each is a `Tapped`: ``time``, ``message`` and ``place``. The iteration ends when nothing will pass any more,
-    ``failure`` of what is returned says why if that was a failure. To be called on the thread of the system, in
-    a component or any other task.
+    Each is a `Tapped`: ``time``, ``message`` and ``place``. The iteration ends when nothing will pass any
+    more, ``failure`` of what is returned says why if that was a failure. To be called on the thread of the
+    system, in a component or any other task.
 
     Arguments:
         place: a box, a link, a component with all that is in it, a system; or as text such as
-            ``"radio/server.outbox"``, ``"radio/a.outbox >> radio/b.inbox"`` or ``"radio"``, which is waited for
-            until it is there
+            ``"radio/server.outbox"``, ``"radio/a.outbox >> radio/b.inbox"`` or ``"radio"``, which is waited
+            for until it is there
         size: how many messages are kept for who is slower than they come; of more the oldest are dropped, and
             counted. None keeps all, however many that may be.
         boxes: of a component or system, which boxes: one or several patterns in the manner of file names
@@ -88,7 +88,7 @@ def tap(
 
 
 class Tapping:
-    """What `tap` returns: iterate it with ``async for``; with ``async with`` it is closed where it is left."""
+    """What `tap` returns: iterate it with ``async for``; ``async with`` closes it where it is left."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class Tapping:
         who: Component | None = None,
     ) -> None:
         places.check(place)
-        if size is not None and (not isinstance(size, int) or size < 1):
+        if size is not None and size < 1:
             raise UsageError(f"tap(..., size={size!r}): give a number of messages, 1 or more, or None")
         self.place = place
         """What is looked at, as it was given."""
@@ -314,8 +314,8 @@ class WireTap(Component):
 
     Arguments:
         place: a box, a link, a component with all that is in it; or as text such as
-            ``"radio/server.outbox"``, ``"radio/a.outbox >> radio/b.inbox"`` or ``"radio"``, which is waited for
-            until it is there
+            ``"radio/server.outbox"``, ``"radio/a.outbox >> radio/b.inbox"`` or ``"radio"``, which is waited
+            for until it is there
         size: how many messages are kept for a slow reader; None keeps all
         boxes: of a component, which boxes: one or several patterns in the manner of file names
 
