@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kamaelia import Component, Inbox, run, sleep
@@ -231,6 +231,7 @@ def quiet():
     log.setLevel(before)
 
 
+@settings(deadline=None)
 @given(steps)
 def test_the_count_of_a_link_is_what_its_tap_has_seen(steps):
     run(Lab(steps), loop_factory=VirtualLoop)
