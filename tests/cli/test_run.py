@@ -265,11 +265,8 @@ def test_a_seed_runs_the_same_again(capsys, here):
 
 
 def test_what_passes_is_captured_and_played_again(capsys, here):
-    assert run(capsys, "--capture=x.capture", "Source('ab') | Map(str.upper) | Collect()", "Source('z') | Null()") == (
-        "['A', 'B']\n",
-        "",
-        0,
-    )
+    systems = ("Source('ab') | Map(str.upper) | Collect()", "Source('z') | Null()")
+    assert run(capsys, "--capture=x.capture", *systems) == ("['A', 'B']\n", "", 0)
     again = "Replay('x.capture', '*/Map.inbox', speed=None) | Collect()"
     assert run(capsys, again) == ("['a', 'b']\n", "", 0)
     assert run(capsys, "Replay('x.capture', '*/Source.outbox', speed=None) | Collect()")[2] == 1
