@@ -264,6 +264,22 @@ def test_a_seed_runs_the_same_again(capsys, here):
     assert first != run(capsys, "--seed", "8", text)
 
 
+def test_what_passes_is_captured_and_played_again(capsys, here):
+    systems = ("Source('ab') | Map(str.upper) | Collect()", "Source('z') | Null()")
+    assert run(capsys, "--capture=x.capture", *systems) == ("['A', 'B']\n", "", 0)
+    again = "Replay('x.capture', '*/Map.inbox', speed=None) | Collect()"
+    assert run(capsys, again) == ("['a', 'b']\n", "", 0)
+    assert run(capsys, "Replay('x.capture', '*/Source.outbox', speed=None) | Collect()")[2] == 1
+
+
+def test_a_capture_that_cannot_be_written_is_said_before_anything_runs(capsys, here):
+    assert run(capsys, "--capture=nowhere/x", "Source('ab') | ConsoleEchoer()") == (
+        "",
+        "kamaelia run: cannot write the capture: [Errno 2] No such file or directory: 'nowhere/x'\n",
+        2,
+    )
+
+
 @pytest.mark.parametrize("number", ["inf", "nan"])
 def test_numbers_that_json_does_not_have_are_not_json(number, capsys, here):
     out, err, code = run(capsys, "--json", f"Source([float('{number}')]) | Collect()")

@@ -1181,6 +1181,9 @@ cdef class Queue:
 
     # -- messages ---------------------------------------------------------------------------------
 
+    def put_in(self):
+        return self.received + (0 if self.extra is None else self.extra.dropped) + self.count
+
     cpdef long long put_alone(self):
         return self.received + (0 if self.extra is None else self.extra.dropped) + self.count - self.shared
 
@@ -1921,8 +1924,10 @@ cdef class Outbox(Box):
                 raise self.without_length(message, route)
             if route.waits and not route.counts_past():
                 raise self.too_far_past(route)
-        for tap in self.tapped_by:
-            tap.record(message, scheduler._loop.time())
+        if self.tapped_by:
+            now = scheduler._loop.time()
+            for tap in self.tapped_by:
+                tap.record(message, now)
         if not routes:
             self.discarded += 1
             return TURN

@@ -27,6 +27,8 @@ examples
   kamaelia run 'Source("abc") | Map(str.upper) | Collect()'
   kamaelia run 'ConsoleReader() | PublishTo("talk")' \
                'TCPServer(SubscribeTo("talk") | Encode(end="\n"), port=1500)'
+  kamaelia run --capture=talk.capture chat.py
+  kamaelia run 'Replay("talk.capture", "TCPServer/*.inbox") | Lines() | ConsoleEchoer()'
 
 exit codes
   0    it ended, also after a first Ctrl-C, which stops it: what was accepted is finished
@@ -51,6 +53,9 @@ def parser() -> argparse.ArgumentParser:
         "--grace", type=seconds, default=5.0, metavar="SECONDS", help="to finish in, after a stop (5)"
     )
     made.add_argument("--debug", action="store_true", help="check messages, and turn asyncio's own checks on")
+    made.add_argument(
+        "--capture", metavar="FILE", help="keep what passes all boxes in a file; Replay plays it again"
+    )
     made.add_argument("--json", action="store_true", help="print the result as JSON, null for none")
     made.add_argument("--watch", action="store_true", help="start again whenever a Python file here changes")
     return made
@@ -93,6 +98,14 @@ def run_systems(options: argparse.Namespace) -> int:
     except Exception as error:  # the user's file may raise anything, and so may the making of a component
         show(error)
         return USAGE
+    if options.capture:
+        from kamaelia.observe import capture
+
+        try:
+            capture(systems, options.capture)
+        except OSError as error:
+            complain(f"kamaelia run: cannot write the capture: {error}")
+            return USAGE
     try:
         result = run(*systems, seed=seed, grace=options.grace, debug=options.debug)
         return print_results(result if len(systems) > 1 else [result], options.json)

@@ -36,13 +36,14 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from types import UnionType
 from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from kamaelia.axon import body
+from kamaelia.axon import Seat, body
 from kamaelia.axon.clock import calendar as calendar_of
 from kamaelia.axon.system import describe_core
+from kamaelia.axon.tap import LOOK
 from kamaelia.axon.typecheck import name_of
 
 if TYPE_CHECKING:
@@ -227,9 +228,8 @@ class Snapshot:
         return self.index[path]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as plain values, for JSON."""
-        values = asdict(self)
-        del values["index"]
+        """Return it as plain values, as JSON has them."""
+        values: dict[str, Any] = _as_plain(self)
         return values
 
     def to_json(self) -> str:
@@ -242,7 +242,17 @@ class Snapshot:
 
         Raises `ValueError` for what is no snapshot, or one of another version.
         """
-        return from_dict(cls, json.loads(text))
+        try:
+            values = json.loads(text)
+        except RecursionError:
+            raise ValueError("the snapshot is no snapshot: lists are in it too deep") from None
+        return from_dict(cls, values)
+
+
+_NAMES: dict[type, tuple[str, ...]] = {
+    kind: tuple(one.name for one in fields(kind) if one.init)
+    for kind in (BoxSnapshot, LinkSnapshot, ComponentSnapshot, StuckSnapshot, Snapshot)
+}
 
 
 # -- taking one -----------------------------------------------------------------------------------------
@@ -315,6 +325,20 @@ class Reader:
     def __init__(self, system: System, watch: Watch | None) -> None:
         self._scheduler = system.scheduler
         self._watch = watch
+        self._paths: dict[Process, str] = {}  # a path is asked for some ten times
+
+    def _path(self, process: Process) -> str:
+        path = self._paths.get(process)
+        if path is None:
+            parent = process.parent
+            around = "" if parent is None or not process.name else self._path(parent)
+            path = self._paths[process] = f"{around}/{process.name}" if around else process.name
+        return path
+
+    def _name(self, box: Box[Any]) -> str:
+        """Return what ``str(box)`` would be."""
+        path = self._path(box.owner)
+        return f"{path}.{box.name}" if path else box.name
 
     def component(self, process: Process) -> ComponentSnapshot:
         """Read a component."""
@@ -325,13 +349,13 @@ class Reader:
         parent = process.parent
         component = process.component
         return ComponentSnapshot(
-            path=process.path,
-            parent=None if parent is None or not parent.name else parent.path,
+            path=self._path(process),
+            parent=None if parent is None or not parent.name else self._path(parent),
             type=type_of(component),
             body=body_of(process),
             state=state,
-            waits_at=tuple(map(str, boxes)),
-            waits_for=tuple(dict.fromkeys(other.path for other in others)),
+            waits_at=tuple(map(self._name, boxes)),
+            waits_for=tuple(dict.fromkeys(map(self._path, others))),
             steps=process.steps,
             running=None if kept is None else round(kept.running, 6),
             blocked=None if kept is None else round(kept.blocked, 6),
@@ -342,18 +366,24 @@ class Reader:
         )
 
     def _box(self, box: Any) -> BoxSnapshot:
+        wires = list(box.outgoing) if box.outgoing else ()
         if box.is_inbox:
             queue = box.queue
             waiting = queue.waiting()
-            passed = queue.received + queue.dropped + len(queue)
+            # A boundary is a wire: what has come into it is what has gone on, to one of those behind it.
+            # But who sits on a seat reads from the seat's own queue.
+            is_wire = box.wired and not any(wire.lends_to is not None for wire in wires)
+            passed = max((wire.passed for wire in wires), default=0) if is_wire else queue.put_in()
             rest = {"dropped": queue.dropped, "discarded": box.unread}
             rest |= {"waiting": waiting, "size": queue.size, "peak": max(queue.peak, waiting)}
         else:
             queue = None
-            routes = (
-                list(box.routes) if box.own else [route for wire in box.outgoing for route in wire.routes]
+            routes = list(box.routes) if box.own else [route for wire in wires for route in wire.routes]
+            passed = (
+                box.carried + sum(route.passed for route in routes)
+                if box.own
+                else sum(wire.passed for wire in wires)
             )
-            passed = sum(route.passed for route in routes)
             rest = {
                 "dropped": box.dropped + sum(route.dropped for route in routes),
                 "discarded": box.discarded,
@@ -376,8 +406,8 @@ class Reader:
         """Read a link."""
         passed, dropped, waiting, size = figures_of(wire)
         return LinkSnapshot(
-            source=str(wire.source),
-            target=str(wire.target),
+            source=self._name(wire.source),
+            target=self._name(wire.target),
             when_full=wire.when_full,
             feedback=bool(wire.feedback),
             outside=bool(wire.outside) or wire.source.owner is wire.target.owner,
@@ -393,16 +423,16 @@ class Reader:
 def figures_of(wire: Link) -> tuple[int, int, int, int]:
     """Return what has passed a link, what was dropped on it, what waits at its end, and the mark there."""
     if wire.lends_to is not None:  # who sits there reads from the seat's own queue
-        queue = wire.source.queue
-        return queue.received, 0, queue.waiting(), queue.size
-    passed = dropped = waiting = size = 0
+        queue = wire.lends_to.queue
+        return wire.passed, 0, queue.waiting(), queue.size
+    dropped, waiting, size = wire.dropped, 0, 0
     for route in list(wire.routes):
         queue = route.queue
-        passed += route.passed
-        dropped += route.dropped
+        if wire.when_full != "wait":
+            dropped += route.dropped
         if not size or queue.waiting() * size > waiting * queue.size:
             waiting, size = queue.waiting(), queue.size
-    return passed, dropped, waiting, size
+    return wire.passed, dropped, waiting, size
 
 
 def doing(process: Process) -> tuple[str, tuple[Box[Any], ...], tuple[Process, ...]]:
@@ -423,6 +453,8 @@ def doing(process: Process) -> tuple[str, tuple[Box[Any], ...], tuple[Process, .
         return "sending", boxes, tuple(reader_of(route) for route in where)
     if wait.verb == "receive from":
         return "receiving", tuple(where), ()
+    if wait.verb == LOOK:  # at what passes somewhere
+        return "receiving", (), ()
     if wait.verb == "sleep":
         return "sleeping", (), ()
     return "awaiting", (), ()
@@ -457,13 +489,23 @@ def body_of(process: Process) -> str:
 
 def restarts_of(process: Process) -> int:
     """Return how often another component has taken the place of one that was over."""
-    taken = getattr(process.component, "occupants", None)
-    if isinstance(taken, int):
-        return max(0, taken - 1)
+    component = process.component
+    if isinstance(component, Seat):
+        return max(0, component.occupants - 1)
     return sum(restarts_of(child) for child in list(process.children))
 
 
 # -- as JSON --------------------------------------------------------------------------------------------
+
+
+def _as_plain(value: Any) -> Any:
+    """Return a dataclass, and those in it, as objects and lists, in a tenth of the time of `asdict`."""
+    names = _NAMES.get(type(value))
+    if names is not None:
+        return {name: _as_plain(getattr(value, name)) for name in names}
+    if type(value) is tuple:
+        return [_as_plain(one) for one in value]
+    return value
 
 
 def from_dict(kind: type[T], values: Any, where: str = "the snapshot") -> T:
