@@ -19,9 +19,11 @@ from .disk import HostDisk, SimulatedDisk
 from .faults import KINDS, Disturbance
 from .groups import Timing
 from .loopback import run_on_loopback
+from .remote import Remote
 from .rules import Rule
 from .settings import DEFAULT_QUEUE, DEFAULTS, MTU, LinkSettings, changed, make_settings
 from .simulation import Simulation
+from .snapshot import NetworkSnapshot
 from .trace import Trace
 
 if TYPE_CHECKING:
@@ -494,6 +496,7 @@ class Network:
         measure: str | Iterable[str] = (),
         capture: Mapping[Host | str, str | PathLike[str]] | Iterable[Host | str] = (),
         snaplen: int = LONGEST,
+        remote: Remote | None = None,
     ) -> Trace:
         """Run everything in virtual time, and return what came of it.
 
@@ -515,13 +518,14 @@ class Network:
                 at all, which is quicker
             measure: what else is measured: ``"queues"``, how full those of all links are, and how busy the
                 links (`LinkMetrics.queue`)
+            remote: by which other threads control it, if that is wanted before it has begun; see `Remote`
 
         Raises `ComponentsFailed` when components failed; each failure names its host and path. Raises
         `UsageError` for quantities that are none.
         """
         length, last = units.seconds(seconds, "seconds"), self._last(until)
         _check(errors)
-        simulation = Simulation(self, seed, units.seconds(grace, "grace"), keep, _wanted(measure))
+        simulation = Simulation(self, seed, units.seconds(grace, "grace"), keep, _wanted(measure), remote)
         wanted = _captured(capture)
         if wanted:
             simulation.capture(wanted, snaplen)
@@ -552,6 +556,30 @@ class Network:
         length, last = units.seconds(seconds, "seconds"), self._last(until)
         _check(errors)
         return run_on_loopback(self, seed, units.seconds(grace, "grace"), length, last, errors)
+
+    # -- looking at a run ---------------------------------------------------------------------------
+
+    def snapshot(self) -> NetworkSnapshot:
+        """Return what the network is like at this moment of the simulation that runs; from any thread.
+
+        In a script or a step of the simulation, and through `Remote.snapshot`, it is exact; else packets go
+        on while it is taken. Raises `UsageError` when no simulation runs.
+        """
+        return self._running().snapshot()
+
+    @property
+    def remote(self) -> Remote:
+        """What controls the simulation that runs, from other threads. Raises `UsageError` when none does."""
+        return self._running().remote
+
+    def _running(self) -> Simulation:
+        simulation = self.simulation
+        if simulation is None:
+            raise UsageError(
+                f"{self!r}: no simulation of it runs now; look from a script, with network.at(), or from "
+                "another thread while simulate() is at work"
+            )
+        return simulation
 
     # -- faults -------------------------------------------------------------------------------------
 

@@ -22,6 +22,12 @@ WORDS = (
     "duplicate",
     "corrupt",
     "mark",
+    "set",
+    "cut",
+    "mend",
+    "crash",
+    "restart",
+    "call",
 )
 (
     SEND,
@@ -40,6 +46,12 @@ WORDS = (
     DUPLICATE,
     CORRUPT,
     MARK,
+    SET,
+    CUT,
+    MEND,
+    CRASH,
+    RESTART,
+    CALL,
 ) = range(len(WORDS))
 
 REASONS = (
