@@ -61,7 +61,7 @@ def test_a_snapshot_has_all_that_is_known_of_hosts_and_links(core_form: str) -> 
     network = two(delay="250 ms", rate="1 Mbit/s", loss=0.0)
     network.router("idle")
     network.link("b", "idle", one_way=True, delay=0.5, loss="5 %")
-    first, second = look(network, 0.95, "1.95 s", seed="seven")
+    first, second = look(network, 0.95, 1.95, seed="seven")
     assert (first.version, first.seed, first.core, first.state) == (1, "seven", core_form, "running")
     assert (first.time, first.seconds, first.speed, first.packets) == (0.95, 2.95, None, 10)
     a, b, idle = first.hosts
@@ -162,16 +162,17 @@ def test_what_is_lost_is_told_by_reason() -> None:
     for shot, losses in zip(shots, seen, strict=True):
         expected: dict[str, int] = {}
         for event in trace.events:
-            if event.what in ("lose", "drop") and event.time <= shot.time:
+            if event.what in ("lose", "drop") and event.where == "a > b" and event.time <= shot.time:
                 expected[event.why] = expected.get(event.why, 0) + 1
         assert losses == expected
     assert list(seen[0]) == ["random loss"]
     assert set(seen[1]) == {"random loss", "loss model"}
     assert seen[2] == seen[1]
-    assert seen[3] == seen[2] | {"link down": 100}
+    assert seen[3] == seen[2]  # no way leads over a link that is cut
+    assert [(one.why, one.packets) for one in shots[3].host("a").losses] == [("no way", 100)]
     assert seen[4] == seen[3]
     assert seen[5]["random loss"] > seen[0]["random loss"]
-    assert seen[6] == seen[5] | {"too large": 100}
+    assert seen[6] == seen[5] | {"too large": 1}  # since then it is sent in fragments
 
 
 def test_what_a_link_does_to_packets_adds_up() -> None:
@@ -288,7 +289,6 @@ def test_a_network_that_is_not_simulated_has_no_snapshot() -> None:
 def test_another_thread_may_look_all_the_time() -> None:
     """It sees no impossible values, and nothing changes by it."""
     options = {"rate": "20 kbit/s", "loss": "10 %", "queue": "5 packets", "jitter": "1 ms", "delay": "20 ms"}
-    expected = two(**options).simulate(60, seed=1).fingerprint
     network = two(**options)
     network.at(10, network.hosts["b"].crash)
     network.at(12, network.hosts["b"].restart)
@@ -305,17 +305,17 @@ def test_another_thread_may_look_all_the_time() -> None:
     thread = threading.Thread(target=stare)
     thread.start()
     try:
-        assert network.simulate(60, seed=1).fingerprint == expected
+        deadline = monotonic() + 60
+        while len(seen) < 100 and monotonic() < deadline:
+            assert network.simulate(60, seed=1).fingerprint == expected
     finally:
         over.set()
         thread.join()
-    assert seen
+    assert len(seen) >= 100
     for shot in seen:
         there = shot.links[0].directions[0]
         assert there.in_flight >= 0
         assert 0 <= there.queued <= 6
-    times = [shot.time for shot in seen]
-    assert times == sorted(times)
 
 
 @pytest.mark.parametrize("looks", [1, 3])

@@ -80,3 +80,5 @@ REASONS = (
     DENIED,
     NO_MAPPING,
 ) = range(len(REASONS))
+NO_WAY = "no way"
+"""Why a host counts what it cannot pass on, or send: no links lead there."""

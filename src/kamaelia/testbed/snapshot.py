@@ -69,10 +69,13 @@ class LinkParameters:
 
 @dataclass(frozen=True, slots=True)
 class LossSnapshot:
-    """Packets that a direction of a link has not delivered, for one reason."""
+    """Packets that a direction of a link, or a host, has not delivered, for one reason."""
 
     why: str
-    """``queue full``, ``random loss``, ``loss model``, ``active queue``, ``link down`` or ``too large``."""
+    """Of a link: ``queue full``, ``random loss``, ``loss model``, ``active queue``, ``link down`` or ``too
+    large``. Of a host: ``no way`` (where no link leads to the target, nothing leaves), ``nobody listens``,
+    ``listener full``, ``not for it``, ``partition``, ``host down``, ``rule``, ``no mapping``, ``wrong
+    checksum`` or ``expired``."""
     packets: int
     """How many."""
 
@@ -161,6 +164,13 @@ class HostSnapshot:
     """Bytes in those sent, with all headers."""
     bytes_received: int
     """Bytes in those received."""
+    losses: tuple[LossSnapshot, ...]
+    """Packets that went no further, by reason."""
+
+    @property
+    def lost(self) -> int:
+        """How many packets went no further, for whatever reason."""
+        return sum(one.packets for one in self.losses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -420,6 +430,7 @@ def host_snapshot(stack: Stack) -> HostSnapshot:
         received=stack.received,
         bytes_sent=stack.bytes_sent,
         bytes_received=stack.bytes_received,
+        losses=tuple(LossSnapshot(*pair) for pair in list((stack.losses or {}).items())),
     )
 
 
