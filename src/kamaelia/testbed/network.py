@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from ipaddress import ip_network
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from ..axon import Component, UsageError, units
+from ..axon import Component, UsageError, services, units
 from ..axon.clock import nanoseconds
 from ..axon.component import ComponentFunction
 from ..axon.errors import suggestion
+from ..axon.system import INSPECT
 from .addresses import MOST_HOSTS, canonical, is_any, is_group, is_loopback, number_of
 from .captures.pcapng import LONGEST
 from .disk import HostDisk, SimulatedDisk
@@ -497,6 +499,8 @@ class Network:
         capture: Mapping[Host | str, str | PathLike[str]] | Iterable[Host | str] = (),
         snaplen: int = LONGEST,
         remote: Remote | None = None,
+        inspect: bool | None = None,
+        studio: bool = False,
     ) -> Trace:
         """Run everything in virtual time, and return what came of it.
 
@@ -519,6 +523,9 @@ class Network:
             measure: what else is measured: ``"queues"``, how full those of all links are, and how busy the
                 links (`LinkMetrics.queue`)
             remote: by which other threads control it, if that is wanted before it has begun; see `Remote`
+            inspect: open a local socket through which it can be looked at and controlled, as with
+                ``kamaelia studio``; None does so if the environment variable ``KAMAELIA_INSPECT`` is set to 1
+            studio: open a page in the browser that shows it as it runs; that inspects it, too
 
         Raises `ComponentsFailed` when components failed; each failure names its host and path. Raises
         `UsageError` for quantities that are none.
@@ -526,6 +533,7 @@ class Network:
         length, last = units.seconds(seconds, "seconds"), self._last(until)
         _check(errors)
         simulation = Simulation(self, seed, units.seconds(grace, "grace"), keep, _wanted(measure), remote)
+        simulation.services = _services(inspect, studio)
         wanted = _captured(capture)
         if wanted:
             simulation.capture(wanted, snaplen)
@@ -533,7 +541,14 @@ class Network:
         if keep is not None:
             trace.can_be_had_again(
                 lambda what: self.simulate(
-                    seconds, seed=seed, until=until, grace=grace, errors="collect", keep=keep, capture=[what]
+                    seconds,
+                    seed=seed,
+                    until=until,
+                    grace=grace,
+                    errors="collect",
+                    keep=keep,
+                    capture=[what],
+                    inspect=False,
                 )
             )
         return trace
@@ -745,6 +760,21 @@ def _wanted(measure: str | Iterable[str]) -> frozenset[str]:
     for word in sorted(words - {"queues"}, key=repr):
         raise UsageError(f"measure={word!r}: there is only 'queues'; all else is measured in any case")
     return words
+
+
+def _services(inspect: bool | None, studio: bool) -> Sequence[Callable[[Simulation], Callable[[], object]]]:
+    """Return what looks after a run."""
+    if inspect is None:
+        inspect = os.environ.get(INSPECT, "0") not in ("", "0")
+    if not inspect and not studio:
+        return ()
+    return (_inspect, services.load("studio")) if studio else (_inspect,)
+
+
+def _inspect(simulation: Simulation) -> Callable[[], object]:
+    from .inspection import serve_network  # who is not looked at need not load it
+
+    return serve_network(simulation).close
 
 
 def _check(errors: str) -> None:

@@ -191,23 +191,23 @@ class Remote:
 
         Raises `UsageError` for a link that is not there, and for quantities that are none.
         """
-        self._wait(self.ask(self._set_link, link, direction, changes))
+        self._wait(self.set_soon(link, direction, changes))
 
     def cut(self, link: NetworkLink | str) -> None:
         """Let a link carry nothing. Raises `UsageError` for one that is not there."""
-        self._wait(self.ask(self._cut, link, CUT))
+        self._wait(self.cut_soon(link))
 
     def mend(self, link: NetworkLink | str) -> None:
         """Let a link carry everything again. Raises `UsageError` for one that is not there."""
-        self._wait(self.ask(self._cut, link, MEND))
+        self._wait(self.mend_soon(link))
 
     def crash(self, host: Host | str) -> None:
         """Switch a host off (`Host.crash`). Raises `UsageError` for one that is not there."""
-        self._wait(self.ask(self._switch, host, CRASH))
+        self._wait(self.crash_soon(host))
 
     def restart(self, host: Host | str) -> None:
         """Switch a host on again (`Host.restart`). Raises `UsageError` for one that is not there."""
-        self._wait(self.ask(self._switch, host, RESTART))
+        self._wait(self.restart_soon(host))
 
     def call(self, verb: Callable[..., Any], *args: Any, **options: Any) -> Any:
         """Call any other verb of the network, such as ``remote.call(network.partition, server, phone)``.
@@ -225,6 +225,26 @@ class Remote:
         not called any more. Raises `UsageError` when the simulation is over.
         """
         return self._ask(_Wish(call, args))
+
+    def set_soon(self, link: NetworkLink | str, direction: str, changes: dict[str, Any]) -> Future[Any]:
+        """As `set_link`; returns at once, as the following do."""
+        return self.ask(self._set_link, link, direction, changes)
+
+    def cut_soon(self, link: NetworkLink | str) -> Future[Any]:
+        """As `cut`."""
+        return self.ask(self._cut, link, CUT)
+
+    def mend_soon(self, link: NetworkLink | str) -> Future[Any]:
+        """As `mend`."""
+        return self.ask(self._cut, link, MEND)
+
+    def crash_soon(self, host: Host | str) -> Future[Any]:
+        """As `crash`."""
+        return self.ask(self._switch, host, CRASH)
+
+    def restart_soon(self, host: Host | str) -> Future[Any]:
+        """As `restart`."""
+        return self.ask(self._switch, host, RESTART)
 
     def command(self, name: str, *args: Any) -> Future[Moment]:
         """Begin one of ``pause``, ``go``, ``step``, ``advance`` and ``run_until``; returns at once.
@@ -273,16 +293,16 @@ class Remote:
             if not future.cancel():  # it is being done just now
                 return future.result()
             raise SimulationError(
-                f"the simulation has not ended its step for {PATIENCE:g} s, so nothing was done: it is "
-                f"{self._where()}"
+                f"nothing was done within {PATIENCE:g} s: the simulation {self.where()}"
             ) from None
 
-    def _where(self) -> str:
+    def where(self) -> str:
+        """Say what the simulation does, as what follows "the simulation" in a sentence."""
         simulation = self._simulation
         if simulation is None:
-            return "not begun yet"
+            return "has not begun yet"
         frame = body.user_frame(sys._current_frames().get(simulation.thread))
-        return f"at {body.describe_frame(frame)}"
+        return f"is still in a step, at {body.describe_frame(frame)}"
 
     def _running(self) -> Simulation:
         if self._simulation is None:

@@ -20,13 +20,14 @@ import gc
 import sys
 from _thread import get_ident
 from asyncio import events
-from collections.abc import Callable, Collection, Coroutine, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from ..axon import GraceExceeded, System, UsageError, VirtualClock, VirtualLoop
 from ..axon.clock import nanoseconds
 from ..axon.errors import suggestion
+from ..axon.system import print_announcement
 from ..observe import measures
 from . import stand_ins
 from .addresses import ipv4_of, ipv6_of, is_ipv6, number_of
@@ -88,6 +89,9 @@ class Simulation:
         self._there: dict[NetworkLink, Channel] = {}  # of each link the first direction
         self.thread = 0  # which runs all this, while it runs
         self.seconds = 0.0  # that it is to take
+        self.announce: Callable[[str], object] = print_announcement
+        self.services: Sequence[Callable[[Simulation], Callable[[], object]]] = ()
+        """What looks after the run: each is called when it begins, and what it returns when it has ended."""
         self._watch: NetworkWatch | None = None
         self._links_by_name: dict[str, NetworkLink] = {}  # made when it is asked for
         self._by_number: list[Stack] = []
@@ -294,7 +298,12 @@ class Simulation:
     def run(self, seconds: float, until: str | None, errors: str) -> Trace:
         """Run everything, and return or raise what came of it."""
         self.seconds = seconds
-        with _without_garbage_collection(len(self.stacks) >= MANY) as freeze:
+        with (
+            contextlib.ExitStack() as looking,
+            _without_garbage_collection(len(self.stacks) >= MANY) as freeze,
+        ):
+            for begin in self.services:
+                looking.callback(begin(self))
             self._run_all(seconds, until, freeze)
             return self._outcome(seconds, errors)
 
@@ -456,6 +465,12 @@ class Simulation:
         # In a moment of virtual time: what happens at this one may be the beginning.
         self.call_at(self.clock.now + 1, self._end_time)
         self.remote.let_go()
+
+    def do_on(self, system: System, function: Callable[[], object]) -> object:
+        """Do something as on the host that has a system, between two turns."""
+        loop: Any = system.loop
+        with _inside(loop):
+            return function()
 
     def note_by_hand(self, what: int, kind: str, source: str = "", target: str = "") -> None:
         """Write down that somebody has changed something by hand."""
