@@ -36,7 +36,7 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from types import UnionType
 from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -487,7 +487,9 @@ def from_dict(kind: type[T], values: Any, where: str = "the snapshot") -> T:
     return kind(**given)
 
 
-_hints = functools.cache(get_type_hints)  # of a class: there are many of each in a snapshot
+_hints: Callable[[Any], dict[str, Any]] = functools.cache(
+    get_type_hints
+)  # of a class: there are many of each in a snapshot
 
 
 def _read(hint: Any, value: Any, where: str) -> Any:

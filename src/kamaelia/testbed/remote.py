@@ -38,6 +38,7 @@ from _thread import get_ident
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as Impatient
+from contextlib import suppress
 from dataclasses import dataclass
 from math import isfinite
 from queue import Empty, SimpleQueue
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 10.0  # real seconds that who wants something waits for a step to end
 NAP = 0.05  # real seconds that a slowed simulation waits at a time
+WAKE = 0.25  # real seconds that a pause waits at a time: a signal that comes just before is seen then
 BEHIND = 0.1  # real seconds by which it may be late and make up for it
 
 
@@ -81,7 +83,7 @@ class Remote:
     step does not end.
 
     Arguments:
-        paused: do nothing before `go`, or a step
+        paused: when what is due at the beginning has happened, do nothing before `go`, or a step
         speed: virtual seconds in a real one, at most; None for as many as possible
 
     Example:
@@ -141,8 +143,7 @@ class Remote:
 
     def snapshot(self) -> NetworkSnapshot:
         """Return what the network is like between two turns: all of it at one instant."""
-        simulation = self._running()
-        taken: NetworkSnapshot = self._wait(self.ask(simulation.snapshot))
+        taken: NetworkSnapshot = self._wait(self.ask(lambda: self._running().snapshot()))
         return taken
 
     # -- for others: time -------------------------------------------------------------------------
@@ -335,7 +336,8 @@ class Remote:
         while not self._asked.empty():
             self._do(self._asked.get())
         while self._is_paused:
-            self._do(self._asked.get())
+            with suppress(Empty):
+                self._do(self._asked.get(timeout=WAKE))
         clock = self._running().clock
         if self._speed is None and self._until is None and self._steps is None:
             return clock.turns(most)

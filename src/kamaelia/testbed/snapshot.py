@@ -20,7 +20,7 @@ import functools
 import json
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -468,15 +468,15 @@ def state_of(simulation: Simulation) -> str:
 
 
 @functools.cache
-def _names_of(kind: type) -> tuple[str, ...]:
+def _names_of(kind: Hashable) -> tuple[str, ...]:
     """Return the names of what is in a dataclass, and in its JSON; none of what is no dataclass."""
     return tuple(one.name for one in fields(kind) if one.init) if is_dataclass(kind) else ()
 
 
 def _plain(value: Any) -> Any:
-    """Return what JSON has for it. `dataclasses.asdict` would copy each text and number, and take five times as
-    long."""
-    kind = type(value)
+    """Return what JSON has for it: `dataclasses.asdict` would copy each text and number, five times as
+    slowly."""
+    kind: Any = type(value)
     if kind is tuple:
         return [_plain(one) for one in value]
     names = _names_of(kind)
