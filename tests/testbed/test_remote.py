@@ -15,39 +15,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from ticking import DEADLINE, listen, two
 
 from kamaelia import component, sleep
 from kamaelia.axon import UsageError
 from kamaelia.axon.clock import monotonic
 from kamaelia.testbed import Moment, Network, Remote, SimulationError, Trace
-
-DEADLINE = 30.0  # real seconds
-
-
-@component
-async def listen(inbox: Any, outbox: Any) -> None:
-    await asyncio.get_running_loop().create_datagram_endpoint(
-        asyncio.DatagramProtocol, local_addr=("0.0.0.0", 5004)
-    )
-    await sleep(1000)
-
-
-@component
-async def send(inbox: Any, outbox: Any, to: str, every: float = 0.1) -> None:
-    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
-        asyncio.DatagramProtocol, local_addr=("0.0.0.0", 0)
-    )
-    while True:
-        transport.sendto(b"tick", (to, 5004))
-        await sleep(every)
-
-
-def two(**link: Any) -> Network:
-    network = Network()
-    network.host("a").run(send("b"))
-    network.host("b").run(listen)
-    network.link("a", "b", **link)
-    return network
 
 
 class Run:

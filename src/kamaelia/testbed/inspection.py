@@ -16,9 +16,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ..axon import UsageError, core, units
-from ..axon.clock import monotonic, nanoseconds
+from ..axon.clock import monotonic, nanoseconds, sleep_for_real
 from ..axon.errors import suggestion
-from ..observe.inspection import After, Arguments, RequestError, Server, Stream, serve_target
+from ..observe.inspection import After, Arguments, RequestError, Stream, serve_target
 from ..observe.inspection.protocol import body_of
 from .errors import SimulationError
 from .hostrun import HostRun
@@ -37,14 +37,21 @@ if TYPE_CHECKING:
 PATIENCE = 2.0  # real seconds in which a step of the simulation has to end, for what waits for that
 SOON = 1.0  # real seconds after which who has asked for a step is told that it goes on
 ASK_EVERY = 0.01  # real seconds between two looks whether something has been done
+GOODBYE = 0.2  # real seconds in which the last answers are given, when the simulation is over
 LEAST, MOST = 0.1, 10.0  # seconds between two frames
 
 
-def serve_network(simulation: Simulation) -> Server:
-    """Open an inspection socket for a simulation, and serve it; `Server.close` ends that."""
-    server = serve_target(NetworkTarget(simulation))
+def serve_network(simulation: Simulation) -> Callable[[], None]:
+    """Open an inspection socket for a simulation, and serve it; return what closes it."""
+    target = NetworkTarget(simulation)
+    server = serve_target(target)
     simulation.announce(f"{simulation.network!r} can be looked at: kamaelia studio --attach {server.address}")
-    return server
+
+    def close() -> None:
+        target.finish()
+        server.close()
+
+    return close
 
 
 class NetworkTarget:
@@ -55,6 +62,7 @@ class NetworkTarget:
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation
         self._remote = simulation.remote
+        self._unanswered: dict[Future[Any], None] = {}
         self.handlers: Mapping[str, Callable[[Arguments], Any]] = {
             "network": self._network,
             "watch_network": self._watch_network,
@@ -158,7 +166,8 @@ class NetworkTarget:
         given.end()
         simulation = self._simulation
         if name is None:
-            return self._when_done(self._ask(self._remote.ask, simulation.end_soon), dict)
+            self._ask(self._remote.ask, simulation.end_soon)
+            return {}  # at once: soon nobody is here to say so
         system = self.system(name)
 
         def stop() -> None:
@@ -190,7 +199,10 @@ class NetworkTarget:
     def _go(self, given: Arguments) -> Any:
         speed = given.take("speed")
         given.end()
-        return self._command("go", self._read(checked_speed, speed))
+        speed = self._read(checked_speed, speed)
+        self._ask(self._remote.command, "go", speed)
+        # At once: it may be over before it could be asked how that went.
+        return {"time": self._remote.moment.time, "state": "running", "speed": speed}
 
     def _step(self, given: Arguments) -> Any:
         events, seconds = given.take("events", 1), given.take("seconds")
@@ -235,9 +247,11 @@ class NetworkTarget:
     ) -> After:
         """Answer when something has been done; what ``goes_on`` for longer is answered meanwhile."""
         began = monotonic()
+        self._unanswered[future] = None
 
         def look() -> Any:
             if future.done():
+                self._unanswered.pop(future, None)
                 try:
                     result = future.result()
                 except (UsageError, SimulationError) as error:
@@ -245,12 +259,20 @@ class NetworkTarget:
                 return answer() if goes_on is None else answer(result)
             waited = monotonic() - began
             if goes_on is not None and waited >= SOON and future.running():
+                self._unanswered.pop(future, None)
                 return goes_on()
             if waited >= PATIENCE and future.cancel():
+                self._unanswered.pop(future, None)
                 raise RequestError(f"nothing was done: the simulation {self._remote.where()}")
             return After(ASK_EVERY, look)
 
         return After(0.0, look)
+
+    def finish(self) -> None:
+        """The simulation is over: let those hear of it first who wait for an answer and are still here."""
+        end = monotonic() + GOODBYE
+        while self._unanswered and monotonic() < end:
+            sleep_for_real(ASK_EVERY)
 
 
 def _length(value: Any, name: str) -> int:

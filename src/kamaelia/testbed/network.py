@@ -774,7 +774,7 @@ def _services(inspect: bool | None, studio: bool) -> Sequence[Callable[[Simulati
 def _inspect(simulation: Simulation) -> Callable[[], object]:
     from .inspection import serve_network  # who is not looked at need not load it
 
-    return serve_network(simulation).close
+    return serve_network(simulation)
 
 
 def _check(errors: str) -> None:
