@@ -53,7 +53,9 @@ def own_sockets() -> list[str]:
 
 
 @contextmanager
-def watched(network: Network, seconds: float = 20, **options: Any) -> Iterator[Watched]:
+def watched(
+    network: Network, seconds: float = 20, *, begun: bool = True, **options: Any
+) -> Iterator[Watched]:
     remote = Remote(paused=True)
     with ThreadPoolExecutor(1) as pool:
         future = pool.submit(network.simulate, seconds, remote=remote, inspect=True, **options)
@@ -62,6 +64,8 @@ def watched(network: Network, seconds: float = 20, **options: Any) -> Iterator[W
             while not (paths := own_sockets()):
                 assert monotonic() < end
                 assert not future.done() or future.result()
+            if begun:
+                remote.pause()
             with connect(paths[0]) as client:
                 yield Watched(network, remote, future, client)
         finally:
@@ -336,7 +340,7 @@ def test_a_simulation_that_is_stuck_is_looked_at_all_the_same(monkeypatch: pytes
 
     network = two()
     network.host("stuck").run(stand_still)
-    with watched(network) as it:
+    with watched(network, begun=False) as it:
         try:
             assert reached.wait(DEADLINE)
             assert it.ask("network")["hosts"][0]["state"] == "running"
