@@ -279,7 +279,9 @@ def test_a_run_is_looked_at_and_takes_its_time(capsys, here, monkeypatch, tmp_pa
     looked = simulate(capsys, "star.py:stream", "--seconds=10", "--inspect", "--speed=100", "--json")
     took = time.monotonic() - began
     assert took >= 0.0095 * json.loads(looked.out)["seconds"]
-    assert looked.err.startswith("<network of ") and " can be looked at: kamaelia studio --attach " in looked.err
+    assert (
+        looked.err.startswith("<network of ") and " can be looked at: kamaelia studio --attach " in looked.err
+    )
     fingerprints = [json.loads(done.out)["fingerprint"] for done in (plain, looked)]
     assert fingerprints[0] == fingerprints[1]
 
