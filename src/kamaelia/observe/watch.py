@@ -154,6 +154,19 @@ class Watch:
         if self.system.scheduler.observer == self._observe:
             self.system.scheduler.observer = self._also
 
+    def resume(self) -> None:
+        """Go on after a pause in which nobody has looked: what was done in it is not known."""
+        with self.lock:
+            now = self._clock()
+            self._began += now - self._last
+            self._last = self._span_began = now
+            self._sampled = monotonic()
+            self._step, self.stuck = (None, 0, 0.0), None
+            for process, times in self._times.items():
+                times.late, times.before = {}, {}
+                times.ran = times.ran_before = 0.0
+                times.steps = times.steps_before = process.steps
+
     @property
     def watched(self) -> float:
         """For how many seconds it has looked."""

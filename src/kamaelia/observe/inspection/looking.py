@@ -1,0 +1,98 @@
+"""Looking at a system for as long as somebody wants to know something about it, and no longer.
+
+While a client is connected its system is looked at all the time, as `kamaelia.observe.watch` says; what is
+known about late is then at hand at once. When the last has gone the looking goes on for a while, in case that
+one comes back; after that it costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kamaelia.axon.clock import monotonic
+
+from .. import diagnosis
+from ..watch import SAMPLE_EVERY, watch_of
+from .frames import Ledger
+
+if TYPE_CHECKING:
+    from kamaelia.axon import System
+
+    from ..diagnosis import Diagnosis
+
+LINGER = 5.0  # seconds that a system is looked at after the last who wanted to know something
+DIAGNOSE_EVERY = 1.0  # seconds between two diagnoses for those who watch, at least
+SHARE = 0.01  # of a core that diagnoses may take
+FRESH = 0.05  # seconds for which a pass is as good as a new one
+
+
+class Looker:
+    """Looks at one system; all of it is called on the thread of the socket."""
+
+    def __init__(self, system: System) -> None:
+        self.system = system
+        self.watch = watch_of(system)
+        self.ledger = Ledger(self.watch)
+        self.users = 0
+        """How many clients and streams want it to be looked at."""
+        self.since = 0.0
+        """When the looking began, or went on after a pause."""
+        self._until = 0.0
+        self._next_sample = self._next_look = self._next_diagnosis = 0.0
+
+    @property
+    def is_looking(self) -> bool:
+        """Whether the system is looked at now."""
+        return self.watch.is_sampled
+
+    def want(self) -> None:
+        """Somebody wants to know something about the system: look at it, for a while at least."""
+        now = monotonic()
+        self._until = now + LINGER
+        if not self.watch.is_sampled:
+            self.watch.is_sampled = True
+            self.watch.resume()
+            self.ledger.resume()
+            self.since = self._next_sample = self._next_look = now
+            self._next_diagnosis = now + diagnosis.LOOKED
+
+    def tick(self, now: float) -> None:
+        """Do what is due."""
+        if not self.watch.is_sampled:
+            return
+        if self.users:
+            self._until = now + LINGER
+        elif now >= self._until:
+            self.stop()
+            return
+        if now >= self._next_sample:
+            self.watch.sample()
+            self._next_sample = now + SAMPLE_EVERY
+        if now >= self._next_look:
+            self._next_look = now + self.watch.look()
+
+    def next_due(self) -> float | None:
+        """Return when `tick` has something to do next; None for never."""
+        return self._next_sample if self.watch.is_sampled else None
+
+    def stop(self) -> None:
+        """Look no more, until somebody wants it again."""
+        self.watch.is_sampled = False
+        self.watch.stuck = None
+
+    def frame(self, seen: int) -> tuple[bytes, int]:
+        """Return what is new to who has seen some pass, and the number of the pass that this is."""
+        now = monotonic()
+        if now - self.ledger.made >= FRESH:
+            if now >= self._next_diagnosis:
+                self.ledger.note(self.diagnose())
+            self.ledger.advance()
+        return self.ledger.since(seen), self.ledger.number
+
+    def diagnose(self) -> Diagnosis:
+        """Say what holds the system up."""
+        began = monotonic()
+        found = diagnosis.find(self.watch)
+        now = monotonic()
+        self._next_diagnosis = now + max(DIAGNOSE_EVERY, (now - began) / SHARE)
+        return found
