@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from kamaelia.protocol.websocket import WebSocket
 
 from .guard import HEADERS, Guard, Guarded, fresh_token
 from .relay import LONGEST, Refusals, Relay
+
+log = logging.getLogger("kamaelia")
 
 STATIC = Path(__file__).parent / "static"
 MOST = 50  # connections at a time: a page has one, and some for files while it loads
@@ -87,8 +90,11 @@ class Studio(HTTPServer):
             counts["not let in"] = self._guard.refused
         return counts
 
-    def _hint(self) -> str:
-        return self.url
+    def _announce(self) -> None:
+        # The address has the token in it, so it goes to whoever has started this, and into no log.
+        log.info("%s listens on %s", self.path, " and ".join(map(address_text, self.addresses)))
+        if not self._quiet:
+            self.system.announce(f"the Studio is at {self.url}. Ctrl-C ends.")
 
 
 __all__ = ["STATIC", "Studio"]

@@ -12,12 +12,15 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from kamaelia.axon import UsageError
+from kamaelia.observe.inspection import server_of
+
 if TYPE_CHECKING:
     from kamaelia.axon import System
 
 log = logging.getLogger("kamaelia")
 
-PATIENCE = 5.0  # seconds that the Studio has to end in, when its system is over
+PATIENCE = 3.0  # seconds that the Studio has to end in, when its system is over
 
 
 def serve(system: System) -> Callable[[], None]:
@@ -28,10 +31,26 @@ def serve(system: System) -> Callable[[], None]:
     Example:
         ``run(chat, studio=True)`` calls it.
     """
-    from kamaelia.observe.inspection import address_of
+    server = server_of(system)
+    if server is None:
+        raise UsageError("the Studio looks through the inspection socket: use run(..., inspect=True)")
+    return start(server.path)
 
-    command = [sys.executable, "-m", "kamaelia", "studio", "--attach", address_of(system), "--until-eof"]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+
+def start(path: str) -> Callable[[], None]:
+    """Start a Studio that looks through a socket; return what ends it.
+
+    Arguments:
+        path: of the inspection socket
+
+    Example:
+        ``end = start("/run/user/1000/kamaelia/4711-1.sock")``
+    """
+    command = [sys.executable, "-m", "kamaelia", "studio", "--attach", path, "--until-eof"]
+    # In a session of its own: a Ctrl-C is for the system, whose end one may want to watch.
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
+    )
 
     def end() -> None:
         assert process.stdin is not None
@@ -39,11 +58,11 @@ def serve(system: System) -> Callable[[], None]:
         try:
             process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
-            log.warning("the Studio, process %d, has not ended within %g s: it is killed", process.pid, PATIENCE)
+            log.warning("the Studio, process %d, did not end within %g s: it is killed", process.pid, PATIENCE)
             process.kill()
             process.wait()
 
     return end
 
 
-__all__ = ["serve"]
+__all__ = ["serve", "start"]

@@ -127,7 +127,7 @@ function show() {
 /** The first picture of this system. */
 async function first() {
   scene.build()
-  await places.first(scene)
+  await places.first(scene, picture.ratio)
   scene.build() // more may have come while the places were found
   places.update(scene)
   drawn = true
@@ -304,7 +304,7 @@ async function arrange() {
   const button = by("arrange")
   button.disabled = true
   try {
-    await places.arrange(scene)
+    await places.arrange(scene, picture.ratio)
   } catch (error) {
     places.quick(scene) // whatever ELK could not do with this graph
     console.info(`ELK: ${error.message}`)

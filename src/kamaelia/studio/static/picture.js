@@ -8,8 +8,9 @@ import {Part, PartView, Wire, WireView} from "./shapes.js"
 
 const {dia} = joint
 const NEAREST = 2.5, FARTHEST = 0.04
-const MARGIN = 150 // beyond the edge of the window that is drawn as well, in pixels
+const MARGIN = 240 // beyond the edge of the window that is drawn as well, in pixels
 const WORDS = 0.42 // zoom below which words are left out
+const BUDGET = 6 // milliseconds of a frame of the screen in which figures are written
 const FLASH = 1500 // milliseconds for which a part shows that something has happened to it
 
 const Paper = dia.Paper.extend({stylesheet: ""}) // a style element is against our policy: see style.css
@@ -40,7 +41,9 @@ export class Picture extends EventTarget {
     this.svg = this.paper.svg
     this.svg.setAttribute("aria-hidden", "true")
     this.views = new Map() // id -> view
+    this.wireOf = new Map() // link -> id of the view in which it is seen
     this.view = {x: 0, y: 0, k: 1}
+    this.base = {x: 0, y: 0, k: 1} // what the transform inside of the SVG says
     this.wanted = false // a frame of the screen has been asked for
     this.stale = new Set() // ids of views with new figures
     this.hidden = new Set() // ids of views that are not in the document
@@ -88,8 +91,10 @@ export class Picture extends EventTarget {
       const at = cell.position()
       if (at.x !== rect.x || at.y !== rect.y) cell.position(rect.x, rect.y)
     }
+    this.wireOf.clear()
     for (const wire of scene.wires.values()) {
       const id = `w${wire.key}`
+      for (const link of wire.links) this.wireOf.set(link, id)
       wanted.add(id)
       const old = this.views.get(id)
       const ends = () => ({
@@ -126,10 +131,9 @@ export class Picture extends EventTarget {
   /** New figures have come for some components and links. */
   figures(components, links) {
     for (const component of components) if (this.views.has(`c${component.n}`)) this.stale.add(`c${component.n}`)
-    if (links.size) {
-      for (const [id, view] of this.views) {
-        if (id[0] === "w" && !this.stale.has(id) && view.wire.links.some(link => links.has(link))) this.stale.add(id)
-      }
+    for (const link of links) {
+      const id = this.wireOf.get(link)
+      if (id) this.stale.add(id)
     }
     this.ask()
   }
@@ -145,23 +149,35 @@ export class Picture extends EventTarget {
     if (this.moved) {
       this.moved = false
       const {x, y, k} = this.view
-      this.paper.layers.setAttribute("transform", `matrix(${k} 0 0 ${k} ${x} ${y})`)
+      // A transform inside of the SVG has all of it laid out anew, one of the whole has not: so only zooming
+      // changes the former.
+      if (k !== this.base.k) {
+        this.base = {x, y, k}
+        this.paper.layers.setAttribute("transform", `matrix(${k} 0 0 ${k} ${x} ${y})`)
+      }
+      this.svg.style.transform = `translate(${x - this.base.x}px, ${y - this.base.y}px)`
       const far = k < WORDS
       if (far !== this.far) this.svg.classList.toggle("far", this.far = far)
-      this.cull()
+      const {seen} = this
+      if (!seen || k !== seen.k || Math.abs(x - seen.x) > MARGIN / 2 || Math.abs(y - seen.y) > MARGIN / 2) this.cull()
     }
     if (this.frozen) return
+    const began = performance.now()
     for (const id of this.stale) {
       if (this.hidden.has(id)) continue
       this.views.get(id)?.figures()
       this.stale.delete(id)
+      if (performance.now() - began > BUDGET) { // the rest with the next frame
+        this.ask()
+        return
+      }
     }
   }
 
   /** Take out of the document what is out of view. */
   cull() {
     const {width, height} = this.window()
-    const {x, y, k} = this.view
+    const {x, y, k} = this.seen = {...this.view}
     const left = (-x - MARGIN) / k, top = (-y - MARGIN) / k
     const right = (width - x + MARGIN) / k, bottom = (height - y + MARGIN) / k
     for (const [id, view] of this.views) {
@@ -276,6 +292,12 @@ export class Picture extends EventTarget {
       bottom = Math.max(bottom, rect.y + rect.h)
     }
     return left < right ? {x: left, y: top, w: right - left, h: bottom - top} : null
+  }
+
+  /** How many times wider than high the window is. */
+  get ratio() {
+    const {width, height} = this.window()
+    return Math.min(3, Math.max(0.5, width / height))
   }
 
   /** Show all of it, or all of some nodes. */

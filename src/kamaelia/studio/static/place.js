@@ -69,14 +69,14 @@ export class Places {
   }
 
   /** Give places to all nodes of a scene. With nothing known, this is the first picture. */
-  async first(scene) {
+  async first(scene, shape) {
     this.at.clear()
     const known = [...scene.nodes.values()].filter(node => this.stored.has(node.component.path)).length
     if (known < scene.nodes.size / 2) {
       this.quick(scene)
       if (scene.nodes.size <= 250) {
         const slow = new Promise(resolve => setTimeout(resolve, ELK_PATIENCE, false))
-        await Promise.race([this.arrange(scene).catch(() => false), slow])
+        await Promise.race([this.arrange(scene, shape).catch(() => null), slow])
       }
     } else {
       this.update(scene)
@@ -312,11 +312,42 @@ export class Places {
 
   // -- all places at once ----------------------------------------------------------------------------
 
-  /** Have ELK give all places anew. */
-  async arrange(scene) {
+  /** Have ELK give all places anew: in one go or, where that makes a long row, frame by frame and wrapped. */
+  async arrange(scene, shape = 1.5) {
     this.elk ??= new ELK({workerUrl: "vendor/elk-worker.min.js"})
-    const children = parent => [...scene.nodes.values()].filter(node => (scene.nodes.has(node.parent) ? node.parent : null) === parent)
+    let made = await this.elk.layout(this.elkGraph(scene, shape, false))
+    if (made.width > 1500 && made.width / made.height > 2 * shape) {
+      const wrapped = await this.elk.layout(this.elkGraph(scene, shape, true))
+      const scale = one => Math.min(shape / one.width, 1 / one.height)
+      if (scale(wrapped) > 1.25 * scale(made)) made = wrapped
+    }
+    const read = shape => {
+      for (const child of shape.children ?? []) {
+        const node = scene.nodes.get(+child.id)
+        if (!node) continue // it has gone meanwhile
+        this.put(node, child.x, child.y)
+        read(child)
+      }
+    }
+    read(made)
+    this.grown.clear()
+    this.measure(scene)
+    this.store()
+  }
+
+  elkGraph(scene, shape, wrapped) {
+    const within = new Map() // of a frame, or null: the nodes in it
+    const parentOf = node => scene.nodes.has(node.parent) ? node.parent : null
+    for (const node of scene.nodes.values()) {
+      const parent = parentOf(node)
+      within.set(parent, [...within.get(parent) ?? [], node])
+    }
     const ids = new Set()
+    const options = wrapped ? {
+      "elk.algorithm": "layered", "elk.direction": "RIGHT", "elk.aspectRatio": String(shape),
+      "elk.layered.wrapping.strategy": "MULTI_EDGE", "elk.layered.wrapping.additionalEdgeSpacing": "20",
+      "elk.layered.spacing.nodeNodeBetweenLayers": String(GAP_X), "elk.spacing.nodeNode": String(GAP_Y),
+    } : {}
     const port = (node, box, side, index) => {
       const id = `${node.n}.${side}.${box}`
       ids.add(id)
@@ -326,59 +357,34 @@ export class Places {
         layoutOptions: {"elk.port.side": side === "in" ? "WEST" : "EAST"},
       }
     }
-    const shape = node => ({
+    const drawn = node => ({
       id: String(node.n),
       width: WIDTH,
       height: heightOf(node),
       ports: [...node.in.map((box, i) => port(node, box.name, "in", i)), ...node.out.map((box, i) => port(node, box.name, "out", i))],
-      children: node.frame ? children(node.n).map(shape) : [],
+      children: node.frame ? (within.get(node.n) ?? []).map(drawn) : [],
       layoutOptions: {
+        ...(node.frame ? options : {}),
         "elk.portConstraints": node.frame ? "FIXED_SIDE" : "FIXED_POS",
         "elk.padding": `[top=${PAD + TITLE - 8},left=${SIDE},bottom=${PAD},right=${SIDE}]`,
         "elk.nodeSize.constraints": node.frame ? "MINIMUM_SIZE" : "",
         "elk.nodeSize.minimum": `(${WIDTH}, ${heightOf(node)})`,
       },
     })
-    const graph = {
-      id: "all",
-      children: children(null).map(shape),
-      edges: [],
+    const children = (within.get(null) ?? []).map(drawn)
+    const edges = [...scene.wires.values()].map(wire => {
+      const end = (n, box, ...sides) => sides.map(side => `${n}.${side}.${box}`).find(id => ids.has(id)) ?? String(n)
+      return {id: wire.key, sources: [end(wire.from, wire.fromBox, "out", "in")], targets: [end(wire.to, wire.toBox, "in", "out")]}
+    })
+    return {
+      id: "all", children, edges,
       layoutOptions: {
-        "elk.algorithm": "layered",
-        "elk.direction": "RIGHT",
-        "elk.hierarchyHandling": "INCLUDE_CHILDREN",
-        "elk.layered.spacing.nodeNodeBetweenLayers": String(GAP_X),
-        "elk.spacing.nodeNode": String(GAP_Y),
-        "elk.spacing.edgeNode": "14",
-        "elk.aspectRatio": "1.7",
-        "elk.separateConnectedComponents": "true",
-        "elk.spacing.componentComponent": "40",
+        "elk.algorithm": "layered", "elk.direction": "RIGHT", "elk.aspectRatio": String(shape),
+        "elk.layered.spacing.nodeNodeBetweenLayers": String(GAP_X), "elk.spacing.nodeNode": String(GAP_Y),
+        "elk.spacing.edgeNode": "14", "elk.separateConnectedComponents": "true", "elk.spacing.componentComponent": "40",
+        "elk.hierarchyHandling": wrapped ? "SEPARATE_CHILDREN" : "INCLUDE_CHILDREN", ...options,
       },
     }
-    for (const wire of scene.wires.values()) {
-      const source = `${wire.from}.out.${wire.fromBox}`, inner = `${wire.from}.in.${wire.fromBox}`
-      const target = `${wire.to}.in.${wire.toBox}`, outer = `${wire.to}.out.${wire.toBox}`
-      graph.edges.push({
-        id: wire.key,
-        sources: [ids.has(source) ? source : ids.has(inner) ? inner : String(wire.from)],
-        targets: [ids.has(target) ? target : ids.has(outer) ? outer : String(wire.to)],
-      })
-    }
-    const made = await this.elk.layout(graph)
-    const read = shape => {
-      for (const child of shape.children ?? []) {
-        const node = scene.nodes.get(+child.id)
-        if (!node) continue // it has gone meanwhile
-        // A frame's place is that of its parts: its rect is worked out from them.
-        this.put(node, child.x, child.y)
-        read(child)
-      }
-    }
-    read(made)
-    this.grown.clear()
-    this.measure(scene)
-    this.store()
-    return true
   }
 
   /** Give all places without ELK, at once. */
@@ -426,27 +432,31 @@ export class Places {
     }
     const columns = []
     for (const n of numbers) (columns[column.get(n)] ??= []).push(n)
-    const most = Math.max(6, Math.ceil(Math.sqrt(numbers.length / 2)))
-    let x = 0
-    for (const members of columns) {
-      if (!members) continue
-      for (let begin = 0; begin < members.length; begin += most) {
-        let y = 0, wide = 0
-        for (const n of members.slice(begin, begin + most)) {
+    const tallest = Math.max(6, Math.ceil(Math.sqrt(numbers.length / 2))) // parts in a column
+    const longest = Math.max(5, Math.ceil(1.1 * Math.sqrt(numbers.length))) // columns in a row
+    let x = 0, top = 0, bottom = 0, count = 0
+    for (const members of columns.filter(Boolean)) {
+      for (let begin = 0; begin < members.length; begin += tallest) {
+        if (count++ && count % longest === 1) {
+          x = 0
+          top = bottom + GAP_Y
+        }
+        let y = top, wide = 0
+        for (const n of members.slice(begin, begin + tallest)) {
           const node = scene.nodes.get(n)
-          const [w, h] = this.size(scene, node)
+          let [w, h] = this.size(scene, node)
           this.put(node, x, y)
           if (node.frame) { // its parts stand somewhere relative to its place: have its corner here
             const origin = this.origin(scene, node.parent)
             const found = this.rectOf(scene, node, ...origin)
             this.put(node, x + (x - (found.x - origin[0])), y + (y - (found.y - origin[1])))
-            wide = Math.max(wide, found.w)
-            y += found.h + GAP_Y
-          } else {
-            wide = Math.max(wide, w)
-            y += h + GAP_Y
+            w = found.w
+            h = found.h
           }
+          wide = Math.max(wide, w)
+          y += h + GAP_Y
         }
+        bottom = Math.max(bottom, y)
         x += wide + GAP_X
       }
     }

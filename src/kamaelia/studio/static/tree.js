@@ -20,6 +20,7 @@ export class Tree extends EventTarget {
     this.culprit = null
     list.addEventListener("click", event => this.click(event))
     list.addEventListener("keydown", event => this.key(event))
+    list.parentElement.addEventListener("scroll", () => this.figures(), {passive: true})
   }
 
   /** Write the list anew. */
@@ -62,11 +63,22 @@ export class Tree extends EventTarget {
     return row
   }
 
-  /** Write the latest figures into the rows. */
+  /** Write the latest figures into the rows that are in view. (A thousand would cost more than the picture.) */
   figures() {
-    for (const [n, {row, dot, words, mark}] of this.rows) {
-      const component = this.model.components.get(n)
-      if (!component) continue
+    const box = this.list.parentElement
+    const rows = this.list.children
+    const high = rows[0]?.offsetHeight || 25
+    const begin = Math.max(0, Math.floor(box.scrollTop / high) - 3)
+    const end = Math.min(rows.length, begin + Math.ceil((box.clientHeight || 600) / high) + 6)
+    for (let at = begin; at < end; at++) this.write(rows[at].dataset.path)
+    if (this.list.contains(document.activeElement)) this.write(document.activeElement.dataset.path)
+  }
+
+  write(path) {
+    const component = this.model.byPath.get(path)
+    const parts = component && this.rows.get(component.n)
+    if (parts) {
+      const {row, dot, words, mark} = parts
       const look = `dot ${component.failures ? "failed" : dotOf(component)}`
       if (dot.className !== look) dot.className = look
       const full = this.model.fullest(component)
