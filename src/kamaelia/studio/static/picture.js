@@ -9,7 +9,8 @@ import {Part, PartView, Wire, WireView} from "./shapes.js"
 const {dia} = joint
 const NEAREST = 2.5, FARTHEST = 0.04
 const MARGIN = 240 // beyond the edge of the window that is drawn as well, in pixels
-const WORDS = 0.42 // zoom below which words are left out
+const WORDS = 0.55 // zoom below which only names are written, large
+const NAMES = 0.22 // zoom below which nothing is written
 const BUDGET = 6 // milliseconds of a frame of the screen in which figures are written
 const FLASH = 1500 // milliseconds for which a part shows that something has happened to it
 
@@ -156,8 +157,8 @@ export class Picture extends EventTarget {
         this.paper.layers.setAttribute("transform", `matrix(${k} 0 0 ${k} ${x} ${y})`)
       }
       this.svg.style.transform = `translate(${x - this.base.x}px, ${y - this.base.y}px)`
-      const far = k < WORDS
-      if (far !== this.far) this.svg.classList.toggle("far", this.far = far)
+      const range = k >= WORDS ? "near" : k >= NAMES ? "middle" : "far"
+      if (range !== this.range) this.svg.setAttribute("class", this.range = range)
       const {seen} = this
       if (!seen || k !== seen.k || Math.abs(x - seen.x) > MARGIN / 2 || Math.abs(y - seen.y) > MARGIN / 2) this.cull()
     }
@@ -214,8 +215,8 @@ export class Picture extends EventTarget {
       classList.toggle("guilty", guilty)
       classList.toggle("held", this.blamed.held.has(view.node.n))
       if (guilty && !view.flag) {
-        view.flag = s("g", {class: "flag"}, s("rect", {x: 0, y: -25, width: 118, height: 20, rx: 5}),
-          s("text", {x: 59, y: -11, "text-anchor": "middle"}, "\u2691 holds up others"))
+        view.flag = s("g", {class: "flag"}, s("rect", {x: 0, y: -25, width: 132, height: 20, rx: 5}),
+          s("text", {x: 66, y: -11, "text-anchor": "middle"}, "\u2691 holds up others"))
         view.el.append(view.flag)
       } else if (!guilty && view.flag) {
         view.flag.remove()
@@ -305,9 +306,9 @@ export class Picture extends EventTarget {
     const box = this.bounds(numbers)
     if (!box) return
     const {width, height} = this.window()
-    const room = 46
-    const k = Math.min(nearest, Math.max(FARTHEST, Math.min((width - room) / box.w, (height - room) / box.h)))
-    this.glide((width - box.w * k) / 2 - box.x * k, (height - box.h * k) / 2 - box.y * k, k)
+    const room = 36, foot = this.host.parentElement.querySelector("#legend")?.offsetHeight ?? 0
+    const k = Math.min(nearest, Math.max(FARTHEST, Math.min((width - room) / box.w, (height - room - foot) / box.h)))
+    this.glide((width - box.w * k) / 2 - box.x * k, (height - foot - box.h * k) / 2 - box.y * k, k)
   }
 
   /** Bring a node into the middle, near enough to be read. */

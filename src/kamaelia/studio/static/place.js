@@ -15,7 +15,7 @@ const FOOT = 9
 export const TITLE = 30 // of a frame
 const PAD = 22
 const SIDE = 52 // of a frame: left and right are ports with names
-const GAP_X = 70
+const GAP_X = 64
 const GAP_Y = 26
 const KEPT = 5000 // places that are stored for a program
 const ELK_PATIENCE = 1300 // milliseconds for the first picture; after that it is drawn without ELK
@@ -343,11 +343,15 @@ export class Places {
       within.set(parent, [...within.get(parent) ?? [], node])
     }
     const ids = new Set()
+    const gaps = {
+      "elk.layered.spacing.nodeNodeBetweenLayers": String(GAP_X), "elk.spacing.nodeNode": String(GAP_Y),
+      "elk.layered.spacing.edgeNodeBetweenLayers": "14", "elk.spacing.edgeNode": "14", "elk.spacing.edgeEdge": "6",
+      "elk.layered.spacing.edgeEdgeBetweenLayers": "6",
+    }
     const options = wrapped ? {
       "elk.algorithm": "layered", "elk.direction": "RIGHT", "elk.aspectRatio": String(shape),
-      "elk.layered.wrapping.strategy": "MULTI_EDGE", "elk.layered.wrapping.additionalEdgeSpacing": "20",
-      "elk.layered.spacing.nodeNodeBetweenLayers": String(GAP_X), "elk.spacing.nodeNode": String(GAP_Y),
-    } : {}
+      "elk.layered.wrapping.strategy": "MULTI_EDGE", "elk.layered.wrapping.additionalEdgeSpacing": "20", ...gaps,
+    } : gaps
     const port = (node, box, side, index) => {
       const id = `${node.n}.${side}.${box}`
       ids.add(id)
@@ -364,7 +368,7 @@ export class Places {
       ports: [...node.in.map((box, i) => port(node, box.name, "in", i)), ...node.out.map((box, i) => port(node, box.name, "out", i))],
       children: node.frame ? (within.get(node.n) ?? []).map(drawn) : [],
       layoutOptions: {
-        ...(node.frame ? options : {}),
+        ...(node.frame ? {...options, ...(wrapped ? {"elk.aspectRatio": "4"} : {})} : {}),
         "elk.portConstraints": node.frame ? "FIXED_SIDE" : "FIXED_POS",
         "elk.padding": `[top=${PAD + TITLE - 8},left=${SIDE},bottom=${PAD},right=${SIDE}]`,
         "elk.nodeSize.constraints": node.frame ? "MINIMUM_SIZE" : "",
@@ -380,8 +384,7 @@ export class Places {
       id: "all", children, edges,
       layoutOptions: {
         "elk.algorithm": "layered", "elk.direction": "RIGHT", "elk.aspectRatio": String(shape),
-        "elk.layered.spacing.nodeNodeBetweenLayers": String(GAP_X), "elk.spacing.nodeNode": String(GAP_Y),
-        "elk.spacing.edgeNode": "14", "elk.separateConnectedComponents": "true", "elk.spacing.componentComponent": "40",
+        "elk.separateConnectedComponents": "true", "elk.spacing.componentComponent": "40",
         "elk.hierarchyHandling": wrapped ? "SEPARATE_CHILDREN" : "INCLUDE_CHILDREN", ...options,
       },
     }

@@ -31,9 +31,11 @@ export const PartView = dia.ElementView.extend({
     this.dot = s("circle", {class: "dot", cx: 14, cy: 15, r: 5})
     const room = Math.floor((w - (folds ? 58 : 34)) / 7.4)
     this.name = s("text", {class: "name", x: 25, y: 19.5}, cut(component.name, room))
+    // What is read from farther away.
+    this.big = s("text", {class: "big", x: w / 2, y: node.frame ? 30 : h / 2 + 9, "text-anchor": "middle"}, cut(component.name, node.frame ? 16 : 11))
     this.title = s("title")
     this.badge = s("text", {class: "badge", x: w - 8, y: node.frame ? h - 8 : h - 12, "text-anchor": "end"})
-    this.el.append(this.title, this.shape, this.dot, this.name)
+    this.el.append(this.title, this.shape, this.dot, this.name, this.big)
     if (node.frame) {
       this.kind = s("text", {class: "kind", x: 27 + 7.6 * Math.min(room, component.name.length) + 6, y: 19.5})
     } else {

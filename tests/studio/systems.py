@@ -1,0 +1,106 @@
+"""Systems that are looked at: run as programs, each in a process of its own.
+
+``python -m tests.studio.systems fifty`` runs one by hand; ``kamaelia studio --attach PID`` shows it.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+from kamaelia import Component, Graphline, Inbox, Outbox, Pipeline, component, run, sleep
+
+
+@component
+async def station(inbox: Any, outbox: Any, name: str = "north", every: float = 0.02) -> None:
+    """A weather station: it measures every so often."""
+    n = 0
+    while True:
+        await sleep(every)
+        await outbox.send({"station": name, "n": n, "celsius": 20 + n % 10})
+        n += 1
+
+
+@component
+async def step(inbox: Any, outbox: Any, work: str = "") -> None:
+    """Pass on each message, after some work on it."""
+    async for message in inbox:
+        await outbox.send({**message, "work": work})
+
+
+@component
+async def archive(inbox: Any, outbox: Any, seconds: float = 0.2) -> None:
+    """Write each message down, on a disk that is too slow for that."""
+    async for message in inbox:
+        await sleep(seconds)
+        await outbox.send(message)
+
+
+@component
+async def end(inbox: Any, outbox: Any) -> None:
+    """Take each message, and do nothing with it."""
+    async for _ in inbox:
+        pass
+
+
+@component
+async def frozen(inbox: Any, outbox: Any, after: int = 30, seconds: float = 3.0) -> None:
+    """After some messages, do what nobody should: block the whole loop."""
+    n = 0
+    async for message in inbox:
+        n += 1
+        if n % after == 0:
+            time.sleep(seconds)
+        await outbox.send(message)
+
+
+def fifty(delay: float = 0.2) -> Component:
+    """Some fifty parts, of which one holds up the others: the archive's disk."""
+    names = ("north", "east", "south", "west", "hill", "coast")
+    stations = {
+        name: Pipeline(station(name), step("checked"), step("converted"), step("stamped")) for name in names
+    }
+    joined = Pipeline(step("merged"), step("sorted"), step("numbered"))
+    branches = {
+        "archive": Pipeline(step("packed"), archive(delay).named("disk"), end()),
+        "alarms": Pipeline(step("compared"), step("filtered"), end()),
+        "charts": Pipeline(step("averaged"), step("scaled"), step("drawn"), end()),
+        "web": Pipeline(step("selected"), step("rendered"), end()),
+    }
+    links = [part.outbox >> joined.inbox for part in stations.values()]
+    links += [joined.outbox >> part.inbox for part in branches.values()]
+    return Graphline(*links, **stations, merge=joined, **branches).named("weather")
+
+
+class Spawner(Component):
+    """Adds parts, and takes them away again, as it is told by the messages of its inbox."""
+
+    inbox = Inbox[Any]("what to do", held=True)
+    outbox = Outbox[Any]("unused", optional=True)
+
+    async def main(self) -> None:
+        added: list[Any] = []
+        while True:
+            for n in range(10):
+                added.append(self.add(Pipeline(station(f"extra-{n}"), end()).named(f"extra-{n}")))
+                await sleep(0.05)
+            await sleep(1.5)
+            for one in added:
+                one.stop()
+            added.clear()
+            await sleep(1.0)
+
+
+def healthy() -> Component:
+    """A small one that does its work."""
+    return Pipeline(station(every=0.01), step("checked"), end())
+
+
+def stuck() -> Component:
+    """One whose loop is blocked again and again."""
+    return Pipeline(station(every=0.01), frozen(), end())
+
+
+if __name__ == "__main__":
+    run(globals()[sys.argv[1]](), inspect=True)
