@@ -3,7 +3,7 @@
 import {h, say} from "./dom.js"
 import {Plot} from "./plot.js"
 import {Tap} from "./tap.js"
-import {doing, last, many, percent, rate, seconds, short} from "./words.js"
+import {doing, last, many, percent, rate, short} from "./words.js"
 
 const AGAIN = 2000 // milliseconds between two questions about the same part
 const CODE_SHOWN = 200 // lines
@@ -140,8 +140,8 @@ export class Details extends EventTarget {
         }, box.name)), h("td", {}, box.direction), h("td", {}, box.type), h("td", {}, box.state),
         h("td", {}, box.size ? `${short(box.waiting)}/${short(box.size)}` : ""), h("td", {}, short(box.passed)),
         h("td", {}, box.dropped || box.discarded ? short(box.dropped + box.discarded) : ""))))
-      const failed = found.events.filter(event => (event.what ?? event[2]) === "failed").slice(-10)
-      errors.replaceChildren(...failed.map(event => h("li", {}, `${seconds(event.time ?? event[1])}: ${event.detail ?? event[4]}`)))
+      const failed = found.events.filter(event => event[2] === "failed").slice(-10)
+      errors.replaceChildren(...failed.map(event => h("li", {}, `${this.model.since(event[1])}: ${event[4]}`)))
       errors.hidden = !failed.length
       say(log, logText(found.log))
       log.hidden = !found.log.length
@@ -223,7 +223,7 @@ export class Details extends EventTarget {
     const section = h("section", {}, h("h3", {}, "Messages"))
     const begin = at => {
       this.tap?.close()
-      this.tap = new Tap(this.feed, at)
+      this.tap = new Tap(this.feed, at, this.model)
       section.querySelector(".tap")?.remove()
       section.append(this.tap.element)
     }
@@ -245,7 +245,7 @@ export class Details extends EventTarget {
   showBox(at) {
     this.close()
     this.host.replaceChildren(h("h2", {}, "Box"), h("p", {class: "path"}, at), h("h3", {}, "Messages"))
-    this.tap = new Tap(this.feed, at)
+    this.tap = new Tap(this.feed, at, this.model)
     this.host.append(this.tap.element)
   }
 

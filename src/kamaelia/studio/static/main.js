@@ -219,7 +219,7 @@ function tell(events) {
   const list = by("happened")
   for (const event of events.slice(-LISTED)) {
     const row = h("li", {class: event.what},
-      h("time", {}, `${event.time.toFixed(1)} s`), " ", h("b", {}, event.what), " ",
+      h("time", {}, model.since(event.time)), " ", h("b", {}, event.what), " ",
       h("button", {class: "link", onclick: () => choosePath(event.path)}, event.path),
       event.detail ? h("span", {class: "detail"}, event.detail) : null)
     list.prepend(row)

@@ -62,6 +62,7 @@ export class Model {
     this.leftOut = 0
     this.time = 0
     this.times = [] // of the frames, for the histories
+    this.began = null // what the clock of the system was with the first frame
   }
 
   /** Take a frame in. Returns what has changed: {structure, components, links, diagnosis, events}. */
@@ -73,6 +74,7 @@ export class Model {
       changed.structure = true
     }
     this.time = frame.time
+    this.began ??= frame.time
     this.missed += frame.missed ?? 0
     for (const n of frame.removed?.links ?? []) this.removeLink(n)
     for (const n of frame.removed?.components ?? []) this.removeComponent(n)
@@ -172,6 +174,12 @@ export class Model {
         link.history.waiting.shift()
       }
     }
+  }
+
+  /** A time on the clock of the system, in seconds since somebody looks. */
+  since(time) {
+    const seconds = time - (this.began ?? time)
+    return `${seconds < 0 ? "\u2212" : ""}${Math.abs(seconds).toFixed(1)} s`
   }
 
   /** The components around one, from the outermost. */

@@ -52,6 +52,7 @@ export class Picture extends EventTarget {
     this.chosen = null
     this.blamed = {culprit: null, held: new Set()}
     this.frozen = false
+    this.fitted = false // all of it is shown, and nobody has moved it since
     this.listen()
   }
 
@@ -217,6 +218,7 @@ export class Picture extends EventTarget {
       if (guilty && !view.flag) {
         view.flag = s("g", {class: "flag"}, s("rect", {x: 0, y: -25, width: 132, height: 20, rx: 5}),
           s("text", {x: 66, y: -11, "text-anchor": "middle"}, "\u2691 holds up others"))
+        view.flag.style.setProperty("--high", `${this.places.rects.get(view.node.n)?.h ?? 80}px`)
         view.el.append(view.flag)
       } else if (!guilty && view.flag) {
         view.flag.remove()
@@ -273,10 +275,12 @@ export class Picture extends EventTarget {
   }
 
   pan(dx, dy) {
+    this.fitted = false
     this.look(this.view.x + dx, this.view.y + dy, this.view.k)
   }
 
   zoom(factor, cx = this.window().width / 2, cy = this.window().height / 2) {
+    this.fitted = false
     const {x, y, k} = this.view
     const next = Math.min(NEAREST, Math.max(FARTHEST, k * factor))
     this.look(cx - (cx - x) * next / k, cy - (cy - y) * next / k, next)
@@ -302,19 +306,22 @@ export class Picture extends EventTarget {
   }
 
   /** Show all of it, or all of some nodes. */
-  fit(numbers = this.scene.nodes.keys(), nearest = 1.1) {
-    const box = this.bounds(numbers)
+  fit(numbers = null, nearest = 1.1) {
+    const whole = numbers === null
+    const box = this.bounds(numbers ?? this.scene.nodes.keys())
     if (!box) return
     const {width, height} = this.window()
     const room = 36, foot = this.host.parentElement.querySelector("#legend")?.offsetHeight ?? 0
     const k = Math.min(nearest, Math.max(FARTHEST, Math.min((width - room) / box.w, (height - room - foot) / box.h)))
     this.glide((width - box.w * k) / 2 - box.x * k, (height - foot - box.h * k) / 2 - box.y * k, k)
+    this.fitted = whole
   }
 
   /** Bring a node into the middle, near enough to be read. */
   centre(n) {
     const rect = this.places.rects.get(n)
     if (!rect) return
+    this.fitted = false
     const {width, height} = this.window()
     const k = Math.max(this.view.k, Math.min(0.85, Math.min(width / (rect.w + 80), height / (rect.h + 80))))
     this.glide(width / 2 - (rect.x + rect.w / 2) * k, height / 2 - (rect.y + rect.h / 2) * k, k)
@@ -382,8 +389,8 @@ export class Picture extends EventTarget {
     })
     this.pinch()
     new ResizeObserver(() => {
-      this.moved = true
-      this.ask()
+      if (this.fitted) this.fit() // what showed all before, still does
+      else if (this.seen) this.cull()
     }).observe(host)
   }
 

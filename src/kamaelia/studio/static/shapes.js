@@ -32,7 +32,7 @@ export const PartView = dia.ElementView.extend({
     const room = Math.floor((w - (folds ? 58 : 34)) / 7.4)
     this.name = s("text", {class: "name", x: 25, y: 19.5}, cut(component.name, room))
     // What is read from farther away.
-    this.big = s("text", {class: "big", x: w / 2, y: node.frame ? 30 : h / 2 + 9, "text-anchor": "middle"}, cut(component.name, node.frame ? 16 : 11))
+    this.big = s("text", {class: "big", x: w / 2, y: node.frame ? 30 : h / 2 + 11, "text-anchor": "middle"}, cut(component.name, node.frame ? 16 : 10))
     this.title = s("title")
     this.badge = s("text", {class: "badge", x: w - 8, y: node.frame ? h - 8 : h - 12, "text-anchor": "end"})
     this.el.append(this.title, this.shape, this.dot, this.name, this.big)
@@ -124,7 +124,8 @@ export const WireView = dia.LinkView.extend({
     this.hit = s("path", {class: "hit"})
     this.line = s("path", {class: "line", "stroke-width": 1.5})
     this.label = s("text", {class: "rate", "text-anchor": "middle"})
-    this.el.append(this.title, this.hit, this.line, this.label)
+    this.queue = s("text", {class: "queue", "text-anchor": "middle"})
+    this.el.append(this.title, this.hit, this.line, this.label, this.queue)
     this.shown = {}
     this.update()
     this.figures()
@@ -144,6 +145,8 @@ export const WireView = dia.LinkView.extend({
     this.box = {x: Math.min(from.x, to.x) - 60, y: Math.min(from.y, to.y) - 60, w: Math.abs(to.x - from.x) + 120, h: Math.abs(to.y - from.y) + 120}
     this.label.setAttribute("x", (from.x + to.x) / 2)
     this.label.setAttribute("y", (from.y + to.y) / 2 - 7)
+    this.queue.setAttribute("x", (from.x + to.x) / 2)
+    this.queue.setAttribute("y", (from.y + to.y) / 2 + 15)
     return this
   },
 
@@ -167,15 +170,13 @@ export const WireView = dia.LinkView.extend({
     const level = fill >= 0.98 ? "full" : fill >= 0.75 ? "high" : fill >= 0.4 ? "half" : passing > 0.05 ? "moving" : "quiet"
     const look = `line ${level}${open ? "" : " closed"}${feedback ? " feedback" : ""}${dropped ? " drops" : ""}`
     if (shown.look !== look) this.line.setAttribute("class", shown.look = look)
-    let text = passing > 0.005 ? rate(passing) : ""
-    if (fill >= 0.4) text += ` ${short(waiting)}/${short(size)}`
-    if (dropped) text += ` \u2212${short(dropped)} dropped`
-    text = text.trim()
-    if (shown.text !== text) {
-      say(this.label, shown.text = text)
-      const loud = `rate ${fill >= 0.75 || dropped ? "loud" : ""}`
-      if (shown.loud !== loud) this.label.setAttribute("class", shown.loud = loud)
-    }
+    const text = passing > 0.005 ? rate(passing) : ""
+    if (shown.text !== text) say(this.label, shown.text = text)
+    let queue = fill >= 0.4 ? `${short(waiting)}/${short(size)}` : ""
+    if (dropped) queue += ` \u2212${short(dropped)} dropped`
+    if (shown.queue !== queue) say(this.queue, shown.queue = queue)
+    const loud = fill >= 0.75 || dropped ? "queue loud" : "queue"
+    if (shown.loud !== loud) this.queue.setAttribute("class", shown.loud = loud)
   },
 })
 

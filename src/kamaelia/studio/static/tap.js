@@ -9,8 +9,9 @@ const RATE = 20 // messages a second that are asked for
 
 export class Tap {
   /** at: "path.box", or the two ends of a link. */
-  constructor(feed, at) {
+  constructor(feed, at, model) {
     this.feed = feed
+    this.model = model
     this.at = at
     this.kept = []
     this.paused = false
@@ -68,7 +69,7 @@ export class Tap {
 
   item(message) {
     const size = message.size === null || message.size === undefined ? "" : `, ${short(message.size)}`
-    return h("li", {}, h("div", {class: "when"}, `${message.time.toFixed(3)} s  ${last(message.type, ".")}${size}`), showMessage(message))
+    return h("li", {}, h("div", {class: "when"}, `${this.model.since(message.time)}  ${last(message.type, ".")}${size}`), showMessage(message))
   }
 
   refilter() {
