@@ -115,7 +115,7 @@ class Feed:
     def __init__(self, made: MadeUp, path: str, every: float | None = None) -> None:
         self.made = made
         self.path = path
-        self._every = every
+        self.every = every
         self._loop = asyncio.new_event_loop()
         self._listening = threading.Event()
         self._thread = threading.Thread(target=self._run, name="made-up feed")
@@ -126,7 +126,12 @@ class Feed:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.do(self._stop.set)
+        self.close()
+
+    def close(self) -> None:
+        """The system ends."""
+        if not self._loop.is_closed():
+            self.do(self._stop.set)
         self._thread.join()
 
     def do(self, act: Callable[[], object]) -> None:
@@ -225,7 +230,7 @@ class Feed:
                 values["events"] = made.events[told:]
                 told = len(made.events)
                 say(**values)
-            await asyncio.sleep(self._every or request.get("every", 0.25))
+            await asyncio.sleep(self.every or request.get("every", 0.25))
 
     async def _tap(self, number: Any, say: Callable[..., None]) -> None:
         time = 0.0

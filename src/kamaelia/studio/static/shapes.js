@@ -37,7 +37,8 @@ export const PartView = dia.ElementView.extend({
     this.badge = s("text", {class: "badge", x: w - 8, y: node.frame ? h - 8 : h - 12, "text-anchor": "end"})
     this.el.append(this.title, this.shape, this.dot, this.name, this.big)
     if (node.frame) {
-      this.kind = s("text", {class: "kind", x: 27 + 7.6 * Math.min(room, component.name.length) + 6, y: 19.5})
+      this.kind = s("tspan", {class: "kind", dx: 8})
+      this.name.append(this.kind)
     } else {
       this.kind = s("text", {class: "kind", x: 25, y: 34})
       this.track = s("rect", {class: "track", x: 8, y: h - 7, width: w - 16, height: 3.5, rx: 1.5})
@@ -45,7 +46,7 @@ export const PartView = dia.ElementView.extend({
       this.blocked = s("rect", {class: "blocked", x: 8, y: h - 7, width: 0, height: 3.5, rx: 1.5})
       this.el.append(this.track, this.ran, this.blocked)
     }
-    this.el.append(this.kind)
+    if (!node.frame) this.el.append(this.kind)
     this.el.append(...this.ports(node, ports, w), this.badge)
     if (folds) {
       const sign = node.frame ? "M4 8H12" : "M4 8H12M8 4V12"
