@@ -46,7 +46,7 @@ def main(words: list[str] | None = None) -> int:
             archive = fetch(package, Path(folder))
             found = digest(archive.read_bytes())
             if options.update:
-                text = replace(text, f"\"{package['sha256']}\"", f"\"{found}\"")
+                text = replace(text, f'"{package["sha256"]}"', f'"{found}"')
             elif found != package["sha256"]:
                 print(f"{package['name']}: the archive's sha256 is {found}, and the table says "
                       f"{package['sha256']}: nothing of it was unpacked")  # fmt: skip
@@ -82,7 +82,7 @@ def unpack(package: dict[str, Any], archive: Path, text: str, update: bool) -> s
             assert member is not None, f"{package['name']} has no {file['from']}"
             data = member.read()
             if update:
-                text = replace(text, f"\"{file['sha256']}\"", f"\"{digest(data)}\"")
+                text = replace(text, f'"{file["sha256"]}"', f'"{digest(data)}"')
             elif digest(data) != file["sha256"]:
                 raise SystemExit(f"{package['name']}: {file['from']} is not what the table says")
             (target / file["to"]).write_bytes(data)

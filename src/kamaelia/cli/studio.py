@@ -54,12 +54,20 @@ def parser() -> argparse.ArgumentParser:
         description="Show a system in the browser, as it runs.",
         epilog=EPILOG,
     )
-    made.add_argument("systems", metavar="SYSTEM", nargs="*", help="a file, module:name, or an expression, to run")
     made.add_argument(
-        "--attach", metavar="ADDRESS", nargs="?", const="", help="show what runs already (without SYSTEM: always)"
+        "systems", metavar="SYSTEM", nargs="*", help="a file, module:name, or an expression, to run"
+    )
+    made.add_argument(
+        "--attach",
+        metavar="ADDRESS",
+        nargs="?",
+        const="",
+        help="show what runs already (without SYSTEM: always)",
     )
     made.add_argument("--port", type=int, default=0, help="to listen on (any that is free)")
-    made.add_argument("--host", default="127.0.0.1", help="to listen on; whoever reaches it may try (127.0.0.1)")
+    made.add_argument(
+        "--host", default="127.0.0.1", help="to listen on; whoever reaches it may try (127.0.0.1)"
+    )
     made.add_argument(
         "--open", action=argparse.BooleanOptionalAction, default=None,
         help="open the page in the browser (if this is a terminal of a desktop)",
