@@ -1,8 +1,8 @@
 """A feed that only pretends: it speaks the protocol of the inspection socket, about a system that is made up.
 
 The page is tested against real systems; this one is for what these do not do when it is wanted: a thousand
-parts, names with scripts in them, a feed that falls silent. ``python -m tests.studio.feed SOCKET --parts 300``
-serves one by hand.
+parts, names with scripts in them, a feed that falls silent.
+``python -m tests.studio.feed SOCKET --parts 300`` serves one by hand.
 """
 
 from __future__ import annotations
@@ -193,8 +193,8 @@ class Feed:
     def _details(self, path: str) -> dict[str, Any]:
         return {
             "path": path, "type": "made.up.Part", "doc": "It does nothing.", "file": "/made/up.py", "line": 7,
-            "code": "class Part:\n    pass\n", "arguments": {"size": "100"}, "boxes": [], "where": "/made/up.py:8",
-            "component": {}, "events": [], "log": [],
+            "code": "class Part:\n    pass\n", "arguments": {"size": "100"}, "boxes": [],
+            "where": "/made/up.py:8", "component": {}, "events": [], "log": [],
         } | self.made.details  # fmt: skip
 
     async def _watch(self, number: Any, request: dict[str, Any], say: Callable[..., None]) -> None:

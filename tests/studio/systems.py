@@ -51,7 +51,7 @@ async def frozen(inbox: Any, outbox: Any, after: int = 30, seconds: float = 3.0)
     async for message in inbox:
         n += 1
         if n % after == 0:
-            time.sleep(seconds)
+            time.sleep(seconds)  # noqa: ASYNC251  # that is the point
         await outbox.send(message)
 
 

@@ -109,8 +109,8 @@ def test_a_request_without_a_host_gets_nothing(show: Show) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/../guard.py", "/%2e%2e/guard.py", "/..%2fguard.py", "/vendor/../../guard.py", "//etc/passwd", "/%2fetc/passwd",
-     "/.git/config", "/vendor/%00", "/..\\guard.py", "/vendor/..%5c..%5cguard.py"],
+    ["/../guard.py", "/%2e%2e/guard.py", "/..%2fguard.py", "/vendor/../../guard.py", "//etc/passwd",
+     "/%2fetc/passwd", "/.git/config", "/vendor/%00", "/..\\guard.py", "/vendor/..%5c..%5cguard.py"],
 )  # fmt: skip
 def test_no_path_leads_out_of_the_folder(show: Show, path: str) -> None:
     status, _, body = get(show(), path)
@@ -247,8 +247,8 @@ def test_a_page_that_never_reads_is_let_go(show: Show) -> None:
     wire = socket.create_connection(("127.0.0.1", shown.port), WAIT)
     with wire:
         wire.sendall(
-            f"GET /feed?token={shown.token} HTTP/1.1\r\nHost: 127.0.0.1:{shown.port}\r\nConnection: Upgrade\r\n"
-            "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+            f"GET /feed?token={shown.token} HTTP/1.1\r\nHost: 127.0.0.1:{shown.port}\r\n"
+            "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
         )
         request = json.dumps({"id": 1, "do": "watch"}).encode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import subprocess
 import sys
@@ -54,25 +55,21 @@ def parser() -> argparse.ArgumentParser:
         description="Show a system in the browser, as it runs.",
         epilog=EPILOG,
     )
-    made.add_argument(
-        "systems", metavar="SYSTEM", nargs="*", help="a file, module:name, or an expression, to run"
-    )
+    made.add_argument("systems", metavar="SYSTEM", nargs="*", help="what to run, as for kamaelia run")
     made.add_argument(
         "--attach",
         metavar="ADDRESS",
         nargs="?",
         const="",
-        help="show what runs already (without SYSTEM: always)",
+        help="show what runs already, as without SYSTEM",
     )
     made.add_argument("--port", type=int, default=0, help="to listen on (any that is free)")
-    made.add_argument(
-        "--host", default="127.0.0.1", help="to listen on; whoever reaches it may try (127.0.0.1)"
-    )
+    made.add_argument("--host", default="127.0.0.1", help="to listen on (127.0.0.1)")
     made.add_argument(
         "--open", action=argparse.BooleanOptionalAction, default=None,
         help="open the page in the browser (if this is a terminal of a desktop)",
     )  # fmt: skip
-    made.add_argument("--until-eof", action="store_true", help="end when standard input does")
+    made.add_argument("--until-eof", action="store_true", help="end when standard input, a pipe, does")
     return made
 
 
@@ -86,8 +83,8 @@ def main(words: Sequence[str]) -> int:
 
     if not is_loopback(options.host):
         complain(
-            f"kamaelia studio: {options.host} is reached from other machines: whoever learns the address with its "
-            "token, which passes the network unprotected, can read all messages of the system"
+            f"kamaelia studio: {options.host} is reached from other machines: whoever learns the address with "
+            "its token, which passes the network unprotected, can read all messages of the system"
         )
     if options.systems:
         return run_and_show(options)
@@ -146,16 +143,19 @@ def show(path: str, options: argparse.Namespace, ended: Callable[[], Any] = lamb
     studio = Studio(path, options.port, options.host)
 
     @component
-    async def opened(inbox: Any, outbox: Any) -> None:
-        async for _ in inbox:
+    def opened(inbox: Any, outbox: Any) -> None:
+        for _ in inbox:
             with opening(studio, options.open):
                 while ended() is None and os.path.exists(path):
-                    await sleep(0.2)
+                    sleep(0.2)
         studio.system.stop(GRACE)
 
     @component
-    def until_eof(inbox: Any, outbox: Any) -> None:
-        while os.read(0, 4096):
+    async def until_eof(inbox: Any, outbox: Any) -> None:
+        reader = asyncio.StreamReader()
+        loop = asyncio.get_running_loop()
+        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+        while await reader.read(4096):
             pass
         studio.system.stop(GRACE)
 
@@ -180,9 +180,8 @@ def opening(studio: Studio, wanted: bool | None) -> Iterator[None]:
     import webbrowser
 
     if wanted is None:
-        wanted = sys.stderr is not None and sys.stderr.isatty() and bool(
-            os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or sys.platform in ("darwin", "win32")
-        )  # fmt: skip
+        desktop = sys.platform in ("darwin", "win32") or {"DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ)
+        wanted = bool(desktop) and sys.stderr is not None and sys.stderr.isatty()
     if not wanted:
         yield
         return

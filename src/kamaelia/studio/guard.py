@@ -84,15 +84,15 @@ class Guard:
 
     def why_not(self, request: Request, *, token: bool = False) -> tuple[int, str] | None:
         """Return with which status a request is refused, and why; None for one that is not."""
-        host = request.headers["Host"] if "Host" in request.headers else ""
+        host = request.headers.get("Host", "")
         name = _name_of(host)
         if name not in self._names and not _is_address(name):
             self.refused += 1
             return 421, (
-                f"this is not {host or 'a host without a name'}: use the address that the Studio has printed, "
-                "or start it with --host"
+                f"this is not {host or 'a host without a name'}: use the address that the Studio has "
+                "printed, or start it with --host"
             )
-        origin = request.headers["Origin"] if "Origin" in request.headers else None
+        origin = request.headers.get("Origin")
         if origin is not None and origin.lower() != f"{request.scheme}://{host.lower()}":
             self.refused += 1
             return 403, "a page of another origin may not ask"

@@ -24,8 +24,9 @@ from typing import Any
 from kamaelia.axon import Component, Inbox, Outbox
 
 ALLOWED = frozenset(
-    "snapshot diagnose draw details watch tap log cancel "
-    "network watch_network set_link cut mend crash restart pause go step run_until".split()
+    ("snapshot", "diagnose", "draw", "details", "watch", "tap", "log", "cancel")
+    + ("network", "watch_network", "set_link", "cut", "mend", "crash", "restart")
+    + ("pause", "go", "step", "run_until")
 )
 """What a page may ask for. (Not ``stop``: a look is no reason to end a system.)"""
 
@@ -92,9 +93,9 @@ class Relay(Component):
                 for way in ways:
                     way.cancel()
                 ended = await asyncio.gather(*ways, return_exceptions=True)
-            for error in ended:
-                if isinstance(error, Exception) and not isinstance(error, OSError):
-                    raise error
+            for outcome in ended:
+                if isinstance(outcome, Exception) and not isinstance(outcome, OSError):
+                    raise outcome
         finally:
             writer.close()
 

@@ -34,7 +34,7 @@ class Studio(HTTPServer):
             page's address on its way, which nothing protects, can look at the system
         token: who wants to look has to know; by default a new one of 128 random bits
         stall_timeout: seconds for which a page may take nothing of what it is sent
-        options: of `HTTPServer`
+        options: of `TCPServer`: ``limit``, ``quiet`` and the others
 
     Boxes: those of `HTTPServer`. Raises what that raises.
 
@@ -73,8 +73,8 @@ class Studio(HTTPServer):
             "/feed": Guarded(self._guard, feed, token=True),
             "/*": Guarded(self._guard, files),
         }
-        options = {"limit": MOST, "limits": Limits(body=0), "stall_timeout": stall_timeout} | options
-        super().__init__(routes, port=port, host=host, **options)
+        options.setdefault("limit", MOST)
+        super().__init__(routes, port, host, limits=Limits(body=0), stall_timeout=stall_timeout, **options)
 
     @property
     def url(self) -> str:

@@ -58,9 +58,7 @@ def start(path: str) -> Callable[[], None]:
         try:
             process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
-            log.warning(
-                "the Studio, process %d, did not end within %g s: it is killed", process.pid, PATIENCE
-            )
+            log.warning("the Studio (process %d) is killed: it did not end in %g s", process.pid, PATIENCE)
             process.kill()
             process.wait()
 
