@@ -1,6 +1,6 @@
-"""Systems that are looked at: run as programs, each in a process of its own.
+"""Systems that are looked at: run as programs, each in a process of its own, with a Studio beside it.
 
-``python -m tests.studio.systems fifty`` runs one by hand; ``kamaelia studio --attach PID`` shows it.
+``python -m tests.studio.systems fifty`` runs one by hand.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ import sys
 import time
 from typing import Any
 
-from kamaelia import Component, Graphline, Inbox, Outbox, Pipeline, component, run, sleep
+from kamaelia import Component, Graphline, Pipeline, component, run, sleep
+from kamaelia.flow import Take
 
 
 @component
@@ -74,22 +75,22 @@ def fifty(delay: float = 0.2) -> Component:
 
 
 class Spawner(Component):
-    """Adds parts, and takes them away again, as it is told by the messages of its inbox."""
+    """Adds ten parts, one after another, waits until they have ended, and adds others."""
 
-    inbox = Inbox[Any]("what to do", held=True)
-    outbox = Outbox[Any]("unused", optional=True)
+    inbox = None
+    outbox = None
 
     async def main(self) -> None:
-        added: list[Any] = []
         while True:
             for n in range(10):
-                added.append(self.add(Pipeline(station(f"extra-{n}"), end()).named(f"extra-{n}")))
+                self.add(Pipeline(station(f"extra-{n}", 0.1), Take(30), end()).named(f"extra-{n}"))
                 await sleep(0.05)
-            await sleep(1.5)
-            for one in added:
-                one.stop()
-            added.clear()
-            await sleep(1.0)
+            await sleep(4.0)
+
+
+def changing() -> Component:
+    """One in which parts come and go, beside some that stay."""
+    return Graphline(steady=healthy(), spawner=Spawner()).named("changing")
 
 
 def healthy() -> Component:
@@ -103,4 +104,4 @@ def stuck() -> Component:
 
 
 if __name__ == "__main__":
-    run(globals()[sys.argv[1]](), inspect=True)
+    run(globals()[sys.argv[1]](), studio=True)

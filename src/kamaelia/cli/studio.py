@@ -83,8 +83,8 @@ def main(words: Sequence[str]) -> int:
 
     if not is_loopback(options.host):
         complain(
-            f"kamaelia studio: {options.host} is reached from other machines: whoever learns the address with "
-            "its token, which passes the network unprotected, can read all messages of the system"
+            f"kamaelia studio: {options.host} is reached from other machines: whoever learns the address "
+            "with its token, which passes the network unprotected, can read all messages of the system"
         )
     if options.systems:
         return run_and_show(options)

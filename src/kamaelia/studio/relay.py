@@ -24,9 +24,11 @@ from typing import Any
 from kamaelia.axon import Component, Inbox, Outbox
 
 ALLOWED = frozenset(
-    ("snapshot", "diagnose", "draw", "details", "watch", "tap", "log", "cancel")
-    + ("network", "watch_network", "set_link", "cut", "mend", "crash", "restart")
-    + ("pause", "go", "step", "run_until")
+    {
+        *("snapshot", "diagnose", "draw", "details", "watch", "tap", "log", "cancel"),
+        *("network", "watch_network", "set_link", "cut", "mend", "crash", "restart"),
+        *("pause", "go", "step", "run_until"),
+    }
 )
 """What a page may ask for. (Not ``stop``: a look is no reason to end a system.)"""
 

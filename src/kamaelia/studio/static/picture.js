@@ -275,11 +275,13 @@ export class Picture extends EventTarget {
   }
 
   pan(dx, dy) {
+    this.turn = null
     this.fitted = false
     this.look(this.view.x + dx, this.view.y + dy, this.view.k)
   }
 
   zoom(factor, cx = this.window().width / 2, cy = this.window().height / 2) {
+    this.turn = null
     this.fitted = false
     const {x, y, k} = this.view
     const next = Math.min(NEAREST, Math.max(FARTHEST, k * factor))
@@ -313,8 +315,7 @@ export class Picture extends EventTarget {
     const {width, height} = this.window()
     const room = 36, foot = this.host.parentElement.querySelector("#legend")?.offsetHeight ?? 0
     const k = Math.min(nearest, Math.max(FARTHEST, Math.min((width - room) / box.w, (height - room - foot) / box.h)))
-    this.glide((width - box.w * k) / 2 - box.x * k, (height - foot - box.h * k) / 2 - box.y * k, k)
-    this.fitted = whole
+    this.glide((width - box.w * k) / 2 - box.x * k, (height - foot - box.h * k) / 2 - box.y * k, k, whole)
   }
 
   /** Bring a node into the middle, near enough to be read. */
@@ -327,16 +328,19 @@ export class Picture extends EventTarget {
     this.glide(width / 2 - (rect.x + rect.w / 2) * k, height / 2 - (rect.y + rect.h / 2) * k, k)
   }
 
-  glide(x, y, k) {
+  glide(x, y, k, whole = false) {
     const from = {...this.view}
     const began = performance.now()
     const time = still() || !this.drawn ? 0 : 220
     this.drawn = true
+    const turn = this.turn = {} // a later glide, or a hand, takes this one's place
     const step = now => {
+      if (this.turn !== turn) return
       const share = time ? Math.min(1, (now - began) / time) : 1
       const ease = 1 - (1 - share) ** 3
       this.look(from.x + (x - from.x) * ease, from.y + (y - from.y) * ease, from.k + (k - from.k) * ease)
       if (share < 1) requestAnimationFrame(step)
+      else this.fitted = whole
     }
     if (time) requestAnimationFrame(step)
     else step(began)

@@ -18,7 +18,7 @@ export class Tap {
     this.leftOut = 0
     this.fresh = []
     this.wanted = false
-    this.list = h("ol", {class: "messages", tabindex: "0", role: "region", "aria-label": "Messages, the latest first"})
+    this.list = h("ol", {class: "messages", "aria-label": "Messages, the latest first"})
     this.state = h("p", {class: "hint", role: "status"}, "Waiting for a message.")
     this.pauseButton = h("button", {"aria-pressed": "false", onclick: () => this.pause(!this.paused)}, "Pause")
     this.filter = h("input", {
