@@ -279,7 +279,7 @@ def test_what_comes_from_the_system_is_text_whatever_it_looks_like(
     page = visit(show(made).url)
     page.wait("document.getElementById('diagnosis-text').textContent.includes('<script>')")
     page.evaluate("path => studio.tree.pick(path)", script)
-    page.wait("document.querySelector('#details .doc').textContent.includes('<script>')")
+    page.wait("document.querySelector('#details .doc')?.textContent.includes('<script>')")
     page.tab.fill("#search", "<img")
     page.wait("document.querySelector('#found').textContent.includes('<script>')")
     page.evaluate("studio.details.tell('choose', {box: 'part.inbox'})")
@@ -288,6 +288,7 @@ def test_what_comes_from_the_system_is_text_whatever_it_looks_like(
     assert page.evaluate("document.querySelectorAll('img, main script, header script').length") == 0
 
 
+@pytest.mark.studio
 def test_all_kinds_of_messages_are_shown(show: Show, visit: Callable[..., Page]) -> None:
     dot = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
     made = MadeUp(4)
@@ -321,6 +322,7 @@ def test_all_kinds_of_messages_are_shown(show: Show, visit: Callable[..., Page])
     assert page.axe() == []
 
 
+@pytest.mark.studio
 def test_silence_and_the_end_are_said(show: Show, visit: Callable[..., Page]) -> None:
     shown = show(MadeUp(5))
     page = visit(shown.url)
@@ -339,7 +341,7 @@ def test_all_of_it_is_done_with_the_keyboard(show: Show, visit: Callable[..., Pa
     press("/")
     page.tab.keyboard.type("part-17")
     press("Enter")
-    page.wait("document.querySelector('#details h2').textContent === 'part-17'")
+    page.wait("document.querySelector('#details h2')?.textContent === 'part-17'")
     assert page.evaluate("document.querySelector('.chosen .name').textContent") == "part-17"
     page.evaluate("document.activeElement.blur()")
     press("n")
@@ -356,7 +358,7 @@ def test_all_of_it_is_done_with_the_keyboard(show: Show, visit: Callable[..., Pa
     press("ArrowRight")
     press("ArrowDown")
     press("Enter")
-    page.wait("document.querySelector('#details .path').textContent === 'stage-0/part-1'")
+    page.wait("document.querySelector('#details .path')?.textContent === 'stage-0/part-1'")
     press("Home")
     press("ArrowLeft")
     assert page.evaluate("document.activeElement.getAttribute('aria-expanded')") == "false"
@@ -385,11 +387,12 @@ def test_a_narrow_dark_page_is_usable_and_accessible(show: Show, visit: Callable
     assert page.axe() == []
     page.tab.click("nav >> text=Parts")
     page.tab.click("[role=treeitem] >> nth=2")
-    page.wait("document.querySelector('#details h2').offsetWidth > 0")
+    page.wait("document.querySelector('#details h2')?.offsetWidth > 0")
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     assert page.axe() == []
 
 
+@pytest.mark.studio
 def test_dragging_a_part_takes_its_links_along(show: Show, visit: Callable[..., Page]) -> None:
     page = visit(show(MadeUp(5, grouped=False)).url)
     line = "[...studio.picture.views].find(([id]) => id[0] === 'w')[1].line.getAttribute('d')"
@@ -449,7 +452,7 @@ def test_many_parts_are_drawn_fast_enough(
             f"first picture after {page.first_picture:.2f} s"
         )
         assert found["fps"] >= least
-    assert page.first_picture < 2 * (1 + (os.cpu_count() or 1) < 3)
+    assert page.first_picture < 2
 
 
 @pytest.mark.studio
@@ -463,10 +466,8 @@ def test_a_newcomer_finds_the_part_that_holds_up_fifty(visit: Callable[..., Page
         page.wait("document.querySelectorAll('#paper .held').length > 20")
         keep(page, "fifty")
         page.tab.click("#diagnosis-show")
-        page.wait("document.querySelector('#details h2').textContent === 'disk'")
-        page.wait(
-            "/systems.py:\\\\d+ in archive/.test(document.querySelector('#details .where')?.textContent)"
-        )
+        page.wait("document.querySelector('#details h2')?.textContent === 'disk'")
+        page.wait("/systems.py:\\d+ in archive/.test(document.querySelector('#details .where')?.textContent)")
         keep(page, "stalled")
         page.tab.click("#details table button.link >> nth=0")
         page.wait("document.querySelector('.message.json')?.textContent.includes('\"celsius\"')")

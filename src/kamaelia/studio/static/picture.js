@@ -34,7 +34,7 @@ export class Picture extends EventTarget {
       height: "100%",
       interactive: false,
       async: false,
-      sorting: dia.Paper.sorting.EXACT,
+      sorting: dia.Paper.sorting.APPROX,
       preventDefaultBlankAction: false,
       clickThreshold: 4,
       background: false,
@@ -88,6 +88,7 @@ export class Picture extends EventTarget {
         cell.set("size", {width: rect.w, height: rect.h}, {silent: true})
         this.show(id)
         old.render()
+        if (this.range !== "far") old.complete()
         this.stamp(id)
       }
       const at = cell.position()
@@ -119,13 +120,17 @@ export class Picture extends EventTarget {
     }
     if (gone.length) this.graph.removeCells(gone.map(id => this.graph.getCell(id)).filter(Boolean))
     if (cells.length) this.graph.addCells(cells)
+    const fresh = new Set()
     for (const cell of cells) {
       const view = cell.findView(this.paper)
-      view.order = cell.id
+      fresh.add(cell.id)
       this.views.set(cell.id, view)
       this.stamp(cell.id)
     }
-    for (const [id, view] of this.views) if (id[0] === "w") view.update()
+    for (const wire of scene.wires.values()) {
+      const id = `w${wire.key}`
+      if (!fresh.has(id)) this.views.get(id).update()
+    }
     this.cull()
     this.ask()
   }
@@ -159,7 +164,10 @@ export class Picture extends EventTarget {
       }
       this.svg.style.transform = `translate(${x - this.base.x}px, ${y - this.base.y}px)`
       const range = k >= WORDS ? "near" : k >= NAMES ? "middle" : "far"
-      if (range !== this.range) this.svg.setAttribute("class", this.range = range)
+      if (range !== this.range) {
+        this.svg.setAttribute("class", this.range = range)
+        if (range !== "far") for (const [id, view] of this.views) if (!this.hidden.has(id)) view.complete()
+      }
       const {seen} = this
       if (!seen || k !== seen.k || Math.abs(x - seen.x) > MARGIN / 2 || Math.abs(y - seen.y) > MARGIN / 2) this.cull()
     }
@@ -186,7 +194,10 @@ export class Picture extends EventTarget {
       const box = id[0] === "c" ? this.places.rects.get(view.node.n) : view.box
       if (!box) continue
       const out = box.x > right || box.y > bottom || box.x + box.w < left || box.y + box.h < top
-      if (out === this.hidden.has(id)) continue
+      if (out === this.hidden.has(id)) {
+        if (!out && this.range && this.range !== "far") view.complete()
+        continue
+      }
       if (out) this.hide(id)
       else this.show(id)
     }
@@ -199,6 +210,7 @@ export class Picture extends EventTarget {
 
   show(id) {
     if (!this.hidden.delete(id)) return
+    if (this.range !== "far") this.views.get(id).complete()
     this.views.get(id).el.removeAttribute("display")
     if (this.stale.has(id)) this.ask()
   }

@@ -19,14 +19,27 @@ const DOTS = {
 export const dotOf = component => DOTS[component.state] ?? "receiving"
 
 export const PartView = dia.ElementView.extend({
+  /** Draw only the shape: what else there is comes when somebody is near enough to see it. */
   render() {
-    const {node, ports, rect} = this.model.get("look")
-    const {component} = node
+    const {node, rect} = this.model.get("look")
     this.node = node
     this.vel.empty()
     this.el.setAttribute("class", `joint-cell joint-element ${node.frame ? "frame" : "part"}`)
+    this.shape = s("rect", {class: "shape", width: rect.w, height: rect.h, rx: node.frame ? 12 : 8})
+    this.el.append(this.shape)
+    this.flag = null
+    this.whole = false
+    this.updateTransformation()
+    return this
+  },
+
+  /** Draw the rest of it. */
+  complete() {
+    if (this.whole) return
+    this.whole = true
+    const {node, ports, rect} = this.model.get("look")
+    const {component} = node
     const {w, h} = rect
-    this.shape = s("rect", {class: "shape", width: w, height: h, rx: node.frame ? 12 : 8})
     const folds = component.children.size > 0
     this.dot = s("circle", {class: "dot", cx: 14, cy: 15, r: 5})
     const room = Math.floor((w - (folds ? 58 : 34)) / 7.4)
@@ -35,7 +48,7 @@ export const PartView = dia.ElementView.extend({
     this.big = s("text", {class: "big", x: w / 2, y: node.frame ? 30 : h / 2 + 11, "text-anchor": "middle"}, cut(component.name, node.frame ? 16 : 10))
     this.title = s("title")
     this.badge = s("text", {class: "badge", x: w - 8, y: node.frame ? h - 8 : h - 12, "text-anchor": "end"})
-    this.el.append(this.title, this.shape, this.dot, this.name, this.big)
+    this.el.append(this.title, this.dot, this.name, this.big)
     if (node.frame) {
       this.kind = s("tspan", {class: "kind", dx: 8})
       this.name.append(this.kind)
@@ -54,11 +67,9 @@ export const PartView = dia.ElementView.extend({
         s("title", {}, node.frame ? "Fold" : `Unfold: show the ${component.children.size} in it`),
         s("rect", {width: 16, height: 16, rx: 4}), s("path", {d: sign})))
     }
-    this.flag = null
+    if (this.flag) this.el.append(this.flag) // above all else
     this.shown = {}
-    this.updateTransformation()
     this.figures()
-    return this
   },
 
   ports(node, ports, w) {
@@ -89,6 +100,7 @@ export const PartView = dia.ElementView.extend({
 
   /** Write the latest figures into the picture. */
   figures() {
+    if (!this.whole) return
     const {component, frame} = this.node
     const {shown} = this
     const dot = component.failures ? "failed" : dotOf(component)
@@ -121,12 +133,10 @@ export const WireView = dia.LinkView.extend({
     this.vel.empty()
     this.el.setAttribute("class", "joint-cell joint-link wire")
     this.wire = this.model.get("wire")
-    this.title = s("title")
     this.hit = s("path", {class: "hit"})
     this.line = s("path", {class: "line", "stroke-width": 1.5})
-    this.label = s("text", {class: "rate", "text-anchor": "middle"})
-    this.queue = s("text", {class: "queue", "text-anchor": "middle"})
-    this.el.append(this.title, this.hit, this.line, this.label, this.queue)
+    this.el.append(this.hit, this.line)
+    this.label = this.queue = null
     this.shown = {}
     this.update()
     this.figures()
@@ -144,11 +154,28 @@ export const WireView = dia.LinkView.extend({
     this.hit.setAttribute("d", d)
     this.line.setAttribute("d", d)
     this.box = {x: Math.min(from.x, to.x) - 60, y: Math.min(from.y, to.y) - 60, w: Math.abs(to.x - from.x) + 120, h: Math.abs(to.y - from.y) + 120}
-    this.label.setAttribute("x", (from.x + to.x) / 2)
-    this.label.setAttribute("y", (from.y + to.y) / 2 - 7)
-    this.queue.setAttribute("x", (from.x + to.x) / 2)
-    this.queue.setAttribute("y", (from.y + to.y) / 2 + 15)
+    this.middle = [(from.x + to.x) / 2, (from.y + to.y) / 2]
+    if (this.label) this.placeLabels()
     return this
+  },
+
+  /** Draw the rest of it: the texts. */
+  complete() {
+    if (this.label) return
+    this.label = s("text", {class: "rate", "text-anchor": "middle"})
+    this.queue = s("text", {class: "queue", "text-anchor": "middle"})
+    this.el.append(this.label, this.queue)
+    this.placeLabels()
+    this.shown = {}
+    this.figures()
+  },
+
+  placeLabels() {
+    const [x, y] = this.middle
+    this.label.setAttribute("x", x)
+    this.label.setAttribute("y", y - 7)
+    this.queue.setAttribute("x", x)
+    this.queue.setAttribute("y", y + 15)
   },
 
   requestConnectionUpdate() {
@@ -171,6 +198,7 @@ export const WireView = dia.LinkView.extend({
     const level = fill >= 0.98 ? "full" : fill >= 0.75 ? "high" : fill >= 0.4 ? "half" : passing > 0.05 ? "moving" : "quiet"
     const look = `line ${level}${open ? "" : " closed"}${feedback ? " feedback" : ""}${dropped ? " drops" : ""}`
     if (shown.look !== look) this.line.setAttribute("class", shown.look = look)
+    if (!this.label) return
     const text = passing > 0.005 ? rate(passing) : ""
     if (shown.text !== text) say(this.label, shown.text = text)
     let queue = fill >= 0.4 ? `${short(waiting)}/${short(size)}` : ""
