@@ -30,6 +30,7 @@ VERBS = {
     "simulate": "run a simulated network, and show what was measured",
     "list": "list the parts that are installed",
     "describe": "describe a part: boxes, types, arguments, example, picture",
+    "top": "show what the components of a running system do, and who holds it up",
     "studio": "show a running system in the browser",
     "doctor": "show versions, the loop, and which extras are there",
 }

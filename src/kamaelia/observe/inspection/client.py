@@ -16,7 +16,7 @@ import asyncio
 import os
 import socket
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -388,7 +388,7 @@ class AsyncInspector:
         """Ask something, and return the answer; raises `InspectionError` as `Inspector.ask` does."""
         return await self._question(do, arguments)
 
-    async def stream(self, do: str, **arguments: Any) -> AsyncIterator[Mapping[str, Any]]:
+    async def stream(self, do: str, **arguments: Any) -> AsyncGenerator[Mapping[str, Any], None]:
         """Ask for a stream, and yield its lines until it ends.
 
         Leaving it early cancels it: use ``contextlib.aclosing`` where you do. Raises `InspectionError` as
