@@ -32,10 +32,11 @@ True
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from types import UnionType
 from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -475,7 +476,7 @@ def from_dict(kind: type[T], values: Any, where: str = "the snapshot") -> T:
         raise ValueError(f"{where}: {type(values).__name__} stands where there should be an object")
     if "version" in values and values["version"] != VERSION:
         raise ValueError(f"{where} is of version {values['version']!r}, and this Kamaelia reads {VERSION}")
-    hints = get_type_hints(kind)
+    hints = _hints(kind)
     given = {}
     for one in fields(kind):  # type: ignore[arg-type]
         if not one.init:
@@ -484,6 +485,11 @@ def from_dict(kind: type[T], values: Any, where: str = "the snapshot") -> T:
             raise ValueError(f"{where} has no {one.name!r}")
         given[one.name] = _read(hints[one.name], values[one.name], f"{where}: {one.name}")
     return kind(**given)
+
+
+_hints: Callable[[Any], dict[str, Any]] = functools.cache(
+    get_type_hints
+)  # of a class: there are many of each in a snapshot
 
 
 def _read(hint: Any, value: Any, where: str) -> Any:
