@@ -10,7 +10,10 @@ import time
 from typing import Any
 
 from kamaelia import Component, Graphline, Pipeline, component, run, sleep
-from kamaelia.flow import Take
+from kamaelia.flow import Collect, Interval, Map, Take
+from kamaelia.net import TCPClient, TCPServer
+from kamaelia.protocol import Echo
+from kamaelia.testbed import Network, Remote
 
 
 @component
@@ -103,5 +106,22 @@ def stuck() -> Component:
     return Pipeline(station(every=0.01), frozen(), end())
 
 
+def phones(count: int = 5) -> Network:
+    """A simulated network: phones that talk to a server, each over a link that loses a little."""
+    network = Network()
+    server, edge = network.host("server"), network.router("edge")
+    network.link(server, edge, rate="10 Mbit/s", delay="20 ms")
+    server.run(TCPServer(Echo, port=1500))
+    for n in range(count):
+        phone = network.host(f"phone-{n}")
+        network.link(edge, phone, rate="2 Mbit/s", delay="80 ms", loss=0.01)
+        phone.run(Interval(0.05) | Map(lambda _: b"x" * 400) | TCPClient("server", 1500) | Collect())
+    return network
+
+
 if __name__ == "__main__":
-    run(globals()[sys.argv[1]](), studio=True)
+    made = globals()[sys.argv[1]]()
+    if isinstance(made, Network):
+        made.simulate(seconds=3600, seed=7, studio=True, remote=Remote(speed=1))
+    else:
+        run(made, studio=True)

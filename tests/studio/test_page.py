@@ -60,6 +60,7 @@ class Page:
 
     def __init__(self, chromium: Any, url: str, **options: Any) -> None:
         size = options.pop("size", (1280, 800))
+        awaited = options.pop("wait_for", "#paper .part")
         self.context = chromium.new_context(viewport={"width": size[0], "height": size[1]}, **options)
         self.tab = self.context.new_page()
         self.tab.set_default_timeout(WAIT)
@@ -70,7 +71,7 @@ class Page:
         self.tab.on("request", lambda request: self.asked.append(request.url))
         began = time.monotonic()
         self.tab.goto(url)
-        self.tab.wait_for_selector("#paper .part")
+        self.tab.wait_for_selector(awaited)
         self.first_picture = time.monotonic() - began
         self.origin = url.partition("#")[0]
 
@@ -505,3 +506,56 @@ def test_real_parts_come_and_go_and_nobody_else_moves(visit: Callable[..., Page]
         now = page.places()
         assert len(steady) >= 3
         assert {path: now[path] for path in steady} == steady
+
+
+@pytest.mark.studio
+def test_a_simulated_link_is_cut_and_time_is_taken_by_the_hand(visit: Callable[..., Page]) -> None:
+    with running("phones") as url:
+        page = visit(url, wait_for="#network .host .kind")
+        words = "[...document.querySelectorAll('#net-list .words')].map(one => one.textContent).join('|')"
+        page.wait(f"/host, running, [1-9]/.test({words}) && /up, [1-9]/.test({words})")
+        assert page.axe() == []
+        keep(page, "network")
+        page.tab.click("#net-list >> text=edge - phone-2")
+        page.wait("studio.network.cable.packets > 0")
+        # A worse link: the form, and what comes of it.
+        page.tab.fill("#set-loss", "60 %")
+        page.tab.click("text=Change it")
+        page.wait("studio.network.cable.parameters.loss === '60 %'")
+        lost = page.evaluate("studio.network.cable.lost")
+        page.wait("lost => studio.network.cable.lost > lost + 3", lost)
+        page.wait("/lost/.test(document.querySelector('#network .wire.chosen .queue').textContent)")
+        keep(page, "loss")
+        page.tab.fill("#set-delay", "no time at all")  # what is no delay is refused, in words
+        page.tab.click("text=Change it")
+        page.wait("document.querySelector('.answer').textContent !== ''")
+        page.tab.click("text=Cut it")
+        page.wait("document.querySelector('#network .wire.chosen .line').classList.contains('cut')")
+        page.wait("/cut/.test(document.querySelector('#network .wire.chosen .rate').textContent)")
+        page.wait("studio.network.cable.packets === 0")
+        page.tab.click("text=Mend it")
+        page.wait("studio.network.cable.up")
+        # Time.
+        page.tab.click("#time >> text=Pause")
+        page.wait("studio.network.state === 'paused'")
+        before = page.evaluate("studio.network.time")
+        page.tab.click("#time >> text=0.1 s")
+        page.wait("t => Math.abs(studio.network.time - t - 0.1) < 0.001", before)
+        page.tab.fill("#time input", str(before + 3))
+        page.tab.click("text=Run until")
+        page.wait("t => Math.abs(studio.network.time - t) < 0.001", before + 3)
+        assert page.evaluate("studio.network.state") == "paused"
+        page.tab.click("#time >> text=Go on")
+        page.wait("t => studio.network.time > t", before + 3)
+        # A host: into it, and down.
+        page.tab.click("#net-list >> text=phone-3 >> nth=0")
+        page.tab.click("text=Look inside")
+        page.wait(
+            "[...document.querySelectorAll('#paper .name')].some(one => one.textContent === 'TCPClient')"
+        )
+        keep(page, "host")
+        page.tab.click("text=Back to the network")
+        page.tab.click("#net-list >> text=phone-3 >> nth=0")
+        page.tab.click("text=Crash it")
+        page.wait("studio.network.host.state === 'down'")
+        assert page.axe() == []

@@ -125,7 +125,7 @@ export class Details extends EventTarget {
   async ask(component, rest, number) {
     let found
     try {
-      found = await this.feed.request("details", {path: component.path})
+      found = await this.feed.request("details", {path: component.path, ...this.feed.about})
     } catch (error) {
       if (number === this.number) rest.replaceChildren(h("p", {class: "hint"}, `No more is known: ${error.message}.`))
       return
@@ -158,7 +158,7 @@ export class Details extends EventTarget {
     fill(found)
     const again = async () => {
       try {
-        const found = await this.feed.request("details", {path: component.path})
+        const found = await this.feed.request("details", {path: component.path, ...this.feed.about})
         if (number === this.number && !document.hidden) fill(found)
       } catch {
         // it has ended, or there is no connection: what is shown stays

@@ -12,6 +12,7 @@ export class Feed extends EventTarget {
     super()
     this.url = url
     this.number = 0
+    this.about = {} // which host's system is meant, where it is a network that answers
     this.waiting = new Map() // id -> [resolve, reject]
     this.streams = new Map() // id -> function
     this.tries = 0

@@ -5,6 +5,7 @@ import {by, h, say} from "./dom.js"
 import {Details} from "./details.js"
 import {Feed} from "./feed.js"
 import {Model} from "./model.js"
+import {Network} from "./network.js"
 import {Picture} from "./picture.js"
 import {Places} from "./place.js"
 import {Scene} from "./scene.js"
@@ -23,6 +24,8 @@ const places = new Places()
 const picture = new Picture(by("paper"), scene, places)
 const tree = new Tree(by("tree"), model)
 let feed, details
+let network = null // the picture of a simulated network, if it is one
+let host = null // the name of the host of it that is looked into
 let drawn = false // the first picture is there
 let drawing = null // a first picture is being made
 let latest = 0 // when the last frame came
@@ -65,20 +68,86 @@ function begin() {
 function greet(said) {
   greeting = said
   lost = null
-  const program = last(String(said.program ?? "")) || "a system"
+  const file = last(String(said.program ?? ""))
+  const program = ["", "__main__.py", "kamaelia"].includes(file) ? String(said.name) : file // run by our command
   document.title = `${program} \u2013 Kamaelia Studio`
   say(by("program"), program)
   say(by("core"), `${said.name}, process ${said.pid}, ${said.core}`)
-  places.open(`${said.program} ${said.name}`)
-  drawn = false
   latest = performance.now()
-  stopWatching = feed.stream("watch", {every: EVERY}, frame => {
-    if ("end" in frame) return
+  host = null
+  if (said.kind === "network") {
+    network ??= makeNetwork()
+    network.watch(said)
+    showNetwork(true)
+  } else {
+    watch()
+  }
+}
+
+/** Watch the system, or that of one host of a network. */
+function watch() {
+  places.open(`${greeting.program} ${greeting.name} ${host ?? ""}`)
+  drawn = false
+  model.clear()
+  stopWatching()
+  stopWatching = feed.stream("watch", {every: EVERY, ...feed.about}, frame => {
+    if ("end" in frame) {
+      if (host !== null) say(by("empty"), `${host}: ${frame.end}`)
+      return
+    }
     latest = performance.now()
     take(frame)
   })
-  feed.dispatchEvent(new CustomEvent("ready", {detail: said}))
 }
+
+// -- a simulated network --------------------------------------------------------------------------------
+
+function makeNetwork() {
+  const made = new Network(feed, details)
+  made.addEventListener("news", () => {
+    latest = performance.now()
+    sayNews()
+  })
+  made.addEventListener("inside", event => {
+    host = event.detail
+    feed.about = {system: host}
+    say(by("core"), `${host}, a host of the ${greeting.name}`)
+    say(by("empty"), `Waiting for ${host}.`)
+    by("empty").hidden = false
+    watch()
+    showNetwork(false)
+  })
+  made.addEventListener("chosen", () => view("details"))
+  window.studio.network = made
+  by("to-network").addEventListener("click", () => {
+    stopWatching()
+    stopWatching = () => {}
+    host = null
+    feed.about = {}
+    details.none()
+    say(by("core"), `${greeting.name}, ${greeting.core}`)
+    showNetwork(true)
+  })
+  return made
+}
+
+/** Show the network, or what is on one of its hosts. */
+function showNetwork(whole) {
+  for (const id of ["network", "net-list"]) by(id).hidden = !whole
+  for (const id of ["paper", "tree-box", "fold", "unfold", "search"]) by(id).hidden = whole
+  by("time").hidden = false
+  by("to-network").hidden = whole
+  say(by("what"), whole ? "Hosts and links" : "Parts")
+  if (whole) {
+    by("empty").hidden = by("diagnosis").hidden = true
+    say(by("count"), "")
+    network.picture.fit()
+  }
+  document.body.classList.toggle("of-network", whole)
+}
+
+/** The picture that is seen. */
+const seen = () => network && host === null ? network.picture : picture
 
 // -- frames ---------------------------------------------------------------------------------------------
 
@@ -302,18 +371,21 @@ function foldAll(unfold) {
 
 async function arrange() {
   const button = by("arrange")
+  const shown = seen()
   button.disabled = true
   try {
-    await places.arrange(scene, picture.ratio)
+    await shown.places.arrange(shown.scene, shown.ratio)
   } catch (error) {
-    places.quick(scene) // whatever ELK could not do with this graph
+    shown.places.quick(shown.scene) // whatever ELK could not do with this graph
     console.info(`ELK: ${error.message}`)
   }
   button.disabled = false
-  scene.build()
-  places.update(scene)
-  picture.draw()
-  picture.fit()
+  if (shown === picture) {
+    scene.build()
+    places.update(scene)
+  }
+  shown.draw()
+  shown.fit()
 }
 
 let focus = null // the component whose neighbourhood is shown
@@ -341,6 +413,7 @@ function focusOn(component) {
 function freeze() {
   frozen = !frozen
   picture.frozen = frozen
+  if (network) network.picture.frozen = frozen
   by("freeze").setAttribute("aria-pressed", String(frozen))
   say(by("freeze"), frozen ? "Go on" : "Freeze")
   if (!frozen) {
@@ -415,7 +488,7 @@ function listen() {
   details.addEventListener("fold", event => fold(event.detail))
   details.addEventListener("focus", event => focusOn(event.detail))
   const clicks = {
-    fit: () => picture.fit(), nearer: () => picture.zoom(1.25), farther: () => picture.zoom(0.8),
+    fit: () => seen().fit(), nearer: () => seen().zoom(1.25), farther: () => seen().zoom(0.8),
     unfold: () => foldAll(true), fold: () => foldAll(false), arrange, freeze, help: () => by("keys").showModal(),
     unfocus: () => focusOn(null), "diagnosis-show": () => culprit && goTo(culprit),
   }

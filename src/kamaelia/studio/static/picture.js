@@ -18,18 +18,17 @@ const Paper = dia.Paper.extend({stylesheet: ""}) // a style element is against o
 
 export class Picture extends EventTarget {
   /** Events: "choose" (detail: {component} or {wire}), "fold" (detail: node), "moved". */
-  constructor(host, scene, places) {
+  constructor(host, scene, places, views = {part: PartView, wire: WireView}) {
     super()
     this.host = host
     this.scene = scene
     this.places = places
-    this.graph = new dia.Graph({}, {cellNamespace: {studio: {Part, PartView, Wire, WireView}}})
+    const names = {studio: {Part, PartView: views.part, Wire, WireView: views.wire}}
+    this.graph = new dia.Graph({}, {cellNamespace: names})
     this.paper = new Paper({
       el: host.appendChild(document.createElement("div")),
       model: this.graph,
-      cellViewNamespace: {studio: {Part, PartView, Wire, WireView}},
-      elementView: PartView,
-      linkView: WireView,
+      cellViewNamespace: names,
       width: "100%",
       height: "100%",
       interactive: false,
@@ -325,7 +324,7 @@ export class Picture extends EventTarget {
     const box = this.bounds(numbers ?? this.scene.nodes.keys())
     if (!box) return
     const {width, height} = this.window()
-    const room = 36, foot = this.host.parentElement.querySelector("#legend")?.offsetHeight ?? 0
+    const room = 36, foot = document.getElementById("legend")?.offsetHeight ?? 0
     const k = Math.min(nearest, Math.max(FARTHEST, Math.min((width - room) / box.w, (height - room - foot) / box.h)))
     this.glide((width - box.w * k) / 2 - box.x * k, (height - foot - box.h * k) / 2 - box.y * k, k, whole)
   }

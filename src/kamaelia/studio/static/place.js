@@ -32,6 +32,7 @@ export class Places {
     this.ports = new Map() // n -> {in: Map name -> y, out: Map name -> y}, relative to the rect
     this.grown = new Map() // path of an unfolded part -> [dx, dy] that it has pushed others by
     this.elk = null
+    this.gap = GAP_X // between columns
     this.timer = 0
   }
 
@@ -344,7 +345,7 @@ export class Places {
     }
     const ids = new Set()
     const gaps = {
-      "elk.layered.spacing.nodeNodeBetweenLayers": String(GAP_X), "elk.spacing.nodeNode": String(GAP_Y),
+      "elk.layered.spacing.nodeNodeBetweenLayers": String(this.gap), "elk.spacing.nodeNode": String(GAP_Y),
       "elk.layered.spacing.edgeNodeBetweenLayers": "14", "elk.spacing.edgeNode": "14", "elk.spacing.edgeEdge": "6",
       "elk.layered.spacing.edgeEdgeBetweenLayers": "6",
     }
@@ -460,7 +461,7 @@ export class Places {
           y += h + GAP_Y
         }
         bottom = Math.max(bottom, y)
-        x += wide + GAP_X
+        x += wide + this.gap
       }
     }
   }

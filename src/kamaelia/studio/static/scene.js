@@ -70,8 +70,8 @@ export class Scene {
       const from = this.end(link.from)
       const to = this.end(link.to)
       if (!from || !to) continue
-      // What stays in a folded part is not seen; nor what a part tells itself through no box of its own.
-      if (from.n === to.n && (from.box === null || to.box === null)) continue
+      // What stays in a folded part is not seen; nor what a part tells itself by no box that others see.
+      if (from.n === to.n && !(this.hasBox(from) && this.hasBox(to))) continue
       const key = `${from.n}.${from.box ?? ""}>${to.n}.${to.box ?? ""}`
       const wire = wires.get(key)
       if (wire) wire.links.push(link)
@@ -92,6 +92,10 @@ export class Scene {
       box = null
     }
     return component ? {n: component.n, box} : null
+  }
+
+  hasBox({n, box}) {
+    return this.model.components.get(n).boxes.some(one => one.name === box)
   }
 
   /** The ports of a node: its boxes, and one without a name for links that lead further in. */

@@ -29,7 +29,7 @@ export class Tap {
       h("div", {class: "tools"}, this.pauseButton, this.filter,
         h("button", {onclick: () => this.clear()}, "Clear"), h("button", {onclick: () => this.save()}, "Export")),
       this.state, this.list)
-    this.cancel = feed.stream("tap", {at, rate: RATE}, line => this.take(line))
+    this.cancel = feed.stream("tap", {at, rate: RATE, ...feed.about}, line => this.take(line))
   }
 
   take(line) {
