@@ -264,11 +264,11 @@ def test_what_comes_from_the_system_is_text_whatever_it_looks_like(
     made = MadeUp(4)
     made.add_part(script)
     made.components[1]["type"] = script
+    box = dict.fromkeys(("name", "type", "state", "doc"), script)
+    box |= {"direction": "in", "size": 1, "waiting": 1, "passed": 1, "dropped": 1, "discarded": 0}
     made.details = {
-        "doc": script, "arguments": {script: script}, "code": script, "log": [{"level": script, "text": script}],
-        "where": script, "events": [[1, 1.0, "failed", script, script]],
-        "boxes": [{"name": script, "direction": "in", "type": script, "state": script, "size": 1, "waiting": 1,
-                   "passed": 1, "dropped": 1, "discarded": 0, "doc": script}],
+        "doc": script, "arguments": {script: script}, "code": script, "boxes": [box], "where": script,
+        "log": [{"level": script, "text": script}], "events": [[1, 1.0, "failed", script, script]],
     }  # fmt: skip
     made.messages = [
         {"type": script, "size": 3, "kind": kind, "text": script, "cut": True, "media_type": script}
@@ -448,10 +448,8 @@ def test_many_parts_are_drawn_fast_enough(
         page.evaluate("k => k ? studio.picture.zoom(k / studio.picture.view.k) : studio.picture.fit()", zoom)
         page.evaluate("new Promise(done => setTimeout(done, 500))")
         found = page.evaluate(FRAMES, 4)
-        print(
-            f"\n{parts} parts, {what}: {found['fps']:.0f} frames a second, longest {found['longest']:.0f} ms, "
-            f"first picture after {page.first_picture:.2f} s"
-        )
+        print(f"\n{parts} parts, {what}: {found['fps']:.0f} frames a second, ", end="")
+        print(f"longest {found['longest']:.0f} ms, first picture after {page.first_picture:.2f} s")
         assert found["fps"] >= least
     assert page.first_picture < 2
 
@@ -460,9 +458,8 @@ def test_many_parts_are_drawn_fast_enough(
 def test_a_newcomer_finds_the_part_that_holds_up_fifty(visit: Callable[..., Page]) -> None:
     with running("fifty") as url:
         page = visit(url)
-        page.wait(
-            "document.getElementById('diagnosis-text').textContent.startsWith('weather/archive/disk holds up')"
-        )
+        sentence = "document.getElementById('diagnosis-text').textContent"
+        page.wait(f"{sentence}.startsWith('weather/archive/disk holds up')")
         page.wait("document.querySelector('#paper .guilty .name')?.textContent === 'disk'")
         page.wait("document.querySelectorAll('#paper .held').length > 20")
         keep(page, "fifty")

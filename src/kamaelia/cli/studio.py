@@ -44,6 +44,7 @@ exit codes
 """
 
 STARTING = 20.0  # seconds in which a system has to open its inspection socket
+ENDING = 7.0  # seconds in which a system has to end when nobody looks any more: its grace, and some
 LOOKS = 0.05  # seconds between two looks whether it has
 GRACE = 1.0  # seconds in which the pages have to go, when the Studio ends
 
@@ -119,7 +120,7 @@ def run_and_show(options: argparse.Namespace) -> int:
                 process.wait(LOOKS)
         code = show(path, options, process.poll)
         with suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
-            process.wait(STARTING)
+            process.wait(ENDING)
         return code or process.poll() or 0
     except KeyboardInterrupt:
         return INTERRUPTED

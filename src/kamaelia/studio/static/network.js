@@ -99,12 +99,18 @@ class NetPlaces extends Places {
   constructor() {
     super()
     this.gap = 170 // room for what is written on links
+    this.options = {"elk.layered.nodePlacement.bk.fixedAlignment": "BALANCED"}
   }
 
-  /** Links lead from the middle of one host to that of another. */
-  end(scene, n) {
-    const rect = this.rects.get(n)
-    return {x: rect.x + rect.w / 2, y: rect.y + rect.h / 2}
+  /** Links lead from the side of one host to that of another which is nearer. */
+  end(scene, n, box, side, other) {
+    const {x, y, w, h: high} = this.rects.get(n), far = this.rects.get(other)
+    const middle = {x: x + w / 2, y: y + high / 2}
+    if (far.x >= x + w) return {...middle, x: x + w}
+    if (far.x + far.w <= x) return {...middle, x}
+    if (far.y >= y + high) return {...middle, y: y + high}
+    if (far.y + far.h <= y) return {...middle, y}
+    return middle
   }
 }
 
@@ -274,7 +280,7 @@ export class Network extends EventTarget {
   }
 
   sayTime() {
-    const whole = Number.isFinite(this.length) ? ` of ${short(this.length)} s` : ""
+    const whole = Number.isFinite(this.length) ? ` of ${this.length} s` : ""
     say(this.clock, `${this.time.toFixed(3)} s${whole}, ${this.state}`)
     say(this.play, this.state === "paused" ? "Go on" : "Pause")
     const value = this.speed === null ? "" : String(this.speed)

@@ -33,6 +33,7 @@ export class Places {
     this.grown = new Map() // path of an unfolded part -> [dx, dy] that it has pushed others by
     this.elk = null
     this.gap = GAP_X // between columns
+    this.options = {} // of ELK, in addition
     this.timer = 0
   }
 
@@ -386,7 +387,7 @@ export class Places {
       layoutOptions: {
         "elk.algorithm": "layered", "elk.direction": "RIGHT", "elk.aspectRatio": String(shape),
         "elk.separateConnectedComponents": "true", "elk.spacing.componentComponent": "40",
-        "elk.hierarchyHandling": wrapped ? "SEPARATE_CHILDREN" : "INCLUDE_CHILDREN", ...options,
+        "elk.hierarchyHandling": wrapped ? "SEPARATE_CHILDREN" : "INCLUDE_CHILDREN", ...options, ...this.options,
       },
     }
   }
