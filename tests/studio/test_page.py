@@ -556,3 +556,25 @@ def test_a_simulated_link_is_cut_and_time_is_taken_by_the_hand(visit: Callable[.
         page.tab.click("text=Crash it")
         page.wait("studio.network.host.state === 'down'")
         assert page.axe() == []
+
+
+@pytest.mark.studio
+def test_parts_never_lie_on_each_other_however_they_are_folded(
+    show: Show, visit: Callable[..., Page]
+) -> None:
+    page = visit(show(MadeUp(60)).url)
+    overlaps = """() => {
+        const {scene, places} = studio
+        const nodes = [...scene.nodes.values()]
+        return nodes.flatMap((a, n) => nodes.slice(0, n).filter(b => {
+            if (a.parent !== b.parent) return false
+            const [p, q] = [a, b].map(one => places.rects.get(one.n))
+            return p.x < q.x + q.w && q.x < p.x + p.w && p.y < q.y + q.h && q.y < p.y + p.h
+        }).map(b => [a.component.path, b.component.path]))
+    }"""
+    assert page.evaluate(overlaps) == []
+    before = page.places()
+    for stage in (0, 2, 4, 2, 1, 0, 4, 1, 3, 5, 3, 5):  # each of them twice
+        page.evaluate("path => studio.details.tell('fold', studio.model.byPath.get(path))", f"stage-{stage}")
+        assert page.evaluate(overlaps) == [], f"after stage-{stage}"
+    assert page.places().keys() == before.keys()

@@ -72,7 +72,7 @@ class Guard:
         >>> from kamaelia.protocol.http import Headers, Request
         >>> guard = Guard("secret")
         >>> guard.why_not(Request("GET", "/", Headers({"Host": "evil.example"})))
-        (421, "this is not evil.example: ...
+        (421, 'this is not evil.example: ...
         >>> guard.why_not(Request("GET", "/feed?token=secret", Headers({"Host": "[::1]:80"})), token=True)
     """
 

@@ -12,7 +12,7 @@ from kamaelia.protocol.http import HTTPServer, Limits, StaticFiles
 from kamaelia.protocol.websocket import WebSocket
 
 from .guard import HEADERS, Guard, Guarded, fresh_token
-from .relay import LONGEST, Refusals, Relay
+from .relay import LONGEST, RATE, Refusals, Relay
 
 log = logging.getLogger("kamaelia")
 
@@ -34,6 +34,7 @@ class Studio(HTTPServer):
             page's address on its way, which nothing protects, can look at the system
         token: who wants to look has to know; by default a new one of 128 random bits
         stall_timeout: seconds for which a page may take nothing of what it is sent
+        request_rate: requests a second that a page may make
         options: of `TCPServer`: ``limit``, ``quiet`` and the others
 
     Boxes: those of `HTTPServer`. Raises what that raises.
@@ -57,12 +58,13 @@ class Studio(HTTPServer):
         *,
         token: str | None = None,
         stall_timeout: float = STALL,
+        request_rate: float = RATE,
         **options: Any,
     ) -> None:
         self._guard = Guard(fresh_token() if token is None else token, (host,))
         self._refusals = Refusals()
         feed = WebSocket(
-            Relay(address, refusals=self._refusals),
+            Relay(address, request_rate, refusals=self._refusals),
             compression=False,  # it goes no further than this machine, as a rule
             message_limit=LONGEST,
             ping_interval=stall_timeout / 2,

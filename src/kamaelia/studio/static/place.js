@@ -5,8 +5,8 @@
 // and path. A new part is put beside those that it is linked to, where there is room; nobody else moves. Only
 // who asks for it, with "Arrange", has all places given anew, by ELK, in a worker.
 //
-// Who unfolds a part gives it more room than it had: what stands to the right of it or below is moved by as
-// much as it grows, and back when it is folded.
+// Who unfolds a part gives it more room than it had: where others stand in its way, what is to the right of it
+// or below is moved by as much as it grows, and back when it is folded.
 
 export const WIDTH = 178
 export const HEAD = 44 // of a part: name, and what it does
@@ -17,6 +17,7 @@ const PAD = 22
 const SIDE = 52 // of a frame: left and right are ports with names
 const GAP_X = 64
 const GAP_Y = 26
+const APART = 8 // at least, between two parts
 const KEPT = 5000 // places that are stored for a program
 const ELK_PATIENCE = 1300 // milliseconds for the first picture; after that it is drawn without ELK
 
@@ -30,7 +31,7 @@ export class Places {
     this.at = new Map() // n -> [x, y] relative to the frame around it
     this.rects = new Map() // n -> {x, y, w, h}, absolute
     this.ports = new Map() // n -> {in: Map name -> y, out: Map name -> y}, relative to the rect
-    this.grown = new Map() // path of an unfolded part -> [dx, dy] that it has pushed others by
+    this.grown = new Map() // path of an unfolded part -> [[path, dx, dy], ...]: who has made room for it
     this.elk = null
     this.gap = GAP_X // between columns
     this.options = {} // of ELK, in addition
@@ -262,54 +263,69 @@ export class Places {
     this.store()
   }
 
-  /** Fold or unfold: what is to the right or below makes room by as much as the part grows. */
+  /** A part has been folded or unfolded: it stays where it was, and others make room for it or come back. */
   refold(before, scene, n) {
-    const old = before.get(n)
     this.update(scene)
     const node = scene.nodes.get(n)
-    const rect = this.rects.get(n)
+    const old = before.get(n), rect = this.rects.get(n)
     if (!old || !rect) return
-    const path = node.component.path
-    let dx = 0, dy = 0
-    if (node.frame) {
-      // Where it stood, its upper left corner still stands.
-      const [x, y] = this.at.get(n)
-      const shift = [old.x - rect.x, old.y - rect.y]
-      this.put(node, x + shift[0], y + shift[1])
-      dx = Math.max(0, rect.w - old.w)
-      dy = Math.max(0, rect.h - old.h)
-      this.grown.set(path, [dx, dy, ...shift])
-    } else if (this.grown.has(path)) {
-      const [x, y] = this.at.get(n)
-      const [gx, gy, sx, sy] = this.grown.get(path)
-      this.put(node, x - sx, y - sy)
-      dx = -gx
-      dy = -gy
-      this.grown.delete(path)
-    } else {
-      const [x, y] = this.at.get(n)
-      this.put(node, x + old.x - rect.x, y + old.y - rect.y)
-      dx = Math.min(0, rect.w - old.w)
-      dy = Math.min(0, rect.h - old.h)
-    }
-    // The frames around grow as well, so at each level others make room.
-    let corner = old
-    for (let at = node; at; at = scene.nodes.get(at.parent)) {
-      const around = scene.nodes.get(at.parent)
-      const siblings = around ? around.children : [...scene.nodes.values()].filter(one => one.depth === 0).map(one => one.n)
-      for (const other of siblings) {
-        const there = before.get(other)
-        if (other === at.n || !there) continue
-        const [x, y] = this.at.get(other)
-        const toTheRight = there.x >= corner.x + corner.w - 1
-        const below = !toTheRight && there.y >= corner.y + corner.h - 1 && there.x < corner.x + corner.w + Math.max(dx, 0)
-        if (toTheRight && dx) this.put(scene.nodes.get(other), x + dx, y)
-        else if (below && dy) this.put(scene.nodes.get(other), x, y + dy)
-      }
-      corner = before.get(at.parent) ?? corner
-    }
+    this.shift(node, old.x - rect.x, old.y - rect.y)
     this.measure(scene)
+    if (node.frame) this.makeRoom(before, scene, node)
+    else this.giveBack(scene, node)
     this.store()
+  }
+
+  shift(node, dx, dy) {
+    const [x, y] = this.at.get(node.n)
+    this.put(node, x + dx, y + dy)
+  }
+
+  siblings(scene, node) {
+    const around = scene.nodes.get(node.parent)
+    const numbers = around ? around.children : [...scene.nodes.values()].filter(one => one.depth === 0).map(one => one.n)
+    return numbers.map(n => scene.nodes.get(n))
+  }
+
+  /** Who stands in the way of a part that has grown moves: all to the right of where it was, all below. */
+  makeRoom(before, scene, node) {
+    const pushed = []
+    // The frames around it grow as well, so at each level others may stand in the way.
+    for (let at = node; at; at = scene.nodes.get(at.parent)) {
+      const old = before.get(at.n)
+      if (!old) continue
+      const others = this.siblings(scene, at).filter(other => other !== at)
+      const push = (dx, dy, is) => {
+        for (const other of others) {
+          if (!is(this.rects.get(other.n))) continue
+          this.shift(other, dx, dy)
+          pushed.push([other.component.path, dx, dy])
+        }
+        this.measure(scene)
+      }
+      const right = rect => rect.x >= old.x + old.w - 1, below = rect => rect.y >= old.y + old.h - 1
+      const inTheWay = is => others.some(({n}) => meet(this.rects.get(at.n), this.rects.get(n)) && is(this.rects.get(n)))
+      if (inTheWay(rect => right(rect) && !below(rect))) push(this.rects.get(at.n).w - old.w, 0, right)
+      if (inTheWay(() => true)) push(0, this.rects.get(at.n).h - old.h, below)
+    }
+    if (pushed.length) this.grown.set(node.component.path, pushed)
+  }
+
+  /** Who has made room for a part comes back, if nobody stands there now. */
+  giveBack(scene, node) {
+    const pushed = this.grown.get(node.component.path) ?? []
+    this.grown.delete(node.component.path)
+    const byPath = new Map([...scene.nodes.values()].map(one => [one.component.path, one]))
+    const back = pushed.filter(([path]) => byPath.has(path))
+    for (const [path, dx, dy] of back) this.shift(byPath.get(path), -dx, -dy)
+    this.measure(scene)
+    const collide = back.some(([path]) => {
+      const one = byPath.get(path)
+      return this.siblings(scene, one).some(other => other !== one && meet(this.rects.get(one.n), this.rects.get(other.n)))
+    })
+    if (!collide) return
+    for (const [path, dx, dy] of back) this.shift(byPath.get(path), dx, dy)
+    this.measure(scene)
   }
 
   // -- all places at once ----------------------------------------------------------------------------
@@ -467,6 +483,10 @@ export class Places {
     }
   }
 }
+
+/** Whether two rects come nearer to each other than a little. */
+const meet = (one, two) => one.x < two.x + two.w + APART && two.x < one.x + one.w + APART &&
+  one.y < two.y + two.h + APART && two.y < one.y + one.h + APART
 
 const mean = values => values.length ? values.reduce((one, two) => one + two, 0) / values.length : undefined
 

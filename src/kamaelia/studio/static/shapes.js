@@ -45,7 +45,8 @@ export const PartView = dia.ElementView.extend({
     const room = Math.floor((w - (folds ? 58 : 34)) / 7.4)
     this.name = s("text", {class: "name", x: 25, y: 19.5}, cut(component.name, room))
     // What is read from farther away.
-    this.big = s("text", {class: "big", x: w / 2, y: node.frame ? 30 : h / 2 + 11, "text-anchor": "middle"}, cut(component.name, node.frame ? 16 : 10))
+    this.big = s("text", {class: "big", x: w / 2, y: node.frame ? 30 : h / 2 + 11, "text-anchor": "middle"}, cut(component.name, node.frame ? 16 : 12))
+    if (!node.frame && component.name.length > 8) this.big.style.fontSize = "22px"
     this.title = s("title")
     this.badge = s("text", {class: "badge", x: w - 8, y: node.frame ? h - 8 : h - 12, "text-anchor": "end"})
     this.el.append(this.title, this.dot, this.name, this.big)
