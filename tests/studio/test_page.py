@@ -241,6 +241,7 @@ def test_known_parts_keep_their_places_when_others_come_and_go(
     }
 
 
+@pytest.mark.studio
 def test_folding_makes_room_and_gives_it_back(show: Show, visit: Callable[..., Page]) -> None:
     page = visit(show(MadeUp(30)).url)
     before = page.places()
@@ -382,6 +383,7 @@ def test_all_of_it_is_done_with_the_keyboard(show: Show, visit: Callable[..., Pa
     assert page.axe() == []
 
 
+@pytest.mark.studio
 def test_a_narrow_dark_page_is_usable_and_accessible(show: Show, visit: Callable[..., Page]) -> None:
     page = visit(show(MadeUp(10)).url, size=(390, 780), color_scheme="dark", reduced_motion="reduce")
     assert page.evaluate("document.documentElement.scrollWidth") == 390

@@ -91,6 +91,7 @@ def test_the_command_runs_a_system_and_shows_it_until_ctrl_c(
     wait_until_gone(url)
 
 
+@pytest.mark.studio
 def test_a_program_shows_itself_and_takes_the_studio_with_it(
     start: Callable[..., subprocess.Popen[str]],
 ) -> None:

@@ -166,6 +166,7 @@ function take(frame) {
   for (const one of changed.components) pending.components.add(one)
   for (const one of changed.links) pending.links.add(one)
   pending.events.push(...changed.events)
+  if (pending.events.length > LISTED) pending.events.splice(0, pending.events.length - LISTED) // nobody looks
   if (!wanted && !frozen) {
     wanted = true
     requestAnimationFrame(show)

@@ -124,22 +124,40 @@ export class Scene {
     return component ? this.nodes.get(component.n) : null
   }
 
-  /** All nodes that are at most so many wires away from one, and the frames around them. */
+  /** All parts that are at most so many links away from one, and the frames around them. A link that leads
+  through the edge of a frame is one link. */
   neighbourhood(n, steps) {
-    const beside = new Map()
-    for (const {from, to} of this.wires.values()) {
-      beside.set(from, [...beside.get(from) ?? [], to])
-      beside.set(to, [...beside.get(to) ?? [], from])
+    const beside = new Map() // of a part, or a port of a frame: what wires lead to from there
+    const name = (n, box) => this.nodes.get(n).frame ? `${n}.${box}` : n
+    const note = (one, two) => beside.set(one, [...beside.get(one) ?? [], two])
+    for (const {from, fromBox, to, toBox} of this.wires.values()) {
+      const one = name(from, fromBox), two = name(to, toBox)
+      note(one, two)
+      note(two, one)
     }
-    const inside = one => [one, ...(this.nodes.get(one)?.children ?? []).flatMap(inside)]
-    const seen = new Set(inside(n))
+    const parts = one => this.nodes.get(one).frame ? this.nodes.get(one).children.flatMap(parts) : [one]
+    const seen = new Set(parts(n))
     let edge = [...seen]
     for (let step = 0; step < steps; step++) {
-      edge = edge.flatMap(one => beside.get(one) ?? []).filter(one => !seen.has(one))
-      for (const one of edge) seen.add(one)
+      const next = []
+      const passed = new Set() // ports of frames, which do not count
+      const visit = one => {
+        for (const other of beside.get(one) ?? []) {
+          if (seen.has(other) || passed.has(other)) continue
+          if (typeof other === "number") {
+            seen.add(other)
+            next.push(other)
+          } else {
+            passed.add(other)
+            visit(other)
+          }
+        }
+      }
+      edge.forEach(visit)
+      edge = next
     }
     for (const one of [...seen]) {
-      for (let at = this.nodes.get(one)?.parent; this.nodes.has(at); at = this.nodes.get(at).parent) seen.add(at)
+      for (let at = this.nodes.get(one).parent; this.nodes.has(at); at = this.nodes.get(at).parent) seen.add(at)
     }
     return seen
   }
