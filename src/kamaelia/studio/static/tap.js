@@ -5,7 +5,7 @@ import {showMessage} from "./message.js"
 import {last, short} from "./words.js"
 
 const KEPT = 200 // messages
-const RATE = 20 // messages a second that are asked for
+const RATE = 50 // messages a second that are asked for
 
 export class Tap {
   /** at: "path.box", or the two ends of a link. */
