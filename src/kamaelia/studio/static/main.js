@@ -247,8 +247,15 @@ function sayNews() {
   else if (silence > QUIET) [text, look] = [`no news for ${seconds(silence / 1000)}`, "gone"]
   else if (model.missed) text = `live; ${many(model.missed, "frame")} missed`
   say(news, text)
+  // Heard is only what is new: not each second for how long there has been none.
+  if (news.className !== look && drawn) announce(look === "live" ? "The system is live." : text)
   news.className = look
   document.body.classList.toggle("stale", look === "gone")
+}
+
+/** Have a screen reader say something. */
+function announce(text) {
+  say(by("announced"), text)
 }
 
 const KINDS = {
@@ -256,6 +263,7 @@ const KINDS = {
   "slow-consumer": "Slow reader.", outside: "Waits for the outside.",
 }
 let culprit = null
+let blamed = "" // kind and culprit of what was announced last
 
 function sayDiagnosis() {
   const found = model.diagnosis
@@ -272,6 +280,9 @@ function sayDiagnosis() {
     say(by("diagnosis-text"), text)
   }
   culprit = kind === "none" ? null : model.byPath.get(path) ?? null
+  const about = `${kind} ${path}`
+  if (about !== blamed && kind !== "none") announce(text) // its figures change all the time: heard is who it is
+  blamed = about
   by("diagnosis-show").hidden = !culprit
   const node = culprit && scene.nodeOf(culprit)
   const held = new Set()

@@ -18,6 +18,7 @@ const HINTS = {
   rate: "2 Mbit/s", delay: "80 ms", jitter: "5 ms", loss: "2 %", queue: "150 kB", duplicate: "1 %", corrupt: "1 %",
   reorder: "1 %", mtu: "1500",
 }
+const MANY = 10 // hosts that hang on one, and stand around it
 const DOTS = {running: "running", paused: "sleeping", down: "failed", over: "vacant", idle: "vacant"}
 
 /** A host, as the picture has parts. */
@@ -95,11 +96,76 @@ class NetScene {
   }
 }
 
+/** Places for so many hosts around one: in rings, which are wider than high, as hosts are. */
+function ringsOf(count) {
+  const spots = []
+  let w = 0, h = 0
+  for (let ring = 1; spots.length < count; ring++) {
+    const a = 150 + 215 * ring, b = 70 + 115 * ring
+    // Along an ellipse the same way from one to the next.
+    const steps = 720, way = [0]
+    const at = step => [a * Math.cos(2 * Math.PI * step / steps), b * Math.sin(2 * Math.PI * step / steps)]
+    for (let step = 1; step <= steps; step++) {
+      const [x, y] = at(step), [px, py] = at(step - 1)
+      way.push(way[step - 1] + Math.hypot(x - px, y - py))
+    }
+    const here = Math.min(count - spots.length, Math.floor(way[steps] / 230))
+    for (let n = 0; n < here; n++) spots.push(at(way.findIndex(length => length >= n * way[steps] / here)))
+    w = 2 * a + 220
+    h = 2 * b + 110
+  }
+  return {w, h, spots}
+}
+
 class NetPlaces extends Places {
   constructor() {
     super()
     this.gap = 170 // room for what is written on links
     this.options = {"elk.layered.nodePlacement.bk.fixedAlignment": "BALANCED"}
+  }
+
+  /** Those of whom many others hang, and who these are: they stand in rings around them. */
+  hubs(scene) {
+    const beside = new Map([...scene.nodes.keys()].map(n => [n, new Set()]))
+    for (const {from, to} of scene.wires.values()) {
+      beside.get(from).add(to)
+      beside.get(to).add(from)
+    }
+    const hubs = new Map()
+    for (const [n, others] of beside) {
+      const [hub] = others
+      if (others.size === 1 && beside.get(hub).size > 1) hubs.set(hub, [...hubs.get(hub) ?? [], n])
+    }
+    for (const [hub, leaves] of hubs) if (leaves.length < MANY) hubs.delete(hub)
+    return hubs
+  }
+
+  work(scene) {
+    return [...this.hubs(scene).values()].reduce((sum, leaves) => sum - leaves.length, scene.nodes.size)
+  }
+
+  roomFor(node) {
+    return this.rooms?.get(node.n) ?? super.roomFor(node)
+  }
+
+  async arrange(scene, shape) {
+    const hubs = this.hubs(scene)
+    const leaves = new Set([...hubs.values()].flat())
+    const rings = new Map([...hubs].map(([hub, leaves]) => [hub, ringsOf(leaves.length)]))
+    this.rooms = new Map([...rings].map(([hub, {w, h}]) => [hub, [w, h]]))
+    await super.arrange({
+      nodes: new Map([...scene.nodes].filter(([n]) => !leaves.has(n))),
+      wires: new Map([...scene.wires].filter(([, {from, to}]) => !leaves.has(from) && !leaves.has(to))),
+    }, shape)
+    for (const [hub, {w, h, spots}] of rings) {
+      const [left, top] = this.at.get(hub)
+      const [width, height] = super.roomFor(scene.nodes.get(hub))
+      const put = (n, x, y) => this.put(scene.nodes.get(n), left + w / 2 + x - width / 2, top + h / 2 + y - height / 2)
+      put(hub, 0, 0)
+      hubs.get(hub).forEach((n, at) => put(n, ...spots[at]))
+    }
+    this.measure(scene)
+    this.store()
   }
 
   /** Links lead from the side of one host to that of another which is nearer. */
@@ -197,7 +263,7 @@ export class Network extends EventTarget {
     this.time = 0
     this.state = ""
     this.speed = null
-    this.rows = new Map()
+    this.rows = [] // of the list, in its order: {thing, words}
     this.live = []
     this.picture.addEventListener("choose", event => {
       const {component, wire} = event.detail
@@ -205,6 +271,10 @@ export class Network extends EventTarget {
       else this.showCable(wire.links[0])
     })
     this.controls()
+    by("net-list").addEventListener("scroll", () => {
+      this.written = -1000
+      this.writeRows()
+    }, {passive: true})
   }
 
   /** Show a network that has just said who it is. */
@@ -303,30 +373,33 @@ export class Network extends EventTarget {
   // -- the same in words ------------------------------------------------------------------------------
 
   list() {
-    this.rows.clear()
-    const row = (key, name, act) => {
+    const row = (thing, act) => {
       const words = h("span", {class: "words"})
-      const element = h("li", {}, h("button", {class: "link", onclick: act}, name), " ", words)
-      this.rows.set(key, words)
-      return element
+      this.rows.push({thing, words})
+      return h("li", {}, h("button", {class: "link", onclick: act}, thing.name), " ", words)
     }
+    this.rows = []
     by("net-list").replaceChildren(
       h("h3", {}, many(this.scene.hosts.size, "host")),
-      h("ul", {}, [...this.scene.hosts.values()].map(host => row(`c${host.n}`, host.name, () => this.showHost(host, true)))),
+      h("ul", {}, [...this.scene.hosts.values()].map(host => row(host, () => this.showHost(host, true)))),
       h("h3", {}, many(this.scene.cables.size, "link")),
-      h("ul", {}, [...this.scene.cables.values()].map(cable => row(`w${cable.n}`, cable.name, () => this.showCable(cable, true)))))
+      h("ul", {}, [...this.scene.cables.values()].map(cable => row(cable, () => this.showCable(cable, true)))))
     this.writeRows()
   }
 
+  /** Write the latest figures into the rows that are in view. */
   writeRows() {
-    if (performance.now() - (this.written ?? -1000) < 450 || document.hidden) return
+    if (performance.now() - (this.written ?? -1000) < 450 || document.hidden || !this.rows.length) return
     this.written = performance.now()
-    if (!this.rows.size || this.rows.size > 600) return // more than anybody reads: the details have the figures
-    for (const host of this.scene.hosts.values()) {
-      say(this.rows.get(`c${host.n}`), `${host.kind}, ${host.state}, ${short(host.sent)} sent, ${short(host.received)} received, ${short(host.lost)} lost`)
-    }
-    for (const cable of this.scene.cables.values()) {
-      say(this.rows.get(`w${cable.n}`), `${cable.up ? "up" : "cut"}, ${cable.packets ? rate(cable.packets) : "quiet"}, ${short(cable.lost)} lost`)
+    const box = by("net-list")
+    const high = this.rows[0].words.parentElement.offsetHeight || 24
+    const begin = Math.max(0, Math.floor(box.scrollTop / high) - 6)
+    for (const {thing, words} of this.rows.slice(begin, begin + Math.ceil((box.clientHeight || 600) / high) + 12)) {
+      if (thing instanceof Host) {
+        say(words, `${thing.kind}, ${thing.state}, ${short(thing.sent)} sent, ${short(thing.received)} received, ${short(thing.lost)} lost`)
+      } else {
+        say(words, `${thing.up ? "up" : "cut"}, ${thing.packets ? rate(thing.packets) : "quiet"}, ${short(thing.lost)} lost`)
+      }
     }
   }
 

@@ -77,13 +77,23 @@ export class Places {
     const known = [...scene.nodes.values()].filter(node => this.stored.has(node.component.path)).length
     if (known < scene.nodes.size / 2) {
       this.quick(scene)
-      if (scene.nodes.size <= 250) {
+      if (this.work(scene) <= 250) {
         const slow = new Promise(resolve => setTimeout(resolve, ELK_PATIENCE, false))
         await Promise.race([this.arrange(scene, shape).catch(() => null), slow])
       }
     } else {
       this.update(scene)
     }
+  }
+
+  /** How many nodes ELK would have to place. */
+  work(scene) {
+    return scene.nodes.size
+  }
+
+  /** The room that a node without parts takes when everything is arranged. */
+  roomFor(node) {
+    return [WIDTH, heightOf(node)]
   }
 
   /** Give places to those that have none yet, beside their neighbours; forget those that have gone. */
@@ -381,8 +391,8 @@ export class Places {
     }
     const drawn = node => ({
       id: String(node.n),
-      width: WIDTH,
-      height: heightOf(node),
+      width: this.roomFor(node)[0],
+      height: this.roomFor(node)[1],
       ports: [...node.in.map((box, i) => port(node, box.name, "in", i)), ...node.out.map((box, i) => port(node, box.name, "out", i))],
       children: node.frame ? (within.get(node.n) ?? []).map(drawn) : [],
       layoutOptions: {
