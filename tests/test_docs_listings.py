@@ -200,6 +200,7 @@ class Running:
             "PYTHONUNBUFFERED": "1",
             "PYTHONHASHSEED": "0",  # or the order of a set would be another each time
             "HOME": str(folder),
+            "XDG_RUNTIME_DIR": str(folder),  # where the sockets of other systems are not
             # the same output whatever terminal the tests run in
             "COLUMNS": "110",
             "NO_COLOR": "1",

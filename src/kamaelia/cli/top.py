@@ -37,7 +37,7 @@ exit codes
   2    nothing was shown: no system can be looked at, it is not said which, or the command line is wrong
 """
 
-LOOK = 1.2  # seconds that --once and --json look before they show what they have seen
+LOOK = 1.5  # seconds that --once and --json look before they show what they have seen
 
 
 def parser() -> argparse.ArgumentParser:

@@ -41,11 +41,23 @@ FAINT = Style(dim=True)
 BLOCKED = Style(color="yellow")
 BUSY = Style(color="cyan")
 SHOWN = 500  # messages of a tap that are kept to be seen
+ENDED = "the system has ended"
 AGAIN = 1.0  # seconds between two attempts to reach a system that has let go, and two looks at a component
 
 
 class TableView(ScrollView, can_focus=True):
     """The table: one line for each component, and a cursor on one of them."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "move(-1)", show=False),
+        Binding("down", "move(1)", show=False),
+        Binding("pageup", "page(-1)", show=False),
+        Binding("pagedown", "page(1)", show=False),
+        Binding("home", "first", show=False),
+        Binding("end", "last", show=False),
+        Binding("left", "fold", show=False),
+        Binding("right", "unfold", show=False),
+    ]
 
     class Chosen(Message):
         """The cursor is on another component."""
@@ -111,10 +123,41 @@ class TableView(ScrollView, can_focus=True):
         self.is_untouched = self.is_untouched and not lines
         self.choose((self._index() or 0) + lines)
 
-    @property
-    def page(self) -> int:
-        """How many lines are to be seen."""
-        return max(1, self.size.height - 2)
+    def action_move(self, lines: int) -> None:
+        """Move the cursor."""
+        self.move(lines)
+
+    def action_page(self, pages: int) -> None:
+        """Move the cursor by what fits on the screen."""
+        self.move(pages * max(1, self.size.height - 2))
+
+    def action_first(self) -> None:
+        """Move the cursor to the first line."""
+        self.move(-len(self.rows))
+
+    def action_last(self) -> None:
+        """Move the cursor to the last line."""
+        self.move(len(self.rows))
+
+    def action_fold(self) -> None:
+        """Fold the chosen component, or go to the one that it is in."""
+        part = self.chosen
+        if part is None or self.table.order != "tree":
+            return
+        if part.children and part.path not in self.table.folded:
+            self.table.folded.add(part.path)
+            self.renew()
+            return
+        for index, row in enumerate(self.rows):
+            if row.part.n == part.parent:
+                self.choose(index)
+
+    def action_unfold(self) -> None:
+        """Unfold the chosen component."""
+        part = self.chosen
+        if part is not None:
+            self.table.folded.discard(part.path)
+            self.renew()
 
     def render_line(self, y: int) -> Strip:
         """Draw one line of the window."""
@@ -238,23 +281,15 @@ class Top(App[None]):
     WhichBox OptionList { width: 70%; max-height: 60%; border: solid $primary; height: auto; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "details", "Details", priority=False),
-        Binding("t", "tap", "Messages"),
-        Binding("g", "guilty", "Go to culprit"),
+        Binding("enter", "details", "Details"),
+        Binding("t", "tap", "Tap"),
+        Binding("g", "guilty", "Culprit"),
         Binding("s", "sort", "Sort"),
         Binding("slash", "filter", "Filter", key_display="/"),
         Binding("space", "freeze", "Freeze"),
         Binding("f", "fold_all", "Fold"),
         Binding("escape", "leave", "Close", show=False),
         Binding("q", "quit", "Quit"),
-        Binding("up", "move(-1)", show=False),
-        Binding("down", "move(1)", show=False),
-        Binding("pageup", "page(-1)", show=False),
-        Binding("pagedown", "page(1)", show=False),
-        Binding("home", "move(-1000000)", show=False),
-        Binding("end", "move(1000000)", show=False),
-        Binding("left", "fold", show=False),
-        Binding("right", "unfold", show=False),
     ]
 
     def __init__(self, path: str, greeting: Mapping[str, Any], every: float) -> None:
@@ -295,6 +330,11 @@ class Top(App[None]):
         self._say()
         self.follow_system()
 
+    async def on_unmount(self) -> None:
+        """See textual."""
+        if self._inspector is not None:
+            await self._inspector.aclose()
+
     # -- watching ---------------------------------------------------------------------------------------
 
     @work(exclusive=True, group="watch")
@@ -310,11 +350,12 @@ class Top(App[None]):
                         await self._thawed.wait()
                         await self._follow(inspector)
             except (InspectionError, OSError) as error:
-                self._inspector, self.over = None, str(error)
+                text = str(error)
+                self._inspector, self.over = None, ENDED if "has ended" in text else text
             self._say()
             await asyncio.sleep(AGAIN)
             while not self._is_there():
-                self.over = "the system has ended"
+                self.over = ENDED
                 self._say()
                 await asyncio.sleep(AGAIN)
 
@@ -329,7 +370,7 @@ class Top(App[None]):
                 self.table.mirror.apply(frame)
                 self.view.renew()
                 self._say()
-        raise InspectionError("the system has ended")
+        raise InspectionError(ENDED)
 
     def _say(self) -> None:
         """Write the lines above the table."""
@@ -351,14 +392,6 @@ class Top(App[None]):
 
     # -- keys -------------------------------------------------------------------------------------------
 
-    def action_move(self, lines: int) -> None:
-        """Move the cursor."""
-        self.view.move(lines)
-
-    def action_page(self, pages: int) -> None:
-        """Move the cursor by what fits on the screen."""
-        self.view.move(pages * self.view.page)
-
     def action_guilty(self) -> None:
         """Go to the component that holds up the others."""
         view = self.view
@@ -374,26 +407,6 @@ class Top(App[None]):
             view.renew()
             part = view.rows[view.guilty].part
         view.choose(view.guilty)
-
-    def action_fold(self) -> None:
-        """Fold the chosen component, or go to the one that it is in."""
-        part = self.view.chosen
-        if part is None or self.table.order != "tree":
-            return
-        if part.children and part.path not in self.table.folded:
-            self.table.folded.add(part.path)
-            self.view.renew()
-            return
-        for index, row in enumerate(self.view.rows):
-            if row.part.n == part.parent:
-                self.view.choose(index)
-
-    def action_unfold(self) -> None:
-        """Unfold the chosen component."""
-        part = self.view.chosen
-        if part is not None:
-            self.table.folded.discard(part.path)
-            self.view.renew()
 
     def action_fold_all(self) -> None:
         """Fold all components, or unfold all if some are folded."""
@@ -588,7 +601,8 @@ def _about(details: Mapping[str, Any]) -> list[Text]:
             )
         )
     for _, time, what, _, detail in details["events"][-5:]:
-        lines.append(Text.assemble((f"{time:.3f}      ", FAINT), clean(f"{what} {detail}")))
+        ago = f"{details['time'] - time:.0f} s ago"
+        lines.append(Text.assemble((f"{ago:<12}", FAINT), clean(f"{what} {detail}")))
     for one in details["log"][-10:]:
         lines.append(Text.assemble((f"{one['level']:<12}", "yellow"), clean(one["text"])))
     return lines

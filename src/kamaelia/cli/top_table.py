@@ -84,7 +84,7 @@ class Table:
         if self.order == "tree":
             kept = self._kept()
             return [row for root in self.mirror.roots for row in self._branch(root, 0, kept)]
-        parts = [part for part in self.mirror.parts.values() if not part.children and self._matches(part)]
+        parts = [part for part in self.mirror.parts.values() if part.body != "none" and self._matches(part)]
         parts.sort(key=lambda part: (-_amount(part, self.order), part.path))
         return [Row(part, 0, " ") for part in parts]
 
@@ -103,7 +103,8 @@ class Table:
 
     def _matches(self, part: Part) -> bool:
         wanted = self.filter.lower()
-        return wanted in part.path.lower() or (bool(wanted) and wanted == DOING.get(part.state, part.state))
+        doing = DOING.get(part.state, part.state)
+        return wanted in part.path.lower() or (len(wanted) > 2 and doing.startswith(wanted))
 
     def _branch(self, part: Part, depth: int, kept: set[int] | None) -> Iterator[Row]:
         if kept is not None and part.n not in kept:

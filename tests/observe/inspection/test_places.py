@@ -62,7 +62,9 @@ def test_a_path_that_is_too_long_for_a_socket_is_not_taken(monkeypatch, tmp_path
 def test_a_folder_that_is_open_to_others_is_refused(home):
     home.mkdir(mode=0o755)
     home.chmod(0o755)
-    with pytest.raises(UsageError, match=rf"{home} is open to others \(mode 755\), so no .*: remove it, or set"):
+    with pytest.raises(
+        UsageError, match=rf"{home} is open to others \(mode 755\), so no .*: remove it, or set"
+    ):
         places.listen()
 
 

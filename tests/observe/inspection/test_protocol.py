@@ -54,7 +54,11 @@ def test_a_line_that_is_too_long_is_refused_before_its_end_has_come():
         (b'{"do":"x"}', 'a request has an "id", an integer or a text, that its answer will bear', None),
         (b'{"id":true,"do":"x"}', 'a request has an "id", an integer or a text, that its answer', None),
         (b'{"id":1.5,"do":"x"}', 'a request has an "id", an integer or a text', None),
-        (b'{"id":"%s","do":"x"}' % (b"a" * 101), "the id is too long: at most 2**53, or 100 characters", None),
+        (
+            b'{"id":"%s","do":"x"}' % (b"a" * 101),
+            "the id is too long: at most 2**53, or 100 characters",
+            None,
+        ),
         (b'{"id":%d,"do":"x"}' % 2**60, "the id is too long", None),
         (b'{"id":4}', 'a request says with "do" what is asked for, such as "snapshot"', 4),
         (b'{"id":4,"do":5}', 'a request says with "do" what is asked for', 4),
@@ -74,7 +78,7 @@ def test_a_number_has_to_be_one_and_in_its_range(value):
 
 
 def test_arguments_are_of_their_type():
-    with pytest.raises(RequestError, match="'most' is a whole number, not 1.5"):
+    with pytest.raises(RequestError, match=r"'most' is a whole number, not 1\.5"):
         Arguments({"most": 1.5}).integer("most", 1, 1, 10)
     with pytest.raises(RequestError, match="'path' is a text, not 7"):
         Arguments({"path": 7}).text("path")

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from kamaelia import component, sleep
+from kamaelia import Component, component, sleep
 
 LIMIT = 20.0  # seconds, after which a test that waits for something is given up
 
@@ -33,14 +33,20 @@ async def copy(inbox, outbox):
         await outbox.send(message)
 
 
-@component
-async def ticks(inbox, outbox, pace=0.005):
+class ticks(Component):
     """Send a number every so often."""
-    number = 0
-    while True:
-        await outbox.send(number)
-        number += 1
-        await sleep(pace)
+
+    inbox = None
+
+    def __init__(self, pace: float = 0.005) -> None:
+        self.pace = pace
+
+    async def main(self) -> None:
+        number = 0
+        while True:
+            await self.outbox.send(number)
+            number += 1
+            await sleep(self.pace)
 
 
 @component
@@ -82,4 +88,5 @@ class Raw:
 def files(folder: Any) -> list[str]:
     """Return the sockets of this process in a folder."""
     mine = str(os.getpid())
-    return sorted(name for name in os.listdir(folder) if name.startswith(mine))
+    there = os.listdir(folder) if os.path.exists(folder) else []
+    return sorted(name for name in there if name.startswith(mine))

@@ -20,7 +20,7 @@ from .logs import Keeper, Line
 from .looking import Looker
 from .protocol import Arguments, RequestError, body_of
 from .shown import MOST, MOST_EVER, show
-from .target import After, Later, Stream, Target
+from .target import PATIENCE, After, Later, Stream, Target
 
 if TYPE_CHECKING:
     from kamaelia.axon import System
@@ -110,7 +110,7 @@ class Answers:
     def _stop(self, given: Arguments) -> Any:
         system = self._target.system(given.text("system"))
         given.end()
-        return Later(partial(self._target.call, system), partial(_stop, system), system)
+        return Later(partial(self._target.call, system), partial(_stop, system), system, PATIENCE)
 
     def _watch(self, given: Arguments) -> Any:
         every = given.number("every", 0.25, 0.1, 10)
@@ -148,7 +148,7 @@ class Answers:
             place = find_place(system, ends)
             return Tapping(place, most, rate, call)
 
-        return Later(call, begin, system, undo=Stream.close)
+        return Later(call, begin, system, PATIENCE, Stream.close)
 
 
 def _stop(system: System) -> dict[str, Any]:

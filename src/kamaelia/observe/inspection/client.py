@@ -86,7 +86,7 @@ def find(address: str | int | None = None) -> str:
 
     Arguments:
         address: the number of a process, ``PID-N`` for the Nth system in it, the path of a socket, or None
-            for the only one that there is
+            for the only one that there is (in ``$XDG_RUNTIME_DIR``, if there are any)
 
     Raises `InspectionError` if there is none, or which of several is not said.
     """
@@ -115,6 +115,9 @@ def find(address: str | int | None = None) -> str:
             raise InspectionError(f"several systems run in process {pid}; say which:\n{_listed()}")
         raise InspectionError(f"process {text} has no inspection socket; {_hint()}")
     there = running()
+    own = places.folders()[0]
+    here = [one for one in there if os.path.dirname(one.path) == own]
+    there = here or there  # those elsewhere were started in another way than this
     if len(there) == 1:
         return there[0].path
     if there:
@@ -486,11 +489,12 @@ class AsyncInspector:
 
     async def aclose(self) -> None:
         """Let the system go; calling it twice is harmless."""
+        if self._writer is not None:
+            self._writer.close()  # first: who cancels this does not leave it open
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
         if self._writer is not None:
-            self._writer.close()
             with suppress(OSError):
                 await self._writer.wait_closed()
 

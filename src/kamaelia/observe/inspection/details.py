@@ -52,6 +52,7 @@ def details(watch: Watch, path: str, lines: Iterable[Line]) -> dict[str, Any]:
     file, line, code = source_of(maker)
     return {
         "path": path,
+        "time": round(watch.system.loop.time(), 6),
         "type": shot["type"],
         "doc": doc_of(maker),
         "file": file,

@@ -26,7 +26,7 @@ from kamaelia.axon.clock import monotonic
 from kamaelia.axon.typecheck import name_of
 
 from .. import snapshot
-from ..watch import Event, Times, Watch
+from ..watch import EVENTS, Event, Times, Watch
 
 if TYPE_CHECKING:
     from kamaelia.axon.link import Link
@@ -60,6 +60,7 @@ class _Wire:
     """A link in the ledger."""
 
     __slots__ = (
+        "at",
         "before",
         "changed",
         "figures",
@@ -81,6 +82,7 @@ class _Wire:
         self.queue: Any = None
         self.said = ""
         self.since = 0
+        self.at = 0.0  # when it was first seen
         self.marked = 0  # how many had passed when the current span began
         self.before: int | None = None  # when the last one did
         self.rate: float | None = None
@@ -144,7 +146,8 @@ class Ledger:
             self._measure_link(wire, span, turns)
         self._stuck = watch.stuck
         before = self._told
-        self._events = list(watch.events)
+        # Without those of what stands around a system for ordinary code.
+        self._events = [event for event in list(watch.events) if event.path]
         if self._events:
             self._told = self._events[-1].number
         self._history.append((self.number, *gone, before))
@@ -263,8 +266,11 @@ class Ledger:
             passed, dropped, waiting, size = snapshot.figures_of(wire.wire)
         if wire.before is None:
             wire.before = wire.marked = passed
-        elif span > 0 and self.number > wire.since:
-            wire.rate = _rounded((passed - wire.before) / span)
+            wire.at = self._time
+        else:
+            seen = self._time - wire.at
+            if seen > 0:
+                wire.rate = _rounded((passed - wire.before) / min(span, seen))
         if turns:
             wire.before, wire.marked = wire.marked, passed
         figures = (passed, wire.rate, waiting, size, dropped, wire.wire.open)
@@ -317,8 +323,9 @@ class Ledger:
             pieces.append(f'"diagnosis":{_json(asdict(diagnosis))}')
         events = [event for event in self._events if event.number > told]
         if events:
-            left_out = self._told - told - len(events[-EVENTS_A_FRAME:])
             shown = [as_list(event) for event in events[-EVENTS_A_FRAME:]]
+            lost = events[0].number - told - 1 if len(self._events) == EVENTS else 0
+            left_out = lost + len(events) - len(shown)
             pieces.append(f'"events":{_json(shown)}')
             if left_out and seen:
                 pieces.append(f'"events_left_out":{left_out}')

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from kamaelia.axon.clock import monotonic
 from kamaelia.axon.errors import suggestion
 
+from ..watch import watch_of
 from . import places
 from .answers import Answers
 from .logs import Keeper
@@ -62,6 +63,7 @@ def serve(system: System) -> Callable[[], None]:
     This is the service ``inspect``: `System` calls it when it starts, and what it returns when it is over.
     """
     server = Server(SystemTarget(system))
+    watch_of(system)  # from now on it is known what happens
     server.start()
     system.announce(f"{server.target.name} can be looked at: kamaelia top {server.address}")
     return server.close
