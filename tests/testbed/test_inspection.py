@@ -19,7 +19,7 @@ from kamaelia.axon import UsageError, services
 from kamaelia.axon.clock import monotonic
 from kamaelia.flow import Collect, Map
 from kamaelia.observe.inspection import InspectionError, Inspector, connect, running
-from kamaelia.testbed import Network, NetworkSnapshot, Remote, Trace
+from kamaelia.testbed import Moment, Network, NetworkSnapshot, Remote, Trace
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "getuid"), reason="Unix sockets")
 
@@ -109,13 +109,14 @@ def test_the_studio_looks_after_a_network_that_is_to_be_shown(monkeypatch: pytes
     done: list[Any] = []
 
     def studio(simulation: Any) -> Callable[[], object]:
-        done.append(("begins", simulation.network, len(own_sockets())))
+        done.append(("begins", simulation.network, len(own_sockets()), simulation.remote.moment))
+        simulation.remote.command("go", None)
         return lambda: done.append(("ends", simulation.network, len(own_sockets())))
 
     monkeypatch.setattr(services, "load", lambda name: {"studio": studio}[name])
     network = two()
     network.simulate(2, studio=True)
-    assert done == [("begins", network, 1), ("ends", network, 1)]
+    assert done == [("begins", network, 1, Moment(0.0, "waiting", None)), ("ends", network, 1)]
 
 
 def test_the_whole_network_is_a_snapshot() -> None:

@@ -86,7 +86,11 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="open a socket through which it can be looked at and controlled",
     )
-    looks.add_argument("--studio", action="store_true", help="show it in the browser while it runs")
+    looks.add_argument(
+        "--studio",
+        action="store_true",
+        help="show it in the browser while it runs; without --speed it begins paused",
+    )
     looks.add_argument(
         "--speed",
         type=float,
@@ -240,7 +244,7 @@ def run_one(scenario: Scenario, network: Network, options: argparse.Namespace, s
                 seed=seed,
                 errors="collect",
                 capture=capture,
-                remote=Remote(speed=options.speed),
+                remote=None if options.speed is None else Remote(speed=options.speed),
                 inspect=options.inspect or None,
                 studio=options.studio,
             )

@@ -525,13 +525,16 @@ class Network:
             remote: by which other threads control it, if that is wanted before it has begun; see `Remote`
             inspect: open a local socket through which it can be looked at and controlled, as with
                 ``kamaelia studio``; None does so if the environment variable ``KAMAELIA_INSPECT`` is set to 1
-            studio: open a page in the browser that shows it as it runs; that inspects it, too
+            studio: open a page in the browser that shows it as it runs; that inspects it, too. It begins
+                paused, unless there is a ``remote``
 
         Raises `ComponentsFailed` when components failed; each failure names its host and path. Raises
         `UsageError` for quantities that are none.
         """
         length, last = units.seconds(seconds, "seconds"), self._last(until)
         _check(errors)
+        if studio and remote is None:
+            remote = Remote(paused=True)  # it would be over before anybody has seen the page
         simulation = Simulation(self, seed, units.seconds(grace, "grace"), keep, _wanted(measure), remote)
         simulation.services = _services(inspect, studio)
         wanted = _captured(capture)
