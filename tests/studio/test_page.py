@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,7 @@ class Page:
 
     def axe(self) -> list[str]:
         """What a checker of accessibility says that is serious."""
-        source = (ROOT / "tests" / "studio" / "vendor" / "axe.min.js").read_text()
+        source = resources.files("axe_playwright_python").joinpath("axe.min.js").read_text()
         self.evaluate(source)  # by the debugger: the policy of the page lets nothing else in
         found = self.evaluate("async () => (await axe.run(document)).violations")
         return [
