@@ -20,6 +20,7 @@ import pytest
 from kamaelia import Component, Pipeline, background, component, run, sleep
 from kamaelia.axon.errors import GraceExceeded, UsageError
 from kamaelia.chassis import Supervisor
+from kamaelia.observe import snapshot
 from kamaelia.observe.inspection import (
     InspectionError,
     Later,
@@ -719,6 +720,43 @@ def test_a_tap_ends_with_its_box():
     assert heard[0] == {"id": 1, "ok": {}}
     assert [one["message"]["text"] for one in heard[1:4]] == ["0", "1", "2"]
     assert heard[4] == {"stream": 1, "end": "nothing more will pass here"}
+
+
+def test_who_asks_and_closes_its_half_is_answered_all_the_same():
+    with running(Pipeline(ticks(), drain())) as path, Raw(path) as raw:
+        raw.say({"id": 1, "do": "diagnose"})
+        raw.say({"id": 2, "do": "watch"})
+        raw.say({"id": 3, "do": "snapshot"})
+        raw.socket.shutdown(socket.SHUT_WR)
+        heard = []
+        while (line := raw.hear()) is not None:
+            heard.append(line)
+        answers = {line["id"]: line for line in heard if "id" in line}
+        assert answers.keys() == {1, 2, 3}
+        assert answers[1]["ok"]["kind"] == "none"
+
+
+def test_what_changes_while_it_is_looked_at_is_looked_at_again(monkeypatch):
+    real, failures = snapshot.processes_of, []
+
+    def fails_now_and_then(system):
+        failures.append(1)
+        if len(failures) % 4 == 0:
+            raise RuntimeError("dictionary changed size during iteration")
+        return real(system)
+
+    yard = Yard(Pipeline(ticks(), drain()))
+    with running(yard) as path, connect(path) as inspector:
+        frames = inspector.stream("watch", every=0.1)
+        mirror = Mirror()
+        mirror.apply(next(frames))
+        monkeypatch.setattr(snapshot, "processes_of", fails_now_and_then)
+        steps = mirror.at("Yard/Pipeline/drain").steps
+        for _ in range(5):
+            mirror.apply(next(frames))
+        assert mirror.at("Yard/Pipeline/drain").steps > steps
+        assert len(inspector.ask("snapshot")["components"]) >= 4
+        assert len(failures) > 10
 
 
 # -- other targets ------------------------------------------------------------------------------------

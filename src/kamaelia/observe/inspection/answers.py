@@ -17,7 +17,7 @@ from kamaelia.axon.errors import KamaeliaError, shorten, suggestion
 from ..diagnosis import LOOKED
 from .details import details, find_process
 from .logs import Keeper, Line
-from .looking import Looker
+from .looking import Looker, again
 from .protocol import Arguments, RequestError, body_of
 from .shown import MOST, MOST_EVER, show
 from .target import PATIENCE, After, Later, Stream, Target
@@ -82,7 +82,7 @@ class Answers:
     def _snapshot(self, given: Arguments) -> Any:
         looker = self.looker(given.text("system"))
         given.end()
-        return looker.watch.snapshot().as_dict()
+        return looker.snapshot().as_dict()
 
     def _diagnose(self, given: Arguments) -> Any:
         looker = self.looker(given.text("system"))
@@ -105,7 +105,7 @@ class Answers:
         path = given.text("path", needed=True)
         looker = self.looker(given.text("system"))
         given.end()
-        return details(looker.watch, path, self._keeper.of(path))
+        return again(lambda: details(looker.watch, path, self._keeper.of(path)))
 
     def _stop(self, given: Arguments) -> Any:
         system = self._target.system(given.text("system"))
@@ -145,8 +145,7 @@ class Answers:
         call = partial(self._target.call, system)
 
         def begin() -> Tapping:
-            place = find_place(system, ends)
-            return Tapping(place, most, rate, call)
+            return Tapping(find_place(system, ends), most, rate, call)
 
         return Later(call, begin, system, PATIENCE, Stream.close)
 

@@ -124,7 +124,11 @@ class Ledger:
     # -- a pass -----------------------------------------------------------------------------------------
 
     def advance(self) -> None:
-        """Make a pass."""
+        """Make a pass.
+
+        Whatever it raises, because a part has changed in the midst of it, the next pass makes good: then
+        everything is told again.
+        """
         watch = self._watch
         self.number += 1
         self.made = monotonic()
@@ -134,16 +138,21 @@ class Ledger:
         span = self._time - self._marked_before
         if turns:
             self._marked_before, self._marked = self._marked, self._time
-        with watch.lock:
-            gone: tuple[list[int], list[int]] = ([], [])
-            changes = watch.changes
-            if changes != self._changes:
-                gone = self._look_around()
-                self._changes = changes
-            for part in self._parts.values():
-                self._measure(part)
-        for wire in self._wires.values():
-            self._measure_link(wire, span, turns)
+        gone: tuple[list[int], list[int]] = ([], [])
+        try:
+            with watch.lock:
+                changes = watch.changes
+                if changes != self._changes:
+                    gone = self._look_around()
+                    self._changes = changes
+                for part in self._parts.values():
+                    self._measure(part)
+            for wire in self._wires.values():
+                self._measure_link(wire, span, turns)
+        except Exception:
+            self._changes = -1
+            self._history.clear()  # what is new to whom is not known any more
+            raise
         self._stuck = watch.stuck
         before = self._told
         # Without those of what stands around a system for ordinary code.

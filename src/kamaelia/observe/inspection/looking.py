@@ -7,7 +7,9 @@ one comes back; after that it costs nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 from kamaelia.axon.clock import monotonic
 
@@ -19,11 +21,27 @@ if TYPE_CHECKING:
     from kamaelia.axon import System
 
     from ..diagnosis import Diagnosis
+    from ..snapshot import Snapshot
+
+T = TypeVar("T")
+
+log = logging.getLogger("kamaelia")
 
 LINGER = 5.0  # seconds that a system is looked at after the last who wanted to know something
 DIAGNOSE_EVERY = 1.0  # seconds between two diagnoses for those who watch, at least
 SHARE = 0.01  # of a core that diagnoses may take
+ATTEMPTS = 5  # to look at what may change meanwhile
 FRESH = 0.05  # seconds for which a pass is as good as a new one
+
+
+def again(work: Callable[[], T]) -> T:
+    """Look at something, again if that has failed: it may have changed in the midst of it."""
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return work()
+        except Exception as error:  # such as an index that was right when the length was asked for
+            log.debug("looked in vain, and look again: %r", error)
+    return work()
 
 
 class Looker:
@@ -69,7 +87,7 @@ class Looker:
             self.watch.sample()
             self._next_sample = now + SAMPLE_EVERY
         if now >= self._next_look:
-            self._next_look = now + self.watch.look()
+            self._next_look = now + again(self.watch.look)
 
     def next_due(self) -> float | None:
         """Return when `tick` has something to do next; None for never."""
@@ -86,13 +104,17 @@ class Looker:
         if now - self.ledger.made >= FRESH:
             if now >= self._next_diagnosis:
                 self.ledger.note(self.diagnose())
-            self.ledger.advance()
+            again(self.ledger.advance)
         return self.ledger.since(seen), self.ledger.number
+
+    def snapshot(self) -> Snapshot:
+        """Take a snapshot, with times and rates."""
+        return again(self.watch.snapshot)
 
     def diagnose(self) -> Diagnosis:
         """Say what holds the system up."""
         began = monotonic()
-        found = diagnosis.find(self.watch)
+        found = again(lambda: diagnosis.find(self.watch))
         now = monotonic()
         self._next_diagnosis = now + max(DIAGNOSE_EVERY, (now - began) / SHARE)
         return found

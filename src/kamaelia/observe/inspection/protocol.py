@@ -38,7 +38,8 @@ class RequestError(Exception):
 
 def encode(message: Mapping[str, Any]) -> bytes:
     """Return one line."""
-    return json.dumps(message, separators=(",", ":"), ensure_ascii=False).encode(errors="replace") + b"\n"
+    text = json.dumps(message, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode(errors="replace") + b"\n"
 
 
 def body_of(message: Mapping[str, Any]) -> bytes:

@@ -241,12 +241,18 @@ class Server:
     def has_gone(self, client: Client) -> None:
         """Forget a client."""
         if self._clients.pop(client.connection, None) is not None:
-            self._selector.unregister(client.connection)
+            self.listen_for(client, 0)
             client.connection.close()
 
     def listen_for(self, client: Client, events: int) -> None:
         """Say what is waited for at a client's socket."""
-        self._selector.modify(client.connection, events, client.on_events)
+        if client.connection in self._selector.get_map():
+            if events:
+                self._selector.modify(client.connection, events, client.on_events)
+            else:
+                self._selector.unregister(client.connection)
+        elif events:
+            self._selector.register(client.connection, events, client.on_events)
 
     def handler(self, do: str) -> Any:
         """Return what answers a request; raises `RequestError` if nothing does."""
@@ -298,6 +304,7 @@ class Client:
         self._streams: dict[int | str, _Open] = {}
         self._pending: list[_Pending] = []
         self._leaving = False  # when all has been sent
+        self._asks_no_more = False  # it has closed its half: what it has asked is still answered
         self._listens_for = selectors.EVENT_READ
         self._looks = False
 
@@ -354,11 +361,15 @@ class Client:
         except BlockingIOError:
             return
         except OSError:
-            data = b""
-        if not data:
             self._leave()
             return
         if self._leaving:
+            return
+        if not data:
+            self._asks_no_more = True
+            for one in list(self._streams.values()):
+                self._close(one)
+            self._flush()
             return
         try:
             self._asked += self._splitter.feed(data)
@@ -397,7 +408,11 @@ class Client:
             self._leave()
             return
         wanted = selectors.EVENT_WRITE if out else 0
-        if self._waiting < self._server.buffer:
+        if self._asks_no_more:
+            if not (out or self._asked or self._pending):
+                self._leave()
+                return
+        elif self._waiting < self._server.buffer:
             wanted |= selectors.EVENT_READ
         if wanted != self._listens_for:
             self._listens_for = wanted
@@ -437,7 +452,7 @@ class Client:
                 # At the same moments for all of the same pace, so that they are told the same.
                 one.due = (now // one.stream.every + 1) * one.stream.every
                 self._continue(one)
-        if self._out and not self._listens_for & selectors.EVENT_WRITE:
+        if self._asks_no_more or (self._out and not self._listens_for & selectors.EVENT_WRITE):
             self._flush()
 
     def _continue(self, one: _Open) -> None:
