@@ -257,12 +257,14 @@ def user_frame(frame: FrameType | None) -> FrameType | None:
 
 def describe_frame(frame: FrameType | None) -> str:
     """Return a frame as ``chat.py:12 in main: time.sleep(60)``."""
-    if frame is None:
-        return "has ended"
-    code = frame.f_code
-    line = linecache.getline(code.co_filename, frame.f_lineno).strip()
+    return "has ended" if frame is None else describe_line(frame.f_code, frame.f_lineno)
+
+
+def describe_line(code: CodeType, number: int) -> str:
+    """Return a line of some code as ``chat.py:12 in main: time.sleep(60)``."""
+    line = linecache.getline(code.co_filename, number).strip()
     name = code.co_filename.rpartition("/")[2]
-    return f"{name}:{frame.f_lineno} in {code.co_name}" + (f": {line}" if line else "")
+    return f"{name}:{number} in {code.co_name}" + (f": {line}" if line else "")
 
 
 def _name(function: Any) -> str:

@@ -301,12 +301,19 @@ def links_of(system: System) -> Iterator[Link]:
 
 def reader_of(route: Route) -> Process:
     """Return whose inbox a route ends in: where that is a seat's, who sits there."""
-    box: Any = list(route.links)[-1].target
-    while box.is_inbox and box.wired and len(box.outgoing) == 1:
-        (wire,) = list(box.outgoing)
-        box = wire.lends_to or wire.target
+    box = target_of(route)
+    while box.is_inbox and box.wired:
+        wires = tuple(box.outgoing)
+        if len(wires) != 1:
+            break
+        box = wires[0].lends_to or wires[0].target
     owner: Process = box.owner
     return owner
+
+
+def target_of(route: Route) -> Any:
+    """Return the inbox that a route ends in."""
+    return route.links[-1].target
 
 
 class Reader:
@@ -318,7 +325,7 @@ class Reader:
 
     def component(self, process: Process) -> ComponentSnapshot:
         """Read a component."""
-        state, boxes, others = doing(process)
+        state, boxes, others, _ = doing(process)
         if process is self._scheduler.running:
             state, boxes, others = "running", (), ()
         kept = None if self._watch is None else self._watch.times_of(process)
@@ -405,27 +412,31 @@ def figures_of(wire: Link) -> tuple[int, int, int, int]:
     return passed, dropped, waiting, size
 
 
-def doing(process: Process) -> tuple[str, tuple[Box[Any], ...], tuple[Process, ...]]:
-    """Return what a component is doing, the boxes that it waits for, and whose room it waits for."""
+def doing(
+    process: Process,
+) -> tuple[str, tuple[Box[Any], ...], tuple[Process, ...], tuple[Route, ...]]:
+    """Return what a component is doing, the boxes that it waits for, and whose room it waits for, at the end
+    of which routes."""
     state = process.state
     if state == "holding" and process.vacant:
-        return "vacant", (), ()
+        return "vacant", (), (), ()
     if state == "foreign":  # the coroutine that stands for a script awaits that it makes a box call
-        return "awaiting" if process.script is None else "working", (), ()
+        return "awaiting" if process.script is None else "working", (), (), ()
     if state != "waiting":
-        return state, (), ()
+        return state, (), (), ()
     wait = process.wait
     if wait is None:  # it goes on just now
-        return "ready", (), ()
+        return "ready", (), (), ()
     where = wait.where
     if wait.verb == "send to":
-        boxes = tuple(list(route.links)[-1].target for route in where)
-        return "sending", boxes, tuple(reader_of(route) for route in where)
+        # Seen from another thread, a route may have gone by now.
+        routes = tuple(route for route in where if route is not None)
+        return "sending", tuple(map(target_of, routes)), tuple(map(reader_of, routes)), routes
     if wait.verb == "receive from":
-        return "receiving", tuple(where), ()
+        return "receiving", tuple(where), (), ()
     if wait.verb == "sleep":
-        return "sleeping", (), ()
-    return "awaiting", (), ()
+        return "sleeping", (), (), ()
+    return "awaiting", (), (), ()
 
 
 def state_of(box: Any) -> str:

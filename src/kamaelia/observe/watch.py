@@ -5,9 +5,21 @@ Theory
 Axon counts messages and steps, and takes no times: to read a clock at each step would cost a fifth of all
 speed. So times are found by looking. A **look** goes over all components and takes it that each has been
 doing since the last look what it is doing now; after some tens of looks the sums are right, and a component
-that has waited for room at each of them has done little else. Between looks, **samples** see whose step it
-is: that is how long its code runs. The work of looking grows with the system, so the time between two looks
-does, too: looking takes no more than a fiftieth of a core.
+that has waited for room at each of them has done little else. A component that has not taken a step since the
+last look is *still*; it does what it did. The work of looking grows with the system, so the time between two
+looks does, too: looking takes no more than a fiftieth of a core.
+
+**Whose code runs** is seen between looks. Somebody in another thread takes **samples** of whose step it is.
+Where nobody does, and the look is made in the system's own thread, the steps of the next few milliseconds are
+timed, one by one, and then no more until the next look.
+
+**Full inboxes.** For whose inbox others wait, or what comes from outside, is noted at each look, with how
+many messages have been taken from it: so a reader that is slow can be told from one that is quick, and yet
+behind, and from one that takes nothing at all.
+
+**A step that lasts** is one and the same at all samples. What blocks the loop need not be a step: a task that
+a component has started may do so too. Then the samples see somebody's code run in the loop's thread, and no
+step; and the loop, asked to call something, does not.
 
 What is known about *late* is what was seen in the current and the last second. It is what rates, and the
 diagnosis, are about; sums are from the beginning of the watch.
@@ -19,33 +31,41 @@ added to its clock.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import sys
 import threading
+from _thread import get_ident
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
 
 from kamaelia.axon import body, report
 from kamaelia.axon.clock import monotonic
 
-from . import snapshot
+from . import awaited, snapshot
 from .snapshot import Snapshot, StuckSnapshot
 
 if TYPE_CHECKING:
     from kamaelia.axon import System
+    from kamaelia.axon.link import Route
     from kamaelia.axon.process import Process
 
 log = logging.getLogger("kamaelia")
 
-LOOK_EVERY = 0.1  # seconds between two looks, at least
+LOOK_EVERY = 0.05  # seconds between two looks, at least
 SAMPLE_EVERY = 0.01  # seconds between two samples of whose step it is
 SHARE = 0.02  # of a core that looking may take
 SPAN = 1.0  # seconds: what is known about late is that of one to two of these
 STUCK = 0.25  # seconds that one and the same step is seen before it is said that nobody else can do anything
 RATE_SPAN = 0.25  # seconds that a rate is about, at least
 EVENTS = 1000  # that are kept
+TIMED = 0.005  # seconds in which steps are timed, after a look from within
+TIMED_STEPS = 10  # that are timed at least
+LINES = 100  # of a component's code that are kept, with how often they were seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +84,42 @@ class Event:
     """Of a failure: the error, on one line."""
 
 
+class Seen:
+    """For how many seconds, of late, somebody has seen whose step it is."""
+
+    __slots__ = ("before", "now")
+
+    def __init__(self) -> None:
+        self.now = 0.0  # in this span
+        self.before = 0.0  # in the last one
+
+    @property
+    def seconds(self) -> float:
+        return self.now + self.before
+
+
 class Times:
     """What a watch knows about one component."""
 
     __slots__ = (
-        *("before", "blocked", "blocked_by", "failures", "late", "ran", "ran_before", "running"),
-        *("state", "steps", "steps_before"),
+        *("before", "blocked", "blocked_by", "doing", "failures", "late", "lines", "others", "ran"),
+        *("ran_before", "raw", "routes", "running", "seen", "since", "state", "steps", "steps_before"),
+        "steps_seen",
     )
 
-    def __init__(self, steps: int) -> None:
+    def __init__(self, steps: int, seen: Seen, now: float) -> None:
         self.state: str | None = None  # at the last look
+        self.since = now  # at which look it was first seen in the very wait that it is in
+        self.steps_seen = -1  # at the last look
+        self.raw = ""  # what its process called its state then ...
+        self.doing = ""  # ... what we call it ...
+        self.routes: tuple[Route, ...] = ()  # ... at the end of which it waits for room ...
+        self.others: tuple[str, ...] = ()  # ... and the paths of those who read there
+        self.seen = seen
         self.running = 0.0
         self.ran = 0.0  # in this span
         self.ran_before = 0.0  # in the last one
+        self.lines: dict[tuple[CodeType, int], int] = {}  # at which it was seen to run, and how often
         self.blocked = 0.0
         self.blocked_by: dict[str, float] = {}  # seconds, by the path of whom it has waited for
         self.failures = 0
@@ -88,7 +131,8 @@ class Times:
     @property
     def blocked_on(self) -> str | None:
         """The path of the component that it has waited for most."""
-        return max(self.blocked_by, key=self.blocked_by.__getitem__, default=None)
+        waits = dict(self.blocked_by)
+        return max(waits, key=waits.__getitem__, default=None)
 
     def share(self, state: Any) -> float:
         """Return in how much of the last one or two seconds it was in a state, from 0 to 1."""
@@ -100,16 +144,52 @@ class Times:
     @property
     def running_share(self) -> float:
         """In how much of the last one or two seconds its code ran, from 0 to 1."""
-        return (self.ran + self.ran_before) / self.span if self.span else 0.0
+        seconds = self.seen.seconds
+        return min(1.0, (self.ran + self.ran_before) / seconds) if seconds else 0.0
 
     def mean_step(self, steps: int) -> float:
-        """Return how long its steps of the last one or two seconds were, given how many it has taken."""
+        """Return how long its steps of the last one or two seconds were, given how many it has taken.
+
+        That is known only where somebody has seen all the time whose step it is."""
         return (self.ran + self.ran_before) / max(1, steps - self.steps_before)
 
     @property
     def span(self) -> float:
         """What is known about late is about so many seconds."""
-        return sum(self.late.values()) + sum(self.before.values())
+        return sum(tuple(self.late.values())) + sum(tuple(self.before.values()))
+
+    def usual_line(self) -> str | None:
+        """Return the line of its code at which it was seen to run most often; None if it never was."""
+        lines = dict(self.lines)
+        if not lines:
+            return None
+        return body.describe_line(*max(lines, key=lines.__getitem__))
+
+
+class Full:
+    """An inbox for which somebody waits, or what comes from outside."""
+
+    __slots__ = ("before", "changed", "level", "now", "outside", "received", "route", "seen", "since")
+
+    def __init__(self, route: Route, outside: bool, now: float) -> None:
+        self.route = route
+        self.outside = outside  # what fills it comes from outside
+        self.since = self.seen = now  # at which look it was first, and last, seen
+        self.changed = now  # when something was last taken from it
+        self.received: int = route.queue.received
+        self.now = self.before = (now, self.received)  # at the beginning of this span, and of the last
+
+    def look(self, now: float) -> None:
+        """See what has become of it."""
+        self.seen = now
+        received = self.route.queue.received
+        if received != self.received:
+            self.received, self.changed = received, now
+
+    def pace(self) -> float:
+        """Return how many messages a second were taken from it in the last one or two seconds."""
+        time, received = self.before
+        return (self.received - received) / (self.seen - time) if self.seen > time else 0.0
 
 
 class Watch:
@@ -130,11 +210,21 @@ class Watch:
         self.is_sampled = False
         """Whether somebody calls `sample` all the time."""
         self._began = self._last = self._span_began = self._clock()
+        self.virtual = hasattr(loop, "clock")
+        """Whether the system keeps a time of its own."""
+        self.looks = 0
+        """How often it has looked."""
+        self._seen = Seen()
         self._times: dict[Process, Times] = {}
+        self._full: dict[Any, Full] = {}  # by the queue
         self._rates: dict[Any, tuple[float, int, float | None]] = {}
         self._rates_before = self._rates
         self._sampled = monotonic()
+        self._samples = self._samples_before = 0  # in this span, and in the last one
         self._step: tuple[Any, int, float] = (None, 0, 0.0)  # whose step, which, and since when it is seen
+        self._asked: float | None = None  # when the loop was asked to call us, and has not done so
+        self._timing: tuple[float, int] | None = None  # until when, and how many steps, we time steps
+        self._stepped, self._went_on = 0.0, False  # when a step ended, and whether the next began at once
         self.stuck: StuckSnapshot | None = None
         """The step that lasts, as it was last seen."""
         self.started = self.ended = self.failed = 0
@@ -165,6 +255,7 @@ class Watch:
         """Look at all components; return after how many seconds to do so again."""
         began = monotonic()
         with self.lock:
+            self.looks += 1
             now = self._clock()
             passed, self._last = now - self._last, now
             if now - self._span_began >= SPAN:
@@ -173,49 +264,167 @@ class Watch:
             seen: dict[Process, Times] = {}
             for process in snapshot.processes_of(self.system):
                 times = known.get(process)
+                steps, raw = process.steps, process.state
                 if times is None:
-                    times = Times(process.steps)
+                    times = Times(steps, self._seen, now)
                 seen[process] = times
-                state, _, others = snapshot.doing(process)
-                if process is running:
-                    state = "running"
-                if state == "sending":
-                    times.blocked += passed
-                    for other in others:
-                        path = other.path
-                        times.blocked_by[path] = times.blocked_by.get(path, 0.0) + passed
+                # Who waits, and has taken no step, waits for what it has waited for before.
+                if steps != times.steps_seen or raw != times.raw or raw == "holding":
+                    self._look_at(process, times, steps, raw, now)
+                state = "running" if process is running else times.doing
                 times.state = state
-                times.late[state] = times.late.get(state, 0.0) + passed
+                late = times.late
+                late[state] = late.get(state, 0.0) + passed
+                if times.routes:
+                    times.blocked += passed
+                    for path in times.others:
+                        times.blocked_by[path] = times.blocked_by.get(path, 0.0) + passed
+                    for route in times.routes:
+                        self._note_full(route, False, now)
+                if process.holds:
+                    self._look_outside(process, now)
             self._times = seen
+            for queue in [queue for queue, full in self._full.items() if now - full.seen > SPAN]:
+                del self._full[queue]
+        if get_ident() == self.system.scheduler.thread and not self.is_sampled and not self.virtual:
+            self._begin_timing()
         return max(LOOK_EVERY, (monotonic() - began) / SHARE)
+
+    def _look_at(self, process: Process, times: Times, steps: int, raw: str, now: float) -> None:
+        """See what a component does that may have gone on since the last look."""
+        doing, _, others, routes = snapshot.doing(process)
+        if steps != times.steps_seen or doing != times.doing:
+            times.since = now
+        times.steps_seen, times.raw, times.doing = steps, raw, doing
+        times.routes = routes
+        times.others = tuple(other.path for other in others)
+
+    def _look_outside(self, process: Process, now: float) -> None:
+        """See whether the inboxes of a component are full of what comes from outside."""
+        for hold in tuple(process.holds):
+            outbox = hold._outbox
+            if outbox is not None:
+                for route in tuple(outbox.routes):
+                    queue = route.queue
+                    if 0 < queue.size <= 2 * queue.waiting():
+                        self._note_full(route, True, now)
+
+    def _note_full(self, route: Route, outside: bool, now: float) -> None:
+        full = self._full.get(route.queue)
+        if full is None:
+            self._full[route.queue] = Full(route, outside, now)
+        else:
+            full.look(now)
 
     def _begin_span(self, now: float) -> None:
         self._span_began = now
+        self._seen.before, self._seen.now = self._seen.now, 0.0
+        self._samples_before, self._samples = self._samples, 0
         for process, times in self._times.items():
             times.before, times.late = times.late, {}
             times.steps_before, times.steps = times.steps, process.steps
             times.ran_before, times.ran = times.ran, 0.0
+            if times.lines:
+                times.lines = {}
+        for full in self._full.values():
+            full.before, full.now = full.now, (now, full.received)
+
+    # -- whose step it is -------------------------------------------------------------------------------
 
     def sample(self) -> None:
         """See whose step it is. From another thread than the system's own; at any time, the more the
         better."""
         now = monotonic()
         passed, self._sampled = now - self._sampled, now
+        self._seen.now += passed
+        self._samples += 1
         scheduler = self.system.scheduler
         process, step = scheduler.running, scheduler.steps
+        top = sys._current_frames().get(scheduler.thread)
         if process is None:
-            self._step, self.stuck = (None, 0, 0.0), None
+            self._step = (None, 0, 0.0)
+            self._look_for_callback(top, now)
             return
+        self._asked = None
+        frame = body.user_frame(top)
         times = self._times.get(process)
         if times is not None:
             times.running += passed
             times.ran += passed
+            if frame is not None:
+                line = (frame.f_code, frame.f_lineno)
+                if line in times.lines or len(times.lines) < LINES:
+                    times.lines[line] = times.lines.get(line, 0) + 1
         whose, which, since = self._step
         if whose is not process or which != step:
             self._step, self.stuck = (process, step, now), None
         elif now - since >= STUCK:
-            frame = body.user_frame(sys._current_frames().get(scheduler.thread))
             self.stuck = StuckSnapshot(process.path, round(now - since, 3), body.describe_frame(frame))
+
+    def _look_for_callback(self, top: FrameType | None, now: float) -> None:
+        """No step is under way: see whether the loop is stuck in something else.
+
+        Its thread may be in somebody's code at one sample after the other, and yet not stuck. So it is asked
+        to call us.
+        """
+        frame = _frame_in_callback(top)
+        if frame is None or self.virtual:
+            self.stuck = self._asked = None
+        elif self._asked is None:
+            self._asked, self.stuck = now, None
+            with contextlib.suppress(RuntimeError):  # it has just been closed
+                self.system.loop.call_soon_threadsafe(self._answer, now)
+        elif now - self._asked >= STUCK:
+            path = self._path_of_task(asyncio.current_task(self.system.loop))
+            self.stuck = StuckSnapshot(path, round(now - self._asked, 3), body.describe_frame(frame))
+
+    def _answer(self, asked: float) -> None:
+        if self._asked == asked:
+            self._asked = None
+
+    def _path_of_task(self, task: asyncio.Task[Any] | None) -> str:
+        """Return the path of the component that waits for a task; empty if none does."""
+        if task is not None:
+            for process, times in self._times.items():
+                if times.doing == "awaiting" and any(one is task for one in awaited.all_tasks_of(process)):
+                    return process.path
+        return ""
+
+    def _begin_timing(self) -> None:
+        """Time the steps of the next few milliseconds."""
+        scheduler = self.system.scheduler
+        if scheduler.on_step is None:
+            now = monotonic()
+            self._timing = (now + TIMED, TIMED_STEPS)
+            self._stepped, self._went_on = now, False
+            scheduler.on_step = self._time_step
+
+    def _time_step(self, process: Process) -> None:
+        """A step has ended. It began when the last one ended, if somebody was ready then."""
+        now = monotonic()
+        passed, self._stepped = now - self._stepped, now
+        self._seen.now += passed
+        went_on, self._went_on = self._went_on, self.system.scheduler.busy
+        times = self._times.get(process)
+        if went_on and times is not None:
+            times.ran += passed
+        until, left = self._timing or (now, 0)
+        self._timing = (until, left - 1)
+        if now >= until and left <= 1:
+            self.system.scheduler.on_step = None
+
+    @property
+    def samples_late(self) -> int:
+        """How many samples there were in the last one or two seconds."""
+        return self._samples + self._samples_before
+
+    def fulls(self) -> list[Full]:
+        """Return what is known about full inboxes."""
+        return list(self._full.values())
+
+    def full_of(self, route: Route) -> Full | None:
+        """Return what is known about the inbox at the end of a route; None if it was not seen to be full."""
+        return self._full.get(route.queue)
 
     # -- what is known --------------------------------------------------------------------------------
 
@@ -280,6 +489,23 @@ class Watch:
             except Exception:  # who looks must not harm whom it looks at
                 log.exception("a listener of the watch failed; it is not called again")
                 self.listeners = tuple(one for one in self.listeners if one is not listener)
+
+
+def _frame_in_callback(top: FrameType | None) -> FrameType | None:
+    """Return the frame of somebody's own code that a loop has called, of the frames of its thread."""
+    frame = top
+    while frame is not None:
+        code = frame.f_code
+        if body.is_ours(code) or code.co_filename.endswith(_LOOPS):
+            return None
+        if not body.is_library(code):
+            return frame
+        frame = frame.f_back
+    return None
+
+
+# Outward from these, the program stands that has started the loop.
+_LOOPS = ("asyncio/base_events.py", "asyncio/runners.py")
 
 
 def watch_of(system: System) -> Watch:
