@@ -34,6 +34,8 @@ class Delay(Component):
         ['a']
     """
 
+    holds_back = True  # on purpose: see kamaelia.observe.diagnosis
+
     inbox = Inbox[Any]("messages")
     outbox = Outbox[Any]("the same, later")
 

@@ -46,6 +46,8 @@ class RateLimit(Component):
         (['a'], ['b', 'c'])
     """
 
+    holds_back = True  # on purpose: see kamaelia.observe.diagnosis
+
     inbox = Inbox[Any]("messages")
     outbox = Outbox[Any]("the same, not too many at a time")
 

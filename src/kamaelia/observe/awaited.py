@@ -34,7 +34,7 @@ def describe(process: Process) -> str:
     frames = list(body.frames_of(process.coroutine))
     future = process.future
     tasks = tasks_of(frames, future)
-    call = _call(frames)
+    call = "gather()" if hasattr(future, "_children") else _call(frames)
     if isinstance(future, asyncio.Task) and tasks == [future]:
         return f"awaits the task {_task(future)}"
     if tasks:
@@ -64,7 +64,8 @@ def tasks_of(frames: list[FrameType], future: Any) -> list[asyncio.Task[Any]]:
             found += list(getattr(group, "_tasks", ()))
         elif frame.f_globals.get("__name__") == "asyncio.tasks" and frame.f_code.co_name == "_wait":
             found += list(frame.f_locals.get("fs") or ())
-    return [one for one in dict.fromkeys(found) if isinstance(one, asyncio.Task) and not one.done()]
+    waiting = [one for one in dict.fromkeys(found) if isinstance(one, asyncio.Task) and not one.done()]
+    return sorted(waiting, key=lambda one: (len(one.get_name()), one.get_name()))
 
 
 def all_tasks_of(process: Process) -> Iterator[asyncio.Task[Any]]:
@@ -98,17 +99,22 @@ def _call(frames: list[FrameType]) -> str | None:
     last = max((n for n, one in enumerate(frames) if not body.is_library(one.f_code)), default=-1)
     if last + 1 >= len(frames):
         return None
-    frame = frames[last + 1]
-    code = frame.f_code
+    below = frames[last + 1 :]
+    # The first with a name of its own: "async with lock" is about Lock.acquire, not about who calls that.
+    frame = next((one for one in below if not _is_private(one)), below[0])
     module = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-    name = code.co_qualname.rpartition("<locals>.")[2]
-    if name == "TaskGroup.__aexit__":
+    name = frame.f_code.co_qualname.rpartition("<locals>.")[2]
+    if below[0].f_code.co_qualname == "TaskGroup.__aexit__":
         return "the tasks of its TaskGroup"
     if module == "asyncio" and name == "sleep":
         return f"asyncio.sleep({frame.f_locals.get('delay')!r})"
     if module == "asyncio" and name == "to_thread":
         return f"asyncio.to_thread of {_thread(frame.f_locals.get('func'))}"
     return f"{module}'s {name}()" if module else f"{name}()"
+
+
+def _is_private(frame: FrameType) -> bool:
+    return any(part.startswith("_") for part in frame.f_code.co_qualname.split("."))
 
 
 def _thread(function: Any) -> str:

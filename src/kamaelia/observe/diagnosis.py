@@ -14,7 +14,8 @@ The causes are looked for in this order, the definite ones first:
 | `stuck-group` | components that wait for each other, and for nobody else: it will never end |
 | `full-box` | an inbox is full, and its reader waits for something else, or nobody reads it |
 | `slow-consumer` | others wait for room in the inbox of one that works, sleeps or awaits |
-| `outside` | it waits for something outside: a peer that takes nothing, a process, a program; or nothing is blocked, and nothing moves |
+| `outside` | others wait for one that waits for something outside: a peer, a process, a program |
+| `outside` | nothing is blocked, and nothing moves: all wait for one that waits for something outside |
 | `none` | nobody holds up anybody |
 
 To wait is no fault. In a pipeline that runs as fast as it can everybody waits for room most of the time,
@@ -37,6 +38,7 @@ from __future__ import annotations
 
 import threading
 from _thread import get_ident
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -45,7 +47,7 @@ from kamaelia.axon import body
 from kamaelia.axon.clock import monotonic
 
 from . import awaited, snapshot
-from .watch import SAMPLE_EVERY, Full, Seen, Times, Watch, watch_of
+from .watch import LONG_STEP, SAMPLE_EVERY, SAMPLES, Event, Full, Seen, Times, Watch, usual_line, watch_of
 
 if TYPE_CHECKING:
     from kamaelia.axon import System
@@ -60,7 +62,6 @@ ENOUGH = 0.25  # seconds that a system has to have been looked at before somebod
 STILL = 0.25  # seconds without a step after which a component is still
 NOTHING_PASSES = 1.0  # seconds that one that holds back on purpose may let nothing pass
 NOTHING_MOVES = 0.5  # seconds without a step after which a system does not move
-LONG_STEP = 0.02  # seconds
 SLOW = 500.0  # messages a second: who takes more is not slow, whatever it waits for
 
 
@@ -136,7 +137,21 @@ class _Doctor:
         self._system = watch.system
         self._now = watch._last
         self._processes = [one for one in snapshot.processes_of(watch.system) if one.state != "ended"]
-        self._doing = {one: snapshot.doing(one) for one in self._processes}
+        self._doing = {one: self._usually(one) for one in self._processes}
+
+    def _usually(self, process: Process) -> tuple[str, tuple[Any, ...], tuple[Process, ...], tuple[Route, ...]]:
+        """Return what a component does; of one whose turn has just come, what it did most of the time."""
+        doing = snapshot.doing(process)
+        times = self._watch.times_of(process)
+        if times is None or doing[0] != "ready":
+            return doing
+        usual = times.usual_state()
+        if usual == "sending" and times.sent:
+            readers = tuple(map(snapshot.reader_of, times.sent))
+            return "sending", tuple(map(snapshot.target_of, times.sent)), readers, times.sent
+        if usual in ("sleeping", "awaiting", "working"):
+            return usual, (), (), ()
+        return doing
 
     def find(self) -> Diagnosis:
         for look in (self._busy_step, self._stuck_group, self._blocked, self._nothing_moves):
@@ -162,22 +177,18 @@ class _Doctor:
             return None
         for process in self._processes:
             times = self._times(process)
-            share, step = times.running_share, times.mean_step(process.steps)
-            if share < NEARLY_ALL or not self._is_sampled() or step < LONG_STEP:
+            share, step = times.running_share, times.mean_step()
+            if share < NEARLY_ALL or times.sampled.all_looks < SAMPLES or step < LONG_STEP:
                 continue
             others = [one for one in self._processes if one is not process and self._is_kept_waiting(one)]
             if others:
-                where = times.usual_line() or body.where(process)
+                where = usual_line(times.lines) or _function(process)
                 sentence = (
                     f"{process.path} holds up everybody: its code takes {share:.0%} of the time, "
                     f"{_seconds(step)} at a step, mostly at {where}; {_NO_BLOCKING}"
                 )
                 return Diagnosis("busy-step", sentence, process.path, where, _paths(others), ())
         return None
-
-    def _is_sampled(self) -> bool:
-        """Say whether all steps are seen, and not only some of them, after a look."""
-        return self._watch.samples_late > 0
 
     def _is_kept_waiting(self, process: Process) -> bool:
         times = self._times(process)
@@ -269,10 +280,11 @@ class _Doctor:
         causes: dict[Any, _Cause] = {}
         for process in self._processes:
             doing, times = self._doing[process], self._times(process)
-            if doing[0] == "sending" and times.share("sending") >= MOSTLY:
+            if doing[0] == "sending" and times.usual_share("sending") >= MOSTLY and self._are_linked(doing[3]):
                 self._follow(doing[3], [process], causes)
         for full in list(self._watch.fulls()):
-            if full.outside and full.seen == self._now and self._now - full.since >= STILL:
+            looks = self._watch.looks - full.first + 1
+            if full.outside and full.looks >= MOSTLY * looks and self._now - full.since >= STILL:
                 for cause in self._follow((full.route,), [], causes):
                     cause.outside = True
         best = max(causes.values(), key=lambda one: (len(one.held), one.definite), default=None)
@@ -319,7 +331,7 @@ class _Doctor:
         """Say why there is no room at the end of a route; None if its reader just does its work."""
         box = snapshot.target_of(route)
         full = self._watch.full_of(route)
-        untaken = self._now - full.changed if full is not None else 0.0
+        untaken = full.untaken(self._now) if full is not None else 0.0
         if self._is_transport(route):
             if untaken < STILL:
                 return None
@@ -330,8 +342,13 @@ class _Doctor:
                 return None
             what = "waits for the program that has started it to take what it sends"
             return self._cause("outside", what, way[-1], "call handle.receive(), or close the box", box=box)
+        seat = reader.parent
+        if seat is not None and self._times(seat).usual_share("vacant") >= MOSTLY:
+            reader = seat  # whose occupants do not last
         state, boxes, _, _ = self._doing.get(reader, _GONE)
         times = self._times(reader)
+        if times.usual_share("vacant") >= MOSTLY:
+            state = "vacant"
         if state == "receiving":
             if any(len(one.queue) for one in boxes) or self._stillness(reader) < STILL:  # type: ignore[attr-defined]
                 return None  # its turn is next, or it takes now from one and now from another
@@ -348,7 +365,7 @@ class _Doctor:
             )
         if state == "sleeping":
             on_purpose = bool(getattr(type(reader.component), "holds_back", False))
-            if times.share(state) < MOSTLY or (on_purpose and untaken < NOTHING_PASSES):
+            if times.usual_share(state) < MOSTLY or (on_purpose and untaken < NOTHING_PASSES):
                 return None
             what = "holds back on purpose, and lets nothing pass" if on_purpose else "sleeps"
             advice = "is that rate what was meant?" if on_purpose else "let it sleep less for each message"
@@ -356,12 +373,15 @@ class _Doctor:
         if state in ("awaiting", "working"):
             return self._why_foreign(reader, box, full, untaken)
         if state in ("holding", "vacant", "new"):
-            if untaken < STILL and times.share(state) < MOSTLY:
+            if full is None or times.usual_share(state) < MOSTLY:
+                return None
+            # One that is refilled again and again may be as quick as it can be, or fail again and again.
+            if untaken < STILL and (len(self._failures_in(reader)) < 2 or full.pace(self._now) >= SLOW):
                 return None
             return self._why_empty(reader, state, box)
         if times.running_share >= NEARLY_ALL:
             what = f"is busy: its code takes {times.running_share:.0%} of the time"
-            where = times.usual_line()
+            where = usual_line(times.lines) or _function(reader)
             return self._cause("slow-consumer", what, reader, _BUSY, box=box, full=full, where=where)
         return None
 
@@ -369,7 +389,7 @@ class _Doctor:
         """Say why one that awaits something takes no messages, or few."""
         state = self._doing[reader][0]
         wait = reader.wait
-        if self._times(reader).share(state) < MOSTLY:
+        if self._times(reader).usual_share(state) < MOSTLY:
             return None
         if wait is not None and wait.verb == "see the end of":  # a child's
             return self._within(reader, ())
@@ -377,7 +397,7 @@ class _Doctor:
             if untaken < STILL:
                 return None
             return self._cause("outside", awaited.describe(reader), reader, _OUTSIDE, box=box)
-        if full is None or full.pace() >= SLOW:
+        if full is None or full.pace(self._now) >= SLOW:
             return None
         if state == "working":
             advice = "let no call in a script block for long, or have several copies of it (Pool)"
@@ -397,11 +417,7 @@ class _Doctor:
 
     def _why_vacant(self, seat: Process) -> tuple[str, str]:
         """Say why nobody sits in a seat, and what to do."""
-        failures = [
-            one
-            for one in list(self._watch.events)
-            if one.what == "failed" and one.path.startswith(seat.path + "/")
-        ]
+        failures = self._failures_in(seat)
         if failures:
             last = failures[-1]
             times = "once" if len(failures) == 1 else f"{len(failures)} times"
@@ -410,6 +426,10 @@ class _Doctor:
                 "mend that first",
             )
         return "is empty: nobody sits there at present", "it has to be told who comes next"
+
+    def _failures_in(self, seat: Process) -> list[Event]:
+        within = seat.path + "/"
+        return [one for one in list(self._watch.events) if one.what == "failed" and one.path.startswith(within)]
 
     def _within(self, chassis: Process, boxes: Iterable[Any]) -> _Cause | None:
         """Find who is to blame in a chassis that waits for what its own children send; None if it waits for
@@ -421,12 +441,13 @@ class _Doctor:
         found: list[Process] = []
         for child in family:
             state = self._doing.get(child, _GONE)[0]
-            lasting = self._stillness(child) >= STILL or self._times(child).share(state) >= MOSTLY
+            lasting = self._stillness(child) >= STILL or self._times(child).usual_share(state) >= MOSTLY
             if state in ("awaiting", "working", "sleeping", "sending") and lasting:
                 found.append(child)
         if not found:
             return None
-        culprit = max(found, key=self._stillness)
+        longest = max(map(self._stillness, found))
+        culprit = min((one for one in found if 2 * self._stillness(one) >= longest), key=lambda one: one.path)
         kind = "outside" if culprit.wait is not None and self._doing[culprit][0] == "awaiting" else "slow-consumer"
         what = self._what(culprit)
         cause = self._cause(kind, what, culprit, _MORE_COPIES if len(found) > 1 else _SLOW_PART)
@@ -446,13 +467,13 @@ class _Doctor:
         where: str | None = None,
     ) -> _Cause:
         if full is not None:
-            pace = full.pace()
+            pace = full.pace(self._now)
             if not pace:
-                what += f", and has taken no message for {_seconds(self._now - full.changed)}"
+                what += f", and has taken no message for {_seconds(full.untaken(self._now))}"
             elif kind == "slow-consumer":
                 what += f", and takes {pace:.3g} messages a second"
         if where is None and culprit.has_body and not culprit.body_done:
-            where = body.where(culprit)
+            where = usual_line(self._times(culprit).waits) or body.where(culprit)
         return _Cause(kind, what, culprit, advice, where, box)
 
     def _say(self, cause: _Cause) -> Diagnosis:
@@ -537,14 +558,12 @@ class _Doctor:
 
     def _none(self) -> Diagnosis:
         bodies = [one for one in self._processes if one.has_body and not one.body_done]
-        counts = {words: 0 for words in _STATES.values()}
-        for one in bodies:
-            counts[_STATES.get(self._doing[one][0], _OTHER)] += 1
-        found = [f"{count} {words}" for words, count in counts.items() if count]
+        counts = Counter(_STATES.get(self._doing[one][0], _OTHER) for one in bodies)
+        found = [f"{count} {words}" for words, count in counts.most_common()]
         if not bodies:
             sentence = "nobody holds up anybody: nothing runs"
         elif len(found) == 1 and len(bodies) > 1:
-            sentence = f"nobody holds up anybody: all {found[0]}"
+            sentence = f"nobody holds up anybody: all {found[0].replace(' ', ' components are ', 1)}"
         else:
             sentence = f"nobody holds up anybody: of {len(bodies)} components {_listed(found, 9)}"
         return Diagnosis("none", sentence, None, None, (), ())
@@ -552,12 +571,16 @@ class _Doctor:
     # -- what is known of a component --------------------------------------------------------------------------
 
     def _times(self, process: Process) -> Times:
-        return self._watch.times_of(process) or Times(process.steps, Seen(), self._now)
+        return self._watch.times_of(process) or Times(process.steps, Seen(), Seen(), self._now)
 
     def _stillness(self, process: Process) -> float:
         """Return for how many seconds a component has been seen in the very wait that it is in."""
         times = self._times(process)
         return self._now - times.since if times.steps_seen == process.steps else 0.0
+
+    def _are_linked(self, routes: Iterable[Route]) -> bool:
+        """Say whether routes are still there: one that was seen earlier may be gone."""
+        return all(route in tuple(route.outbox.routes) for route in routes)
 
     def _is_transport(self, route: Route) -> bool:
         """Say whether what arrives at the end of a route goes outside: then no component has that inbox."""
@@ -566,16 +589,15 @@ class _Doctor:
 
 
 _GONE: tuple[str, tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]] = ("ended", (), (), ())
-_OTHER = "do something else"
+_OTHER = "doing something else"
 _STATES = {
-    "receiving": "wait for messages",
-    "sending": "wait for room",
-    "sleeping": "sleep",
-    "awaiting": "await something of asyncio's, or outside",
-    "working": "work in threads of their own",
-    "ready": "are ready to go on",
-    "running": "run",
-    "": _OTHER,
+    "receiving": "waiting for messages",
+    "sending": "waiting for room",
+    "sleeping": "sleeping",
+    "awaiting": "awaiting something of asyncio's, or outside",
+    "working": "working in threads of their own",
+    "ready": "ready to go on",
+    "running": "running",
 }
 _NO_BLOCKING = (
     "nothing may block in a coroutine or generator: what waits belongs into a script (a plain def) or "
@@ -593,6 +615,14 @@ def _take_out_who_is_free(group: dict[Process, list[Process]]) -> None:
     while free := [one for one, others in group.items() if not all(other in group for other in others)]:
         for one in free:
             del group[one]
+
+
+def _function(process: Process) -> str:
+    """Say which function a component's body is."""
+    for frame in body.frames_of(process.coroutine):
+        code = frame.f_code
+        return f"{code.co_filename.rpartition('/')[2]}:{code.co_firstlineno} in {code.co_name}"
+    return body.where(process)
 
 
 def _family(process: Process) -> Iterator[Process]:

@@ -9,9 +9,10 @@ that has waited for room at each of them has done little else. A component that 
 last look is *still*; it does what it did. The work of looking grows with the system, so the time between two
 looks does, too: looking takes no more than a fiftieth of a core.
 
-**Whose code runs** is seen between looks. Somebody in another thread takes **samples** of whose step it is.
-Where nobody does, and the look is made in the system's own thread, the steps of the next few milliseconds are
-timed, one by one, and then no more until the next look.
+**Whose code runs** is found out between looks. After each the steps of the next few milliseconds are timed,
+one by one, and then no more until the next look. And somebody in another thread may take **samples** of whose
+step it is, and at which line. (They are no measure of short steps. A busy loop lets other threads go on between
+two slices of steps, when it is nobody's.)
 
 **Full inboxes.** For whose inbox others wait, or what comes from outside, is noted at each look, with how
 many messages have been taken from it: so a reader that is slow can be told from one that is quick, and yet
@@ -63,8 +64,10 @@ SPAN = 1.0  # seconds: what is known about late is that of one to two of these
 STUCK = 0.25  # seconds that one and the same step is seen before it is said that nobody else can do anything
 RATE_SPAN = 0.25  # seconds that a rate is about, at least
 EVENTS = 1000  # that are kept
-TIMED = 0.005  # seconds in which steps are timed, after a look from within
+TIMED = 0.003  # seconds in which steps are timed, after a look
 TIMED_STEPS = 10  # that are timed at least
+SAMPLES = 20  # that there have to be before they say how much of the time it was
+LONG_STEP = 0.02  # seconds
 LINES = 100  # of a component's code that are kept, with how often they were seen
 
 
@@ -85,17 +88,38 @@ class Event:
 
 
 class Seen:
-    """For how many seconds, of late, somebody has seen whose step it is."""
+    """For how many seconds, of late, it is known whose step it was; and in how many it was somebody's."""
 
-    __slots__ = ("before", "now")
+    __slots__ = ("before", "busy", "busy_before", "looks", "looks_before", "now")
 
     def __init__(self) -> None:
-        self.now = 0.0  # in this span
-        self.before = 0.0  # in the last one
+        self.now = self.busy = 0.0  # in this span
+        self.before = self.busy_before = 0.0  # in the last one
+        self.looks = self.looks_before = 0  # how often that was looked at
+
+    def note(self, seconds: float, busy: bool) -> None:
+        self.now += seconds
+        self.looks += 1
+        if busy:
+            self.busy += seconds
+
+    def begin_span(self) -> None:
+        self.before, self.now = self.now, 0.0
+        self.busy_before, self.busy = self.busy, 0.0
+        self.looks_before, self.looks = self.looks, 0
 
     @property
     def seconds(self) -> float:
         return self.now + self.before
+
+    @property
+    def all_looks(self) -> int:
+        return self.looks + self.looks_before
+
+    @property
+    def busy_share(self) -> float:
+        """In how much of the time it was somebody's step, from 0 to 1."""
+        return (self.busy + self.busy_before) / self.seconds if self.seconds else 0.0
 
 
 class Times:
@@ -103,11 +127,11 @@ class Times:
 
     __slots__ = (
         *("before", "blocked", "blocked_by", "doing", "failures", "late", "lines", "others", "ran"),
-        *("ran_before", "raw", "routes", "running", "seen", "since", "state", "steps", "steps_before"),
-        "steps_seen",
+        *("ran_before", "raw", "routes", "running", "sampled", "sent", "since", "state", "steps"),
+        *("steps_before", "steps_seen", "timed", "took", "took_before", "waits"),
     )
 
-    def __init__(self, steps: int, seen: Seen, now: float) -> None:
+    def __init__(self, steps: int, sampled: Seen, timed: Seen, now: float) -> None:
         self.state: str | None = None  # at the last look
         self.since = now  # at which look it was first seen in the very wait that it is in
         self.steps_seen = -1  # at the last look
@@ -115,11 +139,16 @@ class Times:
         self.doing = ""  # ... what we call it ...
         self.routes: tuple[Route, ...] = ()  # ... at the end of which it waits for room ...
         self.others: tuple[str, ...] = ()  # ... and the paths of those who read there
-        self.seen = seen
+        self.sent: tuple[Route, ...] = ()  # the same routes as were seen last
+        self.sampled = sampled
+        self.timed = timed
         self.running = 0.0
-        self.ran = 0.0  # in this span
+        self.ran = 0.0  # in this span, by the samples
         self.ran_before = 0.0  # in the last one
+        self.took = 0.0  # in this span, by the steps that were timed
+        self.took_before = 0.0  # in the last one
         self.lines: dict[tuple[CodeType, int], int] = {}  # at which it was seen to run, and how often
+        self.waits: dict[tuple[CodeType, int], int] = {}  # the same of where it waits, of a reader that is slow
         self.blocked = 0.0
         self.blocked_by: dict[str, float] = {}  # seconds, by the path of whom it has waited for
         self.failures = 0
@@ -144,37 +173,66 @@ class Times:
     @property
     def running_share(self) -> float:
         """In how much of the last one or two seconds its code ran, from 0 to 1."""
-        seconds = self.seen.seconds
-        return min(1.0, (self.ran + self.ran_before) / seconds) if seconds else 0.0
+        timed, sampled = self.timed.seconds, self.sampled.seconds
+        share = (self.took + self.took_before) / timed if timed else 0.0
+        # Samples see long steps as they are, but few of the short ones of a busy loop.
+        if sampled and self.sampled.all_looks >= SAMPLES and self.mean_step() >= LONG_STEP:
+            share = max(share, (self.ran + self.ran_before) / sampled)
+        return min(1.0, share)
 
-    def mean_step(self, steps: int) -> float:
-        """Return how long its steps of the last one or two seconds were, given how many it has taken.
-
-        That is known only where somebody has seen all the time whose step it is."""
-        return (self.ran + self.ran_before) / max(1, steps - self.steps_before)
+    def mean_step(self) -> float:
+        """Return how long its steps of the last one or two seconds were, as far as samples say."""
+        return (self.ran + self.ran_before) / max(1, self.steps_seen - self.steps_before)
 
     @property
     def span(self) -> float:
         """What is known about late is about so many seconds."""
         return sum(tuple(self.late.values())) + sum(tuple(self.before.values()))
 
-    def usual_line(self) -> str | None:
-        """Return the line of its code at which it was seen to run most often; None if it never was."""
-        lines = dict(self.lines)
-        if not lines:
-            return None
-        return body.describe_line(*max(lines, key=lines.__getitem__))
+    def usual_share(self, state: str) -> float:
+        """Return how much of the last one or two seconds it was in a state, where its turns do not count.
+
+        In a loop that has time to spare who is ready goes on at once. But it is seen to be ready too often:
+        what wakes up who looks may wake up others as well."""
+        share = self.share(state)
+        if max(self.timed.busy_share, self.sampled.busy_share) < 0.5:
+            share /= max(0.1, 1.0 - self.share("ready") - self.share("running"))
+        return share
+
+    def usual_state(self) -> str | None:
+        """Return what it has been doing most of the last one or two seconds; None if it was this and that."""
+        states = {*self.late, *self.before} - {None, "ready", "running"}
+        most = max(states, key=self.share, default=None)
+        return most if most is not None and self.usual_share(most) >= 0.5 else None
+
+
+def usual_line(lines: dict[tuple[CodeType, int], int]) -> str | None:
+    """Return the line that was seen most often; None if none was."""
+    lines = dict(lines)
+    if not lines:
+        return None
+    return body.describe_line(*max(lines, key=lines.__getitem__))
+
+
+def note_line(lines: dict[tuple[CodeType, int], int], frame: FrameType | None) -> None:
+    """Note that a line was seen."""
+    if frame is not None:
+        line = (frame.f_code, frame.f_lineno)
+        if line in lines or len(lines) < LINES:
+            lines[line] = lines.get(line, 0) + 1
 
 
 class Full:
     """An inbox for which somebody waits, or what comes from outside."""
 
-    __slots__ = ("before", "changed", "level", "now", "outside", "received", "route", "seen", "since")
+    __slots__ = ("before", "changed", "first", "looks", "now", "outside", "received", "route", "seen", "since")
 
-    def __init__(self, route: Route, outside: bool, now: float) -> None:
+    def __init__(self, route: Route, outside: bool, now: float, look: int) -> None:
         self.route = route
         self.outside = outside  # what fills it comes from outside
-        self.since = self.seen = now  # at which look it was first, and last, seen
+        self.since = self.seen = now  # when it was first, and last, seen
+        self.first = look  # the number of the look at which it was first seen ...
+        self.looks = 1  # ... and at how many it was
         self.changed = now  # when something was last taken from it
         self.received: int = route.queue.received
         self.now = self.before = (now, self.received)  # at the beginning of this span, and of the last
@@ -182,14 +240,20 @@ class Full:
     def look(self, now: float) -> None:
         """See what has become of it."""
         self.seen = now
+        self.looks += 1
         received = self.route.queue.received
         if received != self.received:
             self.received, self.changed = received, now
 
-    def pace(self) -> float:
+    def pace(self, now: float) -> float:
         """Return how many messages a second were taken from it in the last one or two seconds."""
-        time, received = self.before
-        return (self.received - received) / (self.seen - time) if self.seen > time else 0.0
+        time, before = self.before
+        received: int = self.route.queue.received
+        return (received - before) / (now - time) if now > time else 0.0
+
+    def untaken(self, now: float) -> float:
+        """Return for how many seconds nothing has been taken from it, as far as is known."""
+        return now - self.changed if self.route.queue.received == self.received else 0.0
 
 
 class Watch:
@@ -214,16 +278,15 @@ class Watch:
         """Whether the system keeps a time of its own."""
         self.looks = 0
         """How often it has looked."""
-        self._seen = Seen()
+        self._by_samples, self._by_timing = Seen(), Seen()
         self._times: dict[Process, Times] = {}
         self._full: dict[Any, Full] = {}  # by the queue
         self._rates: dict[Any, tuple[float, int, float | None]] = {}
         self._rates_before = self._rates
         self._sampled = monotonic()
-        self._samples = self._samples_before = 0  # in this span, and in the last one
         self._step: tuple[Any, int, float] = (None, 0, 0.0)  # whose step, which, and since when it is seen
         self._asked: float | None = None  # when the loop was asked to call us, and has not done so
-        self._timing: tuple[float, int] | None = None  # until when, and how many steps, we time steps
+        self._timing = (0.0, 0)  # until when, and how many steps, we time steps
         self._stepped, self._went_on = 0.0, False  # when a step ended, and whether the next began at once
         self.stuck: StuckSnapshot | None = None
         """The step that lasts, as it was last seen."""
@@ -266,13 +329,15 @@ class Watch:
                 times = known.get(process)
                 steps, raw = process.steps, process.state
                 if times is None:
-                    times = Times(steps, self._seen, now)
+                    times = Times(steps, self._by_samples, self._by_timing, now)
                 seen[process] = times
                 # Who waits, and has taken no step, waits for what it has waited for before.
                 if steps != times.steps_seen or raw != times.raw or raw == "holding":
                     self._look_at(process, times, steps, raw, now)
                 state = "running" if process is running else times.doing
                 times.state = state
+                if times.took or times.ran:
+                    times.running += passed * times.running_share
                 late = times.late
                 late[state] = late.get(state, 0.0) + passed
                 if times.routes:
@@ -284,9 +349,12 @@ class Watch:
                 if process.holds:
                     self._look_outside(process, now)
             self._times = seen
-            for queue in [queue for queue, full in self._full.items() if now - full.seen > SPAN]:
-                del self._full[queue]
-        if get_ident() == self.system.scheduler.thread and not self.is_sampled and not self.virtual:
+            for queue, full in list(self._full.items()):
+                if now - full.seen > SPAN:
+                    del self._full[queue]
+                elif full.seen == now:
+                    self._look_at_reader(full)
+        if not self.virtual:
             self._begin_timing()
         return max(LOOK_EVERY, (monotonic() - began) / SHARE)
 
@@ -297,6 +365,8 @@ class Watch:
             times.since = now
         times.steps_seen, times.raw, times.doing = steps, raw, doing
         times.routes = routes
+        if routes:
+            times.sent = routes
         times.others = tuple(other.path for other in others)
 
     def _look_outside(self, process: Process, now: float) -> None:
@@ -309,23 +379,36 @@ class Watch:
                     if 0 < queue.size <= 2 * queue.waiting():
                         self._note_full(route, True, now)
 
+    def _look_at_reader(self, full: Full) -> None:
+        """Note at which line a reader is that lets others wait, and does not just go on."""
+        reader = snapshot.reader_of(full.route)
+        times = self._times.get(reader)
+        if times is None or times.state not in ("sleeping", "awaiting", "working"):
+            return
+        top = None if reader.script is None else reader.script.top_frame()
+        if top is None or not body.is_ours(top.f_code):  # or a script is in a box call
+            note_line(times.waits, body.waiting_frame(reader))
+
     def _note_full(self, route: Route, outside: bool, now: float) -> None:
         full = self._full.get(route.queue)
         if full is None:
-            self._full[route.queue] = Full(route, outside, now)
-        else:
+            self._full[route.queue] = Full(route, outside, now, self.looks)
+        elif full.seen != now:  # or several wait for it
             full.look(now)
 
     def _begin_span(self, now: float) -> None:
         self._span_began = now
-        self._seen.before, self._seen.now = self._seen.now, 0.0
-        self._samples_before, self._samples = self._samples, 0
+        self._by_samples.begin_span()
+        self._by_timing.begin_span()
         for process, times in self._times.items():
             times.before, times.late = times.late, {}
             times.steps_before, times.steps = times.steps, process.steps
             times.ran_before, times.ran = times.ran, 0.0
+            times.took_before, times.took = times.took, 0.0
             if times.lines:
                 times.lines = {}
+            if times.waits:
+                times.waits = {}
         for full in self._full.values():
             full.before, full.now = full.now, (now, full.received)
 
@@ -336,11 +419,13 @@ class Watch:
         better."""
         now = monotonic()
         passed, self._sampled = now - self._sampled, now
-        self._seen.now += passed
-        self._samples += 1
         scheduler = self.system.scheduler
         process, step = scheduler.running, scheduler.steps
         top = sys._current_frames().get(scheduler.thread)
+        # A busy loop lets other threads go on between two slices of steps, so that is when they look most
+        # often, and not how the time is spent.
+        if process is not None or not scheduler.busy:
+            self._by_samples.note(passed, process is not None)
         if process is None:
             self._step = (None, 0, 0.0)
             self._look_for_callback(top, now)
@@ -349,12 +434,8 @@ class Watch:
         frame = body.user_frame(top)
         times = self._times.get(process)
         if times is not None:
-            times.running += passed
             times.ran += passed
-            if frame is not None:
-                line = (frame.f_code, frame.f_lineno)
-                if line in times.lines or len(times.lines) < LINES:
-                    times.lines[line] = times.lines.get(line, 0) + 1
+            note_line(times.lines, frame)
         whose, which, since = self._step
         if whose is not process or which != step:
             self._step, self.stuck = (process, step, now), None
@@ -396,27 +477,22 @@ class Watch:
         if scheduler.on_step is None:
             now = monotonic()
             self._timing = (now + TIMED, TIMED_STEPS)
-            self._stepped, self._went_on = now, False
+            self._stepped, self._went_on = now, scheduler.running is not None or scheduler.busy
             scheduler.on_step = self._time_step
 
     def _time_step(self, process: Process) -> None:
         """A step has ended. It began when the last one ended, if somebody was ready then."""
         now = monotonic()
         passed, self._stepped = now - self._stepped, now
-        self._seen.now += passed
         went_on, self._went_on = self._went_on, self.system.scheduler.busy
+        self._by_timing.note(passed, went_on)
         times = self._times.get(process)
         if went_on and times is not None:
-            times.ran += passed
-        until, left = self._timing or (now, 0)
+            times.took += passed
+        until, left = self._timing
         self._timing = (until, left - 1)
         if now >= until and left <= 1:
             self.system.scheduler.on_step = None
-
-    @property
-    def samples_late(self) -> int:
-        """How many samples there were in the last one or two seconds."""
-        return self._samples + self._samples_before
 
     def fulls(self) -> list[Full]:
         """Return what is known about full inboxes."""

@@ -136,6 +136,8 @@ def examine(animal: Animal, loop_factory: Any = None) -> Findings:
         cage.stack.close()
     if thread.is_alive():
         raise TimeoutError(f"{animal.name} does not end")
+    if asker._axon.failures:
+        raise asker._axon.failures[0]
     if errors:
         raise errors[0]
     return Findings(outside, asker.found)

@@ -163,13 +163,14 @@ def a_task_that_takes_for_ever(cage: Cage) -> Any:
     return endless() | asker()
 
 
-@stall(kind="slow-consumer", culprit="Pipeline/Map", where="map.py", says=("gather()", "'other' (slow at"))
+@stall(kind="slow-consumer", culprit="Pipeline/Map", says=("gather(): 'one' (slow at",))
 def gathered_tasks(cage: Cage) -> Any:
     async def slow() -> None:
         await asyncio.sleep(3600)
 
     async def both(message: int) -> list[None]:
-        await asyncio.gather(asyncio.create_task(slow(), name="one"), asyncio.create_task(slow(), name="other"))
+        tasks = [asyncio.create_task(slow(), name="one"), asyncio.create_task(slow(), name="other")]
+        await asyncio.gather(*tasks)  # here
         return []
 
     return endless() | Map(both) | Null()
@@ -248,7 +249,7 @@ def a_rate_limit_that_is_far_too_small(cage: Cage) -> Any:
     return endless() | RateLimit(1, per=3600) | Null()
 
 
-@stall(kind="slow-consumer", culprit="Pipeline/Pipeline/Slow", held=None)
+@stall(kind="slow-consumer", culprit="Pipeline/Slow", held=None)
 def one_slow_part_of_fifty(cage: Cage) -> Any:
     class Slow(Component):
         async def main(self) -> None:
@@ -264,14 +265,14 @@ def one_slow_part_of_fifty(cage: Cage) -> Any:
     return system | Null()
 
 
-@stall(kind="slow-consumer", culprit="Pipeline/heavy", says=("is busy: its code takes",))
+@stall(kind="slow-consumer", culprit="Pipeline/heavy", where="in heavy", says=("is busy: its code takes",))
 def one_that_computes_among_fifty(cage: Cage) -> Any:
     @component
     async def heavy(inbox: Inbox[int], outbox: Any) -> None:
         async for message in inbox:
             end = time.perf_counter() + 0.002
             while time.perf_counter() < end:
-                message += 1  # not the only line
+                pass
             await outbox.send(message)
             await sleep(0)
 
@@ -308,7 +309,7 @@ def an_inbox_that_counts_bytes(cage: Cage) -> Any:
     return chunks() | writer()
 
 
-@stall(kind="slow-consumer", culprit="Parallel/Pipeline/Graphline/Pipeline/deep")
+@stall(kind="slow-consumer", culprit="Parallel/Pipeline/Graphline/inner/deep")
 def one_who_is_four_deep(cage: Cage) -> Any:
     @component
     async def deep(inbox: Any, outbox: Any) -> None:
@@ -327,7 +328,7 @@ def _around(inner: Any) -> Any:
     )
 
 
-@stall(kind="slow-consumer", culprit="Pipeline/Pool/copy-1/work", where="# here", says=("3 like it", "Pool"))
+@stall(kind="slow-consumer", culprit="Pipeline/Pool/copy-1/part-1", where="# here", says=("3 like it", "Pool"))
 def a_pool_all_of_whose_copies_hang(cage: Cage) -> Any:
     @component
     async def work(inbox: Any, outbox: Any) -> None:
@@ -519,7 +520,7 @@ def a_task_that_blocks_the_loop(cage: Cage) -> Any:
 # -- outside ------------------------------------------------------------------------------------------
 
 
-@stall(kind="outside", culprit="Graphline/TCPServer/Flood", says=("other end of its connection, which takes nothing",))
+@stall(kind="outside", culprit="Graphline/TCPServer/client-1", says=("other end of its connection, which takes nothing",))
 def a_client_that_does_not_read(cage: Cage) -> Any:
     class Flood(Component):
         async def main(self) -> None:
@@ -551,7 +552,7 @@ def _with_client(cage: Cage, server: Any, data: bytes = b"") -> Any:
 
 @stall(
     kind="slow-consumer",
-    culprit="Graphline/TCPServer/Slow",
+    culprit="Graphline/TCPServer/client-1",
     says=("holds up what comes from outside", "sleeps"),
 )
 def a_server_that_is_slower_than_its_client(cage: Cage) -> Any:
@@ -566,7 +567,7 @@ def a_server_that_is_slower_than_its_client(cage: Cage) -> Any:
 @stall(
     kind="outside",
     culprit="Pipeline/TCPClient",
-    where="client.py",
+    where="stream.py",
     says=("waits to hear from its connection",),
 )
 def a_server_that_does_not_read(cage: Cage) -> Any:
