@@ -26,11 +26,10 @@ MOST = 3  # tasks that are named; of the others it is said how many there are
 DEEPEST = 20  # tasks that wait for tasks that wait for tasks
 
 
-def describe(process: Process) -> str:
-    """Say what a component awaits, in words that go after "it"."""
-    wait = process.wait
-    if wait is not None:
-        return f"waits to {wait.verb}"
+def describe(process: Process, verb: str = "") -> str:
+    """Say what a component awaits, in words that go after "it"; with a verb it is that, and not asyncio's."""
+    if verb:
+        return f"waits to {verb}"
     frames = list(body.frames_of(process.coroutine))
     future = process.future
     tasks = tasks_of(frames, future)
@@ -47,7 +46,9 @@ def describe(process: Process) -> str:
         return f"awaits {call}"
     if _comes_from_a_thread(future):
         return "awaits the result of a thread or process (run_in_executor)"
-    kind = "Future" if future is None else type(future).__name__.lstrip("_")
+    if future is None:  # it has just gone on
+        return "awaits something of asyncio's"
+    kind = type(future).__name__.lstrip("_")
     return f"awaits a {kind} of asyncio's, which nobody has set"
 
 

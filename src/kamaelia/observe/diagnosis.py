@@ -60,6 +60,8 @@ OFTEN = 0.3
 LOOKED = 0.6  # seconds that somebody looks who asks for a diagnosis of a system that nobody has looked at
 ENOUGH = 0.25  # seconds that a system has to have been looked at before somebody is named for how long it took
 STILL = 0.25  # seconds without a step after which a component is still
+UNTAKEN = 0.5  # seconds in which somebody outside takes nothing, after which it does not just take its time
+NOT_BEGUN = 5.0  # the same, where it has not taken anything yet: a process takes time to start
 NOTHING_PASSES = 1.0  # seconds that one that holds back on purpose may let nothing pass
 NOTHING_MOVES = 0.5  # seconds without a step after which a system does not move
 SLOW = 500.0  # messages a second: who takes more is not slow, whatever it waits for
@@ -332,13 +334,14 @@ class _Doctor:
         box = snapshot.target_of(route)
         full = self._watch.full_of(route)
         untaken = full.untaken(self._now) if full is not None else 0.0
+        outside_lets_wait = untaken >= (UNTAKEN if route.queue.received else NOT_BEGUN)
         if self._is_transport(route):
-            if untaken < STILL:
+            if not outside_lets_wait:
                 return None
             peer = "waits for the other end of its connection, which takes nothing"
             return self._cause("outside", peer, reader, _PEER, box=box)
         if not reader.path:  # what `background` has put around it all
-            if untaken < STILL or not way:
+            if not outside_lets_wait or not way:
                 return None
             what = "waits for the program that has started it to take what it sends"
             return self._cause("outside", what, way[-1], "call handle.receive(), or close the box", box=box)
@@ -371,12 +374,12 @@ class _Doctor:
             advice = "is that rate what was meant?" if on_purpose else "let it sleep less for each message"
             return self._cause("slow-consumer", what, reader, advice, box=box, full=full)
         if state in ("awaiting", "working"):
-            return self._why_foreign(reader, box, full, untaken)
+            return self._why_foreign(reader, box, full, outside_lets_wait)
         if state in ("holding", "vacant", "new"):
             if full is None or times.usual_share(state) < MOSTLY:
                 return None
             # One that is refilled again and again may be as quick as it can be, or fail again and again.
-            if untaken < STILL and (len(self._failures_in(reader)) < 2 or full.pace(self._now) >= SLOW):
+            if untaken < UNTAKEN and (len(self._failures_in(reader)) < 2 or full.pace(self._now) >= SLOW):
                 return None
             return self._why_empty(reader, state, box)
         if times.running_share >= NEARLY_ALL:
@@ -385,18 +388,19 @@ class _Doctor:
             return self._cause("slow-consumer", what, reader, _BUSY, box=box, full=full, where=where)
         return None
 
-    def _why_foreign(self, reader: Process, box: Any, full: Full | None, untaken: float) -> _Cause | None:
+    def _why_foreign(
+        self, reader: Process, box: Any, full: Full | None, outside_lets_wait: bool
+    ) -> _Cause | None:
         """Say why one that awaits something takes no messages, or few."""
-        state = self._doing[reader][0]
-        wait = reader.wait
-        if self._times(reader).usual_share(state) < MOSTLY:
+        state, times = self._doing[reader][0], self._times(reader)
+        if times.usual_share(state) < MOSTLY:
             return None
-        if wait is not None and wait.verb == "see the end of":  # a child's
+        if state == "awaiting" and times.verb == "see the end of":  # a child's
             return self._within(reader, ())
-        if wait is not None:
-            if untaken < STILL:
+        if state == "awaiting" and times.verb:
+            if not outside_lets_wait:
                 return None
-            return self._cause("outside", awaited.describe(reader), reader, _OUTSIDE, box=box)
+            return self._cause("outside", self._what(reader), reader, _OUTSIDE, box=box)
         if full is None or full.pace(self._now) >= SLOW:
             return None
         if state == "working":
@@ -448,7 +452,8 @@ class _Doctor:
             return None
         longest = max(map(self._stillness, found))
         culprit = min((one for one in found if 2 * self._stillness(one) >= longest), key=lambda one: one.path)
-        kind = "outside" if culprit.wait is not None and self._doing[culprit][0] == "awaiting" else "slow-consumer"
+        from_outside = self._doing[culprit][0] == "awaiting" and self._times(culprit).verb
+        kind = "outside" if from_outside else "slow-consumer"
         what = self._what(culprit)
         cause = self._cause(kind, what, culprit, _MORE_COPIES if len(found) > 1 else _SLOW_PART)
         cause.others = len(found) - 1
@@ -507,7 +512,7 @@ class _Doctor:
         if state == "working":
             return "works, or waits, in a thread of its own"
         if state == "awaiting":
-            return awaited.describe(process)
+            return awaited.describe(process, self._times(process).verb)
         return f"is {state}"
 
     def _from(self, process: Process, boxes: Iterable[Any]) -> str:

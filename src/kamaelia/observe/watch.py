@@ -58,6 +58,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("kamaelia")
 
 LOOK_EVERY = 0.05  # seconds between two looks, at least
+UNEVEN = 0.5  # of that, by which the time between two looks differs
+GOLDEN = 0.618034  # multiples of this fill the space between 0 and 1 evenly
 SAMPLE_EVERY = 0.01  # seconds between two samples of whose step it is
 SHARE = 0.02  # of a core that looking may take
 SPAN = 1.0  # seconds: what is known about late is that of one to two of these
@@ -128,7 +130,7 @@ class Times:
     __slots__ = (
         *("before", "blocked", "blocked_by", "doing", "failures", "late", "lines", "others", "ran"),
         *("ran_before", "raw", "routes", "running", "sampled", "sent", "since", "state", "steps"),
-        *("steps_before", "steps_seen", "timed", "took", "took_before", "waits"),
+        *("steps_before", "steps_seen", "timed", "took", "took_before", "verb", "waits"),
     )
 
     def __init__(self, steps: int, sampled: Seen, timed: Seen, now: float) -> None:
@@ -140,6 +142,7 @@ class Times:
         self.routes: tuple[Route, ...] = ()  # ... at the end of which it waits for room ...
         self.others: tuple[str, ...] = ()  # ... and the paths of those who read there
         self.sent: tuple[Route, ...] = ()  # the same routes as were seen last
+        self.verb = ""  # what it waited to do when it last awaited something that is not asyncio's
         self.sampled = sampled
         self.timed = timed
         self.running = 0.0
@@ -356,7 +359,9 @@ class Watch:
                     self._look_at_reader(full)
         if not self.virtual:
             self._begin_timing()
-        return max(LOOK_EVERY, (monotonic() - began) / SHARE)
+        # Never as regular as what is looked at: who wakes up as often as we look would be seen ready each time.
+        uneven = 1 + UNEVEN * (self.looks * GOLDEN % 1 - 0.5)
+        return uneven * max(LOOK_EVERY, (monotonic() - began) / SHARE)
 
     def _look_at(self, process: Process, times: Times, steps: int, raw: str, now: float) -> None:
         """See what a component does that may have gone on since the last look."""
@@ -367,6 +372,9 @@ class Watch:
         times.routes = routes
         if routes:
             times.sent = routes
+        elif doing == "awaiting":
+            wait = process.wait
+            times.verb = "" if wait is None else wait.verb
         times.others = tuple(other.path for other in others)
 
     def _look_outside(self, process: Process, now: float) -> None:

@@ -158,7 +158,7 @@ def a_graph_with_two_ways(cage: Cage) -> Any:
 @healthy()
 def heavy_work_evenly_shared(cage: Cage) -> Any:
     def work(number: int) -> int:
-        spin(0.0005)
+        spin(0.00005)
         return number
 
     return endless() | Map(work) | Map(work) | Map(work) | Map(work) | Null()

@@ -131,7 +131,7 @@ def examine(animal: Animal, loop_factory: Any = None) -> Findings:
     finally:
         cage.freed.set()
         with contextlib.suppress(RuntimeError):
-            system.loop.call_soon_threadsafe(system.cancel)
+            system.loop.call_soon_threadsafe(system.stop, 0.05)
         thread.join(PATIENCE)
         cage.stack.close()
     if thread.is_alive():

@@ -487,6 +487,8 @@ def one_that_blocks_for_a_moment_at_each_message(cage: Cage) -> Any:
             async for _ in self.inbox:
                 time.sleep(0.04)  # here
                 await sleep(0)
+                if cage.freed.is_set():
+                    return
 
     return [endless() | naps(), Interval(0.01) | Null()]
 
@@ -520,7 +522,7 @@ def a_task_that_blocks_the_loop(cage: Cage) -> Any:
 # -- outside ------------------------------------------------------------------------------------------
 
 
-@stall(kind="outside", culprit="Graphline/TCPServer/client-1", says=("other end of its connection, which takes nothing",))
+@stall(kind="outside", culprit="Graphline/TCPServer/client-1", seconds=1.0, says=("other end of its connection, which takes nothing",))
 def a_client_that_does_not_read(cage: Cage) -> Any:
     class Flood(Component):
         async def main(self) -> None:
@@ -568,6 +570,7 @@ def a_server_that_is_slower_than_its_client(cage: Cage) -> Any:
     kind="outside",
     culprit="Pipeline/TCPClient",
     where="stream.py",
+    seconds=1.0,
     says=("waits to hear from its connection",),
 )
 def a_server_that_does_not_read(cage: Cage) -> Any:
@@ -587,7 +590,7 @@ def a_worker_that_hangs(cage: Cage) -> Any:
     return endless() | Worker(hang, patience=0.1) | Null()
 
 
-@stall(kind="outside", culprit="Pipeline/Command", where="command.py", says=("waits to hear from its program",))
+@stall(kind="outside", culprit="Pipeline/Command", where="command.py", seconds=1.0, says=("waits to hear from its program",))
 def a_program_that_does_not_read(cage: Cage) -> Any:
     program = Command(sys.executable, "-S", "-c", "import time; time.sleep(3600)")
     return chunks(65536) | program | Null()
