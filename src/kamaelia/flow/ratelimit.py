@@ -108,7 +108,7 @@ class RateLimit(Component):
             try:
                 await sleep(seconds)
             except Cancelled:
-                if not self.system.stopping:
+                if self._axon.reason != "stop":  # which is no reason to lose what was accepted
                     raise
 
 

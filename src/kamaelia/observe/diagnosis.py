@@ -47,7 +47,7 @@ from kamaelia.axon import body
 from kamaelia.axon.clock import monotonic
 
 from . import awaited, snapshot
-from .watch import LONG_STEP, SAMPLE_EVERY, SAMPLES, Event, Full, Seen, Times, Watch, usual_line, watch_of
+from .watch import LONG_STEP, SAMPLE_EVERY, SAMPLES, Event, Full, Seen, Times, Watch, is_in_box_call, usual_line, watch_of
 
 if TYPE_CHECKING:
     from kamaelia.axon import System
@@ -145,7 +145,8 @@ class _Doctor:
         """Return what a component does; of one whose turn has just come, what it did most of the time."""
         doing = snapshot.doing(process)
         times = self._watch.times_of(process)
-        if times is None or doing[0] != "ready":
+        in_call = doing[0] == "working" and is_in_box_call(process)
+        if times is None or not (doing[0] == "ready" or in_call):
             return doing
         usual = times.usual_state()
         if usual == "sending" and times.sent:
@@ -153,7 +154,7 @@ class _Doctor:
             return "sending", tuple(map(snapshot.target_of, times.sent)), readers, times.sent
         if usual in ("sleeping", "awaiting", "working"):
             return usual, (), (), ()
-        return doing
+        return ("ready", (), (), ()) if in_call else doing
 
     def find(self) -> Diagnosis:
         for look in (self._busy_step, self._stuck_group, self._blocked, self._nothing_moves):
@@ -333,6 +334,8 @@ class _Doctor:
         """Say why there is no room at the end of a route; None if its reader just does its work."""
         box = snapshot.target_of(route)
         full = self._watch.full_of(route)
+        if self._is_nearly_empty(route):
+            return None
         untaken = full.untaken(self._now) if full is not None else 0.0
         outside_lets_wait = untaken >= (UNTAKEN if route.queue.received else NOT_BEGUN)
         if self._is_transport(route):
@@ -379,7 +382,8 @@ class _Doctor:
             if full is None or times.usual_share(state) < MOSTLY:
                 return None
             # One that is refilled again and again may be as quick as it can be, or fail again and again.
-            if untaken < UNTAKEN and (len(self._failures_in(reader)) < 2 or full.pace(self._now) >= SLOW):
+            lasts = self._now - times.since >= UNTAKEN
+            if not lasts and (len(self._failures_in(reader)) < 2 or full.pace(self._now) >= SLOW):
                 return None
             return self._why_empty(reader, state, box)
         if times.running_share >= NEARLY_ALL:
@@ -582,6 +586,11 @@ class _Doctor:
         """Return for how many seconds a component has been seen in the very wait that it is in."""
         times = self._times(process)
         return self._now - times.since if times.steps_seen == process.steps else 0.0
+
+    def _is_nearly_empty(self, route: Route) -> bool:
+        """Say whether few messages wait at the end of a route; where there is room for few that is by chance."""
+        queue = route.queue
+        return queue.size >= 8 and 4 * queue.waiting() < queue.size
 
     def _are_linked(self, routes: Iterable[Route]) -> bool:
         """Say whether routes are still there: one that was seen earlier may be gone."""

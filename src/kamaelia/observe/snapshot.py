@@ -40,7 +40,7 @@ from dataclasses import asdict, dataclass, field, fields
 from types import UnionType
 from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from kamaelia.axon import body
+from kamaelia.axon import Seat, body
 from kamaelia.axon.clock import calendar as calendar_of
 from kamaelia.axon.system import describe_core
 from kamaelia.axon.typecheck import name_of
@@ -291,10 +291,10 @@ def processes_of(system: System) -> Iterator[Process]:
 def links_of(system: System) -> Iterator[Link]:
     """Yield all links, in the order of the components that they lead to or, where that says more, from."""
     for process in processes_of(system):
-        for box in process.each_box():
-            for wire in list(box.outgoing) if box.outgoing else ():
+        for box in list(process.each_box()):
+            for wire in tuple(box.outgoing):
                 yield wire
-            for wire in list(box.incoming) if box.incoming else ():
+            for wire in tuple(box.incoming):
                 if wire.outside:
                     yield wire
 
@@ -345,7 +345,7 @@ class Reader:
             blocked_on=None if kept is None else kept.blocked_on,
             restarts=restarts_of(process),
             failures=0 if kept is None else kept.failures,
-            boxes=tuple(self._box(box) for box in process.each_box()),
+            boxes=tuple(self._box(box) for box in list(process.each_box())),
         )
 
     def _box(self, box: Any) -> BoxSnapshot:
@@ -358,7 +358,9 @@ class Reader:
         else:
             queue = None
             routes = (
-                list(box.routes) if box.own else [route for wire in box.outgoing for route in wire.routes]
+                tuple(box.routes)
+                if box.own
+                else [route for wire in tuple(box.outgoing) for route in tuple(wire.routes)]
             )
             passed = sum(route.passed for route in routes)
             rest = {
@@ -466,12 +468,16 @@ def body_of(process: Process) -> str:
     return body.kind_of(process.component.main)
 
 
+def occupants_of(process: Process) -> int:
+    """Return how many have sat on a seat, one after another; 0 for what is no seat."""
+    component = process.component
+    return component.occupants if isinstance(component, Seat) else 0
+
+
 def restarts_of(process: Process) -> int:
     """Return how often another component has taken the place of one that was over."""
-    taken = getattr(process.component, "occupants", None)
-    if isinstance(taken, int):
-        return max(0, taken - 1)
-    return sum(restarts_of(child) for child in list(process.children))
+    taken = occupants_of(process)
+    return taken - 1 if taken else sum(restarts_of(child) for child in list(process.children))
 
 
 # -- as JSON --------------------------------------------------------------------------------------------

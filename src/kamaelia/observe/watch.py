@@ -209,6 +209,13 @@ class Times:
         return most if most is not None and self.usual_share(most) >= 0.5 else None
 
 
+def is_in_box_call(process: Process) -> bool:
+    """Say whether a script is in a box call that is being dealt with: then it does not work, or wait for
+    something of its own."""
+    top = process.script.top_frame()
+    return top is not None and body.is_ours(top.f_code)
+
+
 def usual_line(lines: dict[tuple[CodeType, int], int]) -> str | None:
     """Return the line that was seen most often; None if none was."""
     lines = dict(lines)
@@ -335,7 +342,7 @@ class Watch:
                     times = Times(steps, self._by_samples, self._by_timing, now)
                 seen[process] = times
                 # Who waits, and has taken no step, waits for what it has waited for before.
-                if steps != times.steps_seen or raw != times.raw or raw == "holding":
+                if steps != times.steps_seen or raw != times.raw or raw in ("holding", "foreign"):
                     self._look_at(process, times, steps, raw, now)
                 state = "running" if process is running else times.doing
                 times.state = state
@@ -365,7 +372,13 @@ class Watch:
 
     def _look_at(self, process: Process, times: Times, steps: int, raw: str, now: float) -> None:
         """See what a component does that may have gone on since the last look."""
+        if raw == "foreign" and steps == times.steps_seen and times.doing == "awaiting":
+            return
         doing, _, others, routes = snapshot.doing(process)
+        if doing == "working" and is_in_box_call(process):
+            doing = "ready"
+        if raw == "holding":  # it takes no steps, but if it is a seat it may be filled again and again
+            steps += snapshot.occupants_of(process)
         if steps != times.steps_seen or doing != times.doing:
             times.since = now
         times.steps_seen, times.raw, times.doing = steps, raw, doing
@@ -391,10 +404,7 @@ class Watch:
         """Note at which line a reader is that lets others wait, and does not just go on."""
         reader = snapshot.reader_of(full.route)
         times = self._times.get(reader)
-        if times is None or times.state not in ("sleeping", "awaiting", "working"):
-            return
-        top = None if reader.script is None else reader.script.top_frame()
-        if top is None or not body.is_ours(top.f_code):  # or a script is in a box call
+        if times is not None and times.state in ("sleeping", "awaiting", "working"):
             note_line(times.waits, body.waiting_frame(reader))
 
     def _note_full(self, route: Route, outside: bool, now: float) -> None:

@@ -305,7 +305,7 @@ def a_carousel_that_turns(cage: Cage) -> Any:
         for _ in range(10):
             await outbox.send(await inbox.receive())
 
-    source, turns, end = endless(), endless(), Null()
+    source, turns, end = endless(), Interval(0.005), Null()
     place = Carousel(lambda _: ten(), like=ten())
     return Graphline(
         source.outbox >> place.inbox, turns.outbox >> place.next, place.outbox >> end.inbox  # type: ignore[operator]
