@@ -22,7 +22,7 @@ To wait is no fault. In a pipeline that runs as fast as it can everybody waits f
 while others run. So nobody is named for one instant: it has to have been so for most of the last one or two
 seconds. And of a reader behind whom others wait it is asked what it does:
 
-- its code runs nearly all of the time: it is slow;
+- its code runs nearly all of the time, and it takes fewer than `SLOW_CODE` messages a second: it is slow;
 - it sleeps, awaits, or works in a thread of its own most of the time, and takes fewer than `SLOW` messages a
   second: it is slow. A part that holds others back on purpose, as a rate limit does, says so with a class
   attribute, ``holds_back = True``; it is named only where it lets nothing pass;
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from kamaelia.axon.process import Process
 
 MOSTLY = 0.5  # of the time
-NEARLY_ALL = 0.8
+NEARLY_ALL = 0.85
 OFTEN = 0.3
 LOOKED = 0.6  # seconds that somebody looks who asks for a diagnosis of a system that nobody has looked at
 ENOUGH = 0.25  # seconds that a system has to have been looked at before somebody is named for how long it took
@@ -65,6 +65,7 @@ NOT_BEGUN = 5.0  # the same, where it has not taken anything yet: a process take
 NOTHING_PASSES = 1.0  # seconds that one that holds back on purpose may let nothing pass
 NOTHING_MOVES = 0.5  # seconds without a step after which a system does not move
 SLOW = 500.0  # messages a second: who takes more is not slow, whatever it waits for
+SLOW_CODE = 4_000.0  # the same for one whose code runs all the time
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +288,7 @@ class _Doctor:
                 self._follow(doing[3], [process], causes)
         for full in list(self._watch.fulls()):
             looks = self._watch.looks - full.first + 1
-            if full.outside and full.looks >= MOSTLY * looks and self._now - full.since >= STILL:
+            if full.outside and full.looks >= OFTEN * looks and self._now - full.since >= STILL:
                 for cause in self._follow((full.route,), [], causes):
                     cause.outside = True
         best = max(causes.values(), key=lambda one: (len(one.held), one.definite), default=None)
@@ -334,9 +335,8 @@ class _Doctor:
         """Say why there is no room at the end of a route; None if its reader just does its work."""
         box = snapshot.target_of(route)
         full = self._watch.full_of(route)
-        if self._is_nearly_empty(route):
-            return None
-        untaken = full.untaken(self._now) if full is not None else 0.0
+        # Where there is nothing to take, it is no wonder that nothing is taken.
+        untaken = 0.0 if full is None or self._is_nearly_empty(route) else full.untaken(self._now)
         outside_lets_wait = untaken >= (UNTAKEN if route.queue.received else NOT_BEGUN)
         if self._is_transport(route):
             if not outside_lets_wait:
@@ -379,14 +379,14 @@ class _Doctor:
         if state in ("awaiting", "working"):
             return self._why_foreign(reader, box, full, outside_lets_wait)
         if state in ("holding", "vacant", "new"):
-            if full is None or times.usual_share(state) < MOSTLY:
+            if full is None or self._is_nearly_empty(route) or times.usual_share(state) < MOSTLY:
                 return None
             # One that is refilled again and again may be as quick as it can be, or fail again and again.
             lasts = self._now - times.since >= UNTAKEN
             if not lasts and (len(self._failures_in(reader)) < 2 or full.pace(self._now) >= SLOW):
                 return None
             return self._why_empty(reader, state, box)
-        if times.running_share >= NEARLY_ALL:
+        if times.running_share >= NEARLY_ALL and full is not None and full.pace(self._now) < SLOW_CODE:
             what = f"is busy: its code takes {times.running_share:.0%} of the time"
             where = usual_line(times.lines) or _function(reader)
             return self._cause("slow-consumer", what, reader, _BUSY, box=box, full=full, where=where)

@@ -45,7 +45,7 @@ from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
 
 from kamaelia.axon import body, report
-from kamaelia.axon.clock import monotonic
+from kamaelia.axon.clock import monotonic, thread_time
 
 from . import awaited, snapshot
 from .snapshot import Snapshot, StuckSnapshot
@@ -92,27 +92,34 @@ class Event:
 class Seen:
     """For how many seconds, of late, it is known whose step it was; and in how many it was somebody's."""
 
-    __slots__ = ("before", "busy", "busy_before", "looks", "looks_before", "now")
+    __slots__ = ("before", "busy", "busy_before", "looks", "looks_before", "now", "work", "work_before")
 
     def __init__(self) -> None:
-        self.now = self.busy = 0.0  # in this span
-        self.before = self.busy_before = 0.0  # in the last one
+        self.now = self.busy = self.work = 0.0  # in this span
+        self.before = self.busy_before = self.work_before = 0.0  # in the last one
         self.looks = self.looks_before = 0  # how often that was looked at
 
-    def note(self, seconds: float, busy: bool) -> None:
+    def note(self, seconds: float, busy: float, work: float = 0.0) -> None:
+        """Add to it: so many seconds, those of them in which it was somebody's step, and for how many of these
+        the processor has worked."""
         self.now += seconds
+        self.busy += busy
+        self.work += work
         self.looks += 1
-        if busy:
-            self.busy += seconds
 
     def begin_span(self) -> None:
         self.before, self.now = self.now, 0.0
         self.busy_before, self.busy = self.busy, 0.0
+        self.work_before, self.work = self.work, 0.0
         self.looks_before, self.looks = self.looks, 0
 
     @property
     def seconds(self) -> float:
         return self.now + self.before
+
+    @property
+    def all_work(self) -> float:
+        return self.work + self.work_before
 
     @property
     def all_looks(self) -> int:
@@ -148,7 +155,7 @@ class Times:
         self.running = 0.0
         self.ran = 0.0  # in this span, by the samples
         self.ran_before = 0.0  # in the last one
-        self.took = 0.0  # in this span, by the steps that were timed
+        self.took = 0.0  # of the processor's work in this span, by the steps that were timed
         self.took_before = 0.0  # in the last one
         self.lines: dict[tuple[CodeType, int], int] = {}  # at which it was seen to run, and how often
         self.waits: dict[tuple[CodeType, int], int] = {}  # the same of where it waits, of a reader that is slow
@@ -176,8 +183,8 @@ class Times:
     @property
     def running_share(self) -> float:
         """In how much of the last one or two seconds its code ran, from 0 to 1."""
-        timed, sampled = self.timed.seconds, self.sampled.seconds
-        share = (self.took + self.took_before) / timed if timed else 0.0
+        work, sampled = self.timed.all_work, self.sampled.seconds
+        share = self.timed.busy_share * (self.took + self.took_before) / work if work else 0.0
         # Samples see long steps as they are, but few of the short ones of a busy loop.
         if sampled and self.sampled.all_looks >= SAMPLES and self.mean_step() >= LONG_STEP:
             share = max(share, (self.ran + self.ran_before) / sampled)
@@ -297,7 +304,8 @@ class Watch:
         self._step: tuple[Any, int, float] = (None, 0, 0.0)  # whose step, which, and since when it is seen
         self._asked: float | None = None  # when the loop was asked to call us, and has not done so
         self._timing = (0.0, 0)  # until when, and how many steps, we time steps
-        self._stepped, self._went_on = 0.0, False  # when a step ended, and whether the next began at once
+        # When a step ended, what its thread had worked by then, and whether the next one began at once.
+        self._stepped: tuple[float, float, bool] | None = None
         self.stuck: StuckSnapshot | None = None
         """The step that lasts, as it was last seen."""
         self.started = self.ended = self.failed = 0
@@ -443,7 +451,7 @@ class Watch:
         # A busy loop lets other threads go on between two slices of steps, so that is when they look most
         # often, and not how the time is spent.
         if process is not None or not scheduler.busy:
-            self._by_samples.note(passed, process is not None)
+            self._by_samples.note(passed, 0.0 if process is None else passed)
         if process is None:
             self._step = (None, 0, 0.0)
             self._look_for_callback(top, now)
@@ -493,23 +501,27 @@ class Watch:
         """Time the steps of the next few milliseconds."""
         scheduler = self.system.scheduler
         if scheduler.on_step is None:
-            now = monotonic()
-            self._timing = (now + TIMED, TIMED_STEPS)
-            self._stepped, self._went_on = now, scheduler.running is not None or scheduler.busy
+            self._timing = (monotonic() + TIMED, TIMED_STEPS)
+            self._stepped = None
             scheduler.on_step = self._time_step
 
     def _time_step(self, process: Process) -> None:
-        """A step has ended. It began when the last one ended, if somebody was ready then."""
-        now = monotonic()
-        passed, self._stepped = now - self._stepped, now
-        went_on, self._went_on = self._went_on, self.system.scheduler.busy
-        self._by_timing.note(passed, went_on)
-        times = self._times.get(process)
-        if went_on and times is not None:
-            times.took += passed
+        """A step has ended. It began when the last one ended, if somebody was ready then.
+
+        How long it took is what the processor has worked for this thread: not the time in which other threads
+        and programs had it.
+        """
+        now, worked = monotonic(), thread_time()
+        before, self._stepped = self._stepped, (now, worked, self.system.scheduler.busy)
+        if before is not None:
+            passed, work = now - before[0], worked - before[1]
+            self._by_timing.note(passed, passed if before[2] else min(passed, work), work)
+            times = self._times.get(process)
+            if times is not None:
+                times.took += work
         until, left = self._timing
         self._timing = (until, left - 1)
-        if now >= until and left <= 1:
+        if now >= until and left <= 0:
             self.system.scheduler.on_step = None
 
     def fulls(self) -> list[Full]:

@@ -119,7 +119,7 @@ def generators_at_full_speed(cage: Cage) -> Any:
     return endless() | stage() | stage() | stage() | Null()
 
 
-@healthy()
+@healthy(alone=True)
 def scripts_at_full_speed(cage: Cage) -> Any:
     @component
     def stage(inbox: Any, outbox: Any) -> None:
@@ -161,7 +161,12 @@ def heavy_work_evenly_shared(cage: Cage) -> Any:
         spin(0.00005)
         return number
 
-    return endless() | Map(work) | Map(work) | Map(work) | Map(work) | Null()
+    class Step(Map):
+        """Gives others a turn before long: a slice of steps may last as long as 200 of them."""
+
+        inbox = Inbox[Any]("numbers", size=10)
+
+    return endless() | Step(work) | Step(work) | Step(work) | Step(work) | Null()
 
 
 @healthy()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+from kamaelia import sleep
 from kamaelia.axon import Component, System
 from kamaelia.axon.clock import monotonic
 from kamaelia.axon.system import default_loop_factory
@@ -27,8 +28,6 @@ class Cage:
     """Set when it is to end: whoever blocks or computes for ever looks at this."""
     stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     """Closed when it has ended."""
-    ready: threading.Event = field(default_factory=threading.Event)
-    """Set when its time begins, which may be later than its beginning: where `waits_for_ready`."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,8 @@ class Animal:
     """It is looked at."""
     inside: bool = True
     """Whether it can be asked from within as well: its loop is not stuck."""
-    waits_for_ready: bool = False
+    alone: bool = False
+    """Whether other busy systems in the same process would change what it does: they want the same lock."""
 
 
 @dataclass
@@ -66,17 +66,12 @@ class _Asker(Component):
     inbox = None
     outbox = None
 
-    def __init__(self, cage: Cage, seconds: float) -> None:
-        self.cage = cage
+    def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self.found: Diagnosis | None = None
         self.asked = threading.Event()
 
     async def main(self) -> None:
-        from kamaelia import sleep
-
-        while not self.cage.ready.is_set():
-            await sleep(0.01)
         watch = Watch(self.system)
         end = monotonic() + self.seconds
         while monotonic() < end:
@@ -90,7 +85,7 @@ class _Asker(Component):
 def examine(animal: Animal, loop_factory: Any = None) -> Findings:
     """Run a system, look at it, and ask who holds it up."""
     cage = Cage()
-    asker = _Asker(cage, animal.seconds)
+    asker = _Asker(animal.seconds)
     begun = threading.Event()
     made: list[System] = []
     errors: list[BaseException] = []
@@ -117,9 +112,6 @@ def examine(animal: Animal, loop_factory: Any = None) -> Findings:
     begun.wait(PATIENCE)
     if errors:
         raise errors[0]
-    if animal.waits_for_ready:
-        cage.ready.wait(PATIENCE)
-    cage.ready.set()
     (system,) = made
     try:
         watch = Watch(system)
@@ -157,15 +149,35 @@ def look_on(watch: Watch, seconds: float) -> None:
 
 def examine_all(
     animals: Iterable[Animal], at_once: int, loop_factory: Any = None
-) -> Iterator[tuple[Animal, Findings | BaseException]]:
-    """Examine many, several at once."""
+) -> dict[str, Findings | Exception]:
+    """Examine many, several at once; return what was found out by name."""
 
-    def one(animal: Animal) -> Findings | BaseException:
+    def one(animal: Animal) -> Findings | Exception:
         try:
             return examine(animal, loop_factory)
         except Exception as error:  # it is for the test of this one
             return error
 
-    animals = list(animals)
-    with ThreadPoolExecutor(at_once) as pool:
-        yield from zip(animals, pool.map(one, animals), strict=True)
+    found: dict[str, Findings | Exception] = {}
+    for alone in (False, True):
+        some = [animal for animal in animals if animal.alone is alone]
+        with ThreadPoolExecutor(1 if alone else at_once) as pool:
+            found.update(zip([animal.name for animal in some], pool.map(one, some), strict=True))
+    return found
+
+
+def complaints(animal: Animal, diagnosis: Diagnosis) -> list[str]:
+    """Return what is wrong with a diagnosis; nothing, if it is right."""
+    wrong = []
+    expected = (animal.kind, animal.culprit, set(animal.group))
+    found = (diagnosis.kind, diagnosis.culprit, set(diagnosis.group))
+    if found != expected:
+        wrong.append(f"{found} is not {expected}")
+    if animal.where not in (diagnosis.where or ""):
+        wrong.append(f"{animal.where!r} is not in the line {diagnosis.where!r}")
+    if animal.kind == "none" and diagnosis.where is not None:
+        wrong.append("it names a line")
+    wrong += [f"it does not say {words!r}" for words in animal.says if words not in diagnosis.sentence]
+    if animal.held is not None and diagnosis.held != animal.held:
+        wrong.append(f"held up are {diagnosis.held}, and not {animal.held}")
+    return [f"{one}: {diagnosis}" for one in wrong]

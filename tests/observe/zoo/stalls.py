@@ -265,7 +265,7 @@ def one_slow_part_of_fifty(cage: Cage) -> Any:
     return system | Null()
 
 
-@stall(kind="slow-consumer", culprit="Pipeline/heavy", where="in heavy", says=("is busy: its code takes",))
+@stall(kind="slow-consumer", culprit="Pipeline/heavy", where="in heavy", alone=True, says=("is busy: its code takes",))
 def one_that_computes_among_fifty(cage: Cage) -> Any:
     @component
     async def heavy(inbox: Inbox[int], outbox: Any) -> None:
@@ -375,7 +375,7 @@ def a_part_that_fails_again_and_again(cage: Cage) -> Any:
     return endless() | restarts | Null()
 
 
-@stall(kind="full-box", culprit="Graphline/Carousel/place", where="", says=("nobody sits there",))
+@stall(kind="full-box", culprit="Graphline/Carousel/place", where="", says=("nobody sits there",), seconds=0.9)
 def a_carousel_that_nobody_turns(cage: Cage) -> Any:
     source, timer, place = endless(), Interval(3600), Carousel(like=Map(str))
     return Graphline(source.outbox >> place.inbox, timer.outbox >> place.next)
