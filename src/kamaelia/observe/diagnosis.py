@@ -22,7 +22,7 @@ To wait is no fault. In a pipeline that runs as fast as it can everybody waits f
 while others run. So nobody is named for one instant: it has to have been so for most of the last one or two
 seconds. And of a reader behind whom others wait it is asked what it does:
 
-- its code runs nearly all of the time, and it takes fewer than `SLOW_CODE` messages a second: it is slow;
+- its code runs for three quarters of the time or more, and it takes fewer than `SLOW_CODE` messages a second: it is slow;
 - it sleeps, awaits, or works in a thread of its own most of the time, and takes fewer than `SLOW` messages a
   second: it is slow. A part that holds others back on purpose, as a rate limit does, says so with a class
   attribute, ``holds_back = True``; it is named only where it lets nothing pass;
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from kamaelia.axon.process import Process
 
 MOSTLY = 0.5  # of the time
+LARGELY = 0.75
 NEARLY_ALL = 0.85
 OFTEN = 0.3
 LOOKED = 0.6  # seconds that somebody looks who asks for a diagnosis of a system that nobody has looked at
@@ -65,6 +66,7 @@ NOT_BEGUN = 5.0  # the same, where it has not taken anything yet: a process take
 NOTHING_PASSES = 1.0  # seconds that one that holds back on purpose may let nothing pass
 NOTHING_MOVES = 0.5  # seconds without a step after which a system does not move
 SLOW = 500.0  # messages a second: who takes more is not slow, whatever it waits for
+SLOW_SCRIPT = 150.0  # the same for a script: busy threads let each other go on every few milliseconds
 SLOW_CODE = 4_000.0  # the same for one whose code runs all the time
 
 
@@ -382,11 +384,11 @@ class _Doctor:
             if full is None or self._is_nearly_empty(route) or times.usual_share(state) < MOSTLY:
                 return None
             # One that is refilled again and again may be as quick as it can be, or fail again and again.
-            lasts = self._now - times.since >= UNTAKEN
+            lasts = self._now - times.since >= (UNTAKEN if state == "vacant" else STILL)
             if not lasts and (len(self._failures_in(reader)) < 2 or full.pace(self._now) >= SLOW):
                 return None
             return self._why_empty(reader, state, box)
-        if times.running_share >= NEARLY_ALL and full is not None and full.pace(self._now) < SLOW_CODE:
+        if times.running_share >= LARGELY and full is not None and full.pace(self._now) < SLOW_CODE:
             what = f"is busy: its code takes {times.running_share:.0%} of the time"
             where = usual_line(times.lines) or _function(reader)
             return self._cause("slow-consumer", what, reader, _BUSY, box=box, full=full, where=where)
@@ -405,7 +407,7 @@ class _Doctor:
             if not outside_lets_wait:
                 return None
             return self._cause("outside", self._what(reader), reader, _OUTSIDE, box=box)
-        if full is None or full.pace(self._now) >= SLOW:
+        if full is None or full.pace(self._now) >= (SLOW_SCRIPT if state == "working" else SLOW):
             return None
         if state == "working":
             advice = "let no call in a script block for long, or have several copies of it (Pool)"

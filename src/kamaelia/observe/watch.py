@@ -512,7 +512,7 @@ class Watch:
         and programs had it.
         """
         now, worked = monotonic(), thread_time()
-        before, self._stepped = self._stepped, (now, worked, self.system.scheduler.busy)
+        before = self._stepped
         if before is not None:
             passed, work = now - before[0], worked - before[1]
             self._by_timing.note(passed, passed if before[2] else min(passed, work), work)
@@ -523,6 +523,7 @@ class Watch:
         self._timing = (until, left - 1)
         if now >= until and left <= 0:
             self.system.scheduler.on_step = None
+        self._stepped = (monotonic(), thread_time(), self.system.scheduler.busy)
 
     def fulls(self) -> list[Full]:
         """Return what is known about full inboxes."""

@@ -411,6 +411,6 @@ def a_program_that_passes_bytes_on(cage: Cage) -> Any:
     return Source(itertools.repeat(bytes(65536))) | Command("cat") | Null()
 
 
-@healthy(seconds=1.2)
+@healthy(seconds=1.0)
 def a_worker_that_works(cage: Cage) -> Any:
     return endless() | Worker(double, patience=0.1) | Null()

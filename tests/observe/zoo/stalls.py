@@ -36,7 +36,7 @@ def stall(**expected: Any) -> Callable[[Callable[[Cage], Any]], Callable[[Cage],
     """Add a system to the list, with what is to be found out about it."""
 
     def add(build: Callable[[Cage], Any]) -> Callable[[Cage], Any]:
-        STALLS.append(Animal(build.__name__, build, **{"where": "# here", **expected}))
+        STALLS.append(Animal(build.__name__, build, **{"where": "# here", "seconds": 0.8, **expected}))
         return build
 
     return add
@@ -243,7 +243,7 @@ def a_child_whose_end_is_awaited(cage: Cage) -> Any:
     culprit="Pipeline/RateLimit",
     where="ratelimit.py",
     says=("holds back on purpose, and lets nothing pass", "is that rate what was meant?"),
-    seconds=1.4,
+    seconds=1.2,
 )
 def a_rate_limit_that_is_far_too_small(cage: Cage) -> Any:
     return endless() | RateLimit(1, per=3600) | Null()
@@ -556,6 +556,7 @@ def _with_client(cage: Cage, server: Any, data: bytes = b"") -> Any:
     kind="slow-consumer",
     culprit="Graphline/TCPServer/client-1",
     says=("holds up what comes from outside", "sleeps"),
+    seconds=1.0,
 )
 def a_server_that_is_slower_than_its_client(cage: Cage) -> Any:
     class Slow(Component):
@@ -584,7 +585,7 @@ def a_server_that_does_not_read(cage: Cage) -> Any:
     culprit="Pipeline/Worker",
     where="worker.py",
     says=("waits to see its process end",),
-    seconds=2.0,
+    seconds=1.6,
 )
 def a_worker_that_hangs(cage: Cage) -> Any:
     return endless() | Worker(hang, patience=0.1) | Null()
