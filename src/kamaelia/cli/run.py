@@ -34,8 +34,8 @@ exit codes
   2    nothing ran: the command line is wrong, or no system could be made of it
   130  cancelled by a second Ctrl-C
 
-What is logged goes to standard error, one line an event: time, level, component, text. A file that sets logging
-up has its own way.
+What is logged goes to standard error, one line an event: time, level, component, text. A file that sets
+logging up has its own way.
 
 KAMAELIA_TRACEBACK=full shows every frame of an error.
 """

@@ -22,7 +22,8 @@ To wait is no fault. In a pipeline that runs as fast as it can everybody waits f
 while others run. So nobody is named for one instant: it has to have been so for most of the last one or two
 seconds. And of a reader behind whom others wait it is asked what it does:
 
-- its code runs for three quarters of the time or more, and it takes fewer than `SLOW_CODE` messages a second: it is slow;
+- its code runs for three quarters of the time or more, and it takes fewer than `SLOW_CODE` messages a second:
+  it is slow;
 - it sleeps, awaits, or works in a thread of its own most of the time, and takes fewer than `SLOW` messages a
   second: it is slow. A part that holds others back on purpose, as a rate limit does, says so with a class
   attribute, ``holds_back = True``; it is named only where it lets nothing pass;
@@ -47,7 +48,19 @@ from kamaelia.axon import body
 from kamaelia.axon.clock import monotonic
 
 from . import awaited, snapshot
-from .watch import LONG_STEP, SAMPLE_EVERY, SAMPLES, Event, Full, Seen, Times, Watch, is_in_box_call, usual_line, watch_of
+from .watch import (
+    LONG_STEP,
+    SAMPLE_EVERY,
+    SAMPLES,
+    Event,
+    Full,
+    Seen,
+    Times,
+    Watch,
+    is_in_box_call,
+    usual_line,
+    watch_of,
+)
 
 if TYPE_CHECKING:
     from kamaelia.axon import System
@@ -59,7 +72,9 @@ LARGELY = 0.75
 NEARLY_ALL = 0.85
 OFTEN = 0.3
 LOOKED = 0.6  # seconds that somebody looks who asks for a diagnosis of a system that nobody has looked at
-ENOUGH = 0.25  # seconds that a system has to have been looked at before somebody is named for how long it took
+ENOUGH = (
+    0.25  # seconds that a system has to have been looked at before somebody is named for how long it took
+)
 STILL = 0.25  # seconds without a step after which a component is still
 UNTAKEN = 0.5  # seconds in which somebody outside takes nothing, after which it does not just take its time
 NOT_BEGUN = 5.0  # the same, where it has not taken anything yet: a process takes time to start
@@ -144,9 +159,11 @@ class _Doctor:
         self._processes = [one for one in snapshot.processes_of(watch.system) if one.state != "ended"]
         self._doing = {one: self._usually(one) for one in self._processes}
 
-    def _usually(self, process: Process) -> tuple[str, tuple[Any, ...], tuple[Process, ...], tuple[Route, ...]]:
+    def _usually(
+        self, process: Process
+    ) -> tuple[str, tuple[Any, ...], tuple[Process, ...], tuple[Route, ...]]:
         """Return what a component does; of one whose turn has just come, what it did most of the time."""
-        doing = snapshot.doing(process)
+        doing = snapshot.doing_at(process)
         times = self._watch.times_of(process)
         in_call = doing[0] == "working" and is_in_box_call(process)
         if times is None or not (doing[0] == "ready" or in_call):
@@ -226,7 +243,9 @@ class _Doctor:
         if len(ring) == 1:
             sentence = f"{ring[0].path} waits for itself: it {self._what(ring[0])}, at {body.where(ring[0])}"
         else:
-            sentence = f"{_listed(_paths(ring))} wait for each other, and nobody else can end that: {waits}{more}"
+            sentence = (
+                f"{_listed(_paths(ring))} wait for each other, and nobody else can end that: {waits}{more}"
+            )
         if any(self._doing[one][0] == "sending" for one in ring):
             sentence += (
                 "; give a box of the ring more room (size=...), drop what is too much (when_full=...), or "
@@ -251,7 +270,7 @@ class _Doctor:
             return None if any(map(self._is_transport, routes)) else list(readers)
         sources: list[Process] = []
         for box in boxes:
-            if len(box.queue) or box.holds or box.outside or box.ended:  # type: ignore[attr-defined]
+            if len(box.queue) or box.holds or box.outside or box.ended:
                 return None
             found = list(_sources_of(box))
             if any(one is None or one is process for one in found):
@@ -286,7 +305,11 @@ class _Doctor:
         causes: dict[Any, _Cause] = {}
         for process in self._processes:
             doing, times = self._doing[process], self._times(process)
-            if doing[0] == "sending" and times.usual_share("sending") >= MOSTLY and self._are_linked(doing[3]):
+            if (
+                doing[0] == "sending"
+                and times.usual_share("sending") >= MOSTLY
+                and self._are_linked(doing[3])
+            ):
                 self._follow(doing[3], [process], causes)
         for full in list(self._watch.fulls()):
             looks = self._watch.looks - full.first + 1
@@ -296,9 +319,7 @@ class _Doctor:
         best = max(causes.values(), key=lambda one: (len(one.held), one.definite), default=None)
         return None if best is None else self._say(best)
 
-    def _follow(
-        self, routes: Iterable[Route], way: list[Process], causes: dict[Any, _Cause]
-    ) -> list[_Cause]:
+    def _follow(self, routes: Iterable[Route], way: list[Process], causes: dict[Any, _Cause]) -> list[_Cause]:
         """Find who is to blame that there is no room at the end of some routes; return the causes."""
         found: list[_Cause] = []
         seen: set[Any] = set()
@@ -358,7 +379,7 @@ class _Doctor:
         if times.usual_share("vacant") >= MOSTLY:
             state = "vacant"
         if state == "receiving":
-            if any(len(one.queue) for one in boxes) or self._stillness(reader) < STILL:  # type: ignore[attr-defined]
+            if any(len(one.queue) for one in boxes) or self._stillness(reader) < STILL:
                 return None  # its turn is next, or it takes now from one and now from another
             within = self._within(reader, boxes)
             if within is not None:
@@ -412,7 +433,7 @@ class _Doctor:
         if state == "working":
             advice = "let no call in a script block for long, or have several copies of it (Pool)"
         else:
-            advice = "see to it that this comes, or work on several messages at a time (Map(..., concurrency=n), Pool)"
+            advice = _SEVERAL
         return self._cause("slow-consumer", self._what(reader), reader, advice, box=box, full=full)
 
     def _why_empty(self, reader: Process, state: str, box: Any) -> _Cause:
@@ -432,14 +453,16 @@ class _Doctor:
             last = failures[-1]
             times = "once" if len(failures) == 1 else f"{len(failures)} times"
             return (
-                f"is empty: who sat there has failed {times} since somebody looks, at last with {last.detail}",
+                f"is empty: who sat there has failed {times} of late, and at last with {last.detail}",
                 "mend that first",
             )
         return "is empty: nobody sits there at present", "it has to be told who comes next"
 
     def _failures_in(self, seat: Process) -> list[Event]:
         within = seat.path + "/"
-        return [one for one in list(self._watch.events) if one.what == "failed" and one.path.startswith(within)]
+        return [
+            one for one in list(self._watch.events) if one.what == "failed" and one.path.startswith(within)
+        ]
 
     def _within(self, chassis: Process, boxes: Iterable[Any]) -> _Cause | None:
         """Find who is to blame in a chassis that waits for what its own children send; None if it waits for
@@ -509,10 +532,12 @@ class _Doctor:
         if state == "sending":
             if any(map(self._is_transport, routes)):
                 return "waits for the other end of its connection"
-            full = [f"{box} ({box.queue.waiting()} of {box.queue.size})" for box in boxes]  # type: ignore[attr-defined]
+            full = [f"{box} ({box.queue.waiting()} of {box.queue.size})" for box in boxes]
             return f"waits for room in {_listed(full)}"
         if state == "receiving":
-            return f"waits for a message in {_listed([str(box) for box in boxes])}{self._from(process, boxes)}"
+            return (
+                f"waits for a message in {_listed([str(box) for box in boxes])}{self._from(process, boxes)}"
+            )
         if state == "sleeping":
             return "sleeps"
         if state == "working":
@@ -579,7 +604,7 @@ class _Doctor:
             sentence = f"nobody holds up anybody: of {len(bodies)} components {_listed(found, 9)}"
         return Diagnosis("none", sentence, None, None, (), ())
 
-    # -- what is known of a component --------------------------------------------------------------------------
+    # -- what is known of a component ---------------------------------------------------------------------
 
     def _times(self, process: Process) -> Times:
         return self._watch.times_of(process) or Times(process.steps, Seen(), Seen(), self._now)
@@ -590,7 +615,7 @@ class _Doctor:
         return self._now - times.since if times.steps_seen == process.steps else 0.0
 
     def _is_nearly_empty(self, route: Route) -> bool:
-        """Say whether few messages wait at the end of a route; where there is room for few that is by chance."""
+        """Say whether few messages wait at the end of a route; with room for few that may be by chance."""
         queue = route.queue
         return queue.size >= 8 and 4 * queue.waiting() < queue.size
 
@@ -621,6 +646,7 @@ _NO_BLOCKING = (
 )
 _PEER = "who does not read for long can be let go (stall_timeout=...)"
 _OUTSIDE = "see what keeps the other side"
+_SEVERAL = "see to it that this comes, or work on several messages at a time (Map(..., concurrency=n), Pool)"
 _BUSY = "make it cheaper, or share its work (Pool, Worker)"
 _MORE_COPIES = "make it quicker, or have more copies"
 _SLOW_PART = "make it quicker, or have several (Pool)"

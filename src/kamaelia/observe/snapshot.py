@@ -325,7 +325,7 @@ class Reader:
 
     def component(self, process: Process) -> ComponentSnapshot:
         """Read a component."""
-        state, boxes, others, _ = doing(process)
+        state, boxes, others = doing(process)
         if process is self._scheduler.running:
             state, boxes, others = "running", (), ()
         kept = None if self._watch is None else self._watch.times_of(process)
@@ -414,11 +414,15 @@ def figures_of(wire: Link) -> tuple[int, int, int, int]:
     return passed, dropped, waiting, size
 
 
-def doing(
+def doing(process: Process) -> tuple[str, tuple[Box[Any], ...], tuple[Process, ...]]:
+    """Return what a component is doing, the boxes that it waits for, and whose room it waits for."""
+    return doing_at(process)[:3]
+
+
+def doing_at(
     process: Process,
 ) -> tuple[str, tuple[Box[Any], ...], tuple[Process, ...], tuple[Route, ...]]:
-    """Return what a component is doing, the boxes that it waits for, and whose room it waits for, at the end
-    of which routes."""
+    """Return what `doing` does, and at the end of which routes it waits for room."""
     state = process.state
     if state == "holding" and process.vacant:
         return "vacant", (), (), ()

@@ -11,8 +11,8 @@ looks does, too: looking takes no more than a fiftieth of a core.
 
 **Whose code runs** is found out between looks. After each the steps of the next few milliseconds are timed,
 one by one, and then no more until the next look. And somebody in another thread may take **samples** of whose
-step it is, and at which line. (They are no measure of short steps. A busy loop lets other threads go on between
-two slices of steps, when it is nobody's.)
+step it is, and at which line. (They are no measure of short steps. A busy loop lets other threads go on
+between two slices of steps, when it is nobody's.)
 
 **Full inboxes.** For whose inbox others wait, or what comes from outside, is noted at each look, with how
 many messages have been taken from it: so a reader that is slow can be told from one that is quick, and yet
@@ -37,7 +37,6 @@ import contextlib
 import logging
 import sys
 import threading
-from _thread import get_ident
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -100,8 +99,8 @@ class Seen:
         self.looks = self.looks_before = 0  # how often that was looked at
 
     def note(self, seconds: float, busy: float, work: float = 0.0) -> None:
-        """Add to it: so many seconds, those of them in which it was somebody's step, and for how many of these
-        the processor has worked."""
+        """Add to it: so many seconds, those of them in which it was somebody's step, and for how many the
+        processor has worked."""
         self.now += seconds
         self.busy += busy
         self.work += work
@@ -158,7 +157,9 @@ class Times:
         self.took = 0.0  # of the processor's work in this span, by the steps that were timed
         self.took_before = 0.0  # in the last one
         self.lines: dict[tuple[CodeType, int], int] = {}  # at which it was seen to run, and how often
-        self.waits: dict[tuple[CodeType, int], int] = {}  # the same of where it waits, of a reader that is slow
+        self.waits: dict[
+            tuple[CodeType, int], int
+        ] = {}  # the same of where it waits, of a reader that is slow
         self.blocked = 0.0
         self.blocked_by: dict[str, float] = {}  # seconds, by the path of whom it has waited for
         self.failures = 0
@@ -242,7 +243,18 @@ def note_line(lines: dict[tuple[CodeType, int], int], frame: FrameType | None) -
 class Full:
     """An inbox for which somebody waits, or what comes from outside."""
 
-    __slots__ = ("before", "changed", "first", "looks", "now", "outside", "received", "route", "seen", "since")
+    __slots__ = (
+        "before",
+        "changed",
+        "first",
+        "looks",
+        "now",
+        "outside",
+        "received",
+        "route",
+        "seen",
+        "since",
+    )
 
     def __init__(self, route: Route, outside: bool, now: float, look: int) -> None:
         self.route = route
@@ -325,6 +337,21 @@ class Watch:
         if self.system.scheduler.observer == self._observe:
             self.system.scheduler.observer = self._also
 
+    def resume(self) -> None:
+        """Go on after a pause in which nobody has looked: what was done in it is not known."""
+        with self.lock:
+            now = self._clock()
+            self._began += now - self._last
+            self._last = self._span_began = now
+            self._sampled = monotonic()
+            self._step, self.stuck, self._asked = (None, 0, 0.0), None, None
+            self._full.clear()
+            self._begin_span(now)  # twice, so that nothing is left of this one, nor of the last
+            self._begin_span(now)
+            for process, times in self._times.items():
+                times.since = now
+                times.steps = times.steps_before = process.steps
+
     @property
     def watched(self) -> float:
         """For how many seconds it has looked."""
@@ -374,7 +401,7 @@ class Watch:
                     self._look_at_reader(full)
         if not self.virtual:
             self._begin_timing()
-        # Never as regular as what is looked at: who wakes up as often as we look would be seen ready each time.
+        # Never as regular as what is looked at: who wakes up as often would be seen ready each time.
         uneven = 1 + UNEVEN * (self.looks * GOLDEN % 1 - 0.5)
         return uneven * max(LOOK_EVERY, (monotonic() - began) / SHARE)
 
@@ -382,7 +409,7 @@ class Watch:
         """See what a component does that may have gone on since the last look."""
         if raw == "foreign" and steps == times.steps_seen and times.doing == "awaiting":
             return
-        doing, _, others, routes = snapshot.doing(process)
+        doing, _, others, routes = snapshot.doing_at(process)
         if doing == "working" and is_in_box_call(process):
             doing = "ready"
         if raw == "holding":  # it takes no steps, but if it is a seat it may be filled again and again

@@ -313,7 +313,9 @@ def a_carousel_that_turns(cage: Cage) -> Any:
     source, turns, end = endless(), Interval(0.005), Null()
     place = Carousel(lambda _: ten(), like=ten())
     return Graphline(
-        source.outbox >> place.inbox, turns.outbox >> place.next, place.outbox >> end.inbox  # type: ignore[operator]
+        source.outbox >> place.inbox,
+        turns.outbox >> place.next,
+        place.outbox >> end.inbox,  # type: ignore[operator]
     )
 
 
@@ -411,6 +413,11 @@ def a_program_that_passes_bytes_on(cage: Cage) -> Any:
     return Source(itertools.repeat(bytes(65536))) | Command("cat") | Null()
 
 
-@healthy(seconds=1.0)
+@healthy(begins=False)
 def a_worker_that_works(cage: Cage) -> Any:
-    return endless() | Worker(double, patience=0.1) | Null()
+    @component
+    async def sink(inbox: Any, outbox: Any) -> None:
+        async for _ in inbox:
+            cage.ready.set()  # its process has been started
+
+    return endless() | Worker(double, patience=0.1) | sink()

@@ -26,6 +26,8 @@ class Cage:
 
     freed: threading.Event = field(default_factory=threading.Event)
     """Set when it is to end: whoever blocks or computes for ever looks at this."""
+    ready: threading.Event = field(default_factory=threading.Event)
+    """Set when it has begun, where that takes time."""
     stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     """Closed when it has ended."""
 
@@ -48,6 +50,8 @@ class Animal:
     """It is looked at."""
     inside: bool = True
     """Whether it can be asked from within as well: its loop is not stuck."""
+    begins: bool = True
+    """Whether its time begins at once, and not when it says so: see `Cage.ready`."""
     alone: bool = False
     """Whether other busy systems in the same process would change what it does: they want the same lock."""
 
@@ -66,12 +70,15 @@ class _Asker(Component):
     inbox = None
     outbox = None
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, cage: Cage, seconds: float) -> None:
+        self.cage = cage
         self.seconds = seconds
         self.found: Diagnosis | None = None
         self.asked = threading.Event()
 
     async def main(self) -> None:
+        while not self.cage.ready.is_set():
+            await sleep(0.01)
         watch = Watch(self.system)
         end = monotonic() + self.seconds
         while monotonic() < end:
@@ -85,7 +92,7 @@ class _Asker(Component):
 def examine(animal: Animal, loop_factory: Any = None) -> Findings:
     """Run a system, look at it, and ask who holds it up."""
     cage = Cage()
-    asker = _Asker(animal.seconds)
+    asker = _Asker(cage, animal.seconds)
     begun = threading.Event()
     made: list[System] = []
     errors: list[BaseException] = []
@@ -112,6 +119,9 @@ def examine(animal: Animal, loop_factory: Any = None) -> Findings:
     begun.wait(PATIENCE)
     if errors:
         raise errors[0]
+    if animal.begins:
+        cage.ready.set()
+    cage.ready.wait(PATIENCE)
     (system,) = made
     try:
         watch = Watch(system)

@@ -265,7 +265,13 @@ def one_slow_part_of_fifty(cage: Cage) -> Any:
     return system | Null()
 
 
-@stall(kind="slow-consumer", culprit="Pipeline/heavy", where="in heavy", alone=True, says=("is busy: its code takes",))
+@stall(
+    kind="slow-consumer",
+    culprit="Pipeline/heavy",
+    where="in heavy",
+    alone=True,
+    says=("is busy: its code takes",),
+)
 def one_that_computes_among_fifty(cage: Cage) -> Any:
     @component
     async def heavy(inbox: Inbox[int], outbox: Any) -> None:
@@ -328,7 +334,9 @@ def _around(inner: Any) -> Any:
     )
 
 
-@stall(kind="slow-consumer", culprit="Pipeline/Pool/copy-1/part-1", where="# here", says=("3 like it", "Pool"))
+@stall(
+    kind="slow-consumer", culprit="Pipeline/Pool/copy-1/part-1", where="# here", says=("3 like it", "Pool")
+)
 def a_pool_all_of_whose_copies_hang(cage: Cage) -> Any:
     @component
     async def work(inbox: Any, outbox: Any) -> None:
@@ -341,7 +349,11 @@ def a_pool_all_of_whose_copies_hang(cage: Cage) -> Any:
 # -- full boxes -------------------------------------------------------------------------------------
 
 
-@stall(kind="full-box", culprit="Graphline/Picky", says=("waits for a message in Graphline/Picky.control", "select("))
+@stall(
+    kind="full-box",
+    culprit="Graphline/Picky",
+    says=("waits for a message in Graphline/Picky.control", "select("),
+)
 def a_reader_that_waits_for_another_box(cage: Cage) -> Any:
     class Picky(Component):
         control = Inbox[str]("what to do")
@@ -375,7 +387,9 @@ def a_part_that_fails_again_and_again(cage: Cage) -> Any:
     return endless() | restarts | Null()
 
 
-@stall(kind="full-box", culprit="Graphline/Carousel/place", where="", says=("nobody sits there",), seconds=0.9)
+@stall(
+    kind="full-box", culprit="Graphline/Carousel/place", where="", says=("nobody sits there",), seconds=0.9
+)
 def a_carousel_that_nobody_turns(cage: Cage) -> Any:
     source, timer, place = endless(), Interval(3600), Carousel(like=Map(str))
     return Graphline(source.outbox >> place.inbox, timer.outbox >> place.next)
@@ -485,7 +499,7 @@ def one_that_blocks_for_a_moment_at_each_message(cage: Cage) -> Any:
 
         async def main(self) -> None:
             async for _ in self.inbox:
-                time.sleep(0.04)  # here
+                time.sleep(0.04)  # noqa: ASYNC251  # here
                 await sleep(0)
                 if cage.freed.is_set():
                     return
@@ -522,7 +536,12 @@ def a_task_that_blocks_the_loop(cage: Cage) -> Any:
 # -- outside ------------------------------------------------------------------------------------------
 
 
-@stall(kind="outside", culprit="Graphline/TCPServer/client-1", seconds=1.0, says=("other end of its connection, which takes nothing",))
+@stall(
+    kind="outside",
+    culprit="Graphline/TCPServer/client-1",
+    seconds=1.0,
+    says=("other end of its connection, which takes nothing",),
+)
 def a_client_that_does_not_read(cage: Cage) -> Any:
     class Flood(Component):
         async def main(self) -> None:
@@ -591,7 +610,13 @@ def a_worker_that_hangs(cage: Cage) -> Any:
     return endless() | Worker(hang, patience=0.1) | Null()
 
 
-@stall(kind="outside", culprit="Pipeline/Command", where="command.py", seconds=1.0, says=("waits to hear from its program",))
+@stall(
+    kind="outside",
+    culprit="Pipeline/Command",
+    where="command.py",
+    seconds=1.0,
+    says=("waits to hear from its program",),
+)
 def a_program_that_does_not_read(cage: Cage) -> Any:
     program = Command(sys.executable, "-S", "-c", "import time; time.sleep(3600)")
     return chunks(65536) | program | Null()
