@@ -19,7 +19,7 @@ from .zoo.healthy import HEALTHY
 from .zoo.keeper import Animal, Findings, complaints, examine_all
 from .zoo.stalls import STALLS
 
-STALLED_AT_ONCE, BUSY_AT_ONCE = 12, 4  # the first mostly wait, the others want all of the processor
+STALLED_AT_ONCE, BUSY_AT_ONCE = 20, 5  # the first mostly wait, the others want all of the processor
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": None}
 
 
@@ -102,6 +102,7 @@ def test_a_system_that_nobody_looks_at_is_looked_at_for_a_moment_when_another_th
             handle.send(number)
         assert handle._system is not None
         found = diagnose(handle._system)
+        handle._leave(ValueError("enough"))
     # What comes from the program is held up, too; and whoever asks has looked for long enough.
     assert found.kind == "slow-consumer"
     assert found.culprit == "slow"
@@ -165,8 +166,7 @@ def test_in_virtual_time_it_is_virtual_seconds_that_count() -> None:
         async for _ in inbox:
             await sleep(5)
 
-    with pytest.raises(Exception, match="cancelled"):
-        run(Source(range(10**6)) | slow(), Ask(), loop_factory=VirtualLoop)
+    run(Source(range(10**6)) | slow(), Ask(), loop_factory=VirtualLoop)
     assert asked[-1].kind == "slow-consumer"
     assert asked[-1].culprit == "Pipeline/slow"
     assert "has taken no message for" in asked[-1].sentence
@@ -202,6 +202,7 @@ def test_a_sentence_counts_what_components_do() -> None:
     class Ask(Component):
         async def main(self) -> None:
             await self.inbox.receive()
+            await sleep(0.01)
             said.append(str(find(watch_of(self.system))))
 
     run(Source([1]) | Ask() | Collect())

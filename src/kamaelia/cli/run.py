@@ -122,13 +122,28 @@ def _log(level: str | None) -> Callable[[], None]:
     it."""
     import logging
 
-    from kamaelia.observe.logs import log_lines
-
+    least = logging.WARNING
     root = logging.getLogger()
     if level is not None and not root.handlers:
         root.setLevel(level.upper())
-        return log_lines(root.level)
-    return log_lines()
+        least = root.level
+
+    class OnDemand(logging.Handler):
+        """Stands for the one that prints, whose room is not needed before something is logged."""
+
+        def handle(self, record: logging.LogRecord) -> bool:
+            from kamaelia.observe.logs import log_lines
+
+            log_lines(least)
+            assert logging.lastResort is not None
+            return bool(logging.lastResort.handle(record))
+
+    before, logging.lastResort = logging.lastResort, OnDemand(least)
+
+    def end() -> None:
+        logging.lastResort = before
+
+    return end
 
 
 def print_results(results: list[Any], as_json: bool) -> int:

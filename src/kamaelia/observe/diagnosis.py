@@ -164,6 +164,8 @@ class _Doctor:
     ) -> tuple[str, tuple[Any, ...], tuple[Process, ...], tuple[Route, ...]]:
         """Return what a component does; of one whose turn has just come, what it did most of the time."""
         doing = snapshot.doing_at(process)
+        if process is self._system.scheduler.running:
+            return "running", (), (), ()
         times = self._watch.times_of(process)
         in_call = doing[0] == "working" and is_in_box_call(process)
         if times is None or not (doing[0] == "ready" or in_call):

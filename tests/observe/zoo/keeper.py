@@ -46,7 +46,7 @@ class Animal:
     """What stands in the sentence."""
     held: tuple[str, ...] | None = None
     group: tuple[str, ...] = ()
-    seconds: float = 0.5
+    seconds: float = 0.45
     """It is looked at."""
     inside: bool = True
     """Whether it can be asked from within as well: its loop is not stuck."""
