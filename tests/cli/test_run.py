@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
 from kamaelia.cli import main
 
-from .programs import start
+from .programs import kamaelia, start
 
 
 @pytest.fixture
@@ -447,3 +449,60 @@ def test_watch_starts_again_when_a_file_changes(here, tmp_path):
         program.send_signal(signal.SIGINT)
         program.communicate(timeout=30)
     assert program.returncode == 0
+
+
+LOGS = """
+import logging
+
+from kamaelia import component
+from kamaelia.flow import Source
+
+log = logging.getLogger("weather")
+
+
+@component
+async def station(inbox, outbox):
+    async for degrees in inbox:
+        log.info("%d degrees", degrees)
+        if degrees > 40:
+            log.warning("%d degrees:\\nhot", degrees)
+
+
+system = Source([20, 45]) | station()
+"""
+
+LINE = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} "
+
+
+@pytest.mark.slow
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], [r"WARNING Pipeline/station 45 degrees:\\nhot"]),
+        (["--log", "error"], []),
+        (
+            ["--log", "info"],
+            [
+                "INFO Pipeline/station 20 degrees",
+                "INFO Pipeline/station 45 degrees",
+                r"WARNING Pipeline/station 45 degrees:\\nhot",
+            ],
+        ),
+    ],
+)
+def test_what_is_logged_is_a_line_on_standard_error_with_the_component(words, expected, here):
+    Path("logs.py").write_text(LOGS)
+    done = kamaelia("run", *words, "logs.py")
+    assert (done.out, done.code) == ("", 0)
+    lines = done.err.splitlines()
+    assert len(lines) == len(expected)
+    for line, wanted in zip(lines, expected, strict=True):
+        assert re.fullmatch(LINE + wanted, line)
+
+
+@pytest.mark.slow
+@pytest.mark.once
+def test_a_file_that_sets_logging_up_has_its_own_way(here):
+    Path("logs.py").write_text("import logging\nlogging.basicConfig(format='mine: %(message)s')\n" + LOGS)
+    assert kamaelia("run", "--log", "info", "logs.py").err == "mine: 45 degrees:\nhot\n"

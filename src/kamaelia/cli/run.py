@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import FAILED, INTERRUPTED, USAGE
@@ -36,8 +36,13 @@ exit codes
   2    nothing ran: the command line is wrong, or no system could be made of it
   130  cancelled by a second Ctrl-C
 
+What is logged goes to standard error, one line an event: time, level, component, text. A file that sets
+logging up has its own way.
+
 KAMAELIA_TRACEBACK=full shows every frame of an error.
 """
+
+LEVELS = ("debug", "info", "warning", "error")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -57,6 +62,9 @@ def parser() -> argparse.ArgumentParser:
         "--capture", metavar="FILE", help="keep what passes all boxes in a file; Replay plays it again"
     )
     made.add_argument("--json", action="store_true", help="print the result as JSON, null for none")
+    made.add_argument(
+        "--log", choices=LEVELS, metavar="LEVEL", help=f"log what is as grave as that: {', '.join(LEVELS)}"
+    )
     made.add_argument("--watch", action="store_true", help="start again whenever a Python file here changes")
     return made
 
@@ -106,6 +114,7 @@ def run_systems(options: argparse.Namespace) -> int:
         except OSError as error:
             complain(f"kamaelia run: cannot write the capture: {error}")
             return USAGE
+    end_lines = _log(options.log)
     try:
         result = run(*systems, seed=seed, grace=options.grace, debug=options.debug)
         return print_results(result if len(systems) > 1 else [result], options.json)
@@ -117,6 +126,37 @@ def run_systems(options: argparse.Namespace) -> int:
     except Exception as error:  # ours and, where something foreign has failed, whatever that raised
         show(error)
         return FAILED
+    finally:
+        end_lines()
+
+
+def _log(level: str | None) -> Callable[[], None]:
+    """Have lines on standard error of what is logged, unless the user's file sees to that; return what ends
+    it."""
+    import logging
+
+    least = logging.WARNING
+    root = logging.getLogger()
+    if level is not None and not root.handlers:
+        root.setLevel(level.upper())
+        least = root.level
+
+    class OnDemand(logging.Handler):
+        """Stands for the one that prints, whose room is not needed before something is logged."""
+
+        def handle(self, record: logging.LogRecord) -> bool:
+            from kamaelia.observe.logs import log_lines
+
+            log_lines(least)
+            assert logging.lastResort is not None
+            return bool(logging.lastResort.handle(record))
+
+    before, logging.lastResort = logging.lastResort, OnDemand(least)
+
+    def end() -> None:
+        logging.lastResort = before
+
+    return end
 
 
 def print_results(results: list[Any], as_json: bool) -> int:

@@ -302,22 +302,29 @@ def processes_of(system: System) -> Iterator[Process]:
 def links_of(system: System) -> Iterator[Link]:
     """Yield all links, in the order of the components that they lead to or, where that says more, from."""
     for process in processes_of(system):
-        for box in process.each_box():
-            for wire in list(box.outgoing) if box.outgoing else ():
+        for box in list(process.each_box()):
+            for wire in tuple(box.outgoing):
                 yield wire
-            for wire in list(box.incoming) if box.incoming else ():
+            for wire in tuple(box.incoming):
                 if wire.outside:
                     yield wire
 
 
 def reader_of(route: Route) -> Process:
     """Return whose inbox a route ends in: where that is a seat's, who sits there."""
-    box: Any = list(route.links)[-1].target
-    while box.is_inbox and box.wired and len(box.outgoing) == 1:
-        (wire,) = list(box.outgoing)
-        box = wire.lends_to or wire.target
+    box = target_of(route)
+    while box.is_inbox and box.wired:
+        wires = tuple(box.outgoing)
+        if len(wires) != 1:
+            break
+        box = wires[0].lends_to or wires[0].target
     owner: Process = box.owner
     return owner
+
+
+def target_of(route: Route) -> Any:
+    """Return the inbox that a route ends in."""
+    return route.links[-1].target
 
 
 class Reader:
@@ -363,7 +370,7 @@ class Reader:
             blocked_on=None if kept is None else kept.blocked_on,
             restarts=restarts_of(process),
             failures=0 if kept is None else kept.failures,
-            boxes=tuple(self._box(box) for box in process.each_box()),
+            boxes=tuple(self._box(box) for box in list(process.each_box())),
         )
 
     def _box(self, box: Any) -> BoxSnapshot:
@@ -379,7 +386,9 @@ class Reader:
             rest |= {"waiting": waiting, "size": queue.size, "peak": max(queue.peak, waiting)}
         else:
             queue = None
-            routes = list(box.routes) if box.own else [route for wire in wires for route in wire.routes]
+            routes = (
+                tuple(box.routes) if box.own else [route for wire in wires for route in tuple(wire.routes)]
+            )
             passed = (
                 box.carried + sum(route.passed for route in routes)
                 if box.own
@@ -438,27 +447,35 @@ def figures_of(wire: Link) -> tuple[int, int, int, int]:
 
 def doing(process: Process) -> tuple[str, tuple[Box[Any], ...], tuple[Process, ...]]:
     """Return what a component is doing, the boxes that it waits for, and whose room it waits for."""
+    return doing_at(process)[:3]
+
+
+def doing_at(
+    process: Process,
+) -> tuple[str, tuple[Box[Any], ...], tuple[Process, ...], tuple[Route, ...]]:
+    """Return what `doing` does, and at the end of which routes it waits for room."""
     state = process.state
     if state == "holding" and process.vacant:
-        return "vacant", (), ()
+        return "vacant", (), (), ()
     if state == "foreign":  # the coroutine that stands for a script awaits that it makes a box call
-        return "awaiting" if process.script is None else "working", (), ()
+        return "awaiting" if process.script is None else "working", (), (), ()
     if state != "waiting":
-        return state, (), ()
+        return state, (), (), ()
     wait = process.wait
     if wait is None:  # it goes on just now
-        return "ready", (), ()
+        return "ready", (), (), ()
     where = wait.where
     if wait.verb == "send to":
-        boxes = tuple(list(route.links)[-1].target for route in where)
-        return "sending", boxes, tuple(reader_of(route) for route in where)
+        # Seen from another thread, a route may have gone by now.
+        routes = tuple(route for route in where if route is not None)
+        return "sending", tuple(map(target_of, routes)), tuple(map(reader_of, routes)), routes
     if wait.verb == "receive from":
-        return "receiving", tuple(where), ()
+        return "receiving", tuple(where), (), ()
     if wait.verb == LOOK:  # at what passes somewhere
-        return "receiving", (), ()
+        return "receiving", (), (), ()
     if wait.verb == "sleep":
-        return "sleeping", (), ()
-    return "awaiting", (), ()
+        return "sleeping", (), (), ()
+    return "awaiting", (), (), ()
 
 
 def state_of(box: Any) -> str:
@@ -488,12 +505,16 @@ def body_of(process: Process) -> str:
     return body.kind_of(process.component.main)
 
 
+def occupants_of(process: Process) -> int:
+    """Return how many have sat on a seat, one after another; 0 for what is no seat."""
+    component = process.component
+    return component.occupants if isinstance(component, Seat) else 0
+
+
 def restarts_of(process: Process) -> int:
     """Return how often another component has taken the place of one that was over."""
-    component = process.component
-    if isinstance(component, Seat):
-        return max(0, component.occupants - 1)
-    return sum(restarts_of(child) for child in list(process.children))
+    taken = occupants_of(process)
+    return taken - 1 if taken else sum(restarts_of(child) for child in list(process.children))
 
 
 # -- as JSON --------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kamaelia.axon.specimen import Specimen
 
-from . import Replay, WireTap
+from . import OpenMetrics, Replay, WireTap
 from .capture_file import line
 
 _FOLDER = tempfile.TemporaryDirectory(prefix="kamaelia-", ignore_cleanup_errors=True)
@@ -33,5 +33,6 @@ SPECIMENS = {
         Specimen(lambda: Replay(_example()), gives={"outbox": ("one", "two")}),
         Specimen(lambda: Replay(_example(), "row/*", speed=None), gives={"outbox": ("one", "two")}),
     ),
+    "OpenMetrics": (Specimen(OpenMetrics, {"inbox": ("now", "and now")}, gives=None),),
     "WireTap": (Specimen(lambda: WireTap("radio/server.outbox"), endless=True),),
 }
