@@ -23,7 +23,7 @@ INTEROP := tools/interop/.venv/.has-interop
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # pip must not be at work in .venv twice at the same time
-.PHONY: help demo test lint dist test-deps bench-deps interop-deps docs soak fuzz bench interop conformance clean
+.PHONY: help demo test lint dist test-deps bench-deps interop-deps docs soak fuzz vendor test-studio bench interop conformance clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -55,6 +55,12 @@ interop-deps: ## install the Debian packages that `make interop` uses (tools/int
 docs: $(DOCS) ## build the documentation into site/
 	@# not --quiet: with it, --strict does not see the warnings either
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict && echo "Now open site/index.html."
+
+test-studio: $(TEST) ## the page of the Studio in a real browser: all of it, and how fast it draws
+	@$(BIN)/pytest -s -m "studio or not studio" tests/studio
+
+vendor: $(BASE) ## fetch the scripts of others that the Studio ships, and verify them (needs npm)
+	@$(BIN)/python tools/vendor.py
 
 soak: $(TEST) ## the long tests, which run for minutes
 	@$(BIN)/pytest -m soak --timeout=0 -o faulthandler_timeout=0

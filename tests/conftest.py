@@ -108,11 +108,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out = set(others)
         items[:] = [item for item in items if item not in left_out]
 
-    if "soak" not in config.getoption("markexpr"):
-        soaks = [item for item in items if item.get_closest_marker("soak")]
-        if soaks:
-            config.hook.pytest_deselected(items=soaks)
-            items[:] = [item for item in items if item not in soaks]
+    for mark in ("soak", "studio"):  # each has a target of its own
+        if mark not in config.getoption("markexpr"):
+            long = [item for item in items if item.get_closest_marker(mark)]
+            if long:
+                config.hook.pytest_deselected(items=long)
+                items[:] = [item for item in items if item not in long]
 
 
 @pytest.fixture(scope="module", autouse=True)

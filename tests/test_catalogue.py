@@ -25,7 +25,7 @@ from kamaelia.flow import Lines, Sample, Take
 pytestmark = pytest.mark.one_core
 
 SOURCE = Path(kamaelia.__file__).parent
-WITHOUT_PARTS = {"apps", "cli", "cluster", "observe", "studio", "testing"}
+WITHOUT_PARTS = {"apps", "cli", "cluster", "studio", "testing"}
 OURS = [part for part in parts() if part.module.startswith("kamaelia.")]
 
 DEFAULT_DOCS = {box.doc for box in Component._box_declarations.values()}

@@ -44,7 +44,7 @@ ENTRY_POINTS = "kamaelia.parts"
 
 # Rooms with parts, from the general to the particular. Of those that come later not all need be there.
 ROOMS = (
-    *("flow", "chassis", "axon", "file", "process", "net"),
+    *("flow", "chassis", "axon", "observe", "file", "process", "net"),
     *("protocol", "protocol.http", "protocol.websocket", "ui", "testbed"),
 )
 

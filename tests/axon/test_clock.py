@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kamaelia.axon import VirtualClock, VirtualLoop
-from kamaelia.axon.clock import MOST_TURNS, NothingLeft
+from kamaelia.axon.clock import MOST_TURNS, NothingLeft, nanoseconds
 
 
 def run(coroutine: Any) -> Any:
@@ -230,6 +230,98 @@ def test_who_is_always_busy_does_not_stop_time(
             clock.turns(most)
     assert fired == [(1_000_000_000, limit + 1), (2_000_000_000, 2 * limit + 2)]
     loop.close()
+
+
+@pytest.mark.parametrize("most", [1, 7, 10**9])
+def test_turns_are_made_in_pieces_as_in_one_go(most: int) -> None:
+    def happen(limits: list[float], most: int) -> tuple[list[tuple[int, str]], int]:
+        """Return what happened when, and in how many turns."""
+        clock = VirtualClock()
+        loop = VirtualLoop(clock)
+        done: list[tuple[int, str]] = []
+        made = 0
+
+        def note(text: str, again: int = 0) -> None:
+            done.append((clock.now, text))
+            if again:
+                loop.call_soon(note, f"{text}+", again - 1)
+
+        for number in range(10):
+            loop.call_later(number // 2, note, str(number), number)
+        loop.call_later(4.5, lambda: (note("over"), clock.halt()))
+        for limit in limits:
+            clock.limit = nanoseconds(limit)
+            while True:
+                left = clock.turns(most)
+                made += most - left
+                if left or done[-1][1] == "over":
+                    break
+            assert clock.is_at_limit is (limit <= 4)
+            assert clock.now < clock.limit
+        loop.close()
+        return done, made
+
+    expected, turns = happen([100], 10**9)
+    assert len(expected) == 10 + sum(range(10)) + 1
+    assert happen([100], most) == (expected, turns)
+    assert happen([0.5, 1, 1.25, 1.5, 3, 4, 100], most) == (expected, turns)
+
+
+def test_a_clock_that_is_at_its_limit_makes_no_turn() -> None:
+    clock = VirtualClock()
+    loop = VirtualLoop(clock)
+    happened: list[int] = []
+    loop.call_later(1, lambda: happened.append(clock.now))
+    clock.limit = 10**9
+    assert clock.turns(5) == 5
+    assert clock.turns(5) == 5
+    assert (clock.is_at_limit, clock.now, clock.next_time(), happened) == (True, 0, 10**9, [])
+    clock.limit += 1
+    clock.halt()  # wherever it comes from, and when
+    assert clock.turns(5) == 5
+    assert not clock.is_at_limit
+    loop.call_later(2, clock.halt)
+    assert clock.turns(1) == 0
+    assert happened == [10**9]
+    loop.close()
+
+
+def test_who_is_always_busy_is_held_at_the_limit_as_well(
+    core_form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    most = MOST_TURNS
+    if core_form == "plain":
+        most = 1000
+        monkeypatch.setattr(sys.modules["kamaelia.axon.clock"], "MOST_TURNS", most)
+
+    def rounds(limits: list[float]) -> list[tuple[int, int]]:
+        clock = VirtualClock()
+        loop = VirtualLoop(clock)
+        count = 0
+        fired: list[tuple[int, int]] = []
+
+        def be_busy() -> None:
+            nonlocal count
+            count += 1
+            loop.call_soon(be_busy)
+
+        loop.call_soon(be_busy)
+        for time in (1, 2):
+            loop.call_later(time, lambda: fired.append((clock.now, count)))
+        loop.call_later(2, clock.halt)
+        for limit in limits:
+            clock.limit = nanoseconds(limit)
+            left = clock.turns(10**9)
+            assert clock.is_at_limit is (limit < 3)
+            if clock.is_at_limit:
+                assert clock.turns(10) == 10
+                assert clock.turns(10**9) == 10**9
+            assert left
+        loop.close()
+        return fired
+
+    assert rounds([3]) == [(10**9, most + 1), (2 * 10**9, 2 * most + 2)]
+    assert rounds([0.5, 1, 1.5, 2, 3]) == rounds([3])
 
 
 def test_a_job_for_which_there_is_no_thread_fails(monkeypatch: pytest.MonkeyPatch) -> None:

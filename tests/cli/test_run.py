@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
 from kamaelia.cli import main
 
-from .programs import start
+from .programs import kamaelia, start
 
 
 @pytest.fixture
@@ -264,6 +266,22 @@ def test_a_seed_runs_the_same_again(capsys, here):
     assert first != run(capsys, "--seed", "8", text)
 
 
+def test_what_passes_is_captured_and_played_again(capsys, here):
+    systems = ("Source('ab') | Map(str.upper) | Collect()", "Source('z') | Null()")
+    assert run(capsys, "--capture=x.capture", *systems) == ("['A', 'B']\n", "", 0)
+    again = "Replay('x.capture', '*/Map.inbox', speed=None) | Collect()"
+    assert run(capsys, again) == ("['a', 'b']\n", "", 0)
+    assert run(capsys, "Replay('x.capture', '*/Source.outbox', speed=None) | Collect()")[2] == 1
+
+
+def test_a_capture_that_cannot_be_written_is_said_before_anything_runs(capsys, here):
+    assert run(capsys, "--capture=nowhere/x", "Source('ab') | ConsoleEchoer()") == (
+        "",
+        "kamaelia run: cannot write the capture: [Errno 2] No such file or directory: 'nowhere/x'\n",
+        2,
+    )
+
+
 @pytest.mark.parametrize("number", ["inf", "nan"])
 def test_numbers_that_json_does_not_have_are_not_json(number, capsys, here):
     out, err, code = run(capsys, "--json", f"Source([float('{number}')]) | Collect()")
@@ -431,3 +449,60 @@ def test_watch_starts_again_when_a_file_changes(here, tmp_path):
         program.send_signal(signal.SIGINT)
         program.communicate(timeout=30)
     assert program.returncode == 0
+
+
+LOGS = """
+import logging
+
+from kamaelia import component
+from kamaelia.flow import Source
+
+log = logging.getLogger("weather")
+
+
+@component
+async def station(inbox, outbox):
+    async for degrees in inbox:
+        log.info("%d degrees", degrees)
+        if degrees > 40:
+            log.warning("%d degrees:\\nhot", degrees)
+
+
+system = Source([20, 45]) | station()
+"""
+
+LINE = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} "
+
+
+@pytest.mark.slow
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], [r"WARNING Pipeline/station 45 degrees:\\nhot"]),
+        (["--log", "error"], []),
+        (
+            ["--log", "info"],
+            [
+                "INFO Pipeline/station 20 degrees",
+                "INFO Pipeline/station 45 degrees",
+                r"WARNING Pipeline/station 45 degrees:\\nhot",
+            ],
+        ),
+    ],
+)
+def test_what_is_logged_is_a_line_on_standard_error_with_the_component(words, expected, here):
+    Path("logs.py").write_text(LOGS)
+    done = kamaelia("run", *words, "logs.py")
+    assert (done.out, done.code) == ("", 0)
+    lines = done.err.splitlines()
+    assert len(lines) == len(expected)
+    for line, wanted in zip(lines, expected, strict=True):
+        assert re.fullmatch(LINE + wanted, line)
+
+
+@pytest.mark.slow
+@pytest.mark.once
+def test_a_file_that_sets_logging_up_has_its_own_way(here):
+    Path("logs.py").write_text("import logging\nlogging.basicConfig(format='mine: %(message)s')\n" + LOGS)
+    assert kamaelia("run", "--log", "info", "logs.py").err == "mine: 45 degrees:\nhot\n"

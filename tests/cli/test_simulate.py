@@ -259,13 +259,31 @@ def test_the_same_seed_is_the_same_run(capsys, here):
         (["star.py:stream", "--check", "--capture=x"], "leave --trace and --capture out"),
         (["star.py:stream", "--seed=1", "--seeds=3"], "not allowed with argument"),
         (["star.py:test_stumble", "--json"], "--json: test_stumble is a test, which says by itself"),
+        (["star.py:test_stumble", "--speed=2"], "--speed: test_stumble is a test, which says by itself"),
+        (["star.py:stream", "--speed=0"], "speed=0.0: give the virtual seconds that pass in a real one"),
+        (["star.py:stream", "--speed=1", "--seeds=3"], "--inspect, --studio and --speed are for one run"),
+        (["star.py:stream", "--inspect", "--check"], "--inspect, --studio and --speed are for one run"),
         (["star.py:stream", "--capture=star.py"], "cannot write packets: "),
     ],
-    ids=range(18),
+    ids=range(22),
 )
 def test_what_cannot_be_meant(capsys, here, words, said):
     done = simulate(capsys, *words)
     assert said in done.err and (done.out, done.code) == ("", 2)
+
+
+def test_a_run_is_looked_at_and_takes_its_time(capsys, here, monkeypatch, tmp_path_factory):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
+    plain = simulate(capsys, "star.py:stream", "--seconds=10", "--json")
+    began = time.monotonic()
+    looked = simulate(capsys, "star.py:stream", "--seconds=10", "--inspect", "--speed=100", "--json")
+    took = time.monotonic() - began
+    assert took >= 0.0095 * json.loads(looked.out)["seconds"]
+    assert (
+        looked.err.startswith("<network of ") and " can be looked at: kamaelia studio --attach " in looked.err
+    )
+    fingerprints = [json.loads(done.out)["fingerprint"] for done in (plain, looked)]
+    assert fingerprints[0] == fingerprints[1]
 
 
 def test_a_file_without_a_name(capsys, here):

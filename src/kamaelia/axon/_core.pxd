@@ -27,6 +27,8 @@ cdef class VirtualClock:
     cdef Py_ssize_t cancelled_timers
     cdef object running  # the loop, while one of its callbacks is called
     cdef bint halted
+    cdef readonly bint is_at_limit
+    cdef public long long limit
     cdef Py_ssize_t turns_here
     cdef public bint hears_threads
     cdef public Py_ssize_t frozen
@@ -38,6 +40,7 @@ cdef class VirtualClock:
     cdef int enter(self, object loop) except -1
     cdef object pop(self)
     cdef bint has_time(self) except -1
+    cdef bint stay(self) noexcept
     cdef int collect_due(self) except -1
     cdef int go_on(self) except -1
     cdef int leave(self, object before) except -1

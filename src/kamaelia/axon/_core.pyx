@@ -435,14 +435,15 @@ cdef class VirtualClock:
                 clock_sift(self.heap, kept, index, self.heap[index])
 
     cdef bint has_time(self) except -1:
-        """Say whether a timer is set, and have the next one come first."""
+        """Say whether a timer is set, before the limit, and have the next one come first."""
         while self.timers and is_cancelled(<object>self.heap[0].happening):
             self.pop()
             self.cancelled_timers -= 1
-        return self.timers != 0 and self.heap[0].when != NEVER
+        return self.timers != 0 and self.heap[0].when < self.limit
 
     def next_time(self):
-        return self.heap[0].when if self.has_time() else None
+        self.has_time()
+        return self.heap[0].when if self.timers and self.heap[0].when != NEVER else None
 
     def go_to(self, long long when):
         if when > self.now:
@@ -465,6 +466,7 @@ cdef class VirtualClock:
         return 0
 
     def turn(self):
+        self.halted = False
         self.turns(1)
 
     def turns(self, Py_ssize_t most):
@@ -472,20 +474,37 @@ cdef class VirtualClock:
         before = get_running_loop()
         stepping = NULL  # a step may have another system run
         self.running = before
-        self.halted = False
+        self.is_at_limit = False
         try:
             while most and not self.halted:
                 most -= 1
                 self.turns_here += 1
                 if not self.anything_due():
                     if not self.has_time():
-                        _nothing_left()
+                        if not self.stay():
+                            _nothing_left()
+                        most += 1
+                        break
                     self.go_on()
-                elif self.turns_here > MOST_TURNS and self.has_time():
-                    self.go_on()
+                elif self.turns_here > MOST_TURNS:
+                    if self.has_time():
+                        self.go_on()
+                    elif self.stay():
+                        most += 1
+                        break
                 self.run_batch()
         finally:
+            self.halted = False
             self.leave(before)
+        return most
+
+    cdef bint stay(self) noexcept:
+        """No timer is set before the limit: if one is set at all, make no turn and stay where we are."""
+        if self.timers == 0 or self.heap[0].when == NEVER:
+            return False
+        self.is_at_limit = True
+        self.turns_here -= 1
+        return True
 
     cdef int go_on(self) except -1:
         """Go to the next timer."""
@@ -1180,6 +1199,9 @@ cdef class Queue:
         return self.in_budget(step)
 
     # -- messages ---------------------------------------------------------------------------------
+
+    def put_in(self):
+        return self.received + (0 if self.extra is None else self.extra.dropped) + self.count
 
     cpdef long long put_alone(self):
         return self.received + (0 if self.extra is None else self.extra.dropped) + self.count - self.shared
@@ -1921,8 +1943,10 @@ cdef class Outbox(Box):
                 raise self.without_length(message, route)
             if route.waits and not route.counts_past():
                 raise self.too_far_past(route)
-        for tap in self.tapped_by:
-            tap.record(message, scheduler._loop.time())
+        if self.tapped_by:
+            now = scheduler._loop.time()
+            for tap in self.tapped_by:
+                tap.record(message, now)
         if not routes:
             self.discarded += 1
             return TURN

@@ -132,18 +132,21 @@ def refuse_result(process: Process, result: Any) -> None:
 
 def where(process: Process) -> str:
     """Say at which line of its own code a component is, for those who wait for it."""
-    if process.script is not None and process.script.frame() is not None:
-        return describe_frame(process.script.frame())
-    frame = _waiting_frame(process.coroutine)
+    frame = waiting_frame(process)
     if frame is None:
         return "not started" if not process.begun else "has ended"
     return describe_frame(frame)
 
 
-def _waiting_frame(awaited: Any) -> FrameType | None:
-    """Follow a suspended coroutine to the innermost frame that is the user's."""
+def waiting_frame(process: Process) -> FrameType | None:
+    """Return the innermost frame of a component that is the user's; None before it begins and after its
+    end."""
+    if process.script is not None:
+        script_frame: FrameType | None = process.script.frame()
+        if script_frame is not None:
+            return script_frame
     frame: FrameType | None = None
-    for here in frames_of(awaited):
+    for here in frames_of(process.coroutine):
         if not is_library(here.f_code):
             frame = here
     return frame
@@ -257,12 +260,14 @@ def user_frame(frame: FrameType | None) -> FrameType | None:
 
 def describe_frame(frame: FrameType | None) -> str:
     """Return a frame as ``chat.py:12 in main: time.sleep(60)``."""
-    if frame is None:
-        return "has ended"
-    code = frame.f_code
-    line = linecache.getline(code.co_filename, frame.f_lineno).strip()
+    return "has ended" if frame is None else describe_line(frame.f_code, frame.f_lineno)
+
+
+def describe_line(code: CodeType, number: int) -> str:
+    """Return a line of some code as ``chat.py:12 in main: time.sleep(60)``."""
+    line = linecache.getline(code.co_filename, number).strip()
     name = code.co_filename.rpartition("/")[2]
-    return f"{name}:{frame.f_lineno} in {code.co_name}" + (f": {line}" if line else "")
+    return f"{name}:{number} in {code.co_name}" + (f": {line}" if line else "")
 
 
 def _name(function: Any) -> str:

@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from . import baton, core
 
 monotonic = time.monotonic
+thread_time = time.thread_time  # how long the processor has worked for the thread that asks
 sleep_for_real = time.sleep
 
 
@@ -126,6 +127,10 @@ class VirtualClock:
     """The time in nanoseconds."""
     frozen: int
     """How many loops are frozen: what happens on these is put aside (`VirtualLoop.put_aside`)."""
+    limit: int
+    """The time in nanoseconds before which `turns` ends: it goes on to none that is not before it."""
+    is_at_limit: bool
+    """That is why the last `turns` has ended."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> VirtualClock:
         if cls is VirtualClock:
@@ -140,6 +145,7 @@ class VirtualClock:
         self._arrival = threading.Condition()
         self._waits = False  # for an arrival
         self._turns_here = 0  # at this instant
+        self.limit = NEVER
 
     # -- what is to happen, from other threads ------------------------------------------------------
 
@@ -210,15 +216,12 @@ class VirtualClock:
             self._turns_here = 0
         self._run_ready()
 
-    def turns(self, most: int) -> None:
-        """Make a number of turns, or as many until somebody has called `halt` in one of them."""
-        self._halted = False
-        while most and not self._halted:
-            most -= 1
-            self.turn()
-
     def halt(self) -> None:
-        """Make no further turns after this one."""
+        """Have `turns` end after this turn; where none is made, the next `turns` makes none.
+
+        May be called from any thread, and from a signal handler: it sets a flag that is looked at after each
+        turn, and changes nothing of what happens.
+        """
         self._halted = True
 
     def settle(self) -> None:
@@ -242,6 +245,7 @@ class VirtualClock:
 
     if TYPE_CHECKING:
 
+        def turns(self, most: int) -> int: ...
         def add_ready(self, happening: Any) -> None: ...
         def add_timer(self, when: int, happening: Any) -> None: ...
         def add_again(self, when: int, serial: int, happening: Any) -> None: ...
@@ -265,6 +269,7 @@ class PlainVirtualClock(VirtualClock):
         self._cancelled = 0  # timers in the heap that have been cancelled
         self.running: events.AbstractEventLoop | None = None  # the loop, in one of the `turns`
         self.frozen = 0
+        self.is_at_limit = self._halted = False
 
     def add_ready(self, happening: Any) -> None:
         """Add something that happens at this instant, after everything else that does."""
@@ -312,12 +317,16 @@ class PlainVirtualClock(VirtualClock):
                     happening._scheduled = False  # type: ignore[attr-defined]
                 self.ready.append(happening)
 
-    def turns(self, most: int) -> None:
-        """Go through turns, see `VirtualClock`: `turn` again and again, in one piece, for speed."""
-        ready, timers = self.ready, self.timers
+    def turns(self, most: int) -> int:
+        """Make a number of turns, or fewer, and return how many of them are left.
+
+        They end early when somebody has called `halt`, and before time would come to the `limit`. Made in
+        pieces or in one go, they do the same. (It is `turn` again and again, in one piece, for speed.)
+        """
+        ready, timers, limit = self.ready, self.timers, self.limit
         before = self.running = events._get_running_loop()
         last = most + self._turns_here  # what `most` was when time went on
-        self._halted = False
+        self.is_at_limit = False
         try:
             while most and not self._halted:
                 most -= 1
@@ -326,15 +335,21 @@ class PlainVirtualClock(VirtualClock):
                         nothing_left()
                     when, serial, happening = heappop(timers)
                     if when > self.now:
-                        if when == NEVER:
+                        if when >= limit:
                             heappush(timers, (when, serial, happening))
-                            nothing_left()
+                            if when == NEVER:
+                                nothing_left()
+                            self.is_at_limit = True
+                            most += 1
+                            break
                         self.now = when
                         last = most
                     elif last - most > MOST_TURNS:
                         heappush(timers, (when, serial, happening))
                         last = self._go_past(most, last)
                         most += 1  # it is not over yet
+                        if self.is_at_limit:
+                            break
                         continue
                     loop = happening._loop
                     if loop is not None and happening.__class__ is events.TimerHandle:
@@ -354,6 +369,9 @@ class PlainVirtualClock(VirtualClock):
                     ready.append(happening)
                 elif last - most > MOST_TURNS:
                     last = self._go_past(most, last)
+                    if self.is_at_limit:
+                        most += 1
+                        break
                 if timers and timers[0][0] <= self.now:
                     self.go_to(self.now)  # also while others keep each other busy at this instant
                 for _ in range(len(ready)):
@@ -368,14 +386,19 @@ class PlainVirtualClock(VirtualClock):
                         else:
                             happening._run()
         finally:
+            self._halted = False
             self._turns_here = last - most
             self.enter(before)
+        return most
 
     def _go_past(self, most: int, last: int) -> int:
         """Somebody was busy for too long at this instant: go on to the next timer if there is one."""
         self.go_to(self.now)
         when = self.next_time()
         if when is None:
+            return last
+        if when >= self.limit:
+            self.is_at_limit = True
             return last
         self.go_to(when)
         return most

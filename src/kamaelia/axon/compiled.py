@@ -35,6 +35,7 @@ class CompiledOutbox(_core.Outbox, outbox.Outbox[T], core=True):  # type: ignore
     failure = _core.Rarely()
     taps = _core.Rarely(())
     dropped = _core.Rarely(0)
+    carried = _core.Rarely(0)
     tapped_by = _core.Rarely(())
 
 
@@ -47,6 +48,8 @@ class CompiledLink(_core.Link, link.Link):
 
     lends_to = _core.Rarely()
     taps = _core.Rarely(())
+    carried = _core.Rarely(0)
+    dropped = _core.Rarely(0)
 
 
 _core.introduce(CompiledInbox, CompiledLink, outlet.check_bytes)

@@ -26,7 +26,7 @@ from typing import (
     get_origin,
 )
 
-from . import body, core, lifecycle, postman
+from . import body, core, lifecycle, postman, services
 from .box import Box, Declare
 from .errors import UsageError, shorten, suggestion
 from .inbox import Inbox, ScriptInbox
@@ -330,6 +330,10 @@ class Component:
             ]
             return f"{process.name}({', '.join(shown)})"
         return f"<{process.path}: {process.outcome or process.state}>"
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """What a notebook shows: a picture of what is in it."""
+        return services.notebook_form(self)
 
     def __reduce__(self) -> Any:
         """Pickle the component as its recipe (rule 15): what comes of it is another one like it."""

@@ -128,6 +128,9 @@ class ComponentsFailed(ExceptionGroup[Exception], KamaeliaError):
 LIKENESS = 0.65  # from 0 to 1, of a name that is proposed; with less, "nowhere" would be taken for "Answer"
 
 
+LISTED = 40  # names that are listed where none is proposed
+
+
 def suggestion(wrong: str, known: Iterable[str]) -> str:
     """Return a sentence that proposes the names nearest to a wrong one, or lists what there is.
 
@@ -146,6 +149,9 @@ def suggestion(wrong: str, known: Iterable[str]) -> str:
         return "there are none"
     if len(names) == 1:
         return f"there is only {names[0]!r}"
+    if len(names) > LISTED:
+        shown = ", ".join(repr(name) for name in names[: LISTED // 4])
+        return f"there are {shown} and {len(names) - LISTED // 4:,} others"
     return f"there are {', '.join(repr(name) for name in names[:-1])} and {names[-1]!r}"
 
 

@@ -80,6 +80,8 @@ class Link:
     open: bool  # the source may still send
     lends_to: Inbox[Any] | None  # an occupant's inbox that reads from the seat's queue
     taps: tuple[Tap, ...]
+    carried: int  # messages that have passed it on routes that are gone, see `count_off` ...
+    dropped: int  # ... and that were dropped on it then
     routed: Any  # what `routes` shows; the usual single one without a tuple around it
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
@@ -107,6 +109,8 @@ class Link:
         self.open = False
         self.lends_to = None
         self.taps = ()
+        self.carried = 0
+        self.dropped = 0
         self.routed = None
 
     @property
@@ -120,6 +124,50 @@ class Link:
     @routes.setter
     def routes(self, routes: Routes) -> None:
         self.routed = routes if isinstance(routes, dict) else routes[0] if routes else None
+
+    @property
+    def passed(self) -> int:
+        """How many messages have arrived on it."""
+        lent = self.lends_to
+        if lent is not None:
+            return self.carried + lent.queue.put_in()
+        routed = self.routed
+        if routed is None:
+            return self.carried
+        if not isinstance(routed, (tuple, dict)):
+            return self.carried + self._seen(routed)
+        # What has come from one outbox came on all its routes at once; who came later has seen fewer.
+        most: dict[Any, int] = {}
+        for route in list(routed):
+            most[route.outbox] = max(most.get(route.outbox, 0), self._seen(route))
+        return self.carried + sum(most.values())
+
+    def count_off(self, route: Route) -> None:
+        """A route that led through this link is gone: keep what is known of it alone."""
+        passed = self._seen(route)
+        if passed and self.routed is not None:
+            # Of the routes of this link and those of its outbox, look through the fewer.
+            ours, others = self.routes, route.outbox.routes
+            if len(ours) <= len(others):
+                left = [self._seen(one) for one in ours if one.outbox is route.outbox]
+            else:
+                left = [self._seen(one) for one in others if one is not route and self in one.links]
+            passed = max(0, passed - max(left, default=0))
+        if passed:
+            self.carried += passed
+        if route.dropped and self.when_full != "wait":
+            self.dropped += route.dropped
+
+    def _seen(self, route: Route) -> int:
+        """Return how many messages have come here of those that were sent on a route."""
+        passed = route.passed
+        if route.dropped and route.when_full == "drop-newest" and self.when_full == "wait":
+            for link in route.links:
+                if link is self:
+                    return passed + route.dropped  # which came so far, and were dropped behind it
+                if link.when_full != "wait":
+                    break
+        return passed
 
     def __reduce__(self) -> Any:
         """Pickle the link as it was written down: one between boxes of components like those it names."""
@@ -138,6 +186,8 @@ class PlainLink(Link):
     """A link, as the plain form of the core has it."""
 
     __slots__ = (
+        "carried",
+        "dropped",
         "feedback",
         "lends_to",
         "made",

@@ -71,6 +71,7 @@ class Outbox(Box[T]):
     closed: bool
     discarded: int  # messages that went nowhere
     dropped: int  # messages that lossy links dropped, of links that are gone
+    carried: int  # messages that have been delivered, of links that are gone
     routes: Routes
     tapped_by: tuple[Tap, ...]
     fast: Queue | None  # the one queue that messages go to, where it is as simple as that
@@ -257,7 +258,17 @@ class DeclaredOutbox(Outbox[T], core=True):  # type: ignore[misc]  # final for u
 class PlainOutbox(PlainBox[T], Outbox[T], core=True):  # type: ignore[misc]
     """A component's own outbox, as the plain form of the core has it."""
 
-    __slots__ = ("_pacing", "closed", "discarded", "dropped", "fast", "optional", "routes", "tapped_by")
+    __slots__ = (
+        "_pacing",
+        "carried",
+        "closed",
+        "discarded",
+        "dropped",
+        "fast",
+        "optional",
+        "routes",
+        "tapped_by",
+    )
 
     def __init__(self, declaration: Outbox[Any], owner: Process, name: str) -> None:
         super().__init__(declaration, owner, name)
@@ -266,6 +277,7 @@ class PlainOutbox(PlainBox[T], Outbox[T], core=True):  # type: ignore[misc]
         self.closed = False
         self.discarded = 0
         self.dropped = 0
+        self.carried = 0
         self.tapped_by = ()
         self.fast = None
         self._pacing = _Pacing(self)
@@ -296,8 +308,10 @@ class PlainOutbox(PlainBox[T], Outbox[T], core=True):  # type: ignore[misc]
                 raise self.without_length(message, route)
             if route.when_full == "wait" and not route.count_past():
                 raise self.too_far_past(route)
-        for tap in self.tapped_by:
-            tap.record(message, scheduler.loop.time())
+        if self.tapped_by:
+            now = scheduler.loop.time()
+            for tap in self.tapped_by:
+                tap.record(message, now)
         if not routes:
             self.discarded += 1
             return TURN

@@ -103,8 +103,12 @@ def make(wire: Link) -> Link:
         target.watch_loop()
     for route in routes:
         _add_route(route)
-    for queue, after in _ways_down(target) if waiting else ():
-        _pass_on(waiting, queue, (wire, *after))
+    if waiting:
+        ways = list(_ways_down(target))
+        for queue, after in ways:
+            _pass_on(waiting, queue, (wire, *after))
+        for one in dict.fromkeys([wire, *(one for _, after in ways for one in after)]):
+            one.carried += len(waiting)
     if source.ended:
         if source.failure is not None and not target.holds and not target.outside:
             target.failure = target.failure or source.failure
@@ -147,10 +151,14 @@ def relink(wire: Link, *, source: Box[Any] | None = None, target: Box[Any] | Non
 
 
 def tap(
-    place: Box[Any] | Link, *, size: int | None = 1000, callback: Callable[[Tapped], object] | None = None
+    place: Box[Any] | Link,
+    *,
+    size: int | None = 1000,
+    callback: Callable[[Tapped], object] | None = None,
+    on_end: Callable[[BaseException | None], object] | None = None,
 ) -> Tap:
     """Look at what passes a link or a box from now on; arguments are those of `Tap`."""
-    new = Tap(place, size, callback)
+    new = Tap(place, size, callback, on_end)
     place.taps = (*place.taps, new)
     box = place.source if isinstance(place, Link) else place
     for outbox, _ in _ways_up(box):
@@ -418,10 +426,14 @@ def _add_route(route: Route) -> None:
 def _remove_route(route: Route, *, wake: bool = True) -> None:
     for wire in route.links:
         wire.routes = removed(wire.routes, route)
+        wire.count_off(route)
     outbox = route.outbox
     if route in outbox.routes:
         outbox.routes = removed(outbox.routes, route)
         outbox.dropped += route.dropped
+        passed = route.passed
+        if passed:
+            outbox.carried += passed
         if outbox.tapped_by:
             outbox.find_taps()
         outbox.set_fast_route()
@@ -484,8 +496,7 @@ def _pass_on(messages: tuple[Any, ...], queue: Queue, path: Path) -> None:
     for message in messages:
         for one in taps:
             one.record(message, scheduler.loop.time() if scheduler is not None else 0.0)
-        if queue.feeders > 1:
-            queue.shared += 1  # of no route: whoever sent it could not know this one
+        queue.shared += 1  # of no route: whoever sent it could not know this one
         queue.put(message)
 
 
@@ -515,6 +526,7 @@ def _lend_queue(wire: Link, seat: Any, inner: Any) -> None:
     """Let an occupant's inbox read from the queue of its seat: who sends to the seat notices nothing."""
     wire.made = True
     wire.lends_to = inner
+    wire.carried -= seat.queue.put_in() - len(seat.queue)  # what others have taken has not come to this one
     if inner.queue.hand is not None:
         seat.queue.hand = inner.queue.hand  # of the innermost seat, which knows who works on what is taken
     if inner.in_bytes is seat.in_bytes:
@@ -539,7 +551,7 @@ def _return_queue(wire: Link) -> None:
     """The occupant has gone: what it has not read stays in the seat."""
     inner, seat = wire.lends_to, wire.source
     assert inner is not None
-    wire.lends_to = None
+    wire.carried, wire.lends_to = wire.passed, None
     inner.queue.wake_readers()
     inner.replace_queue()
     _refer(inner, inner.queue)

@@ -223,6 +223,10 @@ class Queue:
 
     # -- messages ---------------------------------------------------------------------------------
 
+    def put_in(self) -> int:
+        """Return how many messages have been put in."""
+        return self.received + self.dropped + len(self.items)
+
     def put_alone(self) -> int:
         """Return how many messages have been put in by a sender that had the queue to itself."""
         return self.received + self.dropped + len(self.items) - self.shared

@@ -221,7 +221,11 @@ class ScriptThread:
 
     def frame(self) -> FrameType | None:
         """Return the frame that the script executes now, the innermost that is the user's."""
-        return body.user_frame(sys._current_frames().get(self._thread.ident or 0))
+        return body.user_frame(self.top_frame())
+
+    def top_frame(self) -> FrameType | None:
+        """Return the frame that its thread executes now, whoever's it is; None before it has begun."""
+        return sys._current_frames().get(self._thread.ident or 0)
 
 
 class _Holder(baton.Holder):

@@ -13,6 +13,7 @@ import logging
 import os
 import sys
 import threading
+import weakref
 from _thread import get_ident
 from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,7 @@ from .link import Link
 from .names import Names, Parked
 from .process import Process, current_process
 from .queue import Wait
+from .tap import LOOK
 from .watchdog import Watchdog
 
 if TYPE_CHECKING:  # what the services return that `System` gets by name, see `services`
@@ -187,7 +189,22 @@ class System:
                 self._watchdog.start()
             if self._services:
                 self._closers = [services.load(name)(self) for name in self._services]
+        if _awaited:
+            self._tell_who_waits_for_the_start()
         return components
+
+    def _tell_who_waits_for_the_start(self) -> None:
+        for component in list(_awaited):
+            process: Process | None = component._axon
+            while process is not None and process is not self.root:
+                process = process.parent
+            if process is not None:
+                for callback in _awaited.pop(component, ()):
+                    callback(self)
+
+    def at_end(self, callback: Callable[[], object]) -> None:
+        """Have something called when the last component has ended; before `run` returns."""
+        self._closers = (*self._closers, callback)
 
     def over(self) -> None:
         """The last component has ended."""
@@ -260,9 +277,13 @@ class System:
         return found
 
     def draw(self, form: str = "text") -> str:
-        """Return a picture of the system: as ``text``, ``mermaid``, ``graphviz`` or ``svg``."""
+        """Return a picture of the system, from any thread: ``text``, ``mermaid``, ``graphviz``, ``svg``."""
         picture: str = services.load("draw")(self, form)
         return picture
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """What a notebook shows: a picture of what is in it."""
+        return services.notebook_form(self)
 
     # -- stopping ---------------------------------------------------------------------------------
 
@@ -327,9 +348,18 @@ class System:
         # If that has woken nobody, the system is still at rest.
         self.scheduler.look_for_rest()
 
+    def end_looks(self) -> bool:
+        """Nothing will pass any more where components look on: tell them. Return whether there were any."""
+        looks = [
+            one.wait.where[0] for one in lifecycle.bodies(self.root) if one.wait and one.wait.verb == LOOK
+        ]
+        for look in looks:
+            look.end()
+        return bool(looks)
+
     def end_what_is_held(self) -> None:
-        """At rest, holds from inside and feedback links end (rule 29); if there are none, it is a
-        deadlock."""
+        """At rest, holds from inside and feedback links end (rule 29); if there are none, what components
+        look on at (`tap.LOOK`); and if there is nothing of that either, it is a deadlock."""
         moved = False
         for process in list(lifecycle.family(self.root)):
             if process.begun and any(box.held or box.holds for box in process.inboxes):
@@ -340,7 +370,7 @@ class System:
             if process.vacant:
                 process.component.vacate()  # type: ignore[attr-defined]
                 moved = True
-        if not moved:
+        if not (moved or self.end_looks()):
             self.deadlock()
 
     def deadlock(self) -> None:
@@ -380,6 +410,17 @@ class System:
             elif loop_is_idle(box):
                 for wire in wires:
                     postman.end_feedback(wire)
+
+
+_awaited: weakref.WeakKeyDictionary[Component, list[Callable[[System], object]]] = weakref.WeakKeyDictionary()
+
+
+def when_started(component: Component, callback: Callable[[System], object]) -> None:
+    """Have something called with the system in which a component that does not run yet is started.
+
+    That is when it, or what it is part of, is given to `run`; nothing has been stepped then.
+    """
+    _awaited.setdefault(component, []).append(callback)
 
 
 def tasks_of(loop: asyncio.AbstractEventLoop) -> Collection[asyncio.Task[Any]]:
@@ -606,6 +647,10 @@ class Handle:
                 yield self.receive()
             except EndOfMessages:
                 return
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """What a notebook shows: a picture of the system."""
+        return services.notebook_form(self)
 
     def _leave(self, error: BaseException | None) -> None:
         assert self._system is not None

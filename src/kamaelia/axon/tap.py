@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from .link import Link
 
 log = logging.getLogger("kamaelia")
+
+LOOK = "look at"
+"""The verb of a `Wait` for what will be tapped; ``where[0].end()`` ends it. At rest Axon calls that: who only
+looks on keeps nobody from ending, and is in no deadlock."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,8 @@ class Tapped:
     """When it was sent, on the clock of the system."""
     message: Any
     """The message itself, the same object that the readers get."""
+    place: Box[Any] | Link | None = field(default=None, compare=False, repr=False)
+    """The box or link that it passed."""
 
 
 class Tap:
@@ -38,6 +44,7 @@ class Tap:
         place: the link or box that is tapped
         size: how many messages it keeps; None keeps all (then nothing is lost, and memory is not bounded)
         callback: called with each `Tapped` at once, instead of keeping it
+        on_end: called once when nothing more will pass, with the failure that it ended with, or None
     """
 
     def __init__(
@@ -45,6 +52,7 @@ class Tap:
         place: Box[Any] | Link,
         size: int | None = 1000,
         callback: Callable[[Tapped], object] | None = None,
+        on_end: Callable[[BaseException | None], object] | None = None,
     ) -> None:
         self.place = place
         self.size = size
@@ -55,6 +63,7 @@ class Tap:
         self.failure: BaseException | None = None
         """Why it ended, if that was a failure."""
         self._callback = callback
+        self._on_end = on_end
         self._kept: deque[Tapped] = deque()
 
     def __iter__(self) -> Iterator[Tapped]:
@@ -68,7 +77,7 @@ class Tap:
         """Take note of a message."""
         if self.ended:
             return
-        seen = Tapped(time, message)
+        seen = Tapped(time, message, self.place)
         if self._callback is not None:
             try:
                 self._callback(seen)
@@ -86,3 +95,8 @@ class Tap:
         if not self.ended:
             self.ended = True
             self.failure = failure
+            if self._on_end is not None:
+                try:
+                    self._on_end(failure)
+                except Exception:
+                    log.exception("what was to be told of the end of the tap on %s failed", self.place)

@@ -31,6 +31,7 @@ VERBS = {
     "list": "list the parts that are installed",
     "describe": "describe a part: boxes, types, arguments, example, picture",
     "top": "show what the components of a running system do, and who holds it up",
+    "studio": "show a running system in the browser",
     "doctor": "show versions, the loop, and which extras are there",
 }
 

@@ -158,8 +158,7 @@ class Interrupt:
         self.happened = True
         if simulation is not None:
             self.at = simulation.clock.now
-            # In a moment of virtual time: what happens at this one may be the beginning.
-            simulation.call_at(self.at + 1, simulation._end_time)
+            simulation.end_soon()
 
 
 class Cancelling:

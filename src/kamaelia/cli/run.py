@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import FAILED, INTERRUPTED, USAGE
@@ -27,6 +27,8 @@ examples
   kamaelia run 'Source("abc") | Map(str.upper) | Collect()'
   kamaelia run 'ConsoleReader() | PublishTo("talk")' \
                'TCPServer(SubscribeTo("talk") | Encode(end="\n"), port=1500)'
+  kamaelia run --capture=talk.capture chat.py
+  kamaelia run 'Replay("talk.capture", "TCPServer/*.inbox") | Lines() | ConsoleEchoer()'
 
 exit codes
   0    it ended, also after a first Ctrl-C, which stops it: what was accepted is finished
@@ -34,8 +36,13 @@ exit codes
   2    nothing ran: the command line is wrong, or no system could be made of it
   130  cancelled by a second Ctrl-C
 
+What is logged goes to standard error, one line an event: time, level, component, text. A file that sets
+logging up has its own way.
+
 KAMAELIA_TRACEBACK=full shows every frame of an error.
 """
+
+LEVELS = ("debug", "info", "warning", "error")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -51,7 +58,13 @@ def parser() -> argparse.ArgumentParser:
         "--grace", type=seconds, default=5.0, metavar="SECONDS", help="to finish in, after a stop (5)"
     )
     made.add_argument("--debug", action="store_true", help="check messages, and turn asyncio's own checks on")
+    made.add_argument(
+        "--capture", metavar="FILE", help="keep what passes all boxes in a file; Replay plays it again"
+    )
     made.add_argument("--json", action="store_true", help="print the result as JSON, null for none")
+    made.add_argument(
+        "--log", choices=LEVELS, metavar="LEVEL", help=f"log what is as grave as that: {', '.join(LEVELS)}"
+    )
     made.add_argument("--watch", action="store_true", help="start again whenever a Python file here changes")
     return made
 
@@ -93,6 +106,15 @@ def run_systems(options: argparse.Namespace) -> int:
     except Exception as error:  # the user's file may raise anything, and so may the making of a component
         show(error)
         return USAGE
+    if options.capture:
+        from kamaelia.observe import capture
+
+        try:
+            capture(systems, options.capture)
+        except OSError as error:
+            complain(f"kamaelia run: cannot write the capture: {error}")
+            return USAGE
+    end_lines = _log(options.log)
     try:
         result = run(*systems, seed=seed, grace=options.grace, debug=options.debug)
         return print_results(result if len(systems) > 1 else [result], options.json)
@@ -104,6 +126,37 @@ def run_systems(options: argparse.Namespace) -> int:
     except Exception as error:  # ours and, where something foreign has failed, whatever that raised
         show(error)
         return FAILED
+    finally:
+        end_lines()
+
+
+def _log(level: str | None) -> Callable[[], None]:
+    """Have lines on standard error of what is logged, unless the user's file sees to that; return what ends
+    it."""
+    import logging
+
+    least = logging.WARNING
+    root = logging.getLogger()
+    if level is not None and not root.handlers:
+        root.setLevel(level.upper())
+        least = root.level
+
+    class OnDemand(logging.Handler):
+        """Stands for the one that prints, whose room is not needed before something is logged."""
+
+        def handle(self, record: logging.LogRecord) -> bool:
+            from kamaelia.observe.logs import log_lines
+
+            log_lines(least)
+            assert logging.lastResort is not None
+            return bool(logging.lastResort.handle(record))
+
+    before, logging.lastResort = logging.lastResort, OnDemand(least)
+
+    def end() -> None:
+        logging.lastResort = before
+
+    return end
 
 
 def print_results(results: list[Any], as_json: bool) -> int:

@@ -36,6 +36,7 @@ examples
   kamaelia simulate star.py:stream --seeds=1000
   kamaelia simulate star.py:stream --seed=412 --trace=out.txt --capture=packets
   kamaelia simulate star.py:stream --check
+  kamaelia simulate star.py:stream --studio --speed=1
 
 exit codes
   0    all went well, also after a first Ctrl-C
@@ -78,6 +79,23 @@ def parser() -> argparse.ArgumentParser:
     )
     what.add_argument(
         "--no-payloads", action="store_true", help="with --check: pass over what is in the packets (TLS)"
+    )
+    looks = made.add_argument_group("looking at it")
+    looks.add_argument(
+        "--inspect",
+        action="store_true",
+        help="open a socket through which it can be looked at and controlled",
+    )
+    looks.add_argument(
+        "--studio",
+        action="store_true",
+        help="show it in the browser while it runs; without --speed it begins paused",
+    )
+    looks.add_argument(
+        "--speed",
+        type=float,
+        metavar="NUMBER",
+        help="virtual seconds that pass in a real one, at most (as many as possible)",
     )
     shown = made.add_argument_group("what is shown and written")
     shown.add_argument("--json", action="store_true", help="print what was measured as JSON")
@@ -137,6 +155,7 @@ def _seeds(options: argparse.Namespace) -> Sequence[int | str]:
 def _check_options(options: argparse.Namespace) -> None:
     """Read the time, and see whether what was asked for can be done together."""
     from kamaelia.axon import UsageError, units
+    from kamaelia.testbed.remote import checked_speed
 
     text = options.seconds or "60"
     options.seconds = units.seconds(float(text) if _is_number(text) else text, "--seconds")
@@ -144,6 +163,11 @@ def _check_options(options: argparse.Namespace) -> None:
         raise UsageError(
             "--seeds is for many runs, and --trace, --capture and --check are for one: give --seed"
         )
+    looks = options.inspect or options.studio or options.speed is not None
+    if looks and (options.seeds is not None or options.check):
+        raise UsageError("--inspect, --studio and --speed are for one run: leave --seeds and --check out")
+    if options.speed is not None:
+        checked_speed(options.speed)
     if options.check and (options.trace or options.capture):
         raise UsageError("--check writes neither a trace nor packets: leave --trace and --capture out")
 
@@ -159,8 +183,8 @@ def _is_number(text: str) -> bool:
 def _check_test_options(options: argparse.Namespace, test: Simulated) -> None:
     from kamaelia.axon import UsageError
 
-    for name in ("seconds", "json", "trace", "capture", "check"):
-        if getattr(options, name):
+    for name in ("seconds", "json", "trace", "capture", "check", "inspect", "studio", "speed"):
+        if getattr(options, name) not in (None, False):
             raise UsageError(f"--{name}: {test.name} is a test, which says by itself what is done")
 
 
@@ -193,6 +217,7 @@ def run_test(test: Simulated, arguments: dict[str, Any], seeds: Sequence[int | s
 def run_one(scenario: Scenario, network: Network, options: argparse.Namespace, seed: int | str) -> int:
     """Make one run, and show what was measured."""
     from kamaelia.axon.clock import monotonic
+    from kamaelia.testbed import Remote
     from kamaelia.testbed.simulated import captures_in
 
     from .progress import Interrupt, Progress
@@ -214,7 +239,15 @@ def run_one(scenario: Scenario, network: Network, options: argparse.Namespace, s
             progress.run(network),
         ):
             interrupt.network = network
-            trace = network.simulate(options.seconds, seed=seed, errors="collect", capture=capture)
+            trace = network.simulate(
+                options.seconds,
+                seed=seed,
+                errors="collect",
+                capture=capture,
+                remote=None if options.speed is None else Remote(speed=options.speed),
+                inspect=options.inspect or None,
+                studio=options.studio,
+            )
     except Exception as error:  # of a script, or of what cannot be simulated
         show(error)
         return FAILED

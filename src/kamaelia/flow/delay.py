@@ -34,6 +34,8 @@ class Delay(Component):
         ['a']
     """
 
+    holds_back = True  # on purpose: see kamaelia.observe.diagnosis
+
     inbox = Inbox[Any]("messages")
     outbox = Outbox[Any]("the same, later")
 
@@ -77,7 +79,7 @@ class Delay(Component):
                 try:
                     await sleep(max(0.0, due - clock()))
                 except Cancelled:
-                    if not self.system.stopping:
+                    if self._axon.reason != "stop":  # which is no reason to lose what was accepted
                         raise
             await self.outbox.send(message)
 

@@ -46,6 +46,8 @@ class RateLimit(Component):
         (['a'], ['b', 'c'])
     """
 
+    holds_back = True  # on purpose: see kamaelia.observe.diagnosis
+
     inbox = Inbox[Any]("messages")
     outbox = Outbox[Any]("the same, not too many at a time")
 
@@ -106,7 +108,7 @@ class RateLimit(Component):
             try:
                 await sleep(seconds)
             except Cancelled:
-                if not self.system.stopping:
+                if self._axon.reason != "stop":  # which is no reason to lose what was accepted
                     raise
 
 

@@ -431,7 +431,9 @@ class StreamServer(Server):
         if self._farewells is None or context is None:
             farewell.close()
         else:
-            self._farewells.create_task(self._see_off(farewell), context=context.copy())
+            task = self._farewells.create_task(self._see_off(farewell), context=context.copy())
+            # Cancelled before its first step, it never awaits the farewell: no warning about that.
+            task.add_done_callback(lambda _: farewell.close())
 
     async def _see_off(self, farewell: Coroutine[Any, Any, None]) -> None:
         try:

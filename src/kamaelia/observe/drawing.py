@@ -14,12 +14,17 @@ on this machine, so that the same system gives the same picture everywhere.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 
-from kamaelia.axon import Component
+from kamaelia.axon import Component, System, UsageError
+from kamaelia.axon.errors import suggestion
+from kamaelia.axon.system import Handle
 
-from .parts import Part, Scene, Wire, look_at
+from .graphviz import graphviz
+from .outline import outline
+from .parts import MOST, Part, Scene, Wire, ends_of, look_at
 
 LETTER = 7.6  # width of a letter of a name (13 px), at most
 SMALL = 6.1  # of a letter of anything else (10.5 px)
@@ -33,10 +38,57 @@ MARGIN = 20.0
 
 INK, PALE, LINE, PAPER = "#1d2b3a", "#5b6b7b", "#3b6ea5", "#ffffff"
 FILLS = ("#f3f7fb", "#e6eff8", "#d9e7f4")  # of frames, by how deep they are
+ATTEMPTS = 20  # to look at a system that changes meanwhile
 PART_FILL, DOT = "#fff8e6", "#e0a100"
 
 
-def svg(*components: Component, boxes: bool = False) -> str:
+def draw(
+    what: System | Component | Handle, form: str = "text", *, boxes: bool = False, most: int = MOST
+) -> str:
+    """Return a picture of a component, running or not, or of a system; `System.draw` does this.
+
+    Arguments:
+        what: a component, a system, or a handle of `background`; from any thread
+        form: ``"text"`` (see `outline`), ``"mermaid"``, ``"graphviz"`` or ``"svg"``
+        boxes: draw their boxes, too, that nothing is linked to
+        most: parts; of more than that the deepest are folded into what they are in, which says so
+
+    Raises `UsageError` for another form.
+
+    Example:
+        >>> from kamaelia.flow import Collect, Map, Source
+        >>> from kamaelia.observe import draw
+        >>> print(draw(Source("ab") | Map(str.upper) | Collect()))
+        Source 'ab'     -> Map
+        Map str.upper   -> Collect
+        Collect
+    """
+    if form not in _FORMS:
+        raise UsageError(f"draw(form={form!r}): {suggestion(str(form), list(_FORMS))}")
+    system: System | None
+    if isinstance(what, Handle):
+        what = what.component
+    if isinstance(what, Component):
+        parts, system = [what], what._axon.system
+    else:
+        parts, system = [child.component for child in list(what.root.children)], what
+    for attempt in range(ATTEMPTS):
+        try:
+            if form == "text":
+                return outline(*parts, boxes=boxes, most=most, system=system)
+            return _FORMS[form](*parts, boxes=boxes, most=most)
+        except RuntimeError:  # seen from another thread: something was added while it was looked at
+            if attempt + 1 == ATTEMPTS:
+                raise
+    raise AssertionError
+
+
+def picture_of(what: System | Component | Handle) -> str:
+    """Return the picture that a notebook shows."""
+    return draw(what, "svg")
+
+
+def svg(*components: Component, boxes: bool = False, most: int = MOST) -> str:
     """Return a picture of components as SVG, running or not, with all that is in them.
 
     Circles at the edge of a part are its boxes: to the left inboxes, to the right outboxes; the words between
@@ -45,6 +97,7 @@ def svg(*components: Component, boxes: bool = False) -> str:
     Arguments:
         components: what to draw
         boxes: draw their boxes, too, that nothing is linked to, with the types of their messages
+        most: parts; of more than that the deepest are folded into what they are in, which says so
 
     Example:
         >>> from kamaelia.flow import Collect, Map, Source
@@ -53,10 +106,10 @@ def svg(*components: Component, boxes: bool = False) -> str:
         >>> picture.startswith("<svg xmlns=")
         True
     """
-    return _Picture(look_at(components, boxes=boxes)).text()
+    return _Picture(look_at(components, boxes=boxes, most=most)).text()
 
 
-def mermaid(*components: Component, boxes: bool = False) -> str:
+def mermaid(*components: Component, boxes: bool = False, most: int = MOST) -> str:
     """Return a picture of components in the language of Mermaid, which many sites draw by themselves.
 
     Arguments are those of `svg`.
@@ -70,8 +123,10 @@ def mermaid(*components: Component, boxes: bool = False) -> str:
             n2["Collect"]
             n1 --> n2
     """
-    scene = look_at(components, boxes=boxes)
+    scene = look_at(components, boxes=boxes, most=most)
     lines = ["flowchart LR"]
+    if scene.note:
+        lines.append(f"    %% {scene.note}")
     names: dict[Part, str] = {}
 
     def quoted(part: Part) -> str:
@@ -98,40 +153,12 @@ def mermaid(*components: Component, boxes: bool = False) -> str:
 
     for part in scene.parts:
         write(part, "    ")
-    for source, target, wire in _ends(scene):
+    for source, target, wire in ends_of(scene):
         if source is None:
             continue
         arrow = f" -->|{escape(wire.kind, quote=False)}| " if wire.kind else " --> "
         lines.append(f"    {names[source]}{arrow}{names[target]}")
     return "\n".join(lines)
-
-
-def _ends(scene: Scene) -> list[tuple[Part | None, Part, Wire]]:
-    """Return the wires without the boundaries that they pass: from part to part."""
-    ways: dict[tuple[Part, str], list[Wire]] = {}
-    for wire in scene.wires:
-        if wire.source is not None:
-            ways.setdefault((wire.source, wire.outbox), []).append(wire)
-
-    def follow(wire: Wire) -> list[Wire]:
-        further = ways.get((wire.target, wire.inbox), [])
-        return [end for next_one in further for end in follow(next_one)] if further else [wire]
-
-    into = {(wire.target, wire.inbox) for wire in scene.wires}
-    found: dict[tuple[Part | None, Part, str], tuple[Part | None, Part, Wire]] = {}
-    for wire in scene.wires:
-        if wire.source is not None and (wire.source, wire.outbox) in into:
-            continue  # it goes on from a boundary
-        for end in follow(wire):
-            target = end.target
-            if wire.source is None:  # from outside, through the edge of the outermost that it comes into
-                target = end.target
-            if not target.framed:
-                continue
-            kind = wire.kind or end.kind
-            shown = Wire(wire.source, wire.outbox, target, end.inbox, kind, wire.feedback or end.feedback)
-            found.setdefault((wire.source, target, end.inbox), (wire.source, target, shown))
-    return [one for one in found.values() if one[0] is None or one[0].framed]
 
 
 @dataclass
@@ -159,7 +186,7 @@ class _Place:
 class _Picture:
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
-        self.wires = _ends(scene)
+        self.wires = ends_of(scene)
         self.places: dict[Part, _Place] = {}
         self.offsets: dict[Part, tuple[float, float]] = {}  # within what a part is in
         self.insets: dict[Part, tuple[float, float]] = {}  # of frames, to the left and to the right
@@ -481,3 +508,11 @@ def _n(number: float) -> str:
     """Write a number with one decimal at most, the same everywhere."""
     text = f"{number:.1f}"
     return text.removesuffix(".0")
+
+
+_FORMS: dict[str, Callable[..., str]] = {
+    "text": outline,
+    "mermaid": mermaid,
+    "graphviz": graphviz,
+    "svg": svg,
+}

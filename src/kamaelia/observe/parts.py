@@ -2,7 +2,8 @@
 
 A component is read as it is now, running or not. What is many times alike (the visitors of a server) becomes
 one part with a count; so does the pattern that a server makes a part of for each who connects, which nobody
-has connected to yet. A pipeline that has no name of its own is only the row of its parts.
+has connected to yet. A pipeline that has no name of its own is only the row of its parts. What would be too
+many to be seen is folded, from the inside, and says how many it holds.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from typing import Any
 
 from kamaelia.axon import Component, Graphline, Pipeline, Seat
 from kamaelia.axon.component import offered
+from kamaelia.axon.link import Link
 from kamaelia.axon.typecheck import name_of
 
 DETAIL = 26  # letters of the arguments that are shown
+MOST = 200  # parts on a picture
 
 
 @dataclass(eq=False)
@@ -34,6 +37,8 @@ class Part:
     is_box: bool = False
     """Whether it is only the end of an arrow: a box that nothing is linked to."""
     parent: Part | None = None
+    processes: list[Any] = field(default_factory=list)
+    """What it stands for."""
 
     @property
     def chain(self) -> list[Part]:
@@ -61,10 +66,15 @@ class Scene:
 
     parts: list[Part]
     wires: list[Wire]
+    note: str = ""
+    """What is left out, in a sentence; nothing if that is nothing."""
 
 
-def look_at(components: Iterable[Component], *, boxes: bool = False) -> Scene:
-    """Read components into a scene; with ``boxes``, also those of their boxes that nothing is linked to."""
+def look_at(components: Iterable[Component], *, boxes: bool = False, most: int = MOST) -> Scene:
+    """Read components into a scene; with ``boxes``, also those of their boxes that nothing is linked to.
+
+    If it would have more than so many parts, the deepest are folded: what they are in is shown without them.
+    """
     reader = _Reader()
     parts = [reader.part(component._axon, None) for component in components]
     if len(parts) == 1 and parts[0].parts and _is_plain(parts[0].name, reader.kinds[parts[0]]):
@@ -85,7 +95,63 @@ def look_at(components: Iterable[Component], *, boxes: bool = False) -> Scene:
                 wires.append(Wire(end, "", part, box.name, "", False))
             else:
                 wires.append(Wire(part, box.name, end, "", "", False))
-    return Scene(parts, wires)
+    return _folded(Scene(parts, wires), most)
+
+
+def _folded(scene: Scene, most: int) -> Scene:
+    """Return a scene with no more than so many parts, which says what it does not show."""
+    depths: dict[int, int] = {}  # how many parts there are, by how deep they are
+    for part in _all(scene.parts):
+        depths[len(part.chain)] = depths.get(len(part.chain), 0) + 1
+    if sum(depths.values()) <= most:
+        return scene
+    shown, deepest = 0, 0
+    while shown + depths[deepest + 1] <= most:
+        deepest += 1
+        shown += depths[deepest]
+    instead: dict[Part, Part] = {}  # of what is not shown, the part in which it is
+    folded = [part for part in _all(scene.parts) if len(part.chain) == deepest and part.parts]
+    parts = scene.parts
+    for part in folded:
+        inside = list(_all(part.parts))
+        instead.update(dict.fromkeys(inside, part))
+        part.parts, part.framed = [], True
+        part.detail = _and_so_many(part.detail, f"{len(inside)} inside")
+    holders = "another" if len(folded) == 1 else f"{len(folded)} others"
+    notes = [f"{len(instead)} parts in {holders} are not shown"] if folded else []
+    if not deepest:  # there are too many even of the outermost
+        left_out = Part(f"{len(parts) - most + 1} more", "not shown")
+        instead.update({one: left_out for part in parts[most - 1 :] for one in _all([part])})
+        notes.append(f"{len(instead)} parts are not shown")
+        parts = [*parts[: most - 1], left_out]
+        for part in parts[:-1]:
+            inside = list(_all(part.parts))
+            instead.update(dict.fromkeys(inside, part))
+            part.parts, part.framed = [], True
+            if inside:
+                part.detail = _and_so_many(part.detail, f"{len(inside)} inside")
+    wires: dict[Wire, None] = {}
+    for wire in scene.wires:
+        source = None if wire.source is None else instead.get(wire.source, wire.source)
+        target = instead.get(wire.target, wire.target)
+        if source is not target and not (source is None and target is not wire.target):
+            names = [
+                wire.outbox if source is wire.source else "outbox",
+                wire.inbox if target is wire.target else "inbox",
+            ]
+            wires[Wire(source, names[0] if source else "", target, names[1], wire.kind, wire.feedback)] = None
+    note = f"{'; '.join(notes)}: it would be more than {most}"
+    return Scene(parts, list(wires), note)
+
+
+def _and_so_many(detail: str, inside: str) -> str:
+    return f"{detail}, {inside}" if detail else inside
+
+
+def _all(parts: Iterable[Part]) -> Iterator[Part]:
+    for part in parts:
+        yield part
+        yield from _all(part.parts)
 
 
 def _is_in(process: Any, whole: Any) -> bool:
@@ -99,6 +165,34 @@ def _is_plain(name: str, kind: type) -> bool:
     return kind in (Pipeline, Graphline) and name == kind.__name__
 
 
+def ends_of(scene: Scene) -> list[tuple[Part | None, Part, Wire]]:
+    """Return the wires without the boundaries that they pass: from part to part."""
+    ways: dict[tuple[Part, str], list[Wire]] = {}
+    for wire in scene.wires:
+        if wire.source is not None:
+            ways.setdefault((wire.source, wire.outbox), []).append(wire)
+
+    def follow(wire: Wire) -> list[Wire]:
+        further = ways.get((wire.target, wire.inbox), [])
+        return [end for next_one in further for end in follow(next_one)] if further else [wire]
+
+    into = {(wire.target, wire.inbox) for wire in scene.wires}
+    found: dict[tuple[Part | None, Part, str], tuple[Part | None, Part, Wire]] = {}
+    for wire in scene.wires:
+        if wire.source is not None and (wire.source, wire.outbox) in into:
+            continue  # it goes on from a boundary
+        for end in follow(wire):
+            target = end.target
+            if wire.source is None:  # from outside, through the edge of the outermost that it comes into
+                target = end.target
+            if not target.framed:
+                continue
+            kind = wire.kind or end.kind
+            shown = Wire(wire.source, wire.outbox, target, end.inbox, kind, wire.feedback or end.feedback)
+            found.setdefault((wire.source, target, end.inbox), (wire.source, target, shown))
+    return [one for one in found.values() if one[0] is None or one[0].framed]
+
+
 class _Reader:
     def __init__(self) -> None:
         self.drawn: dict[Any, Part] = {}  # the part that stands for a process
@@ -108,7 +202,8 @@ class _Reader:
 
     def part(self, process: Any, parent: Part | None) -> Part:
         component = process.component
-        part = Part(process.name, details(component), parent=parent)
+        part = Part(process.name, details(component), parent=parent, processes=[process])
+        part.framed = bool(process.name)  # what stands around a system in the background is no part of it
         self.kinds[part] = type(component)
         self.drawn[process] = part
         self.read.append(process)
@@ -136,6 +231,7 @@ class _Reader:
 
     def _stands_for(self, first: Any, other: Any) -> None:
         self.drawn[other] = self.drawn[first]
+        self.drawn[first].processes.append(other)
         for one, two in zip(first.children, other.children, strict=True):
             self._stands_for(one, two)
 
@@ -178,8 +274,8 @@ def details(component: Component) -> str:
     if isinstance(component, Seat):
         return ""  # what matters is who sits there
     args, kwargs = component._recipe
-    shown = [_short(value) for value in args if not list(_components_in(value))]
-    shown += [f"{name}={_short(value)}" for name, value in kwargs.items() if not list(_components_in(value))]
+    shown = [_short(value) for value in args if not _is_drawn(value)]
+    shown += [f"{name}={_short(value)}" for name, value in kwargs.items() if not _is_drawn(value)]
     text = ", ".join(one for one in shown if one)
     return text if len(text) <= DETAIL else text[: DETAIL - 1] + "…"
 
@@ -234,6 +330,13 @@ def _is_pattern(component: Component) -> bool:
             if not process.children
         )
     )
+
+
+def _is_drawn(value: Any) -> bool:
+    """Say whether an argument is on the picture anyway: components, and links between them."""
+    if isinstance(value, (list, tuple)):
+        return any(_is_drawn(one) for one in value)
+    return isinstance(value, (Component, Link))
 
 
 def _components_in(value: Any) -> Iterator[Component]:

@@ -32,17 +32,19 @@ True
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from types import UnionType
 from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from kamaelia.axon import body
+from kamaelia.axon import Seat, body
 from kamaelia.axon.clock import calendar as calendar_of
 from kamaelia.axon.system import describe_core
+from kamaelia.axon.tap import LOOK
 from kamaelia.axon.typecheck import name_of
 
 if TYPE_CHECKING:
@@ -227,9 +229,8 @@ class Snapshot:
         return self.index[path]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as plain values, for JSON."""
-        values = asdict(self)
-        del values["index"]
+        """Return it as plain values, as JSON has them."""
+        values: dict[str, Any] = _as_plain(self)
         return values
 
     def to_json(self) -> str:
@@ -242,7 +243,17 @@ class Snapshot:
 
         Raises `ValueError` for what is no snapshot, or one of another version.
         """
-        return from_dict(cls, json.loads(text))
+        try:
+            values = json.loads(text)
+        except RecursionError:
+            raise ValueError("the snapshot is no snapshot: lists are in it too deep") from None
+        return from_dict(cls, values)
+
+
+_NAMES: dict[type, tuple[str, ...]] = {
+    kind: tuple(one.name for one in fields(kind) if one.init)
+    for kind in (BoxSnapshot, LinkSnapshot, ComponentSnapshot, StuckSnapshot, Snapshot)
+}
 
 
 # -- taking one -----------------------------------------------------------------------------------------
@@ -291,22 +302,29 @@ def processes_of(system: System) -> Iterator[Process]:
 def links_of(system: System) -> Iterator[Link]:
     """Yield all links, in the order of the components that they lead to or, where that says more, from."""
     for process in processes_of(system):
-        for box in process.each_box():
-            for wire in list(box.outgoing) if box.outgoing else ():
+        for box in list(process.each_box()):
+            for wire in tuple(box.outgoing):
                 yield wire
-            for wire in list(box.incoming) if box.incoming else ():
+            for wire in tuple(box.incoming):
                 if wire.outside:
                     yield wire
 
 
 def reader_of(route: Route) -> Process:
     """Return whose inbox a route ends in: where that is a seat's, who sits there."""
-    box: Any = list(route.links)[-1].target
-    while box.is_inbox and box.wired and len(box.outgoing) == 1:
-        (wire,) = list(box.outgoing)
-        box = wire.lends_to or wire.target
+    box = target_of(route)
+    while box.is_inbox and box.wired:
+        wires = tuple(box.outgoing)
+        if len(wires) != 1:
+            break
+        box = wires[0].lends_to or wires[0].target
     owner: Process = box.owner
     return owner
+
+
+def target_of(route: Route) -> Any:
+    """Return the inbox that a route ends in."""
+    return route.links[-1].target
 
 
 class Reader:
@@ -315,6 +333,20 @@ class Reader:
     def __init__(self, system: System, watch: Watch | None) -> None:
         self._scheduler = system.scheduler
         self._watch = watch
+        self._paths: dict[Process, str] = {}  # a path is asked for some ten times
+
+    def _path(self, process: Process) -> str:
+        path = self._paths.get(process)
+        if path is None:
+            parent = process.parent
+            around = "" if parent is None or not process.name else self._path(parent)
+            path = self._paths[process] = f"{around}/{process.name}" if around else process.name
+        return path
+
+    def _name(self, box: Box[Any]) -> str:
+        """Return what ``str(box)`` would be."""
+        path = self._path(box.owner)
+        return f"{path}.{box.name}" if path else box.name
 
     def component(self, process: Process) -> ComponentSnapshot:
         """Read a component."""
@@ -325,35 +357,43 @@ class Reader:
         parent = process.parent
         component = process.component
         return ComponentSnapshot(
-            path=process.path,
-            parent=None if parent is None or not parent.name else parent.path,
+            path=self._path(process),
+            parent=None if parent is None or not parent.name else self._path(parent),
             type=type_of(component),
             body=body_of(process),
             state=state,
-            waits_at=tuple(map(str, boxes)),
-            waits_for=tuple(dict.fromkeys(other.path for other in others)),
+            waits_at=tuple(map(self._name, boxes)),
+            waits_for=tuple(dict.fromkeys(map(self._path, others))),
             steps=process.steps,
             running=None if kept is None else round(kept.running, 6),
             blocked=None if kept is None else round(kept.blocked, 6),
             blocked_on=None if kept is None else kept.blocked_on,
             restarts=restarts_of(process),
             failures=0 if kept is None else kept.failures,
-            boxes=tuple(self._box(box) for box in process.each_box()),
+            boxes=tuple(self._box(box) for box in list(process.each_box())),
         )
 
     def _box(self, box: Any) -> BoxSnapshot:
+        wires = list(box.outgoing) if box.outgoing else ()
         if box.is_inbox:
             queue = box.queue
             waiting = queue.waiting()
-            passed = queue.received + queue.dropped + len(queue)
+            # A boundary is a wire: what has come into it is what has gone on, to one of those behind it.
+            # But who sits on a seat reads from the seat's own queue.
+            is_wire = box.wired and not any(wire.lends_to is not None for wire in wires)
+            passed = max((wire.passed for wire in wires), default=0) if is_wire else queue.put_in()
             rest = {"dropped": queue.dropped, "discarded": box.unread}
             rest |= {"waiting": waiting, "size": queue.size, "peak": max(queue.peak, waiting)}
         else:
             queue = None
             routes = (
-                list(box.routes) if box.own else [route for wire in box.outgoing for route in wire.routes]
+                tuple(box.routes) if box.own else [route for wire in wires for route in tuple(wire.routes)]
             )
-            passed = sum(route.passed for route in routes)
+            passed = (
+                box.carried + sum(route.passed for route in routes)
+                if box.own
+                else sum(wire.passed for wire in wires)
+            )
             rest = {
                 "dropped": box.dropped + sum(route.dropped for route in routes),
                 "discarded": box.discarded,
@@ -376,8 +416,8 @@ class Reader:
         """Read a link."""
         passed, dropped, waiting, size = figures_of(wire)
         return LinkSnapshot(
-            source=str(wire.source),
-            target=str(wire.target),
+            source=self._name(wire.source),
+            target=self._name(wire.target),
             when_full=wire.when_full,
             feedback=bool(wire.feedback),
             outside=bool(wire.outside) or wire.source.owner is wire.target.owner,
@@ -393,39 +433,49 @@ class Reader:
 def figures_of(wire: Link) -> tuple[int, int, int, int]:
     """Return what has passed a link, what was dropped on it, what waits at its end, and the mark there."""
     if wire.lends_to is not None:  # who sits there reads from the seat's own queue
-        queue = wire.source.queue
-        return queue.received, 0, queue.waiting(), queue.size
-    passed = dropped = waiting = size = 0
+        queue = wire.lends_to.queue
+        return wire.passed, 0, queue.waiting(), queue.size
+    dropped, waiting, size = wire.dropped, 0, 0
     for route in list(wire.routes):
         queue = route.queue
-        passed += route.passed
-        dropped += route.dropped
+        if wire.when_full != "wait":
+            dropped += route.dropped
         if not size or queue.waiting() * size > waiting * queue.size:
             waiting, size = queue.waiting(), queue.size
-    return passed, dropped, waiting, size
+    return wire.passed, dropped, waiting, size
 
 
 def doing(process: Process) -> tuple[str, tuple[Box[Any], ...], tuple[Process, ...]]:
     """Return what a component is doing, the boxes that it waits for, and whose room it waits for."""
+    return doing_at(process)[:3]
+
+
+def doing_at(
+    process: Process,
+) -> tuple[str, tuple[Box[Any], ...], tuple[Process, ...], tuple[Route, ...]]:
+    """Return what `doing` does, and at the end of which routes it waits for room."""
     state = process.state
     if state == "holding" and process.vacant:
-        return "vacant", (), ()
+        return "vacant", (), (), ()
     if state == "foreign":  # the coroutine that stands for a script awaits that it makes a box call
-        return "awaiting" if process.script is None else "working", (), ()
+        return "awaiting" if process.script is None else "working", (), (), ()
     if state != "waiting":
-        return state, (), ()
+        return state, (), (), ()
     wait = process.wait
     if wait is None:  # it goes on just now
-        return "ready", (), ()
+        return "ready", (), (), ()
     where = wait.where
     if wait.verb == "send to":
-        boxes = tuple(list(route.links)[-1].target for route in where)
-        return "sending", boxes, tuple(reader_of(route) for route in where)
+        # Seen from another thread, a route may have gone by now.
+        routes = tuple(route for route in where if route is not None)
+        return "sending", tuple(map(target_of, routes)), tuple(map(reader_of, routes)), routes
     if wait.verb == "receive from":
-        return "receiving", tuple(where), ()
+        return "receiving", tuple(where), (), ()
+    if wait.verb == LOOK:  # at what passes somewhere
+        return "receiving", (), (), ()
     if wait.verb == "sleep":
-        return "sleeping", (), ()
-    return "awaiting", (), ()
+        return "sleeping", (), (), ()
+    return "awaiting", (), (), ()
 
 
 def state_of(box: Any) -> str:
@@ -455,15 +505,29 @@ def body_of(process: Process) -> str:
     return body.kind_of(process.component.main)
 
 
+def occupants_of(process: Process) -> int:
+    """Return how many have sat on a seat, one after another; 0 for what is no seat."""
+    component = process.component
+    return component.occupants if isinstance(component, Seat) else 0
+
+
 def restarts_of(process: Process) -> int:
     """Return how often another component has taken the place of one that was over."""
-    taken = getattr(process.component, "occupants", None)
-    if isinstance(taken, int):
-        return max(0, taken - 1)
-    return sum(restarts_of(child) for child in list(process.children))
+    taken = occupants_of(process)
+    return taken - 1 if taken else sum(restarts_of(child) for child in list(process.children))
 
 
 # -- as JSON --------------------------------------------------------------------------------------------
+
+
+def _as_plain(value: Any) -> Any:
+    """Return a dataclass, and those in it, as objects and lists, in a tenth of the time of `asdict`."""
+    names = _NAMES.get(type(value))
+    if names is not None:
+        return {name: _as_plain(getattr(value, name)) for name in names}
+    if type(value) is tuple:
+        return [_as_plain(one) for one in value]
+    return value
 
 
 def from_dict(kind: type[T], values: Any, where: str = "the snapshot") -> T:
@@ -475,7 +539,7 @@ def from_dict(kind: type[T], values: Any, where: str = "the snapshot") -> T:
         raise ValueError(f"{where}: {type(values).__name__} stands where there should be an object")
     if "version" in values and values["version"] != VERSION:
         raise ValueError(f"{where} is of version {values['version']!r}, and this Kamaelia reads {VERSION}")
-    hints = get_type_hints(kind)
+    hints = _hints(kind)
     given = {}
     for one in fields(kind):  # type: ignore[arg-type]
         if not one.init:
@@ -484,6 +548,11 @@ def from_dict(kind: type[T], values: Any, where: str = "the snapshot") -> T:
             raise ValueError(f"{where} has no {one.name!r}")
         given[one.name] = _read(hints[one.name], values[one.name], f"{where}: {one.name}")
     return kind(**given)
+
+
+_hints: Callable[[Any], dict[str, Any]] = functools.cache(
+    get_type_hints
+)  # of a class: there are many of each in a snapshot
 
 
 def _read(hint: Any, value: Any, where: str) -> Any:

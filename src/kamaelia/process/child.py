@@ -46,6 +46,7 @@ from kamaelia.axon import (
 )
 from kamaelia.axon.errors import shorten, text_of
 from kamaelia.axon.outlet import lead_outside
+from kamaelia.axon.process import current_process
 from kamaelia.axon.queue import parse_size
 from kamaelia.axon.system import default_loop_factory
 
@@ -398,6 +399,8 @@ class _Handler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             values = dict(record.__dict__, msg=record.getMessage(), args=None, exc_info=None)
+            process = current_process.get(None)  # see `kamaelia.observe.logs`
+            values.setdefault("component", "" if process is None else process.path)
             if record.exc_info:
                 values["exc_text"] = logging.Formatter().formatException(record.exc_info)
             try:
@@ -409,4 +412,4 @@ class _Handler(logging.Handler):
             self.handleError(record)
 
 
-_OF_RECORDS = frozenset(logging.makeLogRecord({}).__dict__)
+_OF_RECORDS = frozenset(logging.makeLogRecord({"component": ""}).__dict__)

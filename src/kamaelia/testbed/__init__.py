@@ -26,6 +26,7 @@ theory:
 | `loop` | the event loop in front of all this (`single`); `sockets`: what looks like a socket (`options`) |
 | `stand_ins` | what simulated code gets in place of the machine's time, chance and sockets (`futures`) |
 | `faults` | what goes wrong, and when; `disk`: a host's files, which can go wrong too (`filesystem`) |
+| `snapshot` | what a run is like at one moment; `remote`: pausing, stepping and changing it from outside |
 | `trace` | what a run has shown (`record`); in numbers: `measures_network` (`measures_queue`, `taps`) |
 | `measures` | parts that measure what passes (`measures_flow`, `measures_sequence`) |
 | `captures` | files of packets, as machines; `capture`: writing one in a run; `pcap_source`: playing one |
@@ -48,13 +49,23 @@ from .measures_network import HostMetrics, LinkMetrics, Metrics
 from .measures_queue import QueueMetrics
 from .network import Host, Network, NetworkLink
 from .pcap_source import PcapSource
+from .remote import Moment, Remote
 from .rules import Rule
 from .simulated import simulated
 from .single import single_host_loop
+from .snapshot import (
+    DirectionSnapshot,
+    HostSnapshot,
+    LinkParameters,
+    LossSnapshot,
+    NetworkLinkSnapshot,
+    NetworkSnapshot,
+)
 from .topologies import cdn, chain, dumbbell, full_mesh, grid, ring, star, tree
 from .trace import Event, Trace
 
 __all__ = [
+    "DirectionSnapshot",
     "DiskCall",
     "DiskTrace",
     "Event",
@@ -63,13 +74,20 @@ __all__ = [
     "HostDisk",
     "HostLoop",
     "HostMetrics",
+    "HostSnapshot",
     "LinkMetrics",
+    "LinkParameters",
+    "LossSnapshot",
     "Measure",
     "Metrics",
+    "Moment",
     "Network",
     "NetworkLink",
+    "NetworkLinkSnapshot",
+    "NetworkSnapshot",
     "PcapSource",
     "QueueMetrics",
+    "Remote",
     "Rule",
     "RunsDiffer",
     "SimulationError",

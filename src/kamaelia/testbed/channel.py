@@ -25,6 +25,7 @@ from .protocols import (
     LOST_BY_MODEL,
     QUEUE_FULL,
     TCP,
+    TOO_LARGE,
 )
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Specials:
         "losses",
         "marked",
         "rate",
+        "reasons",
         "reorders",
         "serving",
         "sticks",
@@ -75,6 +77,7 @@ class Specials:
         self.why_closed = 0  # nothing enters; the reason
         self.duplicated = self.corrupted = 0  # packets
         self.marked = 0  # packets, by queues that the link had before this one
+        self.reasons: dict[int, int] | None = None  # packets that were dropped, but for full queues
 
 
 class Channel(Base):
@@ -100,6 +103,10 @@ class Channel(Base):
     settings: LinkSettings
     group_side: RouterSide | None
     """Of a router that groups are asked for over this link: what it knows of that."""
+    loss_is_model = False
+    """What is lost now is lost by a model, and not at random."""
+    lost_at_random = lost_by_model = 0
+    """How many were, when the losses were set for the last time."""
     watch: QueueWatch | None = None
     """What looks at the queue; None where nobody wants to know."""
 
@@ -167,6 +174,12 @@ class Channel(Base):
             self.reschedule()
 
     def _set_loss(self, settings: LinkSettings, seed: int | str) -> None:
+        if self.lost:  # by what it had before
+            losses = self.losses
+            self.lost_at_random = losses.get(LOST_AT_RANDOM, 0)
+            self.lost_by_model = losses.get(LOST_BY_MODEL, 0)
+        if self.loss_is_model != (settings.loss is not None and not settings.uniform_loss):
+            self.loss_is_model = not self.loss_is_model
         self.loss = settings.uniform_loss
         if settings.loss is None:
             if self.specials is not None:
@@ -230,10 +243,12 @@ class Channel(Base):
         """A packet comes to a channel that looks at each."""
         specials = self.specials
         if packet.size > self.mtu:
+            self._note_reason(TOO_LARGE)
             self.near.too_large(packet, self)
         elif specials is None:
             self.send(packet)
         elif specials.why_closed:
+            self._note_reason(specials.why_closed)
             self.drop(packet, specials.why_closed)
         elif specials.held is not None:
             specials.held.append(packet)
@@ -271,7 +286,26 @@ class Channel(Base):
             self._serve(specials, now)
 
     def _dropped_later(self, packet: Packet, now: int, why: Any) -> None:
+        self._note_reason(ACTIVE_QUEUE)
         self.drop(packet, ACTIVE_QUEUE)
+
+    def _note_reason(self, why: int) -> None:
+        """Count a packet that is dropped. Those for which the queue was full are the rest: the wire drops
+        these, and does nothing more for each."""
+        specials = self.specials = self.specials or Specials()
+        reasons = specials.reasons = specials.reasons or {}
+        reasons[why] = reasons.get(why, 0) + 1
+
+    @property
+    def losses(self) -> dict[int, int]:
+        """How many packets were lost or dropped, by reason."""
+        losses = {} if self.specials is None else dict(self.specials.reasons or ())
+        full = self.dropped - sum(losses.values())
+        model = self.lost_by_model
+        if self.loss_is_model:
+            model = self.lost - self.lost_at_random
+        found = {QUEUE_FULL: full, LOST_AT_RANDOM: self.lost - model, LOST_BY_MODEL: model, **losses}
+        return {why: packets for why, packets in found.items() if packets}
 
     def _serve(self, specials: Specials, now: int) -> None:
         """Send what the active queue has for us now, and ask again when that is sent."""

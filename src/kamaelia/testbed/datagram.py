@@ -30,7 +30,7 @@ from .addresses import (
 from .fragments import send_in_fragments
 from .futures import hash_on_host
 from .memberships import Memberships
-from .protocols import IGNORE, UDP
+from .protocols import IGNORE, NO_WAY, UDP
 
 if TYPE_CHECKING:
     from .sockets import SimulatedSocket
@@ -203,6 +203,7 @@ class DatagramTransport(Base):
             raise OSError(errno.EAFNOSUPPORT, f"{address} is of IPv6, and the socket is of IPv4 only")
         first = stack.way_to(address)
         if first is None:
+            stack.count_loss(NO_WAY)
             stack.path_to(target, address)  # which says why there is none
         way = simulation.forms.Way()
         self.name = self.name or f"{stack.name}:{self.port}"

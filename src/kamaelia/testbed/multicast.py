@@ -43,7 +43,7 @@ from .addresses import is_ipv6
 from .groups import IGMP, MLD, Changed, Host, Relay, Router, Send, Snooping, Timing, merged
 from .groups.messages import size_of
 from .links import RandomStream
-from .protocols import EXPIRE, FORWARD, ICMPV6, UDP
+from .protocols import FORWARD, ICMPV6, UDP
 from .protocols import IGMP as IGMP_NUMBER
 from .routing import tree_from, tree_over
 
@@ -240,7 +240,7 @@ class Groups:
         if packet.target.startswith(NEVER_FORWARDED):
             return
         if packet.ttl <= 1:
-            stack.note(EXPIRE, packet)
+            stack.expire(packet)
             return
         stack.note(FORWARD, packet)
         for out in hop.outs:

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from ipaddress import ip_network
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from ..axon import Component, UsageError, units
+from ..axon import Component, UsageError, services, units
 from ..axon.clock import nanoseconds
 from ..axon.component import ComponentFunction
 from ..axon.errors import suggestion
+from ..axon.system import INSPECT
 from .addresses import MOST_HOSTS, canonical, is_any, is_group, is_loopback, number_of
 from .captures.pcapng import LONGEST
 from .disk import HostDisk, SimulatedDisk
 from .faults import KINDS, Disturbance
 from .groups import Timing
 from .loopback import run_on_loopback
+from .remote import Remote
 from .rules import Rule
 from .settings import DEFAULT_QUEUE, DEFAULTS, MTU, LinkSettings, changed, make_settings
 from .simulation import Simulation
+from .snapshot import NetworkSnapshot
 from .trace import Trace
 
 if TYPE_CHECKING:
@@ -494,6 +498,9 @@ class Network:
         measure: str | Iterable[str] = (),
         capture: Mapping[Host | str, str | PathLike[str]] | Iterable[Host | str] = (),
         snaplen: int = LONGEST,
+        remote: Remote | None = None,
+        inspect: bool | None = None,
+        studio: bool = False,
     ) -> Trace:
         """Run everything in virtual time, and return what came of it.
 
@@ -515,13 +522,21 @@ class Network:
                 at all, which is quicker
             measure: what else is measured: ``"queues"``, how full those of all links are, and how busy the
                 links (`LinkMetrics.queue`)
+            remote: by which other threads control it, if that is wanted before it has begun; see `Remote`
+            inspect: open a local socket through which it can be looked at and controlled, as with
+                ``kamaelia studio``; None does so if the environment variable ``KAMAELIA_INSPECT`` is set to 1
+            studio: open a page in the browser that shows it as it runs; that inspects it, too. It begins
+                paused, unless there is a ``remote``
 
         Raises `ComponentsFailed` when components failed; each failure names its host and path. Raises
         `UsageError` for quantities that are none.
         """
         length, last = units.seconds(seconds, "seconds"), self._last(until)
         _check(errors)
-        simulation = Simulation(self, seed, units.seconds(grace, "grace"), keep, _wanted(measure))
+        if studio and remote is None:
+            remote = Remote(paused=True)  # it would be over before anybody has seen the page
+        simulation = Simulation(self, seed, units.seconds(grace, "grace"), keep, _wanted(measure), remote)
+        simulation.services = _services(inspect, studio)
         wanted = _captured(capture)
         if wanted:
             simulation.capture(wanted, snaplen)
@@ -529,7 +544,14 @@ class Network:
         if keep is not None:
             trace.can_be_had_again(
                 lambda what: self.simulate(
-                    seconds, seed=seed, until=until, grace=grace, errors="collect", keep=keep, capture=[what]
+                    seconds,
+                    seed=seed,
+                    until=until,
+                    grace=grace,
+                    errors="collect",
+                    keep=keep,
+                    capture=[what],
+                    inspect=False,
                 )
             )
         return trace
@@ -552,6 +574,30 @@ class Network:
         length, last = units.seconds(seconds, "seconds"), self._last(until)
         _check(errors)
         return run_on_loopback(self, seed, units.seconds(grace, "grace"), length, last, errors)
+
+    # -- looking at a run ---------------------------------------------------------------------------
+
+    def snapshot(self) -> NetworkSnapshot:
+        """Return what the network is like at this moment of the simulation that runs; from any thread.
+
+        In a script or a step of the simulation, and through `Remote.snapshot`, it is exact; else packets go
+        on while it is taken. Raises `UsageError` when no simulation runs.
+        """
+        return self._running().snapshot()
+
+    @property
+    def remote(self) -> Remote:
+        """What controls the simulation that runs, from other threads. Raises `UsageError` when none does."""
+        return self._running().remote
+
+    def _running(self) -> Simulation:
+        simulation = self.simulation
+        if simulation is None:
+            raise UsageError(
+                f"{self!r}: no simulation of it runs now; look from a script, with network.at(), or from "
+                "another thread while simulate() is at work"
+            )
+        return simulation
 
     # -- faults -------------------------------------------------------------------------------------
 
@@ -717,6 +763,21 @@ def _wanted(measure: str | Iterable[str]) -> frozenset[str]:
     for word in sorted(words - {"queues"}, key=repr):
         raise UsageError(f"measure={word!r}: there is only 'queues'; all else is measured in any case")
     return words
+
+
+def _services(inspect: bool | None, studio: bool) -> Sequence[Callable[[Simulation], Callable[[], object]]]:
+    """Return what looks after a run."""
+    if inspect is None:
+        inspect = os.environ.get(INSPECT, "0") not in ("", "0")
+    if not inspect and not studio:
+        return ()
+    return (_inspect, services.load("studio")) if studio else (_inspect,)
+
+
+def _inspect(simulation: Simulation) -> Callable[[], object]:
+    from .inspection import serve_network  # who is not looked at need not load it
+
+    return serve_network(simulation)
 
 
 def _check(errors: str) -> None:

@@ -22,6 +22,12 @@ WORDS = (
     "duplicate",
     "corrupt",
     "mark",
+    "set",
+    "cut",
+    "mend",
+    "crash",
+    "restart",
+    "call",
 )
 (
     SEND,
@@ -40,6 +46,12 @@ WORDS = (
     DUPLICATE,
     CORRUPT,
     MARK,
+    SET,
+    CUT,
+    MEND,
+    CRASH,
+    RESTART,
+    CALL,
 ) = range(len(WORDS))
 
 REASONS = (
@@ -68,3 +80,5 @@ REASONS = (
     DENIED,
     NO_MAPPING,
 ) = range(len(REASONS))
+NO_WAY = "no way"
+"""Why a host counts what it cannot pass on, or send: no links lead there."""

@@ -20,13 +20,14 @@ import gc
 import sys
 from _thread import get_ident
 from asyncio import events
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from ..axon import GraceExceeded, System, UsageError, VirtualClock, VirtualLoop
 from ..axon.clock import nanoseconds
 from ..axon.errors import suggestion
+from ..axon.system import print_announcement
 from ..observe import measures
 from . import stand_ins
 from .addresses import ipv4_of, ipv6_of, is_ipv6, number_of
@@ -42,8 +43,10 @@ from .multicast import Groups
 from .nat import Translator
 from .options import FIRST_NUMBER
 from .protocols import ICMP, ICMPV6, LINK_DOWN
+from .remote import Remote
 from .routing import Routes
 from .settings import LinkSettings, changed
+from .snapshot import NetworkSnapshot, NetworkWatch, name_of_link
 from .trace import Trace
 
 if TYPE_CHECKING:
@@ -69,8 +72,10 @@ class Simulation:
         grace: float,
         keep: int | None,
         measure: frozenset[str] = frozenset(),
+        remote: Remote | None = None,
     ) -> None:
         self.network = network
+        self.remote = Remote() if remote is None else remote
         self.forms = forms()
         self.clock = VirtualClock()
         self.fabric = self.forms.Fabric(self.clock)
@@ -83,6 +88,12 @@ class Simulation:
         self.faults = Faults(self)
         self._there: dict[NetworkLink, Channel] = {}  # of each link the first direction
         self.thread = 0  # which runs all this, while it runs
+        self.seconds = 0.0  # that it is to take
+        self.announce: Callable[[str], object] = print_announcement
+        self.services: Sequence[Callable[[Simulation], Callable[[], object]]] = ()
+        """What looks after the run: each is called when it begins, and what it returns when it has ended."""
+        self._watch: NetworkWatch | None = None
+        self._links_by_name: dict[str, NetworkLink] = {}  # made when it is asked for
         self._by_number: list[Stack] = []
         self._by_address: dict[str, Stack] = {}  # for those that were given addresses
         self._captures: Captures | None = None
@@ -199,6 +210,38 @@ class Simulation:
         known = [*self.stacks, *(channel.name for channel in self.each_channel())]
         raise UsageError(f"capture: there is no host and no link {name!r}; {suggestion(name, known)}")
 
+    @property
+    def links(self) -> Collection[NetworkLink]:
+        """All links, in the order of their making."""
+        return self._there.keys()
+
+    def link_called(self, name: str) -> NetworkLink:
+        """Return the link that has a name, or one of whose directions has it. Raises `UsageError`."""
+        if not self._links_by_name:
+            for link in self._there:
+                for channel in self.channels_of(link):
+                    self._links_by_name[channel.name] = link
+                self._links_by_name[name_of_link(self.channels_of(link))] = link
+        if name not in self._links_by_name:
+            raise UsageError(f"there is no link {name!r}; {suggestion(name, self._links_by_name)}")
+        return self._links_by_name[name]
+
+    @property
+    def watch(self) -> NetworkWatch:
+        """What is known to those who look at it again and again, which is when rates are."""
+        if self._watch is None:
+            self._watch = NetworkWatch(self)
+        return self._watch
+
+    def snapshot(self) -> NetworkSnapshot:
+        """Return what the network is like at this moment; from any thread."""
+        return self.watch.snapshot()
+
+    @property
+    def is_stopping(self) -> bool:
+        """Its time is over, and those who still run have been stopped."""
+        return self._is_stopping
+
     def capture(self, wanted: dict[str, Any], snaplen: int) -> None:
         """Write down what passes hosts and links."""
         self._captures = Captures(self, wanted, snaplen)
@@ -254,7 +297,13 @@ class Simulation:
 
     def run(self, seconds: float, until: str | None, errors: str) -> Trace:
         """Run everything, and return or raise what came of it."""
-        with _without_garbage_collection(len(self.stacks) >= MANY) as freeze:
+        self.seconds = seconds
+        with (
+            contextlib.ExitStack() as looking,
+            _without_garbage_collection(len(self.stacks) >= MANY) as freeze,
+        ):
+            for begin in self.services:
+                looking.callback(begin(self))
             self._run_all(seconds, until, freeze)
             return self._outcome(seconds, errors)
 
@@ -262,6 +311,7 @@ class Simulation:
         with stand_ins.installed(), self._as_running_loops():
             before, self.network.simulation = self.network.simulation, self
             try:
+                self.remote.begin(self)
                 self._start(until)
                 self.clock.settle()
                 freeze()
@@ -272,6 +322,7 @@ class Simulation:
                 self._cancel()
                 raise
             finally:
+                self.remote.end(self)
                 self.network.simulation = before
                 self.thread = 0
                 if self._captures is not None:
@@ -392,15 +443,39 @@ class Simulation:
             self._time_is_over = False
             end = _Call(self._end_time, ())
             self.clock.add_timer(self.clock.now + nanoseconds(seconds), end)
-            turns = max(GARBAGE, GARBAGE_PER_HOST * len(self.stacks))
-            while (self._running or self.faults.due) and not self._time_is_over:
-                self.clock.turns(turns)
-                self._collect_garbage()
+            left = turns = max(GARBAGE, GARBAGE_PER_HOST * len(self.stacks))
+            while self._goes_on:
+                left = self.remote.turns(left)
+                if not left or not self._goes_on:
+                    self._collect_garbage()
+                    left = turns
             if not self._time_is_over:
                 end._cancelled = True
                 self.clock.forget_timer()
             if self._running:
                 self.clock.settle()
+
+    @property
+    def _goes_on(self) -> bool:
+        return not self._time_is_over and bool(self._running or self.faults.due)
+
+    def end_soon(self) -> None:
+        """End the run as if its time were over, from a signal handler in its thread; one that is paused goes
+        on for that."""
+        # In a moment of virtual time: what happens at this one may be the beginning.
+        self.call_at(self.clock.now + 1, self._end_time)
+        self.remote.let_go()
+
+    def do_on(self, system: System, function: Callable[[], object]) -> object:
+        """Do something as on the host that has a system, between two turns."""
+        loop: Any = system.loop
+        with _inside(loop):
+            return function()
+
+    def note_by_hand(self, what: int, kind: str, source: str = "", target: str = "") -> None:
+        """Write down that somebody has changed something by hand."""
+        if self.fabric.recorder is not None:
+            self.fabric.recorder.write(what, 0, kind, source, target, 0, "", 0)
 
     def _collect_garbage(self) -> None:
         """Have Python look for garbage. What that still does is done as on the first host."""

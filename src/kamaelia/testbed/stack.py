@@ -53,6 +53,8 @@ from .protocols import (
     ICMPV6,
     IGNORE,
     NO_MAPPING,
+    NO_WAY,
+    REASONS,
     RESEND,
     TOO_LARGE,
     UDP,
@@ -94,6 +96,8 @@ class Stack(Base):
 
     # What few hosts need is in a dictionary, which is made then.
     is_down = False
+    losses: dict[str, int] | None = None
+    """How many packets were lost here, by reason."""
     rules: tuple[Rule, ...] = ()
     translator: Translator | None = None
     group_options: Mapping[str, Any] = NO_OPTIONS
@@ -267,7 +271,7 @@ class Stack(Base):
         elif way is not None:
             way.carry(packet)
         else:
-            self.ignore(packet)
+            self.ignore(packet, NO_WAY)
 
     def take(self, packet: Packet, channel: Channel) -> None:
         """A packet has come that is not on the usual way."""
@@ -288,9 +292,9 @@ class Stack(Base):
             if not self.special or not self.simulation.faults.keeps_out(self, packet):
                 self.deliver(packet)
         elif not self.forwards or way is None:
-            self.ignore(packet)
+            self.ignore(packet, NO_WAY if self.forwards else "not for it")
         elif packet.ttl <= 1 and not self.is_switch:
-            self.note(EXPIRE, packet)
+            self.expire(packet)
         else:
             packet.ttl -= not self.is_switch
             self.note(FORWARD, packet)
@@ -314,7 +318,7 @@ class Stack(Base):
     def take_delivered(self, packet: Packet) -> None:
         """A packet has come to its end here, and is no datagram for the only socket of its port."""
         if packet.spoiled:
-            self.note(IGNORE, packet)
+            self.ignore(packet, "wrong checksum")
             if packet.tells:
                 packet.data.lost(packet)
         elif packet.protocol == UDP:
@@ -341,6 +345,7 @@ class Stack(Base):
 
     def drop(self, packet: Packet, why: int) -> None:
         """A packet is lost here."""
+        self.count_loss(REASONS[why])
         self.note(DROP, packet, why)
         if packet.tells:
             packet.data.lost(packet)
@@ -367,9 +372,21 @@ class Stack(Base):
         self.simulation.groups.vanish(self)
         self.look()
 
-    def ignore(self, packet: Packet) -> None:
+    def ignore(self, packet: Packet, why: str = "nobody listens") -> None:
         """Nobody wants a packet."""
+        self.count_loss(why)
         self.note(IGNORE, packet)
+
+    def expire(self, packet: Packet) -> None:
+        """The TTL of a packet does not let it go on from here."""
+        self.count_loss("expired")
+        self.note(EXPIRE, packet)
+
+    def count_loss(self, why: str) -> None:
+        """Count a packet that is lost here; or that cannot leave, for want of a way."""
+        if self.losses is None:
+            self.losses = {}
+        self.losses[why] = self.losses.get(why, 0) + 1
 
     def note(self, what: int, packet: Packet, why: int = 0) -> None:
         """Write down what has happened to a packet here."""
@@ -632,7 +649,7 @@ class Streams:
         listeners = [one for one in self._listeners.get(packet.port, ()) if one.hears(packet.target)]
         listener = _choose(listeners, packet.source) if listeners else None
         if listener is not None and listener.is_full:
-            self.stack.ignore(packet)
+            self.stack.ignore(packet, "listener full")
             segment.lost(packet)  # which is how the client takes it
             return
         end = StreamEnd(self.stack, client.stack, (packet.target, packet.port), packet.source[:2])

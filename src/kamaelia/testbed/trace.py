@@ -39,6 +39,7 @@ class Event(NamedTuple):
     | reset | the other side has given the connection up |
     | expire | a packet was sent again too often without getting through: the connection is given up |
     | expire | the TTL of a datagram to a group does not let it go on from here |
+    | set, cut, mend, crash, restart, call | somebody has changed the network by hand (`Remote`) |
     """
 
     time: float
@@ -48,7 +49,8 @@ class Event(NamedTuple):
     number: int
     """Of the packet, counted in the whole network; 0 where there is none."""
     protocol: str
-    """``udp``, ``icmp``, or ``tcp`` with what the packet is: ``tcp syn``, ``tcp data``, ``tcp fin`` ..."""
+    """``udp``, ``icmp``, or ``tcp`` with what the packet is: ``tcp syn``, ``tcp data``, ``tcp fin`` ... Of
+    what was done by hand: ``host``, or ``link`` with what was set; of a call its name."""
     source: str
     """Host and port that it comes from: ``phone-3:49152``."""
     target: str

@@ -27,7 +27,7 @@ nobody holds up anybody: all wait for messages
 
 from .client import AsyncInspector, Inspector, Running, connect, find, open_inspector, running
 from .protocol import Arguments, InspectionError, RequestError
-from .server import Server, serve, serve_target
+from .server import Server, serve, serve_target, server_of
 from .shown import short, show
 from .target import After, Later, Repeated, Stream, SystemTarget, Target
 
@@ -51,6 +51,7 @@ __all__ = [
     "running",
     "serve",
     "serve_target",
+    "server_of",
     "short",
     "show",
 ]

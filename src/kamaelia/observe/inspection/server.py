@@ -607,6 +607,14 @@ class _Errand:
 _servers: weakref.WeakSet[Server] = weakref.WeakSet()
 
 
+def server_of(system: System) -> Server | None:
+    """Return the server of the socket at which a system of this process can be looked at, if there is one."""
+    for server in list(_servers):
+        if not server._closing and server.target.knows(system):
+            return server
+    return None
+
+
 def _leave_to_parent() -> None:
     """In a process that was forked off: the sockets are those of the one that it comes from."""
     for server in list(_servers):
