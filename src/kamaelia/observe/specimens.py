@@ -29,10 +29,10 @@ def _example() -> Path:
 
 
 SPECIMENS = {
+    "OpenMetrics": (Specimen(OpenMetrics, {"inbox": ("now", "and now")}, gives=None),),
     "Replay": (
         Specimen(lambda: Replay(_example()), gives={"outbox": ("one", "two")}),
         Specimen(lambda: Replay(_example(), "row/*", speed=None), gives={"outbox": ("one", "two")}),
     ),
-    "OpenMetrics": (Specimen(OpenMetrics, {"inbox": ("now", "and now")}, gives=None),),
     "WireTap": (Specimen(lambda: WireTap("radio/server.outbox"), endless=True),),
 }
