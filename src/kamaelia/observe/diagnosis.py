@@ -171,7 +171,8 @@ class _Doctor:
         if times is None or not (doing[0] == "ready" or in_call):
             return doing
         usual = times.usual_state()
-        if usual == "sending" and times.sent:
+        # In a chain of those who wait one may have been let go on at this very moment.
+        if times.sent and times.usual_share("sending") >= OFTEN:
             readers = tuple(map(snapshot.reader_of, times.sent))
             return "sending", tuple(map(snapshot.target_of, times.sent)), readers, times.sent
         if usual in ("sleeping", "awaiting", "working"):
