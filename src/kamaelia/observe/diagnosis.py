@@ -22,7 +22,7 @@ To wait is no fault. In a pipeline that runs as fast as it can everybody waits f
 while others run. So nobody is named for one instant: it has to have been so for most of the last one or two
 seconds. And of a reader behind whom others wait it is asked what it does:
 
-- its code runs for three quarters of the time or more, and it takes fewer than `SLOW_CODE` messages a second:
+- its code runs for two thirds of the time or more, and it takes fewer than `SLOW_CODE` messages a second:
   it is slow;
 - it sleeps, awaits, or works in a thread of its own most of the time, and takes fewer than `SLOW` messages a
   second: it is slow. A part that holds others back on purpose, as a rate limit does, says so with a class
@@ -68,15 +68,15 @@ if TYPE_CHECKING:
     from kamaelia.axon.process import Process
 
 MOSTLY = 0.5  # of the time
-LARGELY = 0.75
+LARGELY = 0.65
 NEARLY_ALL = 0.85
 OFTEN = 0.3
-LOOKED = 0.6  # seconds that somebody looks who asks for a diagnosis of a system that nobody has looked at
+LOOKED = 1.2  # seconds that somebody looks who asks for a diagnosis of a system that nobody has looked at
 ENOUGH = (
     0.25  # seconds that a system has to have been looked at before somebody is named for how long it took
 )
 STILL = 0.25  # seconds without a step after which a component is still
-UNTAKEN = 0.5  # seconds in which somebody outside takes nothing, after which it does not just take its time
+UNTAKEN = 0.75  # seconds in which somebody outside takes nothing, after which it does not just take its time
 NOT_BEGUN = 5.0  # the same, where it has not taken anything yet: a process takes time to start
 NOTHING_PASSES = 1.0  # seconds that one that holds back on purpose may let nothing pass
 NOTHING_MOVES = 0.5  # seconds without a step after which a system does not move
@@ -171,7 +171,8 @@ class _Doctor:
         if times is None or not (doing[0] == "ready" or in_call):
             return doing
         usual = times.usual_state()
-        if usual == "sending" and times.sent:
+        # In a chain of those who wait one may have been let go on at this very moment.
+        if times.sent and times.usual_share("sending") >= OFTEN:
             readers = tuple(map(snapshot.reader_of, times.sent))
             return "sending", tuple(map(snapshot.target_of, times.sent)), readers, times.sent
         if usual in ("sleeping", "awaiting", "working"):

@@ -67,7 +67,7 @@ RATE_SPAN = 0.25  # seconds that a rate is about, at least
 EVENTS = 1000  # that are kept
 TIMED = 0.003  # seconds in which steps are timed, after a look
 TIMED_STEPS = 10  # that are timed at least
-SAMPLES = 20  # that there have to be before they say how much of the time it was
+SAMPLES = 12  # that there have to be before they say how much of the time it was
 LONG_STEP = 0.02  # seconds
 LINES = 100  # of a component's code that are kept, with how often they were seen
 

@@ -421,3 +421,15 @@ def a_worker_that_works(cage: Cage) -> Any:
             cage.ready.set()  # its process has been started
 
     return endless() | Worker(double, patience=0.1) | sink()
+
+
+@healthy()
+def two_that_compute_in_turns(cage: Cage) -> Any:
+    class Step(Map):
+        inbox = Inbox[Any]("numbers", size=4)
+
+    def work(number: int) -> int:
+        spin(0.0005)
+        return number
+
+    return endless() | Step(work) | Step(work) | Null()

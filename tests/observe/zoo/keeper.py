@@ -104,6 +104,7 @@ def examine(animal: Animal, loop_factory: Any = None) -> Findings:
         system.start(*(parts if isinstance(parts, (list, tuple)) else [parts]), asker)
         begun.set()
         await system.wait()
+        await asyncio.sleep(0.02)  # connections that were cut off at the last moment have yet to hear of it
 
     def work() -> None:
         try:

@@ -388,7 +388,7 @@ def a_part_that_fails_again_and_again(cage: Cage) -> Any:
 
 
 @stall(
-    kind="full-box", culprit="Graphline/Carousel/place", where="", says=("nobody sits there",), seconds=0.9
+    kind="full-box", culprit="Graphline/Carousel/place", where="", says=("nobody sits there",), seconds=1.2
 )
 def a_carousel_that_nobody_turns(cage: Cage) -> Any:
     source, timer, place = endless(), Interval(3600), Carousel(like=Map(str))
@@ -539,7 +539,7 @@ def a_task_that_blocks_the_loop(cage: Cage) -> Any:
 @stall(
     kind="outside",
     culprit="Graphline/TCPServer/client-1",
-    seconds=1.0,
+    seconds=1.2,
     says=("other end of its connection, which takes nothing",),
 )
 def a_client_that_does_not_read(cage: Cage) -> Any:
@@ -575,7 +575,7 @@ def _with_client(cage: Cage, server: Any, data: bytes = b"") -> Any:
     kind="slow-consumer",
     culprit="Graphline/TCPServer/client-1",
     says=("holds up what comes from outside", "sleeps"),
-    seconds=1.0,
+    seconds=1.2,
 )
 def a_server_that_is_slower_than_its_client(cage: Cage) -> Any:
     class Slow(Component):
@@ -590,7 +590,7 @@ def a_server_that_is_slower_than_its_client(cage: Cage) -> Any:
     kind="outside",
     culprit="Pipeline/TCPClient",
     where="stream.py",
-    seconds=1.0,
+    seconds=1.2,
     says=("waits to hear from its connection",),
 )
 def a_server_that_does_not_read(cage: Cage) -> Any:
@@ -614,7 +614,7 @@ def a_worker_that_hangs(cage: Cage) -> Any:
     kind="outside",
     culprit="Pipeline/Command",
     where="command.py",
-    seconds=1.0,
+    seconds=1.2,
     says=("waits to hear from its program",),
 )
 def a_program_that_does_not_read(cage: Cage) -> Any:
