@@ -200,7 +200,7 @@ def test_once_prints_the_table(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith(f"Yard  (__main__.py, process {os.getpid()})  13 components, ")
     assert lines[1].startswith("! Yard/stalled/store holds up Yard/stalled/")
-    assert ": it sleeps, at test_top.py:" in lines[1]
+    assert re.search(r": it sleeps, .*at test_top\.py:\d+ in slow: await sleep", lines[1])
     titles = "COMPONENT DOING IN/s OUT/s QUEUE RUN% BLOCKED% WAITS FOR"
     assert " ".join(lines[3].split()) == titles
     rows = {line[1:].replace(" - ", " ").split()[0]: line for line in lines[4:]}
