@@ -6,6 +6,7 @@ import asyncio
 import builtins
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
