@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from kamaelia.axon.clock import monotonic
 
@@ -125,7 +125,25 @@ def bar(now: float, end: float, took: float, columns: int, number: int = 1, coun
     return f"[{'#' * done}{'-' * (width - done)}]{text}"
 
 
-class Interrupt:
+class _CtrlC:
+    """Hears Ctrl-C for the time of a ``with`` block; its derived classes say what that means."""
+
+    _before: Any = None
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._hear)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        raise NotImplementedError
+
+
+class Interrupt(_CtrlC):
     """Has the first Ctrl-C end the run that is under way as if its time were over; the second cancels.
 
     Arguments:
@@ -140,16 +158,6 @@ class Interrupt:
         self.at = 0
         """When, in nanoseconds of virtual time."""
         self._is_last = is_last
-        self._before: Any = None
-
-    def __enter__(self) -> Interrupt:
-        if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._hear)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
         simulation = None if self.network is None else self.network.simulation
@@ -161,7 +169,7 @@ class Interrupt:
             simulation.end_soon()
 
 
-class Cancelling:
+class Cancelling(_CtrlC):
     """Has Ctrl-C cancel a series of runs, also where the exception is lost.
 
     That happens: Python only prints what is raised in a ``__del__``, and every loop has one.
@@ -169,16 +177,6 @@ class Cancelling:
 
     def __init__(self) -> None:
         self._happened = False
-        self._before: Any = None
-
-    def __enter__(self) -> Cancelling:
-        if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._hear)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
 
     def check(self) -> None:
         """Raise KeyboardInterrupt if there has been a Ctrl-C; to be called before each run."""
