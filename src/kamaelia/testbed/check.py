@@ -55,6 +55,7 @@ from ..axon.outbox import PlainOutbox
 from ..axon.process import Process, current_process
 from .captures.text import Divergence, compare, event_line
 from .network import Host, Network
+from .orphans import end_with_parent
 from .protocols import DELIVER, REASONS, RESEND, SEND, WORDS
 from .record import PlainRecorder, Row
 
@@ -608,6 +609,7 @@ def _run_for_another(
     payloads: bool,
     options: dict[str, Any],
 ) -> None:
+    end_with_parent()
     log = _Log(payloads)
     try:
         log.run(scenario, seconds, seed, options)

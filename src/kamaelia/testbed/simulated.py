@@ -61,6 +61,7 @@ from ..axon.errors import suggestion
 from .check import check as check_runs
 from .check import row_line
 from .network import Network
+from .orphans import end_with_parent
 
 if TYPE_CHECKING:
     from .simulation import Simulation
@@ -304,6 +305,7 @@ class Simulated:
         began = monotonic()
 
         def work(begin: int) -> None:
+            end_with_parent()
             sweep = Sweep()
             for index in range(begin, len(seeds), self.jobs):
                 if index >= first.value or (within is not None and monotonic() - began > within):
