@@ -569,6 +569,11 @@ class Watch:
             self._rates_before, self._rates = self._rates, {}
             return snapshot.take(self.system, self)
 
+    @property
+    def by_timing(self) -> Seen:
+        """How much of the time of late it was somebody's step, by those that were timed."""
+        return self._by_timing
+
     def times_of(self, process: Process) -> Times | None:
         """Return what is known of a component; None if it has only just come."""
         return self._times.get(process)
