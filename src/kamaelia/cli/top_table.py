@@ -252,7 +252,7 @@ def verdict(mirror: Mirror) -> tuple[bool, str]:
         return True, clean(diagnosis["sentence"])
     if stuck is not None:
         lasts = f"its step has lasted {stuck['seconds']:.1f} s, at {stuck['where']}"
-        return True, clean(f"{stuck['path']} holds up everybody: {lasts}")
+        return True, clean(f"{stuck['path'] or 'something'} holds up everybody: {lasts}")
     return False, "looking ..." if diagnosis is None else clean(diagnosis["sentence"])
 
 

@@ -67,6 +67,7 @@ RATE_SPAN = 0.25  # seconds that a rate is about, at least
 EVENTS = 1000  # that are kept
 TIMED = 0.003  # seconds in which steps are timed, after a look
 TIMED_STEPS = 10  # that are timed at least
+MOST_STEPS = 100  # that are timed at most
 SAMPLES = 12  # that there have to be before they say how much of the time it was
 LONG_STEP = 0.02  # seconds
 LINES = 100  # of a component's code that are kept, with how often they were seen
@@ -548,7 +549,7 @@ class Watch:
                 times.took += work
         until, left = self._timing
         self._timing = (until, left - 1)
-        if now >= until and left <= 0:
+        if (now >= until and left <= 0) or left <= TIMED_STEPS - MOST_STEPS:
             self.system.scheduler.on_step = None
         self._stepped = (monotonic(), thread_time(), self.system.scheduler.busy)
 
@@ -568,6 +569,11 @@ class Watch:
             self.look()
             self._rates_before, self._rates = self._rates, {}
             return snapshot.take(self.system, self)
+
+    @property
+    def by_timing(self) -> Seen:
+        """How much of the time of late it was somebody's step, by those that were timed."""
+        return self._by_timing
 
     def times_of(self, process: Process) -> Times | None:
         """Return what is known of a component; None if it has only just come."""

@@ -210,9 +210,11 @@ class Watching(Stream):
 
     def lines(self) -> Iterable[Sequence[bytes]]:
         """See `Stream`."""
-        body, self._seen = self._looker.frame(self._seen)
-        self._frame += 1
-        yield b'"frame":%d,' % self._frame, body
+        before = self._seen
+        body, self._seen = self._looker.frame(before)
+        if self._seen != before:
+            self._frame += 1
+            yield b'"frame":%d,' % self._frame, body
         if self._looker.system.is_over:
             self.over = "the system is over"
 

@@ -42,7 +42,10 @@ EVENTS_A_FRAME = 50
 class _Part:
     """A component in the ledger."""
 
-    __slots__ = ("changed", "figures", "n", "path", "process", "restarts", "said", "since", "text")
+    __slots__ = (
+        *("changed", "figures", "is_quiet", "n", "path", "process", "raw", "restarts", "said", "since"),
+        *("steps", "text"),
+    )
 
     def __init__(self, n: int, process: Process) -> None:
         self.n = n
@@ -51,6 +54,9 @@ class _Part:
         self.said = ""  # what it is, as JSON
         self.since = 0  # the pass since which it is what is said
         self.restarts = 0
+        self.steps = -1  # when it was measured
+        self.raw = ""  # what its process called its state then
+        self.is_quiet = False  # it waited then, and its figures are the same until it goes on
         self.figures: tuple[Any, ...] = ()
         self.text = ""  # the figures, as JSON
         self.changed = 0  # the pass in which they have
@@ -60,19 +66,8 @@ class _Wire:
     """A link in the ledger."""
 
     __slots__ = (
-        "at",
-        "before",
-        "changed",
-        "figures",
-        "marked",
-        "n",
-        "queue",
-        "rate",
-        "route",
-        "said",
-        "since",
-        "text",
-        "wire",
+        *("at", "before", "changed", "figures", "marked", "n", "open", "queue", "rate", "route", "said"),
+        *("since", "taken", "text", "waiting", "wire"),
     )
 
     def __init__(self, n: int, wire: Link) -> None:
@@ -86,6 +81,8 @@ class _Wire:
         self.marked = 0  # how many had passed when the current span began
         self.before: int | None = None  # when the last one did
         self.rate: float | None = None
+        self.taken = self.waiting = -1  # from the queue, and in it
+        self.open = False
         self.figures: tuple[Any, ...] = ()
         self.text = ""
         self.changed = 0
@@ -112,6 +109,7 @@ class Ledger:
         self._wires: dict[Link, _Wire] = {}
         self._gone: OrderedDict[str, int] = OrderedDict()  # the numbers of those that are over, by path
         self._time = 0.0
+        self._worked = 0.0  # to how much of the time a second of the processor's work comes
         self._marked = self._marked_before = self._clock()
         self._stuck: Any = None
         self._diagnosis: tuple[Any, int] = (None, 0)
@@ -145,8 +143,13 @@ class Ledger:
                 if changes != self._changes:
                     gone = self._look_around()
                     self._changes = changes
+                    for part in self._parts.values():
+                        part.is_quiet = False
+                by_timing = watch.by_timing
+                self._worked = by_timing.busy_share / by_timing.all_work if by_timing.all_work else 0.0
+                running_now = watch.system.scheduler.running
                 for part in self._parts.values():
-                    self._measure(part)
+                    self._measure(part, running_now)
             for wire in self._wires.values():
                 self._measure_link(wire, span, turns)
         except Exception:
@@ -233,6 +236,7 @@ class Ledger:
         routes = list(link.routes)
         wire.route = routes[0] if len(routes) == 1 and link.lends_to is None else None
         wire.queue = wire.route.queue if wire.route is not None else None
+        wire.taken = -1  # of this queue it is not known
         source, target = self._parts.get(link.source.owner), self._parts.get(link.target.owner)
         outside = bool(link.outside) or source is target or source is None or target is None
         said = {
@@ -247,32 +251,65 @@ class Ledger:
         if text != wire.said:
             wire.said, wire.since = text, self.number
 
-    def _measure(self, part: _Part) -> None:
+    def _measure(self, part: _Part, running_now: Process | None) -> None:
         process = part.process
+        steps, raw = process.steps, process.state
+        # Who waits, and has taken no step, waits for what it has waited for before.
+        if part.is_quiet and steps == part.steps and raw == part.raw and process is not running_now:
+            return
         state, _, others = snapshot.doing(process)
+        if process is running_now:
+            state = "running"
         times = self._watch.times_of(process)
         waits_for = None
         if others:
             other = self._parts.get(others[0])
             waits_for = None if other is None else other.n
-        running, blocked = _shares(times)
+        running, blocked = self._shares(times)
         failures = 0 if times is None else times.failures
-        figures = (state, running, blocked, waits_for, process.steps, part.restarts, failures)
+        part.steps, part.raw = steps, raw
+        part.is_quiet = raw == "waiting" and not running and not blocked and state != "sending"
+        figures = (state, running, blocked, waits_for, steps, part.restarts, failures)
         if figures != part.figures:
             part.figures = figures
             part.changed = self.number
             part.text = (
                 f'"{part.n}":["{state}",{running},{blocked},{"null" if waits_for is None else waits_for},'
-                f"{process.steps},{part.restarts},{failures}]"
+                f"{steps},{part.restarts},{failures}]"
             )
 
+    def _shares(self, times: Times | None) -> tuple[float, float]:
+        """Return in how much of the last one or two seconds a component ran, and waited for room."""
+        if times is None:
+            return 0, 0
+        if times.ran or times.ran_before:  # samples have seen it: it may have steps that last
+            running = times.running_share
+        else:
+            running = min(1.0, (times.took + times.took_before) * self._worked)
+        late, before = times.late, times.before
+        blocked = 0.0
+        if "sending" in late or "sending" in before:
+            span = sum(late.values()) + sum(before.values())
+            if span > 0:
+                blocked = (late.get("sending", 0.0) + before.get("sending", 0.0)) / span
+        return round(running, 2) or 0, round(blocked, 2) or 0
+
     def _measure_link(self, wire: _Wire, span: float, turns: bool) -> None:
-        queue = wire.queue
+        link, queue = wire.wire, wire.queue
+        is_open = link.open
         if queue is not None:
             route = wire.route
-            passed, dropped, waiting, size = route.passed, route.dropped, queue.waiting(), queue.size
+            waiting, taken = queue.waiting(), queue.received + queue.dropped
+            if wire.rate == 0 and taken == wire.taken and waiting == wire.waiting and is_open is wire.open:
+                return  # nothing has been put in, nor has of late
+            wire.taken = taken
+            dropped, size = route.dropped, queue.size
+            passed = link.passed if dropped else link.carried + route.passed
+            if dropped and link.when_full == "wait":
+                dropped = 0
+            dropped += link.dropped
         else:
-            passed, dropped, waiting, size = snapshot.figures_of(wire.wire)
+            passed, dropped, waiting, size = snapshot.figures_of(link)
         if wire.before is None:
             wire.before = wire.marked = passed
             wire.at = self._time
@@ -282,13 +319,15 @@ class Ledger:
                 wire.rate = _rounded((passed - wire.before) / min(span, seen))
         if turns:
             wire.before, wire.marked = wire.marked, passed
-        figures = (passed, wire.rate, waiting, size, dropped, wire.wire.open)
+        wire.waiting, wire.open = waiting, is_open
+        figures = (passed, wire.rate, waiting, size, dropped, is_open)
         if figures != wire.figures:
             wire.figures = figures
             wire.changed = self.number
             rate = "null" if wire.rate is None else wire.rate
-            is_open = "true" if wire.wire.open else "false"
-            wire.text = f'"{wire.n}":[{passed},{rate},{waiting},{size},{dropped},{is_open}]'
+            wire.text = (
+                f'"{wire.n}":[{passed},{rate},{waiting},{size},{dropped},{"true" if is_open else "false"}]'
+            )
 
     # -- telling ----------------------------------------------------------------------------------------
 
@@ -344,20 +383,6 @@ class Ledger:
 def as_list(event: Event) -> list[Any]:
     """Return an event as a frame has it."""
     return [event.number, round(event.time, 6), event.what, event.path, event.detail[:500]]
-
-
-def _shares(times: Times | None) -> tuple[float, float]:
-    """Return in how much of the last one or two seconds a component ran, and waited for room."""
-    if times is None:
-        return 0, 0
-    late, before = times.late, times.before
-    if not times.ran and not times.ran_before and "sending" not in late and "sending" not in before:
-        return 0, 0
-    span = sum(late.values()) + sum(before.values())
-    if span <= 0:
-        return 0, 0
-    blocked = (late.get("sending", 0.0) + before.get("sending", 0.0)) / span
-    return round(min(1.0, (times.ran + times.ran_before) / span), 2), round(blocked, 2)
 
 
 def _rounded(rate: float) -> float:

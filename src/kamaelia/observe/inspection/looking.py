@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from kamaelia.axon.clock import monotonic
+from kamaelia.axon.clock import monotonic, thread_time
 
 from .. import diagnosis
 from ..watch import SAMPLE_EVERY, watch_of
@@ -29,7 +29,8 @@ log = logging.getLogger("kamaelia")
 
 LINGER = 5.0  # seconds that a system is looked at after the last who wanted to know something
 DIAGNOSE_EVERY = 1.0  # seconds between two diagnoses for those who watch, at least
-SHARE = 0.01  # of a core that diagnoses may take
+SHARE = 0.005  # of a core that diagnoses may take
+PASSES = 0.02  # of a core that passes may take
 ATTEMPTS = 5  # to look at what may change meanwhile
 FRESH = 0.05  # seconds for which a pass is as good as a new one
 
@@ -56,6 +57,7 @@ class Looker:
         self.since = 0.0
         """When the looking began, or went on after a pause."""
         self._until = 0.0
+        self._cost = 0.0  # seconds that the last pass has taken
         self._next_sample = self._next_look = self._next_diagnosis = 0.0
 
     @property
@@ -99,12 +101,17 @@ class Looker:
         self.watch.stuck = None
 
     def frame(self, seen: int) -> tuple[bytes, int]:
-        """Return what is new to who has seen some pass, and the number of the pass that this is."""
+        """Return what is new to who has seen some pass, and the number of the pass that this is.
+
+        That is the same if it is too early for another: passes take a certain share of a core at most.
+        """
         now = monotonic()
-        if now - self.ledger.made >= FRESH:
+        if now - self.ledger.made >= max(FRESH, self._cost / PASSES):
             if now >= self._next_diagnosis:
                 self.ledger.note(self.diagnose())
+            began = thread_time()
             again(self.ledger.advance)
+            self._cost = thread_time() - began
         return self.ledger.since(seen), self.ledger.number
 
     def snapshot(self) -> Snapshot:
@@ -113,8 +120,8 @@ class Looker:
 
     def diagnose(self) -> Diagnosis:
         """Say what holds the system up."""
-        began = monotonic()
+        began = thread_time()
         found = again(lambda: diagnosis.find(self.watch))
-        now = monotonic()
-        self._next_diagnosis = now + max(DIAGNOSE_EVERY, (now - began) / SHARE)
+        cost = thread_time() - began
+        self._next_diagnosis = monotonic() + max(DIAGNOSE_EVERY, cost / SHARE)
         return found

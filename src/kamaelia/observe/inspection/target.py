@@ -236,4 +236,4 @@ def stuck_text(system: System | None, patience: float) -> str:
     stuck = watch_of(system).stuck
     if stuck is None:
         return text
-    return f"{text}: {stuck.path} holds it up, at {stuck.where}"
+    return f"{text}: {stuck.path or 'something'} holds it up, at {stuck.where}"
