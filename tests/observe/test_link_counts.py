@@ -58,6 +58,7 @@ class Lab(Component):
         self.hold = self.seat.inbox.hold()
         self.taps = {}  # link -> the tap on it, and what was counted when it was put there
         self.fans = set()  # links that lead, or have led, to several queues
+        self.lossy = set()  # links before which messages are dropped, or have been
         self.sent = 0
 
     async def main(self):
@@ -169,11 +170,12 @@ class Lab(Component):
     def look(self):
         links = self.links()
         self.fans.update(wire for wire in links if len(wire.routes) > 1)
+        self.lossy.update(filter(lossy_before, links))
         for wire in list(self.taps):
             if wire not in links:
                 del self.taps[wire]
         for wire in links:
-            if wire in self.taps and not lossy_before(wire):
+            if wire in self.taps and wire not in self.lossy:
                 tap, before, passed = self.taps[wire]
                 what = f"{wire}: {counted(wire)} - {before}, {wire.passed} - {passed}, {len(tap)}"
                 if wire in self.fans and wire.when_full == "drop-newest":

@@ -22,7 +22,7 @@ there is JSON, one object a line, as the reference describes under "The inspecti
 ...         if one.pid == os.getpid() and one.name == "Map":
 ...             with connect(one.path) as inspector:
 ...                 print(inspector.ask("diagnose")["sentence"])
-nobody holds up anybody: all wait for messages
+nobody holds up anybody: of 1 components 1 waiting for messages
 """
 
 from .client import AsyncInspector, Inspector, Running, connect, find, open_inspector, running
