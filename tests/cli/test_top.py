@@ -28,7 +28,7 @@ from kamaelia.observe.snapshot import Snapshot
 from ..observe.inspection.test_server import running
 from ..observe.inspection.world import copy, drain, ticks, until
 
-pytestmark = pytest.mark.one_core
+pytestmark = [pytest.mark.one_core, pytest.mark.once]
 
 LIMIT = 20.0
 

@@ -19,6 +19,8 @@ from .zoo.healthy import HEALTHY
 from .zoo.keeper import Animal, Findings, complaints, examine_all
 from .zoo.stalls import STALLS
 
+pytestmark = pytest.mark.slow  # real systems, in real time
+
 STALLED_AT_ONCE, BUSY_AT_ONCE = 20, 5  # the first mostly wait, the others want all of the processor
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": None}
 

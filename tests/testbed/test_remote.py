@@ -22,6 +22,8 @@ from kamaelia.axon import UsageError
 from kamaelia.axon.clock import monotonic
 from kamaelia.testbed import Moment, Network, Remote, SimulationError, Trace
 
+pytestmark = pytest.mark.slow
+
 
 class Run:
     """A simulation in a thread of its own, and its remote control."""

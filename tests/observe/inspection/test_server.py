@@ -37,6 +37,8 @@ from kamaelia.observe.snapshot import Snapshot
 
 from .world import LIMIT, Raw, copy, drain, files, ticks, until
 
+pytestmark = pytest.mark.once
+
 
 @contextmanager
 def running(*parts: Any, **options: Any):
