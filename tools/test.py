@@ -1,7 +1,7 @@
 """Run the tests: all of them on the Python of .venv, the short ones on the other Pythons; then sum up.
 
-`make test` runs this after `make lint`. A Python between two others gets the short tests of the framework and
-of connections only: what differs there differs on its neighbours too.
+`make test` runs this after `make lint`. A Python between two others gets the short tests of the framework
+only: what differs there differs on its neighbours too.
 
 Much of the time tests wait, so three passes go on side by side: all tests in two halves, and one short pass
 after the other, whose environments are made meanwhile. The first half is shown as it goes; what the others
@@ -34,7 +34,7 @@ SOURCES = (
 )
 VERSIONS = ("3.11", "3.12", "3.13")
 # What is left of the short tests on a version that has others on both sides: what asyncio may do another way.
-BETWEEN = ["tests/axon", "tests/net"]
+BETWEEN = ["tests/axon"]
 # The second of two halves that take about as long as each other; the first has everything else in it.
 SECOND_HALF = [
     *("tests/axon", "tests/chassis", "tests/flow", "tests/process", "tests/testbed"),
