@@ -240,7 +240,7 @@ def quiet():
     log.setLevel(before)
 
 
-@settings(deadline=None)
+@settings(deadline=None, derandomize=True)
 @given(steps)
 def test_the_count_of_a_link_is_what_its_tap_has_seen(steps):
     run(Lab(steps), loop_factory=VirtualLoop)

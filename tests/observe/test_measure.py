@@ -236,7 +236,7 @@ def test_real_time_measures_too() -> None:
     part = waits()
     run(part)
     found = measures(part.system)["waits"]
-    assert found["n"].mean == 3
+    assert 1 < found["n"].mean <= 3  # a loaded machine may be late to say so
     assert 0.005 < found["waited"].min < 5  # uvloop counts milliseconds
     assert found["n"].seconds >= 0.005
 
