@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import socket
 import subprocess
 import threading
@@ -32,6 +33,7 @@ from kamaelia.net import (
     UDPServer,
     UDPSocket,
 )
+from kamaelia.net.datagram import Once, Port
 from kamaelia.testbed import Network
 
 from .conftest import WAIT
@@ -766,6 +768,29 @@ def test_a_component_that_is_cancelled_leaves_no_socket(new_loop, stranger):
         with pytest.raises(RuntimeError), background(part, loop_factory=new_loop):
             raise RuntimeError("leaving by an exception cancels")
     gc.collect()  # a forgotten socket would warn
+
+
+@pytest.mark.parametrize("turns", range(6))
+def test_a_socket_that_is_being_opened_is_closed_when_nobody_waits_for_it(new_loop, turns):
+    async def work() -> None:
+        before = os.listdir("/proc/self/fd")
+        port = Port(UDPPeer(HERE, 9), Once(UDPPeer(HERE, 9)))
+        opening = asyncio.create_task(port.open(remote_addr=(HERE, 9)))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        if opening.done():
+            port.abort()
+        else:
+            opening.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await opening
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert port.closed
+        assert os.listdir("/proc/self/fd") == before
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(work())
 
 
 @pytest.mark.one_core()
