@@ -21,7 +21,7 @@ from .zoo.stalls import STALLS
 
 pytestmark = pytest.mark.slow  # real systems, in real time
 
-STALLED_AT_ONCE, BUSY_AT_ONCE = 20, 5  # the first mostly wait, the others want all of the processor
+STALLED_AT_ONCE, BUSY_AT_ONCE = 20, 3  # the first mostly wait, the others want all of the processor
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": None}
 
 

@@ -206,6 +206,8 @@ class _Doctor:
             share, step = times.running_share, times.mean_step()
             if share < NEARLY_ALL or times.sampled.all_looks < SAMPLES or step < LONG_STEP:
                 continue
+            if times.surely_running_share < LARGELY:
+                continue
             others = [one for one in self._processes if one is not process and self._is_kept_waiting(one)]
             if others:
                 where = usual_line(times.lines) or _function(process)
@@ -412,7 +414,8 @@ class _Doctor:
             if not lasts and (len(self._failures_in(reader)) < 2 or full.pace(self._now) >= SLOW):
                 return None
             return self._why_empty(reader, state, box)
-        if times.running_share >= LARGELY and full is not None and full.pace(self._now) < SLOW_CODE:
+        is_busy = times.running_share >= LARGELY and times.surely_running_share >= MOSTLY
+        if is_busy and full is not None and full.pace(self._now) < SLOW_CODE:
             what = f"is busy: its code takes {times.running_share:.0%} of the time"
             where = usual_line(times.lines) or _function(reader)
             return self._cause("slow-consumer", what, reader, _BUSY, box=box, full=full, where=where)
