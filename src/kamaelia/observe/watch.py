@@ -7,7 +7,7 @@ speed. So times are found by looking. A **look** goes over all components and ta
 doing since the last look what it is doing now; after some tens of looks the sums are right, and a component
 that has waited for room at each of them has done little else. A component that has not taken a step since the
 last look is *still*; it does what it did. The work of looking grows with the system, so the time between two
-looks does, too: looking takes no more than a fiftieth of a core.
+looks does, too: looking takes no more than a hundredth of a core.
 
 **Whose code runs** is found out between looks. After each the steps of the next few milliseconds are timed,
 one by one, and then no more until the next look. And somebody in another thread may take **samples** of whose
@@ -60,8 +60,8 @@ log = logging.getLogger("kamaelia")
 LOOK_EVERY = 0.05  # seconds between two looks, at least
 UNEVEN = 0.5  # of that, by which the time between two looks differs
 GOLDEN = 0.618034  # multiples of this fill the space between 0 and 1 evenly
-SAMPLE_EVERY = 0.01  # seconds between two samples of whose step it is
-SHARE = 0.02  # of a core that looking may take
+SAMPLE_EVERY = 0.02  # seconds between two samples of whose step it is
+SHARE = 0.01  # of a core that looking may take
 SPAN = 1.0  # seconds: what is known about late is that of one to two of these
 STUCK = 0.25  # seconds that one and the same step is seen before it is said that nobody else can do anything
 RATE_SPAN = 0.25  # seconds that a rate is about, at least

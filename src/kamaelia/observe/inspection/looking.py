@@ -30,7 +30,7 @@ log = logging.getLogger("kamaelia")
 LINGER = 5.0  # seconds that a system is looked at after the last who wanted to know something
 DIAGNOSE_EVERY = 1.0  # seconds between two diagnoses for those who watch, at least
 SHARE = 0.005  # of a core that diagnoses may take
-PASSES = 0.02  # of a core that passes may take
+BUSY = 0.025  # of a core that our thread may take in all, where passes and what is sent of them are the most
 ATTEMPTS = 5  # to look at what may change meanwhile
 FRESH = 0.05  # seconds for which a pass is as good as a new one
 
@@ -57,7 +57,7 @@ class Looker:
         self.since = 0.0
         """When the looking began, or went on after a pause."""
         self._until = 0.0
-        self._cost = 0.0  # seconds that the last pass has taken
+        self._worked = 0.0  # seconds that our thread had worked when the last pass began
         self._next_sample = self._next_look = self._next_diagnosis = 0.0
 
     @property
@@ -103,15 +103,15 @@ class Looker:
     def frame(self, seen: int) -> tuple[bytes, int]:
         """Return what is new to who has seen some pass, and the number of the pass that this is.
 
-        That is the same if it is too early for another: passes take a certain share of a core at most.
+        That is the same if it is too early for another: the more it takes to make frames, and to send them to
+        all who watch, the fewer there are.
         """
-        now = monotonic()
-        if now - self.ledger.made >= max(FRESH, self._cost / PASSES):
+        now, worked = monotonic(), thread_time()
+        if now - self.ledger.made >= max(FRESH, (worked - self._worked) / BUSY):
+            self._worked = worked
             if now >= self._next_diagnosis:
                 self.ledger.note(self.diagnose())
-            began = thread_time()
             again(self.ledger.advance)
-            self._cost = thread_time() - began
         return self.ledger.since(seen), self.ledger.number
 
     def snapshot(self) -> Snapshot:
