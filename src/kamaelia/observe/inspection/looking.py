@@ -33,6 +33,7 @@ SHARE = 0.005  # of a core that diagnoses may take
 BUSY = 0.025  # of a core that our thread may take in all, where passes and what is sent of them are the most
 ATTEMPTS = 5  # to look at what may change meanwhile
 FRESH = 0.05  # seconds for which a pass is as good as a new one
+OLD = 1.0  # seconds after which a pass is made in any case
 
 
 def again(work: Callable[[], T]) -> T:
@@ -104,10 +105,10 @@ class Looker:
         """Return what is new to who has seen some pass, and the number of the pass that this is.
 
         That is the same if it is too early for another: the more it takes to make frames, and to send them to
-        all who watch, the fewer there are.
+        all who watch, the fewer there are, but for one a second.
         """
         now, worked = monotonic(), thread_time()
-        if now - self.ledger.made >= max(FRESH, (worked - self._worked) / BUSY):
+        if now - self.ledger.made >= min(OLD, max(FRESH, (worked - self._worked) / BUSY)):
             self._worked = worked
             if now >= self._next_diagnosis:
                 self.ledger.note(self.diagnose())
