@@ -388,6 +388,14 @@ def test_the_screen_shows_details_and_the_messages_of_a_box():
             await shows(app, pilot, "more")
             await pilot.press("t")
             await shows(app, pilot, "messages of", lacks=True)
+            await pilot.press("home")
+            while app.view.chosen.path != "Yard/stalled/store":
+                await pilot.press("down")
+            await pilot.press("t")
+            await shows(app, pilot, "which box")
+            await pilot.press("enter")
+            await shows(app, pilot, "wait in Yard/stalled/store.inbox, of which the newest are:")
+            await shows(app, pilot, "waiting int ")
 
     with shop() as path:
         asyncio.run(use(path))

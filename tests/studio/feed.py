@@ -36,6 +36,10 @@ class MadeUp:
         self.details: dict[str, Any] = {}
         self.messages: list[dict[str, Any]] = []
         """What a tap shows, one after another."""
+        self.waiting: dict[str, Any] = {"box": None, "waiting": 0, "messages": []}
+        """What waits, wherever one asks."""
+        self.stuck: str | None = None
+        """Why nothing can be tapped."""
         self.silent = False
         """Whether it says nothing more."""
         self.diagnosis: dict[str, Any] | None = None
@@ -170,6 +174,10 @@ class Feed:
                 if do == "watch":
                     say(id=number, ok={})
                     streams[number] = asyncio.ensure_future(self._watch(number, request, say))
+                elif do == "waiting":
+                    say(id=number, ok=self.made.waiting)
+                elif do == "tap" and self.made.stuck is not None:
+                    say(id=number, error=self.made.stuck)
                 elif do == "tap":
                     say(id=number, ok={})
                     streams[number] = asyncio.ensure_future(self._tap(number, say))

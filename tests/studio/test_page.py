@@ -325,6 +325,42 @@ def test_all_kinds_of_messages_are_shown(show: Show, visit: Callable[..., Page])
     assert page.axe() == []
 
 
+def test_what_waits_is_shown_also_where_nothing_can_be_tapped(show: Show, visit: Callable[..., Page]) -> None:
+    made = MadeUp(4)
+    texts = [f"letter {n}" for n in range(8, 11)]
+    made.waiting = {"box": "stage-0/part-1.inbox", "waiting": 11, "messages": [
+        {"type": "builtins.str", "size": 8, "kind": "text", "text": text, "cut": False} for text in texts
+    ]}  # fmt: skip
+    made.stuck = "the system has not answered for 2 s: jam holds it up, at jam.py:7 in jam"
+    page = visit(show(made).url)
+    page.evaluate("studio.tree.pick('stage-0/part-1')")
+    page.tab.click("#details table button.link >> nth=0")
+    page.wait("document.querySelectorAll('.queued li').length === 3")
+    assert page.evaluate("document.querySelector('.queued h3').innerText").startswith(
+        "Waiting in stage-0/part-1.inbox: 11, the newest 3"
+    )
+    read = "[...document.querySelectorAll('.queued li')].map(one => one.innerText)"
+    assert page.evaluate(read) == [f"waiting str, 8\n{text}" for text in texts]
+    page.wait(f"document.querySelector('.tap .hint').textContent === 'The tap has ended: {made.stuck}.'")
+    assert page.axe() == []
+    page.tab.fill(".tap input", "9")
+    assert page.evaluate(read) == ["waiting str, 8\nletter 9"]
+    with page.tab.expect_download() as download:
+        page.tab.click("text=Export")
+    saved = [json.loads(line) for line in Path(download.value.path()).read_text().splitlines()]
+    assert [(one["waiting"], one["text"]) for one in saved] == [(True, "letter 9")]
+    # It goes on.
+    made.stuck = None
+    made.waiting = {"box": "stage-0/part-1.inbox", "waiting": 0, "messages": []}
+    made.messages = [{"type": "builtins.str", "size": 8, "kind": "text", "text": "letter 9", "cut": False}]
+    page.tab.click("text=Tap again")
+    page.wait("document.querySelectorAll('.tap > .messages li').length > 1")
+    assert page.evaluate(read) == []
+    assert page.evaluate("document.querySelector('.queued h3 span').textContent") == (
+        "Nothing waits in stage-0/part-1.inbox"
+    )
+
+
 @pytest.mark.studio
 def test_silence_and_the_end_are_said(show: Show, visit: Callable[..., Page]) -> None:
     shown = show(MadeUp(5))
@@ -471,10 +507,19 @@ def test_a_newcomer_finds_the_part_that_holds_up_fifty(visit: Callable[..., Page
         page.wait("/systems.py:\\d+ in archive/.test(document.querySelector('#details .where')?.textContent)")
         keep(page, "stalled")
         page.tab.click("#details table button.link >> nth=0")
-        page.wait("document.querySelector('.message.json')?.textContent.includes('\"celsius\"')")
+        page.wait("document.querySelector('.tap > .messages .json')?.textContent.includes('\"celsius\"')")
+        waiting = "document.querySelector('.queued h3 span').textContent"
+        assert re.fullmatch(
+            r"Waiting in weather/archive/disk\.inbox: (9\d|10\d), the newest 20", page.evaluate(waiting)
+        )
+        read = "[...document.querySelectorAll('.queued .message')].map(one => JSON.parse(one.textContent))"
+        messages = page.evaluate(read)
+        assert len(messages) == 20
+        numbers = [one["n"] for one in messages if one["station"] == messages[0]["station"]]
+        assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))  # the next to be received first
         page.wait("document.querySelector('.uplot') !== null")
         page.evaluate("document.querySelector('.plot').scrollIntoView({block: 'start'})")
-        page.wait("document.querySelectorAll('.message').length > 1")
+        page.wait("document.querySelectorAll('.tap > .messages .message').length > 1")
         keep(page, "tap")
         assert page.axe() == []
         dark = visit(url, color_scheme="dark")

@@ -17,7 +17,7 @@ from ticking import DEADLINE, listen, send, two
 from kamaelia import component, sleep
 from kamaelia.axon import UsageError, services
 from kamaelia.axon.clock import monotonic
-from kamaelia.flow import Collect, Map
+from kamaelia.flow import Collect, Map, Source
 from kamaelia.observe.inspection import InspectionError, Inspector, connect, running
 from kamaelia.testbed import Moment, Network, NetworkSnapshot, Remote, Trace
 
@@ -317,6 +317,21 @@ def test_messages_on_a_host_are_tapped_and_nothing_changes_by_it() -> None:
         assert {line["message"]["text"] for line in seen} == {"TICK"}
         it.ask("go")
         assert it.trace().fingerprint == expected
+
+
+def test_what_waits_on_a_host_is_shown_also_while_time_stands_still() -> None:
+    @component
+    async def idle(inbox: Any, outbox: Any) -> None:
+        await sleep(1000)
+
+    network = Network()
+    network.host("parts").run(Source(["a", "b", "c"]) | idle())
+    with watched(network, 5) as it:
+        it.ask("run_until", time=1)
+        shown = it.ask("waiting", at="Pipeline/idle.inbox", last=2, system="parts")
+        assert (shown["box"], shown["waiting"]) == ("Pipeline/idle.inbox", 3)
+        assert [one["text"] for one in shown["messages"]] == ["b", "c"]
+        it.ask("go")
 
 
 def test_a_host_is_stopped_and_the_trace_says_so() -> None:

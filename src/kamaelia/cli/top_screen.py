@@ -533,10 +533,12 @@ class Top(App[None]):
 
     @work(exclusive=True, group="below")
     async def follow_tap(self, at: str) -> None:
-        """Show the messages of a box as they pass."""
+        """Show the messages that wait behind a box, and then those that pass it."""
         if self._inspector is None:
             return
         try:
+            for text in _waiting(await self._inspector.ask("waiting", at=at, last=8, most=1000)):
+                self.below.write(text)
             async with aclosing(self._inspector.stream("tap", at=at, most=1000, rate=20)) as lines:
                 async for line in lines:
                     if not self.frozen:
@@ -547,12 +549,27 @@ class Top(App[None]):
 
 
 def _message(line: Mapping[str, Any]) -> Text:
-    """Return a message as it stands on the screen."""
-    shown = line["message"]
+    """Return a message that has passed as it stands on the screen."""
     text = Text()
     if line["left_out"]:
         text.append(f"... {line['left_out']} more\n", FAINT)
     text.append(f"{line['time']:.3f} ", FAINT)
+    return text.append_text(_shown(line["message"]))
+
+
+def _waiting(found: Mapping[str, Any]) -> list[Text]:
+    """Return the messages that wait in a queue, the next to be received first, as lines of the screen."""
+    if not found["waiting"]:
+        return []
+    count, shown = found["waiting"], len(found["messages"])
+    some = "" if shown == count else ", of which the newest are"
+    begin = Text(f"{count} wait in {clean(found['box'])}{some}:", style="bold")
+    lines = [Text("waiting ", style="yellow").append_text(_shown(one)) for one in found["messages"]]
+    return [begin, *lines, Text("what passes from now on:", style="bold")]
+
+
+def _shown(shown: Mapping[str, Any]) -> Text:
+    text = Text()
     size = "" if shown["size"] is None else f" of {shown['size']}"
     text.append(f"{clean(shown['type'].removeprefix('builtins.'))}{size} ", "cyan")
     if shown["kind"] == "picture":

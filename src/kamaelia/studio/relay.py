@@ -25,7 +25,7 @@ from kamaelia.axon import Component, Inbox, Outbox
 
 ALLOWED = frozenset(
     {
-        *("snapshot", "diagnose", "draw", "details", "watch", "tap", "log", "cancel"),
+        *("snapshot", "diagnose", "draw", "details", "watch", "tap", "waiting", "log", "cancel"),
         *("network", "watch_network", "set_link", "cut", "mend", "crash", "restart"),
         *("pause", "go", "step", "run_until"),
     }

@@ -598,6 +598,9 @@ def test_what_has_happened_before_anybody_looked_is_known():
         ("tap", {"at": "Pipeline/dran.inbox"}, r"there is no component 'Pipeline/dran' \(any more\)"),
         ("tap", {"at": ["Pipeline/ticks.outbox", "Pipeline/ticks.inbox"]}, "no link leads from"),
         ("tap", {"at": "Pipeline/drain.inbox", "most": 10**6}, "'most' is a number from 1 to 65536"),
+        ("waiting", {}, "'at' is a box"),
+        ("waiting", {"at": "Pipeline/dran.inbox"}, r"there is no component 'Pipeline/dran' \(any more\)"),
+        ("waiting", {"at": "Pipeline/drain.inbox", "last": 21}, "'last' is a number from 1 to 20"),
         ("tap", {"at": "Pipeline/drain.inbox", "rate": 0}, "'rate' is a number from 0.1 to 1000"),
         ("log", {"level": "LOUD"}, "'level' is 'LOUD'"),
         ("draw", {"form": "oil"}, "'form' is 'oil': there are 'graphviz', 'mermaid', 'svg' and 'text'"),
@@ -729,6 +732,82 @@ def test_a_tap_ends_with_its_box():
     assert heard[0] == {"id": 1, "ok": {}}
     assert [one["message"]["text"] for one in heard[1:4]] == ["0", "1", "2"]
     assert heard[4] == {"stream": 1, "end": "nothing more will pass here"}
+
+
+class Full(Component):
+    """Reads nothing of what is sent to it."""
+
+    async def main(self) -> None:
+        await sleep(1e6)
+
+
+@component
+async def letters(inbox, outbox, count=10):
+    """Send so many letters."""
+    for number in range(count):
+        await outbox.send({"letter": number})
+    await sleep(1e6)
+
+
+def test_what_waits_in_a_queue_is_shown_without_touching_it():
+    with running(Pipeline(letters(), copy(), Full()), letters(0)) as path:
+        with connect(path) as inspector:
+            full = "Yard/Pipeline/Full.inbox"
+            until(lambda: inspector.ask("waiting", at=full)["waiting"] == 10, "the last letter")
+            shown = inspector.ask("waiting", at=full, last=2)
+            assert (shown["box"], shown["waiting"]) == (full, 10)
+            texts = [one["text"] for one in shown["messages"]]
+            assert texts == ['{"letter": 8}', '{"letter": 9}']  # the next to be received first
+            assert {one["type"] for one in shown["messages"]} == {"builtins.dict"}
+            places = ("Yard/Pipeline/copy.outbox", ["Yard/Pipeline/copy.outbox", full])
+            for place in places:  # what is sent there lies in the same queue
+                assert inspector.ask("waiting", at=place, last=2) == shown
+            short = inspector.ask("waiting", at=full, last=1, most=5)["messages"][0]
+            assert (short["text"], short["cut"]) == ('{"let', True)
+            assert len(inspector.ask("waiting", at=full)["messages"]) == 10  # nothing has been taken out
+            empty = inspector.ask("waiting", at="Yard/Pipeline/copy.inbox")
+            assert empty == {"box": "Yard/Pipeline/copy.inbox", "waiting": 0, "messages": []}
+            nothing = inspector.ask("waiting", at="Yard/letters.outbox")
+            assert nothing == {"box": None, "waiting": 0, "messages": []}
+
+
+def test_what_waits_behind_a_chassis_and_at_a_seat_is_shown():
+    with running(Pipeline(letters(), Supervisor(Full))) as path:
+        with connect(path) as inspector:
+
+            def shown(*at: str) -> Any:
+                return inspector.ask("waiting", at=at[0] if len(at) == 1 else list(at), last=1)
+
+            inside = "Pipeline/Supervisor/Full/life-1.inbox"  # who sits on the seat
+            until(lambda: shown(inside)["waiting"] == 10, "the last letter")
+            whole = shown(inside)
+            assert (whole["box"], whole["messages"][0]["text"]) == (inside, '{"letter": 9}')
+            # To the chassis, and from its boundary inward: all of these lead to the same queue.
+            assert shown("Pipeline/letters.outbox", "Pipeline/Supervisor.inbox")["waiting"] == 10
+            assert shown("Pipeline/Supervisor.inbox", "Pipeline/Supervisor/Full.inbox") == {
+                **whole,
+                "box": "Pipeline/Supervisor/Full.inbox",  # the seat, whose queue it is
+            }
+            assert shown("Pipeline/Supervisor.inbox")["waiting"] == 10
+
+
+def test_what_waits_is_shown_while_the_system_does_not_answer():
+    stop = threading.Event()
+
+    @component
+    async def jam(inbox, outbox):
+        async for _ in inbox:
+            while not stop.wait(0.01):
+                pass
+
+    try:
+        with running(Pipeline(letters(3), jam())) as path, connect(path) as inspector:
+            at = ["Pipeline/letters.outbox", "Pipeline/jam.inbox"]
+            shown = until(lambda: (one := inspector.ask("waiting", at=at))["waiting"] == 2 and one)
+            assert [one["text"] for one in shown["messages"]] == ['{"letter": 1}', '{"letter": 2}']
+            stop.set()
+    finally:
+        stop.set()
 
 
 @pytest.mark.one_core

@@ -220,3 +220,19 @@ def test_whatever_it_is_it_is_shown_within_its_limit(message, most):
     assert len(shown["text"]) <= most * (2 if shown["kind"] == "picture" else 1)
     json.dumps(shown)
     assert len(short(message, most)) <= max(most, 3)
+
+
+def test_what_is_shown_can_be_resized_by_another_thread_meanwhile(monkeypatch):
+    data, numbers = bytearray(b"\x00\x01"), array.array("h", [1, 2])
+
+    def decoded(*_: object) -> None:
+        data.extend(b"\x02")  # a BufferError, while anybody has a view of it
+
+    def as_float(value: int) -> float:
+        numbers.append(3)
+        return float(value)
+
+    monkeypatch.setattr("kamaelia.observe.inspection.shown._decoded", decoded)
+    monkeypatch.setattr("kamaelia.observe.inspection.shown.float", as_float, raising=False)
+    assert (show(data)["text"], show(numbers)["size"]) == ("0001", 2)
+    assert (data, list(numbers)) == (b"\x00\x01\x02", [1, 2, 3, 3])

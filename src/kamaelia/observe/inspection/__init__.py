@@ -11,6 +11,7 @@ there is JSON, one object a line, as the reference describes under "The inspecti
 | `server` | the thread that serves one (`target`: what is looked at; `answers`: what it can be asked) |
 | `looking` | looks at a system while somebody wants to know (`frames`: what is new to whom) |
 | `shown`, `details`, `logs` | messages, components and log lines, as they are shown |
+| `waiting` | the messages that wait in a queue |
 | `client` | those who ask |
 
 >>> import os

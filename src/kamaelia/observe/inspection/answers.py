@@ -21,6 +21,7 @@ from .looking import Looker, again
 from .protocol import Arguments, RequestError, body_of
 from .shown import MOST, MOST_EVER, show
 from .target import PATIENCE, After, Later, Stream, Target
+from .waiting import LAST, waiting_at
 
 if TYPE_CHECKING:
     from kamaelia.axon import System
@@ -55,6 +56,7 @@ class Answers:
             "details": self._details,
             "watch": self._watch,
             "tap": self._tap,
+            "waiting": self._waiting,
             "log": self._log,
             "stop": self._stop,
         }
@@ -128,20 +130,11 @@ class Answers:
         return Logging(self._keeper, number)
 
     def _tap(self, given: Arguments) -> Any:
-        at = given.take("at")
+        ends = _ends(given)
         most = given.integer("most", MOST, 1, MOST_EVER)
         rate = given.number("rate", 50, 0.1, 1000)
         system = self._target.system(given.text("system"))
         given.end()
-        ends = [at] if isinstance(at, str) else at
-        if (
-            not isinstance(ends, list)
-            or len(ends) not in (1, 2)
-            or not all(isinstance(one, str) for one in ends)
-        ):
-            raise RequestError(
-                '\'at\' is a box, "path.box", or the two ends of a link, ["path.box", "path.box"]'
-            )
         call = partial(self._target.call, system)
 
         def begin() -> Tapping:
@@ -149,11 +142,27 @@ class Answers:
 
         return Later(call, begin, system, PATIENCE, Stream.close)
 
+    def _waiting(self, given: Arguments) -> Any:
+        ends = _ends(given)
+        most = given.integer("most", MOST, 1, MOST_EVER)
+        last = given.integer("last", LAST, 1, LAST)
+        system = self._target.system(given.text("system"))
+        given.end()
+        return waiting_at(again(lambda: find_place(system, ends)), last, most)
+
 
 def _stop(system: System) -> dict[str, Any]:
     if not system.stopping:
         system.stop()
     return {}
+
+
+def _ends(given: Arguments) -> list[str]:
+    at = given.take("at")
+    ends = [at] if isinstance(at, str) else at
+    if isinstance(ends, list) and len(ends) in (1, 2) and all(isinstance(one, str) for one in ends):
+        return ends
+    raise RequestError('\'at\' is a box, "path.box", or the two ends of a link, ["path.box", "path.box"]')
 
 
 # -- finding places -----------------------------------------------------------------------------------------

@@ -1,10 +1,10 @@
 """Showing messages: any object, as text of a limited size, at a limited cost.
 
 A message may be anything: a gigabyte of bytes, a list that contains itself, an object whose ``__repr__``
-raises, or never returns. Showing it happens on the system's own thread, since it may be changed by whoever
-receives it. So no code of the message's own is run: what Python itself makes is read by its own methods, and
-of any other object its class is told, and what its fields hold. Each piece costs a part of the limit, and
-what is left when that is used up is cut.
+raises, or never returns. What passes is shown on the system's own thread, since whoever receives it may change
+it; what waits is shown beside it. So no code of the message's own is run: what Python itself makes is read by
+its own methods, and of any other object its class is told, and what its fields hold. Each piece costs a part
+of the limit, and what is left when that is used up is cut.
 
 | kind | what `text` is |
 | --- | --- |
@@ -38,6 +38,7 @@ import types
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 MOST = 4096  # characters or bytes of a message that are shown, unless somebody asks for more
@@ -137,9 +138,13 @@ def _is_json(text: str) -> bool:
 
 
 def _bytes(message: Any, most: int) -> dict[str, Any]:
-    view = memoryview(message).cast("B")
-    size, cut = len(view), len(view) > most
-    begin = bytes(view[:most])
+    if issubclass(type(message), bytearray):  # while somebody has a view of it, nobody can make it longer
+        size = bytearray.__len__(message)
+        begin = bytes(bytearray.__getitem__(message, slice(0, most)))
+    else:
+        view = memoryview(message).cast("B")
+        size, begin = len(view), bytes(view[:most])
+    cut = size > most
     for magic, media_type in PICTURES:
         if begin.startswith(magic):
             return _picture(begin, media_type, size, cut)
@@ -182,30 +187,22 @@ def _samples(message: Any, kind: type) -> dict[str, Any] | None:
     """Show an array of numbers as a few curves; None if it is none."""
     if not issubclass(kind, array.array) and not hasattr(kind, "__array_interface__"):
         return None
-    try:
-        view = memoryview(message)
-    except (TypeError, ValueError, BufferError):  # of objects, or of times: nothing to draw
+    if issubclass(kind, array.array):  # without a view of it, see `_bytes`
+        code = array.array.typecode.__get__(message)
+        shape: tuple[int, ...] = (array.array.__len__(message),)
+        curves = _curves(partial(array.array.__getitem__, message), code, shape)
+    else:
+        try:
+            view = memoryview(message)
+        except (TypeError, ValueError, BufferError):  # of objects, or of times: nothing to draw
+            return None
+        with view:
+            code, shape = view.format.lstrip("@=<>!"), view.shape or ()
+            foreign = view.format[0] in "><!" and _foreign(view.format[0])
+            curves = None if foreign else _curves(view.__getitem__, code, shape)
+    if curves is None:
         return None
-    with view:
-        code = view.format.lstrip("@=<>!")
-        shape = view.shape or ()
-        if code not in "bBhHiIlLqQefd" or len(code) != 1 or not shape or 0 in shape:
-            return None
-        if len(shape) == 1:
-            count, channels = shape[0], 1
-        elif len(shape) == 2 and min(shape) <= MOST_CHANNELS:
-            count, channels = max(shape), min(shape)
-        else:
-            return None
-        if view.format[0] in "><!" and _foreign(view.format[0]):
-            return None
-        places = [index * count // min(count, MOST_SAMPLES) for index in range(min(count, MOST_SAMPLES))]
-        if len(shape) == 1:
-            curves = [[float(view[place]) for place in places]]
-        elif shape[0] >= shape[1]:
-            curves = [[float(view[place, one]) for place in places] for one in range(channels)]
-        else:
-            curves = [[float(view[one, place]) for place in places] for one in range(channels)]
+    count = max(shape)
     zero = _SCALES[code] if code in "BH" else 0.0
     scale = _SCALES.get(code)
     if scale is None:
@@ -222,6 +219,22 @@ def _samples(message: Any, kind: type) -> dict[str, Any] | None:
         "scale": scale,
         "shape": list(shape),
     }
+
+
+def _curves(read: Callable[[Any], Any], code: str, shape: tuple[int, ...]) -> list[list[float]] | None:
+    """Return some values of each channel of an array; None if these are not numbers in one or few rows."""
+    if code not in "bBhHiIlLqQefd" or len(code) != 1 or not shape or 0 in shape:
+        return None
+    if len(shape) > 2 or (len(shape) == 2 and min(shape) > MOST_CHANNELS):
+        return None
+    count = max(shape)
+    places = [index * count // min(count, MOST_SAMPLES) for index in range(min(count, MOST_SAMPLES))]
+    if len(shape) == 1:
+        return [[float(read(place)) for place in places]]
+    channels = range(min(shape))
+    if shape[0] >= shape[1]:
+        return [[float(read((place, one))) for place in places] for one in channels]
+    return [[float(read((one, place))) for place in places] for one in channels]
 
 
 def _rounded(value: float) -> float | None:
