@@ -1,7 +1,7 @@
 """Showing messages: any object, as text of a limited size, at a limited cost.
 
 A message may be anything: a gigabyte of bytes, a list that contains itself, an object whose ``__repr__``
-raises, or never returns. What passes is shown on the system's own thread, since whoever receives it may change
+raises, or never returns. What passes is shown on the thread of the system, since who receives it may change
 it; what waits is shown beside it. So no code of the message's own is run: what Python itself makes is read by
 its own methods, and of any other object its class is told, and what its fields hold. Each piece costs a part
 of the limit, and what is left when that is used up is cut.
