@@ -5,6 +5,9 @@
 // and path. A new part is put beside those that it is linked to, where there is room; nobody else moves. Only
 // who asks for it, with "Arrange", has all places given anew, by ELK, in a worker.
 //
+// A room, such as a Backplane, is linked both ways with parts that are deep within others. In a column before or
+// behind these, half of its links would lead backward around everything; so it stands below them.
+//
 // Who unfolds a part gives it more room than it had: where others stand in its way, what is to the right of it
 // or below is moved by as much as it grows, and back when it is folded.
 
@@ -115,9 +118,11 @@ export class Places {
       }
       for (const parent of [...whole].sort((one, two) => two.depth - one.depth)) this.within(scene, parent.children)
       this.measure(scene)
+      const rooms = roomsOf(scene)
       for (const node of fresh) {
         if (this.at.has(node.n)) continue
-        this.beside(scene, node)
+        if (rooms.has(node.n)) this.below(scene, node, rooms.get(node.n))
+        else this.beside(scene, node)
         this.measure(scene)
       }
       this.store()
@@ -127,10 +132,9 @@ export class Places {
 
   /** Put a new part beside those that it is linked to. */
   beside(scene, node) {
-    const around = scene.nodes.get(node.parent)
-    const siblings = around ? around.children : [...scene.nodes.values()].filter(one => one.depth === 0).map(one => one.n)
+    const siblings = this.siblings(scene, node).map(one => one.n)
     const placed = siblings.filter(n => n !== node.n && this.at.has(n)).map(n => this.local(scene, n))
-    const [w, h] = this.size(scene, node)
+    const [w] = this.size(scene, node)
     const before = [], after = []
     for (const wire of scene.wires.values()) {
       if (wire.to === node.n && wire.from !== node.n && this.at.has(wire.from)) before.push(wire.from)
@@ -152,10 +156,29 @@ export class Places {
     } else {
       x = y = 0
     }
-    const free = (x, y) => !placed.some(one =>
+    this.putFree(scene, node, placed, x, y)
+  }
+
+  /** Put a room below the parts around it: in the middle of where its links lead. */
+  below(scene, node, {partners, ends}) {
+    const placed = this.siblings(scene, node).filter(one => one !== node && this.at.has(one.n))
+    const [left] = this.origin(scene, node.parent)
+    const beside = ends.map(([n, side]) => {
+      const {x, w} = this.rects.get(n)
+      return side === "out" ? x + w : x
+    })
+    const bottom = Math.max(...partners.map(n => this.local(scene, n)).map(one => one.y + one.h))
+    this.putFree(scene, node, placed.map(one => this.local(scene, one.n)), mean(beside) - left - WIDTH / 2, bottom + 2 * GAP_Y)
+  }
+
+  /** Put a node at a place or, where others stand there, as far below it as need be. */
+  putFree(scene, node, placed, x, y) {
+    const [w, h] = this.size(scene, node)
+    const free = y => !placed.some(one =>
       x < one.x + one.w + GAP_Y && one.x < x + w + GAP_Y && y < one.y + one.h + GAP_Y - 6 && one.y < y + h + GAP_Y - 6)
-    for (let step = 0, top = y; !free(x, y) && step < 400; step++) y = top + (step + 1) * 20
-    this.put(node, x, y)
+    let step = 0
+    while (!free(y + 20 * step) && step < 400) step++
+    this.put(node, x, y + 20 * step)
   }
 
   /** The rect of a placed node relative to the frame that it is in. */
@@ -359,15 +382,31 @@ export class Places {
     }
     read(made)
     this.grown.clear()
-    this.measure(scene)
+    this.placeRooms(scene, roomsOf(scene))
     this.store()
+  }
+
+  /** Put rooms below those whom they serve, and work out all rects. */
+  placeRooms(scene, rooms) {
+    for (const n of rooms.keys()) this.at.delete(n)
+    this.measure(scene)
+    for (const [n, room] of rooms) {
+      this.below(scene, scene.nodes.get(n), room)
+      this.measure(scene)
+    }
   }
 
   elkGraph(scene, shape, wrapped) {
     const within = new Map() // of a frame, or null: the nodes in it
     const parentOf = node => scene.nodes.has(node.parent) ? node.parent : null
+    const rooms = roomsOf(scene)
+    const kept = new Map() // of a frame: the height that is kept free in it for rooms
     for (const node of scene.nodes.values()) {
       const parent = parentOf(node)
+      if (rooms.has(node.n)) {
+        kept.set(parent, (kept.get(parent) ?? 0) + heightOf(node) + 2 * GAP_Y)
+        continue
+      }
       within.set(parent, [...within.get(parent) ?? [], node])
     }
     const ids = new Set()
@@ -398,13 +437,14 @@ export class Places {
       layoutOptions: {
         ...(node.frame ? {...options, ...(wrapped ? {"elk.aspectRatio": "4"} : {})} : {}),
         "elk.portConstraints": node.frame ? "FIXED_SIDE" : "FIXED_POS",
-        "elk.padding": `[top=${PAD + TITLE - 8},left=${SIDE},bottom=${PAD},right=${SIDE}]`,
+        "elk.padding": `[top=${PAD + TITLE - 8},left=${SIDE},bottom=${PAD + (kept.get(node.n) ?? 0)},right=${SIDE}]`,
         "elk.nodeSize.constraints": node.frame ? "MINIMUM_SIZE" : "",
         "elk.nodeSize.minimum": `(${WIDTH}, ${heightOf(node)})`,
       },
     })
     const children = (within.get(null) ?? []).map(drawn)
-    const edges = [...scene.wires.values()].map(wire => {
+    const wires = [...scene.wires.values()].filter(wire => !rooms.has(wire.from) && !rooms.has(wire.to))
+    const edges = wires.map(wire => {
       const end = (n, box, ...sides) => sides.map(side => `${n}.${side}.${box}`).find(id => ids.has(id)) ?? String(n)
       return {id: wire.key, sources: [end(wire.from, wire.fromBox, "out", "in")], targets: [end(wire.to, wire.toBox, "in", "out")]}
     })
@@ -420,11 +460,14 @@ export class Places {
 
   /** Give all places without ELK, at once. */
   quick(scene) {
+    const rooms = roomsOf(scene)
     const inner = [...scene.nodes.values()].filter(node => node.frame).sort((one, two) => two.depth - one.depth)
-    for (const frame of inner) this.within(scene, frame.children)
-    this.measure(scene)
-    this.within(scene, [...scene.nodes.values()].filter(node => node.depth === 0).map(node => node.n))
-    this.measure(scene)
+    const place = numbers => {
+      this.within(scene, numbers.filter(n => !rooms.has(n)))
+      this.placeRooms(scene, new Map(numbers.filter(n => rooms.has(n)).map(n => [n, rooms.get(n)])))
+    }
+    for (const frame of inner) place(frame.children)
+    place([...scene.nodes.values()].filter(node => node.depth === 0).map(node => node.n))
     this.store()
   }
 
@@ -497,6 +540,33 @@ export class Places {
 /** Whether two rects come nearer to each other than a little. */
 const meet = (one, two) => one.x < two.x + two.w + APART && two.x < one.x + one.w + APART &&
   one.y < two.y + two.h + APART && two.y < one.y + one.h + APART
+
+/** The rooms of a scene: of each the nodes beside it within which all of its links end, on both of its sides,
+ and where these ends are: [[n, side], ...]. */
+function roomsOf(scene) {
+  const found = new Map()
+  const note = (n, other, side) => {
+    const node = scene.nodes.get(n)
+    let at = scene.nodes.get(other)
+    const deep = at.depth > node.depth
+    while (at && at.depth > node.depth) at = scene.nodes.get(at.parent)
+    if (!found.has(n)) found.set(n, {partners: new Set(), ends: [], whole: true})
+    const about = found.get(n)
+    about.whole &&= deep && at !== node && at.parent === node.parent
+    about.partners.add(at?.n)
+    about.ends.push([other, side])
+  }
+  for (const wire of scene.wires.values()) {
+    note(wire.to, wire.from, "out")
+    note(wire.from, wire.to, "in")
+  }
+  const rooms = new Map()
+  for (const [n, {partners, ends, whole}] of found) {
+    const both = ["in", "out"].every(side => ends.some(one => one[1] === side))
+    if (whole && both && !scene.nodes.get(n).frame) rooms.set(n, {partners: [...partners], ends})
+  }
+  return rooms
+}
 
 const mean = values => values.length ? values.reduce((one, two) => one + two, 0) / values.length : undefined
 

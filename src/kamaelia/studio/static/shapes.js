@@ -149,13 +149,13 @@ export const WireView = dia.LinkView.extend({
     const {from, to} = this.model.get("ends")()
     this.sourcePoint = this.sourceAnchor = new joint.g.Point(from.x, from.y)
     this.targetPoint = this.targetAnchor = new joint.g.Point(to.x, to.y)
-    const d = curve(from, to)
+    const {d, middle} = curve(from, to)
     if (!this.line || d === this.d) return this
     this.d = d
+    this.middle = middle
     this.hit.setAttribute("d", d)
     this.line.setAttribute("d", d)
     this.box = {x: Math.min(from.x, to.x) - 60, y: Math.min(from.y, to.y) - 60, w: Math.abs(to.x - from.x) + 120, h: Math.abs(to.y - from.y) + 120}
-    this.middle = [(from.x + to.x) / 2, (from.y + to.y) / 2]
     if (this.label) this.placeLabels()
     return this
   },
@@ -210,19 +210,27 @@ export const WireView = dia.LinkView.extend({
   },
 })
 
-/** A line from one port to another, which leaves and comes in level. */
+/** A line from one port to another, which leaves and comes in level; and where on it there is room for a text. */
 export function curve(from, to) {
   const dx = to.x - from.x, dy = to.y - from.y
-  if (dx > -8 && Math.abs(dy) < 0.5 && dx >= 0) return `M${from.x} ${from.y}H${to.x}`
-  const round = value => Math.round(value * 10) / 10
+  const x = (from.x + to.x) / 2, y = (from.y + to.y) / 2
+  if (dx >= 0 && Math.abs(dy) < 0.5) return {d: `M${from.x} ${from.y}H${to.x}`, middle: [x, y]}
   if (dx >= 30) {
     const bend = Math.max(dx / 2, Math.min(40, Math.abs(dy) / 3))
-    return `M${from.x} ${from.y}C${round(from.x + bend)} ${from.y} ${round(to.x - bend)} ${to.y} ${to.x} ${to.y}`
+    return {d: path(from, [from.x + bend, from.y, to.x - bend, to.y, to.x, to.y]), middle: [x, y]}
   }
-  // Backward: around, below what is between.
+  // Backward: out to the right, across, and in from the left. The way across is below what is between or, where
+  // one end is far below the other, just above that: what stands between them is passed at its side.
   const out = Math.min(120, 40 + Math.abs(dx) / 8)
-  const under = Math.abs(dy) < 60 ? Math.max(from.y, to.y) + 60 : (from.y + to.y) / 2
-  const middle = (from.x + to.x) / 2
-  return `M${from.x} ${from.y}C${from.x + out} ${from.y} ${from.x + out} ${round(under)} ${round(middle)} ${round(under)}` +
-    `S${to.x - out} ${to.y} ${to.x} ${to.y}`
+  const low = Math.max(from.y, to.y), far = Math.abs(dy) >= 200
+  const across = far ? low - 60 : Math.abs(dy) < 60 ? low + 60 : y
+  const there = [from.x + out, from.y, from.x + out, across, x, across]
+  const back = [2 * x - from.x - out, across, to.x - out, to.y, to.x, to.y]
+  const middle = !far ? [x, across] : dy > 0 ? halfway([from.x, from.y, ...there]) : halfway([x, across, ...back])
+  return {d: path(from, there, back), middle}
 }
+
+const path = (from, ...pieces) => `M${from.x} ${from.y}` + pieces.map(piece => `C${piece.map(one => Math.round(one * 10) / 10).join(" ")}`).join("")
+
+/** The point in the middle of a piece of a curve, which eight numbers describe. */
+const halfway = ([x0, y0, x1, y1, x2, y2, x3, y3]) => [(x0 + 3 * x1 + 3 * x2 + x3) / 8, (y0 + 3 * y1 + 3 * y2 + y3) / 8]
