@@ -215,6 +215,7 @@ function rebuild() {
   scene.build()
   places.update(scene)
   picture.draw()
+  if (!focus) picture.follow()
   treeSoon()
   sayCount()
   if (focus) refocus()
@@ -359,11 +360,10 @@ function fold(component) {
     bring(component)
     return
   }
-  const before = new Map(places.rects)
   if (node.frame) scene.unfolded.delete(component.path)
   else scene.unfolded.add(component.path)
   scene.build()
-  places.refold(before, scene, component.n)
+  places.refold(scene, component.n)
   picture.draw()
   sayDiagnosis()
 }

@@ -329,6 +329,16 @@ export class Picture extends EventTarget {
     this.glide((width - box.w * k) / 2 - box.x * k, (height - foot - box.h * k) / 2 - box.y * k, k, whole)
   }
 
+  /** More has come: what showed all of it before, still does. */
+  follow() {
+    const box = this.fitted && this.bounds(this.scene.nodes.keys())
+    if (!box) return
+    const {x, y, k} = this.view
+    const {width, height} = this.window()
+    const inside = box.x * k + x >= 0 && box.y * k + y >= 0 && (box.x + box.w) * k + x <= width && (box.y + box.h) * k + y <= height
+    if (!inside) this.fit()
+  }
+
   /** Bring a node into the middle, near enough to be read. */
   centre(n) {
     const rect = this.places.rects.get(n)

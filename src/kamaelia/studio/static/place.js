@@ -8,8 +8,9 @@
 // A room, such as a Backplane, is linked both ways with parts that are deep within others. In a column before or
 // behind these, half of its links would lead backward around everything; so it stands below them.
 //
-// Who unfolds a part gives it more room than it had: where others stand in its way, what is to the right of it
-// or below is moved by as much as it grows, and back when it is folded.
+// A part that is unfolded, or in which the first parts begin, needs more room than it had. Only where others would
+// stand in its way, what is to the right of it or below is moved by as much as it grows, and back when it is folded.
+// For parts that come later nobody moves but a room, whose place is below.
 
 export const WIDTH = 178
 export const HEAD = 44 // of a part: name, and what it does
@@ -21,6 +22,7 @@ const SIDE = 52 // of a frame: left and right are ports with names
 const GAP_X = 64
 const GAP_Y = 26
 const APART = 8 // at least, between two parts
+const MOVED = 5000 // moves that are remembered of those who have made room for a part
 const KEPT = 5000 // places that are stored for a program
 const ELK_PATIENCE = 1300 // milliseconds for the first picture; after that it is drawn without ELK
 
@@ -35,6 +37,7 @@ export class Places {
     this.rects = new Map() // n -> {x, y, w, h}, absolute
     this.ports = new Map() // n -> {in: Map name -> y, out: Map name -> y}, relative to the rect
     this.grown = new Map() // path of an unfolded part -> [[path, dx, dy], ...]: who has made room for it
+    this.frames = new Set() // the numbers of those that were frames when places were last given
     this.elk = null
     this.gap = GAP_X // between columns
     this.options = {} // of ELK, in addition
@@ -77,6 +80,7 @@ export class Places {
   /** Give places to all nodes of a scene. With nothing known, this is the first picture. */
   async first(scene, shape) {
     this.at.clear()
+    this.rects.clear() // of another system, perhaps, with the same numbers
     const known = [...scene.nodes.values()].filter(node => this.stored.has(node.component.path)).length
     if (known < scene.nodes.size / 2) {
       this.quick(scene)
@@ -101,6 +105,7 @@ export class Places {
 
   /** Give places to those that have none yet, beside their neighbours; forget those that have gone. */
   update(scene) {
+    const before = new Map(this.rects)
     for (const n of [...this.at.keys()]) if (!scene.nodes.has(n)) this.at.delete(n)
     const fresh = []
     for (const node of scene.nodes.values()) {
@@ -128,6 +133,7 @@ export class Places {
       this.store()
     }
     this.measure(scene)
+    this.settle(scene, before)
   }
 
   /** Put a new part beside those that it is linked to. */
@@ -171,6 +177,15 @@ export class Places {
     this.putFree(scene, node, placed.map(one => this.local(scene, one.n)), mean(beside) - left - WIDTH / 2, bottom + 2 * GAP_Y)
   }
 
+  /** Put a node where its corner is at a place: what is in a frame stands somewhere relative to the frame's own place. */
+  putCorner(scene, node, x, y) {
+    this.put(node, x, y)
+    if (!node.frame) return
+    const [left, top] = this.origin(scene, node.parent)
+    const rect = this.rectOf(scene, node, left, top)
+    this.put(node, x + (x - (rect.x - left)), y + (y - (rect.y - top)))
+  }
+
   /** Put a node at a place or, where others stand there, as far below it as need be. */
   putFree(scene, node, placed, x, y) {
     const [w, h] = this.size(scene, node)
@@ -178,7 +193,7 @@ export class Places {
       x < one.x + one.w + GAP_Y && one.x < x + w + GAP_Y && y < one.y + one.h + GAP_Y - 6 && one.y < y + h + GAP_Y - 6)
     let step = 0
     while (!free(y + 20 * step) && step < 400) step++
-    this.put(node, x, y + 20 * step)
+    this.putCorner(scene, node, x, y + 20 * step)
   }
 
   /** The rect of a placed node relative to the frame that it is in. */
@@ -297,16 +312,50 @@ export class Places {
   }
 
   /** A part has been folded or unfolded: it stays where it was, and others make room for it or come back. */
-  refold(before, scene, n) {
+  refold(scene, n) {
+    const old = this.rects.get(n)
     this.update(scene)
     const node = scene.nodes.get(n)
-    const old = before.get(n), rect = this.rects.get(n)
+    const rect = this.rects.get(n)
     if (!old || !rect) return
-    this.shift(node, old.x - rect.x, old.y - rect.y)
-    this.measure(scene)
-    if (node.frame) this.makeRoom(before, scene, node)
-    else this.giveBack(scene, node)
+    if (!node.frame) {
+      this.shift(node, old.x - rect.x, old.y - rect.y)
+      this.measure(scene)
+      this.giveBack(scene, node)
+    }
     this.store()
+  }
+
+  /** Have others make room for frames that have grown since there were these rects, if they are in the way. */
+  settle(scene, before) {
+    const opened = new Set(), rooms = roomsOf(scene)
+    const frames = [...scene.nodes.values()].filter(node => node.frame)
+    for (const node of frames) if (!this.frames.has(node.n)) opened.add(node)
+    this.noteFrames(scene)
+    const grown = frames.filter(node => before.has(node.n)).sort((one, two) => two.depth - one.depth)
+    for (const node of grown) { // the inner ones first: those around them grow with them
+      const old = before.get(node.n), rect = this.rects.get(node.n)
+      if (["x", "y", "w", "h"].every(what => old[what] === rect[what])) continue
+      const cause = [...opened].find(one => isIn(scene, one.n, node.n))
+      const others = this.siblings(scene, node).filter(other => other !== node && (cause || rooms.has(other.n)))
+      const inTheWay = is => others.some(({n}) => meet(this.rects.get(node.n), this.rects.get(n)) && is(this.rects.get(n)))
+      if (cause && (opened.has(node) || inTheWay(() => true))) {
+        this.shift(node, old.x - rect.x, old.y - rect.y) // so it grows only to the right and downward
+        this.measure(scene)
+      }
+      const push = (dx, dy, is) => {
+        if (dx < 0 || dy < 0) return
+        const pushed = others.filter(other => is(this.rects.get(other.n)))
+        for (const other of pushed) this.shift(other, dx, dy)
+        const {path} = (cause ?? node).component
+        this.grown.set(path, [...this.grown.get(path) ?? [], ...pushed.map(other => [other.component.path, dx, dy])].slice(-MOVED))
+        this.measure(scene)
+        this.store()
+      }
+      const right = rect => rect.x >= old.x + old.w - 1, below = rect => rect.y >= old.y + old.h - 1
+      if (inTheWay(rect => right(rect) && !below(rect))) push(this.rects.get(node.n).w - old.w, 0, right)
+      if (inTheWay(() => true)) push(0, this.rects.get(node.n).h - old.h, below)
+    }
   }
 
   shift(node, dx, dy) {
@@ -318,30 +367,6 @@ export class Places {
     const around = scene.nodes.get(node.parent)
     const numbers = around ? around.children : [...scene.nodes.values()].filter(one => one.depth === 0).map(one => one.n)
     return numbers.map(n => scene.nodes.get(n))
-  }
-
-  /** Who stands in the way of a part that has grown moves: all to the right of where it was, all below. */
-  makeRoom(before, scene, node) {
-    const pushed = []
-    // The frames around it grow as well, so at each level others may stand in the way.
-    for (let at = node; at; at = scene.nodes.get(at.parent)) {
-      const old = before.get(at.n)
-      if (!old) continue
-      const others = this.siblings(scene, at).filter(other => other !== at)
-      const push = (dx, dy, is) => {
-        for (const other of others) {
-          if (!is(this.rects.get(other.n))) continue
-          this.shift(other, dx, dy)
-          pushed.push([other.component.path, dx, dy])
-        }
-        this.measure(scene)
-      }
-      const right = rect => rect.x >= old.x + old.w - 1, below = rect => rect.y >= old.y + old.h - 1
-      const inTheWay = is => others.some(({n}) => meet(this.rects.get(at.n), this.rects.get(n)) && is(this.rects.get(n)))
-      if (inTheWay(rect => right(rect) && !below(rect))) push(this.rects.get(at.n).w - old.w, 0, right)
-      if (inTheWay(() => true)) push(0, this.rects.get(at.n).h - old.h, below)
-    }
-    if (pushed.length) this.grown.set(node.component.path, pushed)
   }
 
   /** Who has made room for a part comes back, if nobody stands there now. */
@@ -383,6 +408,7 @@ export class Places {
     read(made)
     this.grown.clear()
     this.placeRooms(scene, roomsOf(scene))
+    this.noteFrames(scene)
     this.store()
   }
 
@@ -468,7 +494,12 @@ export class Places {
     }
     for (const frame of inner) place(frame.children)
     place([...scene.nodes.values()].filter(node => node.depth === 0).map(node => node.n))
+    this.noteFrames(scene)
     this.store()
+  }
+
+  noteFrames(scene) {
+    this.frames = new Set([...scene.nodes.values()].filter(node => node.frame).map(node => node.n))
   }
 
   /** Put some parts of one frame in columns, by how far they are from where messages come from. */
@@ -518,15 +549,8 @@ export class Places {
         let y = top, wide = 0
         for (const n of members.slice(begin, begin + tallest)) {
           const node = scene.nodes.get(n)
-          let [w, h] = this.size(scene, node)
-          this.put(node, x, y)
-          if (node.frame) { // its parts stand somewhere relative to its place: have its corner here
-            const origin = this.origin(scene, node.parent)
-            const found = this.rectOf(scene, node, ...origin)
-            this.put(node, x + (x - (found.x - origin[0])), y + (y - (found.y - origin[1])))
-            w = found.w
-            h = found.h
-          }
+          this.putCorner(scene, node, x, y)
+          const [w, h] = this.size(scene, node)
           wide = Math.max(wide, w)
           y += h + GAP_Y
         }
