@@ -40,6 +40,7 @@ export class Picture extends EventTarget {
     })
     this.svg = this.paper.svg
     this.svg.setAttribute("aria-hidden", "true")
+    this.svg.style.overflow = "visible" // joint says "hidden", which would cut off what is moved into view
     this.views = new Map() // id -> view
     this.wireOf = new Map() // link -> id of the view in which it is seen
     this.view = {x: 0, y: 0, k: 1}
