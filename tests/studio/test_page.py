@@ -41,6 +41,7 @@ SWITCHES = [
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",  # it reaches nobody but us
 ]  # fmt: skip
+LONG_NUMBERS = '{"a,": [1.0, 12345678901234567890], "b": {}}'
 Show = Callable[..., Shown]
 
 
@@ -298,6 +299,7 @@ def test_all_kinds_of_messages_are_shown(show: Show, visit: Callable[..., Page])
     made.messages = [
         {"type": "builtins.str", "size": 5, "kind": "text", "text": "hello", "cut": False},
         {"type": "builtins.dict", "size": None, "kind": "json", "text": '{"n":1}', "cut": False},
+        {"type": "builtins.str", "size": 60, "kind": "json", "text": LONG_NUMBERS, "cut": False},
         {"type": "builtins.bytes", "size": 18, "kind": "hex", "text": "41" * 17 + "0a", "cut": False},
         {"type": "Image", "size": 9, "kind": "picture", "text": dot, "media_type": "image/png", "cut": False},
         {"type": "Samples", "size": 3, "kind": "samples", "text": "[[0,1,-1]]", "cut": False},
@@ -310,6 +312,7 @@ def test_all_kinds_of_messages_are_shown(show: Show, visit: Callable[..., Page])
     page.tab.click("text=Pause")
     texts = page.evaluate("[...document.querySelectorAll('.message')].map(one => one.innerText)")
     assert any("hello" in text for text in texts) and any('{\n  "n": 1\n}' in text for text in texts)
+    assert any(text == '{\n  "a,": [\n    1.0,\n    12345678901234567890\n  ],\n  "b": {}\n}' for text in texts)
     assert any(re.search(r"0000  (41 ){15}41  A{16}\n0010  41 0a +A\.", text) for text in texts), texts[:5]
     assert page.evaluate("document.querySelector('.message.picture img').complete")
     assert page.evaluate("document.querySelector('.wave polyline').getAttribute('points')") == (
@@ -359,6 +362,44 @@ def test_what_waits_is_shown_also_where_nothing_can_be_tapped(show: Show, visit:
     assert page.evaluate("document.querySelector('.queued h3 span').textContent") == (
         "Nothing waits in stage-0/part-1.inbox"
     )
+
+
+def test_who_has_gone_is_said_to_have_gone_and_who_comes_after_is_offered(
+    show: Show, visit: Callable[..., Page]
+) -> None:
+    shown = show(MadeUp(0))
+    first = shown.made.add_part("worker")
+    shown.made.add_part("other")
+    page = visit(shown.url)
+    page.evaluate("studio.tree.pick('worker')")
+    page.wait("document.querySelector('#details .doc') !== null")
+    shown.feed.do(lambda: shown.made.remove(first))
+    gone = "document.querySelector('#details .gone')?.textContent.trim()"
+    page.wait(f"{gone} === 'It is no longer there.'")
+    shown.feed.do(lambda: shown.made.add_part("worker"))
+    page.tab.focus("#details .tools button")
+    page.tab.click("text=See the one that came after it")
+    page.wait(f"{gone} === undefined && document.querySelector('#details .doc') !== null")
+    assert page.evaluate("studio.details.component.n") == 3
+    assert page.evaluate("document.activeElement.id") == "details-body"  # the keyboard has not lost its place
+
+
+@pytest.mark.studio
+def test_another_system_at_the_same_place_is_not_mixed_up_with_the_one_before(
+    show: Show, visit: Callable[..., Page]
+) -> None:
+    made = MadeUp(4)
+    made.events = [[1, 0.5, "started", "stage-0/part-1", ""]]
+    shown = show(made)
+    page = visit(shown.url)
+    page.evaluate("studio.tree.pick('stage-0/part-1')")
+    page.wait("document.querySelectorAll('#happened li').length === 1")
+    page.evaluate("studio.feed.socket.close()")
+    page.wait("document.getElementById('news').textContent === 'live' && studio.feed.tries === 0")
+    page.wait("document.querySelector('#details h2') === null")
+    page.wait("document.querySelectorAll('#paper .part').length === 4")
+    page.wait("document.querySelectorAll('#happened li').length === 1")
+    assert page.evaluate("document.querySelectorAll('#paper .chosen').length") == 0
 
 
 @pytest.mark.studio

@@ -30,7 +30,15 @@ export class Details extends EventTarget {
   /** Say that there is nothing to be said. */
   none(text = "Choose a part or a link, in the picture or in the list.") {
     this.close()
-    this.host.replaceChildren(h("p", {class: "hint"}, text))
+    this.fill(h("p", {class: "hint"}, text))
+  }
+
+  /** Show something else. Who was in here with the keyboard still is, at its beginning. */
+  fill(...children) {
+    const had = this.host.contains(document.activeElement)
+    this.host.replaceChildren(...children)
+    this.host.scrollTop = 0
+    if (had) this.host.focus()
   }
 
   /** A text that is written anew with the figures. */
@@ -47,13 +55,19 @@ export class Details extends EventTarget {
   /** Write the latest figures; called with each frame, so it must be quick. */
   update() {
     for (const write of this.live) write()
-    if (this.component && !this.model.components.has(this.component.n)) this.gone("It is no longer there.")
+    if (this.component && !this.model.components.has(this.component.n)) {
+      const next = this.model.byPath.get(this.component.path)
+      this.gone("It is no longer there. ", next && h("button", {onclick: () => this.tell("choose", {component: next})}, "See the one that came after it"))
+    }
     if (this.link && !this.links().length) this.gone("This link is no longer there.")
     this.drawPlot()
   }
 
-  gone(text) {
-    if (!this.host.querySelector(".gone")) this.host.prepend(h("p", {class: "gone"}, text))
+  /** Say so above all else, once. */
+  gone(text, button = null) {
+    const said = this.host.querySelector(".gone") ?? h("p", {class: "gone", role: "status"}, text)
+    if (!said.isConnected) this.host.prepend(said)
+    if (button && said.childElementCount === 0) said.append(button)
   }
 
   // -- a part ---------------------------------------------------------------------------------------
@@ -71,7 +85,7 @@ export class Details extends EventTarget {
       bar.children[0].style.width = `${100 * component.running}%`
       bar.children[1].style.width = `${100 * Math.min(1 - component.running, component.blocked)}%`
     })
-    this.host.replaceChildren(
+    this.fill(
       h("h2", {}, component.name),
       h("p", {class: "path"}, component.path),
       h("p", {class: "type"}, component.type, component.body === "none" ? "" : `, a ${component.body}`),
@@ -158,8 +172,8 @@ export class Details extends EventTarget {
     fill(found)
     const again = async () => {
       try {
-        const found = await this.feed.request("details", {path: component.path, ...this.feed.about})
-        if (number === this.number && !document.hidden) fill(found)
+        const found = document.hidden ? null : await this.feed.request("details", {path: component.path, ...this.feed.about})
+        if (found && number === this.number && this.model.components.has(component.n)) fill(found)
       } catch {
         // it has ended, or there is no connection: what is shown stays
       }
@@ -202,7 +216,7 @@ export class Details extends EventTarget {
     this.plot = new Plot("Messages a second, and how many wait", [
       {label: "rate", colour: "--flow"}, {label: "waiting", colour: "--alarm"},
     ])
-    this.host.replaceChildren(
+    this.fill(
       h("h2", {}, wire.links.length === 1 ? "Link" : many(wire.links.length, "link")),
       h("p", {class: "path"}, `${from ?? "the outside"} \u2192 ${to ?? "the outside"}`, wire.links.length > 1 ? " and others" : ""),
       h("dl", {class: "figures"}, ...ends,
@@ -244,7 +258,8 @@ export class Details extends EventTarget {
   /** Tap one box, whatever leads to it. */
   showBox(at) {
     this.close()
-    this.host.replaceChildren(h("h2", {}, "Box"), h("p", {class: "path"}, at), h("h3", {}, "Messages"))
+    const component = this.model.byPath.get(at.slice(0, at.lastIndexOf(".")))
+    this.fill(h("h2", {}, `Box ${last(at, ".")}`), h("p", {}, component ? ["of ", this.to(component)] : at), h("h3", {}, "Messages"))
     this.tap = new Tap(this.feed, at, this.model)
     this.host.append(this.tap.element)
   }

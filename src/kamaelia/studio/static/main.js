@@ -33,6 +33,7 @@ let frozen = false
 let greeting = null
 let lost = null // why there is no connection
 let stopWatching = () => {}
+let over = "" // why nothing more comes from the host that is looked into
 const violations = []
 
 // -- who looks ------------------------------------------------------------------------------------------
@@ -75,6 +76,7 @@ function greet(said) {
   say(by("core"), `${said.name}, process ${said.pid}, ${said.core}`)
   latest = performance.now()
   host = null
+  feed.about = {}
   if (said.kind === "network") {
     network ??= makeNetwork()
     network.watch(said)
@@ -88,11 +90,12 @@ function greet(said) {
 function watch() {
   places.open(`${greeting.program} ${greeting.name} ${host ?? ""}`)
   drawn = false
+  over = ""
   model.clear()
   stopWatching()
   stopWatching = feed.stream("watch", {every: EVERY, ...feed.about}, frame => {
     if ("end" in frame) {
-      if (host !== null) say(by("empty"), `${host}: ${frame.end}`)
+      if (host !== null) say(by("empty"), over = `${host}: ${frame.end}`)
       return
     }
     latest = performance.now()
@@ -123,6 +126,7 @@ function makeNetwork() {
     stopWatching()
     stopWatching = () => {}
     host = null
+    over = ""
     feed.about = {}
     details.none()
     say(by("core"), `${greeting.name}, ${greeting.core}`)
@@ -157,20 +161,36 @@ let wanted = false
 /** Take a frame into the model at once, and onto the page with the next frame of the screen. */
 function take(frame) {
   const changed = model.apply(frame)
-  if (frame.frame === 1) {
-    scene.clear()
-    details.none()
-  }
+  if (frame.frame === 1) scene.clear()
+  if (changed.anew) forget()
   pending.structure ||= changed.structure
   pending.diagnosis ||= changed.diagnosis
   for (const one of changed.components) pending.components.add(one)
   for (const one of changed.links) pending.links.add(one)
   pending.events.push(...changed.events)
+  if (changed.structure) { // while nobody looks, parts that have gone are not kept
+    for (const one of pending.components) if (model.components.get(one.n) !== one) pending.components.delete(one)
+    for (const one of pending.links) if (model.links.get(one.n) !== one) pending.links.delete(one)
+  }
   if (pending.events.length > LISTED) pending.events.splice(0, pending.events.length - LISTED) // nobody looks
   if (!wanted && !frozen) {
     wanted = true
     requestAnimationFrame(show)
   }
+}
+
+/** Everything is told anew, perhaps by another system: what was said of the one before holds no more. */
+function forget() {
+  details.none()
+  focus = culprit = tree.chosen = null
+  blamed = ""
+  picture.choose(null)
+  picture.only(null)
+  by("focused").hidden = true
+  by("happened").replaceChildren()
+  pending.components.clear()
+  pending.links.clear()
+  pending.events = []
 }
 
 function show() {
@@ -245,6 +265,7 @@ function sayNews() {
   if (lost !== null) [text, look] = [`${lost}. Trying again.`, "gone"]
   else if (!greeting) [text, look] = ["connecting", "quiet"]
   else if (frozen) [text, look] = ["frozen", "quiet"]
+  else if (over) [text, look] = [over, "gone"]
   else if (silence > QUIET) [text, look] = [`no news for ${seconds(silence / 1000)}`, "gone"]
   else if (model.missed) text = `live; ${many(model.missed, "frame")} missed`
   say(news, text)
@@ -383,6 +404,7 @@ function foldAll(unfold) {
 
 async function arrange() {
   const button = by("arrange")
+  if (button.disabled) return // one is being made
   const shown = seen()
   button.disabled = true
   try {
@@ -505,6 +527,7 @@ function listen() {
     unfocus: () => focusOn(null), "diagnosis-show": () => culprit && goTo(culprit),
   }
   for (const [id, act] of Object.entries(clicks)) by(id).addEventListener("click", () => act())
+  document.querySelector(".skip").addEventListener("click", () => view("parts"))
   for (const button of document.querySelectorAll("nav button")) button.addEventListener("click", () => view(button.dataset.to))
   const box = by("search")
   box.addEventListener("input", search)
@@ -530,7 +553,7 @@ function listen() {
       "/": () => box.focus(), "?": () => by("keys").showModal(), a: arrange, g: () => culprit && goTo(culprit),
       n: () => details.component && focusOn(details.component), Escape: () => focus && focusOn(null),
     }
-    if (!event.target.closest("button, summary, [role=treeitem]")) keys[" "] = freeze
+    if (!event.target.closest("button, summary, .scroll")) keys[" "] = freeze // elsewhere it presses, or scrolls
     const act = keys[event.key] ?? keys[event.key.toLowerCase()]
     if (!act) return
     event.preventDefault()

@@ -29,12 +29,24 @@ const FORMS = {
   samples: ({text}) => wave(JSON.parse(text)),
 }
 
+/** JSON on several lines, but else as it stands there: read and written anew, 1.0 would be 1, and long numbers others. */
 function pretty(text) {
   try {
-    return JSON.stringify(JSON.parse(text), null, 2)
+    JSON.parse(text)
   } catch {
     return text // it was cut
   }
+  let made = "", depth = 0, before = ""
+  const line = () => "\n" + "  ".repeat(depth)
+  for (const token of text.match(/"(?:[^"\\]|\\.)*"|[{}[\]:,]|[^\s{}[\]:,"]+/g)) {
+    const opens = token === "{" || token === "[", closes = token === "}" || token === "]"
+    if (closes) depth--
+    if (closes ? before !== "{" && before !== "[" : before === "," || before === "{" || before === "[") made += line()
+    made += token === ":" ? ": " : token
+    if (opens) depth++
+    before = token
+  }
+  return made
 }
 
 /** Hexadecimal digits as people read them: 16 bytes a row, and what is text in them. */

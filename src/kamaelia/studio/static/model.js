@@ -65,13 +65,13 @@ export class Model {
     this.began = null // what the clock of the system was with the first frame
   }
 
-  /** Take a frame in. Returns what has changed: {structure, components, links, diagnosis, events}. */
+  /** Take a frame in. Returns what has changed: {anew, structure, components, links, diagnosis, events}. */
   apply(frame) {
-    const changed = {structure: false, components: new Set(), links: new Set(), diagnosis: false, events: []}
+    const changed = {anew: false, structure: false, components: new Set(), links: new Set(), diagnosis: false, events: []}
     if (frame.frame === 1 || "components" in frame) {
       this.clear()
       this.add(frame.components ?? [], frame.links ?? [])
-      changed.structure = true
+      changed.anew = changed.structure = true
     }
     this.time = frame.time
     this.began ??= frame.time

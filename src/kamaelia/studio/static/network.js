@@ -288,15 +288,13 @@ export class Network extends EventTarget {
     })
   }
 
-  async take(frame) {
+  take(frame) {
     if (frame.hosts) {
       this.scene.take(frame)
       this.length = frame.seconds
       this.times = []
-      await this.places.first(this.scene, this.picture.ratio)
-      this.picture.draw()
-      this.picture.fit()
-      this.list()
+      if (this.host || this.cable) this.close() // they were those of a connection before
+      this.first()
     }
     for (const given of frame.changed?.links ?? []) {
       const cable = this.scene.cables.get(given.n)
@@ -326,6 +324,14 @@ export class Network extends EventTarget {
     this.writeRows()
     for (const write of this.live) write()
     this.drawPlot()
+  }
+
+  /** Draw it for the first time. Frames come meanwhile. */
+  async first() {
+    await this.places.first(this.scene, this.picture.ratio)
+    this.picture.draw()
+    this.picture.fit()
+    this.list()
   }
 
   // -- time -----------------------------------------------------------------------------------------
@@ -405,11 +411,17 @@ export class Network extends EventTarget {
 
   // -- details ----------------------------------------------------------------------------------------
 
-  begin() {
-    this.details.none("")
+  /** Show no host and no link any more. */
+  close() {
+    this.details.none()
     this.plot?.close()
     this.plot = this.cable = this.host = null
     this.live = []
+    this.picture.choose(null)
+  }
+
+  begin() {
+    this.close()
     this.dispatchEvent(new Event("chosen"))
   }
 
@@ -429,10 +441,13 @@ export class Network extends EventTarget {
     this.picture.choose(`c${host.n}`)
     if (bring) this.picture.centre(host.n)
     const links = [...this.scene.cables.values()].filter(cable => cable.ends.includes(host.n))
-    this.details.host.replaceChildren(
+    this.details.fill(
       h("h2", {}, host.name), h("p", {class: "path"}, `${host.kind}, ${host.addresses.join(", ")}`),
       h("div", {class: "tools"},
-        h("button", {onclick: () => this.dispatchEvent(new CustomEvent("inside", {detail: host.name}))}, "Look inside"),
+        h("button", {onclick: () => {
+          this.close()
+          this.dispatchEvent(new CustomEvent("inside", {detail: host.name}))
+        }}, "Look inside"),
         h("button", {onclick: () => this.do("crash", {host: host.name})}, "Crash it"),
         h("button", {onclick: () => this.do("restart", {host: host.name})}, "Restart it")),
       this.facts([
@@ -458,7 +473,7 @@ export class Network extends EventTarget {
     const cutButton = h("button", {onclick: () => this.do(cable.up ? "cut" : "mend", {link: cable.n})})
     this.live.push(() => say(cutButton, cable.up ? "Cut it" : "Mend it"))
     this.plot = new Plot("Packets a second", [{label: "there", colour: "--flow"}, {label: "back", colour: "--good"}])
-    this.details.host.replaceChildren(
+    this.details.fill(
       h("h2", {}, "Link"), h("p", {class: "path"}, cable.name),
       h("div", {class: "tools"}, cutButton),
       this.facts([["state", () => cable.up ? "up" : "cut"]]),

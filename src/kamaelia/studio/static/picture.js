@@ -424,8 +424,12 @@ export class Picture extends EventTarget {
   drag(event, move) {
     let {clientX: x, clientY: y} = point(event)
     const follow = event => {
-      if (event.touches?.length > 1) return
       const at = point(event)
+      if (event.touches?.length > 1) { // which zooms; the one that stays goes on from where it is then
+        x = at.clientX
+        y = at.clientY
+        return
+      }
       if (at.clientX === x && at.clientY === y) return
       move(at.clientX - x, at.clientY - y)
       x = at.clientX

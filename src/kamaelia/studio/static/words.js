@@ -4,6 +4,7 @@
 export function short(value) {
   if (value === null || value === undefined) return "?"
   const size = Math.abs(value)
+  if (size >= 999.5e9) return trim(value / 1e12) + " T"
   if (size >= 999.5e6) return trim(value / 1e9) + " G"
   if (size >= 999.5e3) return trim(value / 1e6) + " M"
   if (size >= 999.5) return trim(value / 1e3) + " k"
@@ -21,12 +22,13 @@ export const rate = value => value === null || value === undefined ? "" : short(
 /** A share as per cent. */
 export const percent = share => share === null || share === undefined ? "?" : Math.round(share * 100) + " %"
 
+/** A length of time. */
 export function seconds(value) {
   if (value === null || value === undefined) return "?"
   if (value < 0.0995) return Math.round(value * 1000) + " ms"
   if (value < 9.95) return value.toFixed(1) + " s"
   if (value < 120) return Math.round(value) + " s"
-  return Math.round(value / 60) + " min"
+  return value < 7200 ? Math.round(value / 60) + " min" : Math.round(value / 3600) + " h"
 }
 
 const STATES = {
