@@ -192,9 +192,9 @@ export class Details extends EventTarget {
 
   // -- a link ---------------------------------------------------------------------------------------
 
-  /** The links of a wire that are still there. */
+  /** The links of a wire that are still there, as they have been described last. */
   links() {
-    return this.link.links.filter(link => this.model.links.has(link.n))
+    return this.link.links.map(link => this.model.links.get(link.n)).filter(Boolean)
   }
 
   showWire(wire) {
@@ -208,18 +208,18 @@ export class Details extends EventTarget {
       return component ? `${component.path}.${end[1]}` : null
     }
     const from = name(first.from), to = name(first.to)
-    const ends = wire.links.length === 1 ? [
-      h("dt", {}, "from"), h("dd", {}, first.from && this.model.components.get(first.from[0]) ? this.to(this.model.components.get(first.from[0])) : "the outside"),
-      h("dt", {}, "to"), h("dd", {}, first.to && this.model.components.get(first.to[0]) ? this.to(this.model.components.get(first.to[0])) : "the outside"),
-      h("dt", {}, "when full"), h("dd", {}, first.whenFull === "wait" ? "the sender waits" : first.whenFull.replace("-", " ")),
-    ] : [h("dt", {}, "links"), h("dd", {}, many(wire.links.length, "link"))]
-    this.plot = new Plot("Messages a second, and how many wait", [
-      {label: "rate", colour: "--flow"}, {label: "waiting", colour: "--alarm"},
+    const single = wire.links.length === 1
+    const end = given => {
+      const component = this.model.components.get(given?.[0])
+      return component ? [this.to(component), `.${given[1]}`] : "the outside"
+    }
+    this.plot = new Plot([
+      {label: "messages a second", colour: "--flow"}, {label: "messages that wait", colour: "--alarm"},
     ])
     this.fill(
-      h("h2", {}, wire.links.length === 1 ? "Link" : many(wire.links.length, "link")),
-      h("p", {class: "path"}, `${from ?? "the outside"} \u2192 ${to ?? "the outside"}`, wire.links.length > 1 ? " and others" : ""),
-      h("dl", {class: "figures"}, ...ends,
+      h("h2", {}, single ? "Link" : many(wire.links.length, "link")),
+      h("p", {class: "ends"}, end(first.from), " \u2192 ", end(first.to), single ? "" : " and others"),
+      h("dl", {class: "figures pairs"},
         h("dt", {}, "rate"), h("dd", {}, this.figure(() => rate(all().reduce((sum, link) => sum + (link.rate ?? 0), 0)))),
         h("dt", {}, "passed"), h("dd", {}, this.figure(sum("passed"))),
         h("dt", {}, "waiting"), h("dd", {}, this.figure(() => {
@@ -227,7 +227,8 @@ export class Details extends EventTarget {
           return `${short(fullest.waiting)} of ${short(fullest.size)}`
         })),
         h("dt", {}, "dropped"), h("dd", {}, this.figure(sum("dropped"))),
-        h("dt", {}, "state"), h("dd", {}, this.figure(() => all().some(link => link.open) ? "open" : "ended"))),
+        h("dt", {}, "state"), h("dd", {}, this.figure(() => all().some(link => link.open) ? "open" : "ended")),
+        h("dt", {}, "when full"), h("dd", {}, single ? first.whenFull === "wait" ? "it waits" : first.whenFull.replace("-", " ") : "")),
       this.plot.element)
     this.tapInto(wire.links, from, to)
     this.drawPlot()

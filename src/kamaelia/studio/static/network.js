@@ -472,7 +472,7 @@ export class Network extends EventTarget {
     this.fields = Object.fromEntries(PARAMETERS.map(name => [name, h("input", {type: "text", id: `set-${name}`, placeholder: HINTS[name], autocomplete: "off"})]))
     const cutButton = h("button", {onclick: () => this.do(cable.up ? "cut" : "mend", {link: cable.n})})
     this.live.push(() => say(cutButton, cable.up ? "Cut it" : "Mend it"))
-    this.plot = new Plot("Packets a second", [{label: "there", colour: "--flow"}, {label: "back", colour: "--good"}])
+    this.plot = new Plot([{label: "packets a second there", colour: "--flow"}, {label: "back", colour: "--good"}])
     this.details.fill(
       h("h2", {}, "Link"), h("p", {class: "path"}, cable.name),
       h("div", {class: "tools"}, cutButton),

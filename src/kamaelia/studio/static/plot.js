@@ -5,10 +5,15 @@ import {short} from "./words.js"
 
 const HEIGHT = 118
 
-/** A plot. Lines are {label, values, colour}, where colour names a property of our style sheet. */
+/** A plot. Lines are {label, colour}, where colour names a property of our style sheet. */
 export class Plot {
-  constructor(title, lines) {
-    this.element = h("figure", {class: "plot"}, h("figcaption", {}, title))
+  constructor(lines) {
+    const key = lines.map(({label, colour}) => {
+      const mark = h("i", {"aria-hidden": "true"})
+      mark.style.background = `var(${colour})`
+      return h("span", {}, mark, label)
+    })
+    this.element = h("figure", {class: "plot"}, h("figcaption", {}, key))
     this.lines = lines
     this.plot = null
   }
