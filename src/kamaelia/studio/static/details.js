@@ -94,7 +94,7 @@ export class Details extends EventTarget {
         chassis ? h("button", {onclick: () => this.tell("fold", component)}, "Fold or unfold") : null,
         h("button", {onclick: () => this.tell("focus", component)}, "Only its neighbours")),
       h("p", {class: "now"}, this.figure(() => doing(component.state))), waits, bar,
-      h("dl", {class: "figures"},
+      h("dl", {class: "figures pairs"},
         h("dt", {}, "runs"), h("dd", {}, this.figure(() => percent(component.running))),
         h("dt", {}, "waits for room"), h("dd", {}, this.figure(() => percent(component.blocked))),
         h("dt", {}, "steps"), h("dd", {}, this.figure(() => short(component.steps))),
