@@ -323,7 +323,9 @@ def test_all_kinds_of_messages_are_shown(show: Show, visit: Callable[..., Page])
     page.tab.click("text=Pause")
     texts = page.evaluate("[...document.querySelectorAll('.message')].map(one => one.innerText)")
     assert any("hello" in text for text in texts) and any('{\n  "n": 1\n}' in text for text in texts)
-    assert any(text == '{\n  "a,": [\n    1.0,\n    12345678901234567890\n  ],\n  "b": {}\n}' for text in texts)
+    assert any(
+        text == '{\n  "a,": [\n    1.0,\n    12345678901234567890\n  ],\n  "b": {}\n}' for text in texts
+    )
     assert any(re.search(r"0000  (41 ){15}41  A{16}\n0010  41 0a +A\.", text) for text in texts), texts[:5]
     assert page.evaluate("document.querySelector('.message.picture img').complete")
     assert page.evaluate("document.querySelector('.wave polyline').getAttribute('points')") == (
