@@ -68,6 +68,83 @@ def test_in_virtual_time_it_is_known_to_the_second_what_each_has_done() -> None:
     assert found["Pipeline/slow"] == (0.0, None)
 
 
+class RealTime:
+    """What a watch takes for the real time."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        monkeypatch.setattr("kamaelia.observe.watch.monotonic", lambda: self.now)
+
+
+def test_in_virtual_time_the_share_of_the_computing_is_one_of_real_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = RealTime(monkeypatch)
+    made: list[Watch] = []
+
+    @component
+    async def heavy(inbox: Any, outbox: Any) -> None:
+        while True:
+            await sleep(3600)
+            for _ in range(3):  # a step takes 60 ms, in which it is sampled three times
+                real.now += 0.02
+                for watch in made:
+                    watch.sample()
+
+    async def look(system: System) -> Any:
+        watch = Watch(system)
+        for _ in range(10):
+            await sleep(3600)
+        made.append(watch)
+        watch.resume()
+        found = []
+        for _ in range(8):
+            await sleep(3600)
+            real.now += 0.02
+            system.loop.call_soon(watch.sample)  # between two steps
+            await sleep(0.001)
+            watch.look()
+            (times,) = [one for process, one in watch._times.items() if process.path == "heavy"]
+            found.append((times.running_share, round(times.computing_share, 6)))
+        blocked = times.blocked
+        shot = watch.snapshot()
+        watch.close()
+        made.clear()
+        return found, blocked, [one.running for one in shot.components], find(watch).kind
+
+    found, blocked, running, kind = look_from_within(look, heavy(), loop_factory=VirtualLoop, grace=0)
+    # Before there are twelve samples they say nothing; and hours of virtual time have passed meanwhile.
+    assert found == [(0.0, 0.0)] * 2 + [(0.0, 0.75)] * 6
+    assert blocked == 0.0
+    assert running == [None, None]
+    assert kind == "none"
+
+
+def test_what_a_paused_simulation_has_computed_of_late_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = RealTime(monkeypatch)
+
+    async def look(system: System) -> list[float]:
+        watch = Watch(system)
+        (times,) = [one for process, one in watch._times.items() if process.path == "Look"]
+        for _ in range(50):  # all in this very step
+            real.now += 0.02
+            watch.sample()
+        before = times.computing_share
+        watch.look()
+
+        def pause() -> None:
+            for _ in range(100):  # in which no virtual time passes
+                real.now += 0.02
+                watch.sample()
+                watch.look()
+
+        system.loop.call_soon(pause)
+        await sleep(0.001)
+        return [before, times.computing_share]
+
+    assert look_from_within(look, loop_factory=VirtualLoop) == [pytest.approx(1.0), 0.0]
+
+
 def test_who_has_taken_no_step_is_in_the_wait_that_it_was_in() -> None:
     async def look(system: System) -> tuple[float, float]:
         watch = Watch(system)

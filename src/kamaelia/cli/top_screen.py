@@ -579,13 +579,13 @@ def _about(details: Mapping[str, Any]) -> list[Text]:
     if details["file"]:
         place = details["file"] + (f":{details['line']}" if details["line"] else "")
         lines.append(Text.assemble(("written in  ", FAINT), clean(place)))
+    ran = "" if component["running"] is None else f"ran {component['running']:.1f} s, "
     blocked_on = f", most on {component['blocked_on']}" if component["blocked_on"] else ""
     lines.append(
         Text.assemble(
             ("so far      ", FAINT),
-            f"{component['steps']} steps, ran {component['running'] or 0:.1f} s, "
-            f"blocked {component['blocked'] or 0:.1f} s{clean(blocked_on)}, "
-            f"{component['restarts']} restarts, {component['failures']} failures",
+            f"{component['steps']} steps, {ran}blocked {component['blocked'] or 0:.1f} s"
+            f"{clean(blocked_on)}, {component['restarts']} restarts, {component['failures']} failures",
         )
     )
     for box in details["boxes"]:

@@ -28,6 +28,13 @@ diagnosis, are about; sums are from the beginning of the watch.
 A look may be made from any thread. Of another than the system's own it sees no single instant: but each value
 that it reads is one that was there. Looking changes nothing in the system, and in virtual time no event is
 added to its clock.
+
+**In virtual time** code takes no time, so nobody is busy, and who is ready goes on at once: what takes time
+there is to wait. All shares and sums are of virtual seconds. But somebody may wonder what makes a simulation
+slow. So the samples are kept there, too, in real seconds: a loop in virtual time never waits in between for
+sockets, so they see short steps as well as long ones. What comes of them is the *share of the computing*. It
+stands in the frames for those who look, and in nothing that a component of the system can ask for: what a run
+does must not depend on who looks.
 """
 
 from __future__ import annotations
@@ -138,10 +145,11 @@ class Times:
     __slots__ = (
         *("before", "blocked", "blocked_by", "doing", "failures", "late", "lines", "others", "ran"),
         *("ran_before", "raw", "routes", "running", "sampled", "sent", "since", "state", "steps"),
-        *("steps_before", "steps_seen", "timed", "took", "took_before", "verb", "waits"),
+        *("steps_before", "steps_seen", "timed", "took", "took_before", "verb", "virtual", "waits"),
     )
 
-    def __init__(self, steps: int, sampled: Seen, timed: Seen, now: float) -> None:
+    def __init__(self, steps: int, sampled: Seen, timed: Seen, now: float, virtual: bool = False) -> None:
+        self.virtual = virtual  # its time is not that in which code takes time
         self.state: str | None = None  # at the last look
         self.since = now  # at which look it was first seen in the very wait that it is in
         self.steps_seen = -1  # at the last look
@@ -167,7 +175,7 @@ class Times:
         self.failures = 0
         self.late: dict[Any, float] = {}  # seconds of this span, by what it was doing
         self.before: dict[Any, float] = {}  # of the last one
-        self.steps = steps  # when this span began
+        self.steps = steps  # when this span of samples began
         self.steps_before = steps  # when the last one did
 
     @property
@@ -185,8 +193,18 @@ class Times:
 
     @property
     def running_share(self) -> float:
-        """In how much of the last one or two seconds its code ran, from 0 to 1."""
+        """In how much of the last one or two seconds its code ran, from 0 to 1; 0 in virtual time."""
         return self._running()[0]
+
+    @property
+    def computing_share(self) -> float:
+        """The same, but of real time also where the system's is virtual; 0 if nobody samples that."""
+        if not self.virtual:
+            return self.running_share
+        sampled = self.sampled.seconds
+        if not sampled or self.sampled.all_looks < SAMPLES:
+            return 0.0
+        return min(1.0, (self.ran + self.ran_before) / sampled)
 
     @property
     def surely_running_share(self) -> float:
@@ -199,6 +217,8 @@ class Times:
 
     def _running(self) -> tuple[float, int]:
         """Return in how much of the time its code ran, and of how many steps that is known."""
+        if self.virtual:
+            return 0.0, 0
         work, sampled = self.timed.all_work, self.sampled.seconds
         share = self.timed.busy_share * (self.took + self.took_before) / work if work else 0.0
         found = (min(1.0, share), self.timed.all_looks)
@@ -220,10 +240,10 @@ class Times:
     def usual_share(self, state: str) -> float:
         """Return how much of the last one or two seconds it was in a state, where its turns do not count.
 
-        In a loop that has time to spare who is ready goes on at once. But it is seen to be ready too often:
-        what wakes up who looks may wake up others as well."""
+        In a loop that has time to spare, as one in virtual time always has, who is ready goes on at once. But
+        it is seen to be ready too often: what wakes up who looks may wake up others as well."""
         share = self.share(state)
-        if max(self.timed.busy_share, self.sampled.busy_share) < 0.5:
+        if self.virtual or max(self.timed.busy_share, self.sampled.busy_share) < 0.5:
             share /= max(0.1, 1.0 - self.share("ready") - self.share("running"))
         return share
 
@@ -306,15 +326,13 @@ class Watch:
     """Looks at a system, again and again.
 
     Arguments:
-        system: to look at
-        clock: what time it is for whoever looks; by default the real time, or the system's own where that is
-            virtual
+        system: to look at; the time is the real one, or the system's own where that is virtual
     """
 
-    def __init__(self, system: System, clock: Callable[[], float] | None = None) -> None:
+    def __init__(self, system: System) -> None:
         self.system = system
         loop: Any = system.loop
-        self._clock = clock or (loop.time if hasattr(loop, "clock") else monotonic)
+        self._clock = loop.time if hasattr(loop, "clock") else monotonic
         self.lock = threading.RLock()
         """Held while it looks: one looks at a time."""
         self.is_sampled = False
@@ -322,6 +340,7 @@ class Watch:
         self._began = self._last = self._span_began = self._clock()
         self.virtual = hasattr(loop, "clock")
         """Whether the system keeps a time of its own."""
+        self._sampling_began = monotonic()  # the current span of samples, which are of real time
         self.looks = 0
         """How often it has looked."""
         self._by_samples, self._by_timing = Seen(), Seen()
@@ -363,8 +382,9 @@ class Watch:
             self._sampled = monotonic()
             self._step, self.stuck, self._asked = (None, 0, 0.0), None, None
             self._full.clear()
-            self._begin_span(now)  # twice, so that nothing is left of this one, nor of the last
-            self._begin_span(now)
+            for _ in range(2):  # so that nothing is left of this one, nor of the last
+                self._begin_span(now)
+                self._begin_sampling(self._sampled)
             for process, times in self._times.items():
                 times.since = now
                 times.steps = times.steps_before = process.steps
@@ -385,13 +405,15 @@ class Watch:
             passed, self._last = now - self._last, now
             if now - self._span_began >= SPAN:
                 self._begin_span(now)
+            if began - self._sampling_began >= SPAN:
+                self._begin_sampling(began)
             known, running = self._times, self.system.scheduler.running
             seen: dict[Process, Times] = {}
             for process in snapshot.processes_of(self.system):
                 times = known.get(process)
                 steps, raw = process.steps, process.state
                 if times is None:
-                    times = Times(steps, self._by_samples, self._by_timing, now)
+                    times = Times(steps, self._by_samples, self._by_timing, now, self.virtual)
                 seen[process] = times
                 # Who waits, and has taken no step, waits for what it has waited for before.
                 if steps != times.steps_seen or raw != times.raw or raw in ("holding", "foreign"):
@@ -468,19 +490,24 @@ class Watch:
 
     def _begin_span(self, now: float) -> None:
         self._span_began = now
+        for times in self._times.values():
+            times.before, times.late = times.late, {}
+            if times.waits:
+                times.waits = {}
+        for full in self._full.values():
+            full.before, full.now = full.now, (now, full.received)
+
+    def _begin_sampling(self, now: float) -> None:
+        """Begin another span of what is known of steps; it is of real time."""
+        self._sampling_began = now
         self._by_samples.begin_span()
         self._by_timing.begin_span()
         for process, times in self._times.items():
-            times.before, times.late = times.late, {}
             times.steps_before, times.steps = times.steps, process.steps
             times.ran_before, times.ran = times.ran, 0.0
             times.took_before, times.took = times.took, 0.0
             if times.lines:
                 times.lines = {}
-            if times.waits:
-                times.waits = {}
-        for full in self._full.values():
-            full.before, full.now = full.now, (now, full.received)
 
     # -- whose step it is -------------------------------------------------------------------------------
 
@@ -494,7 +521,7 @@ class Watch:
         top = sys._current_frames().get(scheduler.thread)
         # A busy loop lets other threads go on between two slices of steps, so that is when they look most
         # often, and not how the time is spent.
-        if process is not None or not scheduler.busy:
+        if process is not None or not scheduler.busy or self.virtual:
             self._by_samples.note(passed, 0.0 if process is None else passed)
         if process is None:
             self._step = (None, 0, 0.0)
