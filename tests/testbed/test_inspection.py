@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -27,6 +28,14 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "getuid"), reason="Unix sockets"
 @pytest.fixture(autouse=True)
 def own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
+
+
+@component
+async def grumble(inbox: Any, outbox: Any, text: str) -> None:
+    """Log something again and again."""
+    while True:
+        await sleep(0.1)
+        logging.getLogger("kamaelia.grumble").warning(text)
 
 
 class Watched:
@@ -317,6 +326,28 @@ def test_messages_on_a_host_are_tapped_and_nothing_changes_by_it() -> None:
         assert {line["message"]["text"] for line in seen} == {"TICK"}
         it.ask("go")
         assert it.trace().fingerprint == expected
+
+
+def test_what_hosts_log_is_told_apart() -> None:
+    network = Network()
+    for name in ("a", "b"):
+        network.host(name).run(grumble(f"from {name}"))
+    with watched(network, 10_000) as it:
+        it.ask("go", speed=20)
+        seen: dict[str, set[tuple[str, str]]] = {}
+        lines = it.stream("log", level="WARNING")
+        while len(seen) < 2:
+            line = next(lines)
+            seen.setdefault(line["host"], set()).add((line["path"], line["text"]))
+        lines.close()
+        only = it.stream("log", level="WARNING", system="b")
+        assert {next(only)["text"] for _ in range(3)} == {"from b"}
+        only.close()
+        assert "there is no host 'c'" in it.refused("details", system="c", path="grumble")
+        found = it.ask("details", system="a", path="grumble")["log"]
+        it.ask("stop")
+    assert seen == {"a": {("grumble", "from a")}, "b": {("grumble", "from b")}}
+    assert {(one["host"], one["text"]) for one in found} == {("a", "from a")}
 
 
 def test_a_host_is_stopped_and_the_trace_says_so() -> None:

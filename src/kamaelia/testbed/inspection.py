@@ -113,6 +113,11 @@ class NetworkTarget:
         stack = self._simulation.stacks.get(run.name)
         return stack is not None and stack.run is run
 
+    def host_of(self, system: System) -> str | None:
+        """Return the name of the host that a system runs on; None for the simulation itself."""
+        run = getattr(system, "announce", None)
+        return run.name if isinstance(run, HostRun) else None
+
     def call(self, system: System, function: Callable[[], object]) -> None:
         """Have something done soon, between two turns, as on the host whose system it is."""
         try:

@@ -254,7 +254,7 @@ def test_the_end_of_the_system_ends_what_waits(home):
             asking = asyncio.create_task(inspector.ask("never"))
             await asyncio.sleep(0.05)
             await asyncio.to_thread(server.close)
-            with pytest.raises(InspectionError, match="the system has ended"):
+            with pytest.raises(InspectionError, match="the system is over"):
                 await asking
             assert [line async for line in lines] == []
             assert inspector.over is not None

@@ -22,6 +22,7 @@ from kamaelia.axon.errors import GraceExceeded, UsageError
 from kamaelia.chassis import Supervisor
 from kamaelia.observe import snapshot
 from kamaelia.observe.inspection import (
+    After,
     InspectionError,
     Later,
     Repeated,
@@ -191,6 +192,9 @@ class Nothing:
 
     def knows(self, system):
         return False
+
+    def host_of(self, system):
+        return None
 
     def call(self, system, function):
         raise RequestError("there is no system")
@@ -792,6 +796,48 @@ def test_a_target_has_handlers_of_its_own_some_of_which_work_elsewhere():
             assert raw.hear() == {"id": 2, "error": "the system has not answered for 0.1 s"}
             asked.pop()()
             assert raw.hear() == {"id": 1, "ok": {"cut": "a-b"}}
+
+
+@pytest.mark.one_core
+def test_who_waits_for_an_answer_when_the_system_ends_is_told_so():
+    def later(given):
+        return Later(lambda function: None, lambda: 1, patience=LIMIT)
+
+    def after(given):
+        return After(LIMIT, lambda: 1)
+
+    with serving(later=later, after=after) as server:
+        raw = Raw(server.path)
+        raw.hear()
+        raw.say({"id": 1, "do": "later"})
+        raw.say({"id": "two", "do": "after"})
+        until(lambda: [client for client in server._clients.values() if len(client._pending) == 2])
+    with raw:
+        assert [raw.hear() for _ in range(3)] == [
+            {"id": 1, "error": "the system is over"},
+            {"id": "two", "error": "the system is over"},
+            None,
+        ]
+
+
+@pytest.mark.one_core
+def test_who_has_asked_for_more_than_could_be_answered_when_the_system_ends_is_told_so():
+    begun = threading.Event()
+
+    def last(given):
+        begun.set()
+        until(lambda: server._closing)
+        return {}
+
+    with serving(last=last) as server:
+        raw = Raw(server.path)
+        raw.hear()
+        raw.say(b"".join(b'{"id": %d, "do": "last"}\n' % number for number in range(22)) + b"no request\n")
+        begun.wait(LIMIT)
+    with raw:
+        heard = [raw.hear() for _ in range(23)]
+    assert heard[:20] == [{"id": number, "ok": {}} for number in range(20)]
+    assert heard[20:] == [*({"id": number, "error": "the system is over"} for number in (20, 21)), None]
 
 
 @pytest.mark.one_core

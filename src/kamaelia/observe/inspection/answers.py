@@ -105,7 +105,8 @@ class Answers:
         path = given.text("path", needed=True)
         looker = self.looker(given.text("system"))
         given.end()
-        return again(lambda: details(looker.watch, path, self._keeper.of(path)))
+        host = self._target.host_of(looker.system)
+        return again(lambda: details(looker.watch, path, self._keeper.of(path, host)))
 
     def _stop(self, given: Arguments) -> Any:
         system = self._target.system(given.text("system"))
@@ -120,12 +121,14 @@ class Answers:
 
     def _log(self, given: Arguments) -> Any:
         level = given.text("level", "INFO", needed=True)
+        name = given.text("system")
         given.end()
+        host = None if name is None else self._target.host_of(self._target.system(name))
         number = logging.getLevelNamesMapping().get(level.upper())
         if number is None:
             known = [name for name in logging.getLevelNamesMapping() if name != "NOTSET"]
             raise RequestError(f"'level' is {shorten(level)}: {suggestion(level.upper(), known)}")
-        return Logging(self._keeper, number)
+        return Logging(self._keeper, number, host)
 
     def _tap(self, given: Arguments) -> Any:
         at = given.take("at")
@@ -285,17 +288,19 @@ class Logging(Stream):
     Arguments:
         keeper: who hears it
         level: the least, as a number
+        host: only what is logged there; None for all
     """
 
-    def __init__(self, keeper: Keeper, level: int) -> None:
+    def __init__(self, keeper: Keeper, level: int, host: str | None = None) -> None:
         self._keeper = keeper
         self._level = level
+        self._host = host
         self._waiting: deque[Line] = deque()
         self._left_out = 0
         keeper.listeners = (*keeper.listeners, self._hear)
 
     def _hear(self, line: Line) -> None:
-        if line.number >= self._level:
+        if line.number >= self._level and self._host in (None, line.host):
             if len(self._waiting) < KEPT:
                 self._waiting.append(line)
             else:

@@ -106,7 +106,7 @@ class Server:
         self.target = target
         self.buffer = buffer
         self.most_streams = streams
-        self.keeper = Keeper(lambda process: process.system is not None and target.knows(process.system))
+        self.keeper = Keeper(target)
         self.answers = Answers(target, self.keeper)
         self._most_clients = clients
         self._let_go = let_go
@@ -326,7 +326,12 @@ class Client:
         self._flush()
 
     def say_goodbye(self, why: str) -> None:
-        """End all streams, and let it go, whether it reads that or not."""
+        """End all streams, answer what it waits for, and let it go, whether it reads that or not."""
+        for pending in self._pending:
+            self._put(encode({"id": pending.request.id, "error": why}))
+        for line in self._asked:
+            with suppress(Malformed):
+                self._put(encode({"id": read_request(line).id, "error": why}))
         for one in list(self._streams.values()):
             self._put(one.head + b"," + encode({"end": why})[1:])
         self._leaving = True

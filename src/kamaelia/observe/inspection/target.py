@@ -71,6 +71,13 @@ class Target(Protocol):
         """Say whether a system is one of its own."""
         ...
 
+    def host_of(self, system: System) -> str | None:
+        """Return the name of the host that a system runs on; None where there are no hosts.
+
+        It is asked on any thread, for each line that is logged.
+        """
+        ...
+
     def call(self, system: System, function: Callable[[], object]) -> None:
         """Have a function called soon, on a system's own thread; raises `RequestError` if that has ended."""
         ...
@@ -104,6 +111,10 @@ class SystemTarget:
     def knows(self, system: System) -> bool:
         """See `Target`."""
         return system is self._system
+
+    def host_of(self, system: System) -> str | None:
+        """See `Target`."""
+        return None
 
     def call(self, system: System, function: Callable[[], object]) -> None:
         """See `Target`."""
