@@ -16,7 +16,8 @@ between two slices of steps, when it is nobody's.)
 
 **Full inboxes.** For whose inbox others wait, or what comes from outside, is noted at each look, with how
 many messages have been taken from it: so a reader that is slow can be told from one that is quick, and yet
-behind, and from one that takes nothing at all.
+behind, and from one that takes nothing at all. Others may wait whose component does not, such as the
+connection of a client; so an inbox that is half full is noted, too, where its source awaits something.
 
 **A step that lasts** is one and the same at all samples. What blocks the loop need not be a step: a task that
 a component has started may do so too. Then the samples see somebody's code run in the loop's thread, and no
@@ -291,11 +292,15 @@ class Full:
         "route",
         "seen",
         "since",
+        "source",
     )
 
-    def __init__(self, route: Route, outside: bool, now: float, look: int) -> None:
+    def __init__(
+        self, route: Route, outside: bool, now: float, look: int, source: Process | None = None
+    ) -> None:
         self.route = route
         self.outside = outside  # what fills it comes from outside
+        self.source = source  # or through this component, which does not wait for room itself
         self.since = self.seen = now  # when it was first, and last, seen
         self.first = look  # the number of the look at which it was first seen ...
         self.looks = 1  # ... and at how many it was
@@ -432,6 +437,8 @@ class Watch:
                         self._note_full(route, False, now)
                 if process.holds:
                     self._look_outside(process, now)
+                if state == "awaiting":
+                    self._look_behind(process, now)
             self._times = seen
             for queue, full in list(self._full.items()):
                 if now - full.seen > SPAN:
@@ -474,6 +481,14 @@ class Watch:
                     if 0 < queue.size <= 2 * queue.waiting():
                         self._note_full(route, True, now)
 
+    def _look_behind(self, process: Process, now: float) -> None:
+        """See whether there is room for what a connection, a process or a task sends for a component."""
+        for box in process.outboxes:
+            for route in tuple(box.routes):
+                queue = route.queue
+                if route.when_full == "wait" and 0 < queue.size <= 2 * queue.waiting():
+                    self._note_full(route, False, now, process)
+
     def _look_at_reader(self, full: Full) -> None:
         """Note at which line a reader is that lets others wait, and does not just go on."""
         reader = snapshot.reader_of(full.route)
@@ -481,10 +496,10 @@ class Watch:
         if times is not None and times.state in ("sleeping", "awaiting", "working"):
             note_line(times.waits, body.waiting_frame(reader))
 
-    def _note_full(self, route: Route, outside: bool, now: float) -> None:
+    def _note_full(self, route: Route, outside: bool, now: float, source: Process | None = None) -> None:
         full = self._full.get(route.queue)
         if full is None:
-            self._full[route.queue] = Full(route, outside, now, self.looks)
+            self._full[route.queue] = Full(route, outside, now, self.looks, source)
         elif full.seen != now:  # or several wait for it
             full.look(now)
 
