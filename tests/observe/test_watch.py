@@ -14,6 +14,7 @@ from kamaelia.axon import System, VirtualLoop
 from kamaelia.chassis import PublishTo, SubscribeTo
 from kamaelia.flow import Interval, Map, Null, Source
 from kamaelia.observe.diagnosis import diagnose, find
+from kamaelia.observe.subscription import subscribe
 from kamaelia.observe.watch import Watch, watch_of
 
 LIMIT = 20.0  # seconds after which what is waited for will not come
@@ -411,3 +412,53 @@ def test_looks_from_several_threads_take_turns() -> None:
             one.join(LIMIT)
         assert errors == []
         handle._leave(ValueError("enough"))
+
+
+class Turn:
+    """Stands for a lock that somebody else has just before."""
+
+    def __init__(self, does: Callable[[], object]) -> None:
+        self.does = does
+
+    def __enter__(self) -> None:
+        self.does()
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def test_who_begins_to_observe_at_the_same_moment_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    def look(system: System) -> tuple[list[str], list[str], Any]:
+        told: list[str] = []
+        other: list[Callable[[], None]] = []
+
+        def begins() -> None:
+            if not other:
+                other.append(subscribe(system.scheduler, lambda what, subject: told.append(what)))
+
+        with monkeypatch.context() as patch:
+            patch.setattr("kamaelia.observe.watch.TURN", Turn(begins))
+            watch = Watch(system)
+        seen: list[str] = []
+        watch.listeners = (lambda event: seen.append(event.what),)
+        system.start(Map(int))
+        watch.close()
+        other[0]()
+        return told, seen, system.scheduler.observer
+
+    told, seen, left = look_from_within(look)
+    assert told[0] == seen[0] == "started"
+    assert left is None
+
+
+def test_a_system_has_one_watch_also_when_two_threads_ask_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def look(system: System) -> tuple[Watch, Watch | None]:
+        def another() -> None:
+            system.watch = Watch(system)
+
+        with monkeypatch.context() as patch:
+            patch.setattr("kamaelia.observe.watch._FIRST", Turn(another))
+            return watch_of(system), system.watch
+
+    found, kept = look_from_within(look)
+    assert found is kept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,6 +23,7 @@ from kamaelia.axon.clock import monotonic
 from kamaelia.flow import Collect, Map
 from kamaelia.observe.inspection import InspectionError, Inspector, connect, running
 from kamaelia.testbed import Moment, Network, NetworkSnapshot, Remote, Trace
+from kamaelia.testbed.inspection import NetworkTarget
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "getuid"), reason="Unix sockets")
 
@@ -396,6 +399,15 @@ def two_and_one() -> Network:
     network = two()
     network.host("stuck").run(end)
     return network
+
+
+def test_what_a_client_wanted_that_has_gone_is_not_kept() -> None:
+    target = NetworkTarget(SimpleNamespace(remote=None))  # type: ignore[arg-type]
+    answer = target._when_done(Future(), dict)
+    assert len(target._unanswered) == 1
+    del answer
+    gc.collect()
+    assert len(target._unanswered) == 0
 
 
 def test_many_clients_control_it_at_once() -> None:

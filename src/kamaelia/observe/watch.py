@@ -57,6 +57,7 @@ from kamaelia.axon.clock import monotonic, thread_time
 
 from . import awaited, snapshot
 from .snapshot import Snapshot, StuckSnapshot
+from .subscription import TURN
 
 if TYPE_CHECKING:
     from kamaelia.axon import System
@@ -369,14 +370,16 @@ class Watch:
         self._numbered = 0
         self.listeners: tuple[Callable[[Event], object], ...] = ()
         """Each is called with every event, on the system's own thread."""
-        self._also = system.scheduler.observer
-        system.scheduler.observer = self._observe
+        with TURN:
+            self._also = system.scheduler.observer
+            system.scheduler.observer = self._observe
         self.look()
 
     def close(self) -> None:
         """Look no more."""
-        if self.system.scheduler.observer == self._observe:
-            self.system.scheduler.observer = self._also
+        with TURN:
+            if self.system.scheduler.observer == self._observe:
+                self.system.scheduler.observer = self._also
 
     def resume(self) -> None:
         """Go on after a pause in which nobody has looked: what was done in it is not known."""
@@ -706,10 +709,14 @@ def _frame_in_callback(top: FrameType | None) -> FrameType | None:
 _LOOPS = ("asyncio/base_events.py", "asyncio/runners.py")
 
 
+_FIRST = threading.Lock()  # held while a system gets its watch: two threads may ask at once
+
+
 def watch_of(system: System) -> Watch:
     """Return the watch of a system; it has one from when it is first asked for."""
-    if system.watch is None:
-        system.watch = Watch(system)
+    with _FIRST:
+        if system.watch is None:
+            system.watch = Watch(system)
     made: Watch = system.watch
     return made
 

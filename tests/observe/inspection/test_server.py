@@ -35,6 +35,7 @@ from kamaelia.observe.inspection import (
 from kamaelia.observe.inspection.mirror import Mirror
 from kamaelia.observe.inspection.target import body_of
 from kamaelia.observe.snapshot import Snapshot
+from kamaelia.observe.watch import Watch
 
 from .world import LIMIT, Raw, copy, drain, files, ticks, until
 
@@ -208,6 +209,25 @@ def serving(*, limits: Any = None, **handlers: Any):
     finally:
         server.close()
     assert not server._thread.is_alive()
+
+
+@pytest.mark.one_core
+def test_one_who_has_gone_before_it_is_known_who_it_was_harms_nobody(monkeypatch):
+    gone = []
+
+    def peer_of(connection):
+        if not gone:
+            gone.append(connection)
+            raise OSError("it is not connected any more")
+        return os.geteuid()
+
+    monkeypatch.setattr(places, "peer_of", peer_of)
+    with serving() as server:
+        with Raw(server.path) as raw:
+            assert raw.hear() is None
+        assert gone[0].fileno() == -1
+        with connect(server.path) as inspector:
+            assert inspector.greeting["name"] == "nothing"
 
 
 @pytest.mark.one_core
@@ -771,6 +791,23 @@ def test_what_changes_while_it_is_looked_at_is_looked_at_again(monkeypatch):
         assert mirror.at("Yard/Pipeline/drain").steps > steps
         assert len(inspector.ask("snapshot")["components"]) >= 4
         assert len(failures) > 10
+
+
+def test_a_sample_that_fails_is_taken_again(monkeypatch):
+    with running(Pipeline(ticks(), drain())) as path:
+        failed = []
+
+        def fails_once(self):
+            if not failed:
+                failed.append(1)
+                raise RuntimeError("set changed size during iteration")
+            return real(self)
+
+        real = Watch.sample
+        monkeypatch.setattr(Watch, "sample", fails_once)
+        with connect(path) as inspector:
+            until(lambda: failed)
+            assert inspector.ask("diagnose")["kind"] == "none"
 
 
 # -- other targets ------------------------------------------------------------------------------------

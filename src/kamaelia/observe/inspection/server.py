@@ -215,11 +215,16 @@ class Server:
             self._selector.unregister(self._listener)
             self._let_in_again = monotonic() + PAUSE
             return
+        try:
+            peer = places.peer_of(connection)
+        except OSError:  # it has gone already
+            connection.close()
+            return
         connection.setblocking(False)
         client = Client(self, connection)
         self._clients[connection] = client
         self._selector.register(connection, selectors.EVENT_READ, client.on_events)
-        if not self._may_look(places.peer_of(connection)):
+        if not self._may_look(peer):
             client.refuse("this system belongs to another user")
         elif len(self._clients) > self._most_clients:
             client.refuse(f"{self._most_clients} clients are connected already")
