@@ -22,6 +22,7 @@ from kamaelia.axon import UsageError, services
 from kamaelia.axon.clock import monotonic
 from kamaelia.flow import Collect, Map
 from kamaelia.observe.inspection import InspectionError, Inspector, connect, running
+from kamaelia.observe.inspection.server import _servers
 from kamaelia.testbed import Moment, Network, NetworkSnapshot, Remote, Trace
 from kamaelia.testbed.inspection import NetworkTarget
 
@@ -329,6 +330,29 @@ def test_messages_on_a_host_are_tapped_and_nothing_changes_by_it() -> None:
         assert {line["message"]["text"] for line in seen} == {"TICK"}
         it.ask("go")
         assert it.trace().fingerprint == expected
+
+
+def test_who_watches_a_host_hears_that_it_has_crashed_and_begins_anew_when_it_is_there_again() -> None:
+    with watched(two()) as it:
+        it.ask("run_until", time=1)
+        frames = it.stream("watch", every=0.1, system="a")
+        assert [one["path"] for one in next(frames)["components"]] == ["send"]
+        it.ask("crash", host="a")
+        it.ask("step", seconds=1)
+        assert all("added" not in one for one in frames)  # and they end
+        assert it.refused("snapshot", system="a") == (
+            "a has crashed: it has components again when it is restarted"
+        )
+        for _ in range(3):
+            it.ask("restart", host="a")
+            it.ask("step", seconds=1)
+            shot = it.ask("snapshot", system="a")
+            assert [one["path"] for one in shot["components"]] == ["send"]
+            it.ask("crash", host="a")
+            it.ask("step", seconds=1)
+        (server,) = [one for one in _servers if not one._closing]
+        # Who has gone is looked at no more: only the last one is still known.
+        assert len(server.answers._lookers) == 1
 
 
 def test_what_hosts_log_is_told_apart() -> None:

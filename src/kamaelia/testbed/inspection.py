@@ -105,15 +105,17 @@ class NetworkTarget:
         run = stacks[name].run
         if run is None:
             raise RequestError(f"{name} runs nothing (yet): it has no components to look at")
+        if run.has_crashed:
+            raise RequestError(f"{name} has crashed: it has components again when it is restarted")
         return run.system
 
     def knows(self, system: object) -> bool:
-        """Say whether a system is that of a host; so is the simulation itself."""
+        """Say whether a system is that of a host, and has not crashed; so is the simulation itself."""
         run = getattr(system, "announce", None)
         if not isinstance(run, HostRun):
             return system is self._simulation
         stack = self._simulation.stacks.get(run.name)
-        return stack is not None and stack.run is run
+        return stack is not None and stack.run is run and not run.has_crashed
 
     def host_of(self, system: System) -> str | None:
         """Return the name of the host that a system runs on; None for the simulation itself."""

@@ -928,3 +928,15 @@ def test_a_child_process_does_not_keep_the_socket_open():
         assert server._listener.fileno() == before
         with connect(server.path) as inspector:
             assert inspector.greeting["name"] == "nothing"
+
+
+def test_who_mistypes_a_path_is_told_what_is_like_it():
+    with running(Pipeline(ticks(), drain()).named("line")) as path, connect(path) as inspector:
+        with pytest.raises(InspectionError) as caught:
+            inspector.ask("details", path="line/drian")
+        assert str(caught.value) == (
+            "there is no component 'line/drian' (any more); did you mean 'line/drain'?"
+        )
+        with pytest.raises(InspectionError) as caught:
+            inspector.ask("snapshot", sytem="line")
+        assert str(caught.value) == "there is no argument 'sytem'; there is only 'system'"

@@ -71,7 +71,7 @@ class Answers:
         looker = self._lookers.get(system)
         if looker is None:
             for other, one in list(self._lookers.items()):
-                if other.is_over and not one.users:
+                if not one.users and (other.is_over or not self._target.knows(other)):
                     del self._lookers[other]
             looker = self._lookers[system] = Looker(system)
         looker.want()
@@ -117,7 +117,7 @@ class Answers:
         every = given.number("every", 0.25, 0.1, 10)
         looker = self.looker(given.text("system"))
         given.end()
-        return Watching(looker, every)
+        return Watching(looker, every, self._target)
 
     def _log(self, given: Arguments) -> Any:
         level = given.text("level", "INFO", needed=True)
@@ -199,9 +199,10 @@ class Watching(Stream):
 
     latest_only = True
 
-    def __init__(self, looker: Looker, every: float) -> None:
+    def __init__(self, looker: Looker, every: float, target: Target) -> None:
         self.every = every
         self._looker = looker
+        self._target = target
         self._seen = 0
         self._frame = 0
         looker.users += 1
@@ -218,8 +219,11 @@ class Watching(Stream):
         if self._seen != before:
             self._frame += 1
             yield b'"frame":%d,' % self._frame, body
-        if self._looker.system.is_over:
+        system = self._looker.system
+        if system.is_over:
             self.over = "the system is over"
+        elif not self._target.knows(system):
+            self.over = "the host has crashed"
 
     def close(self) -> None:
         """See `Stream`."""

@@ -68,7 +68,7 @@ class Target(Protocol):
         ...
 
     def knows(self, system: System) -> bool:
-        """Say whether a system is one of its own."""
+        """Say whether a system is one of its own; one that has been switched off is not any more."""
         ...
 
     def host_of(self, system: System) -> str | None:
