@@ -23,7 +23,7 @@ INTEROP := tools/interop/.venv/.has-interop
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # pip must not be at work in .venv twice at the same time
-.PHONY: help demo test lint dist test-deps bench-deps interop-deps docs soak fuzz vendor test-studio bench interop conformance clean
+.PHONY: help demo test lint dist test-deps bench-deps interop-deps docs soak fuzz vendor test-studio bench bench-observed interop conformance clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -72,6 +72,9 @@ fuzz: $(FUZZ) ## give each machine a million inputs that nobody has thought of
 # Some twenty minutes. The peers go into environments of their own; ARGS="--only echo-100" measures less.
 bench: $(BASE) ## measure Kamaelia beside its peers, and rewrite docs/explanation/speed.md
 	@$(BIN)/python -m benchmarks --install --write --all $(ARGS)
+
+bench-observed: $(BASE) ## measure what it costs to be looked at, and rewrite benchmarks/results-observed.md
+	@$(BIN)/python -m benchmarks.observed --write $(ARGS)
 
 # Half a minute for each Python: .venv's, and those of the short passes where they are there.
 conformance: $(TEST) ## run Python's own tests of asyncio on the simulated loop, and rewrite docs/explanation/simulated-loop.md

@@ -212,7 +212,7 @@ def lossy_before(wire):
 
 
 def lossy_otherwise(wire):
-    """Say whether a link drops some of what is sent, and one behind it has it drop others than it would."""
+    """Say whether a link drops messages, and one behind it has it drop others than it would."""
     return wire.when_full != "wait" and any(route.when_full != wire.when_full for route in wire.routes)
 
 

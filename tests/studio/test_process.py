@@ -123,3 +123,14 @@ def test_another_host_is_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
     assert [is_loopback(host) for host in ("127.0.0.2", "::1", "localhost", "192.0.2.1", "name")] == [
         True, True, True, False, False
     ]  # fmt: skip
+
+
+def test_without_the_package_for_websockets_nothing_runs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in [*sys.modules, "websockets"]:
+        if name.partition(".")[0] == "websockets":
+            monkeypatch.setitem(sys.modules, name, None)
+    assert main(["studio", BUSY]) == 2
+    said = "kamaelia studio: WebSocket needs a package: pip install 'kamaelia[websocket]'\n"
+    assert capsys.readouterr().err == said

@@ -80,8 +80,15 @@ def main(words: Sequence[str]) -> int:
     if options.systems and options.attach is not None:
         complain("kamaelia studio: a SYSTEM is run, and --attach shows one that runs: give one of them")
         return USAGE
+    from kamaelia.axon import UsageError
     from kamaelia.observe.inspection import InspectionError, find
+    from kamaelia.protocol.websocket.machine import need_websockets
 
+    try:
+        need_websockets()  # before anything runs
+    except UsageError as error:
+        complain(f"kamaelia studio: {error}")
+        return USAGE
     if not is_loopback(options.host):
         complain(
             f"kamaelia studio: {options.host} is reached from other machines: whoever learns the address "

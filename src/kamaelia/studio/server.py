@@ -96,7 +96,7 @@ class Studio(HTTPServer):
         # The address has the token in it, so it goes to whoever has started this, and into no log.
         log.info("%s listens on %s", self.path, " and ".join(map(address_text, self.addresses)))
         if not self._quiet:
-            self.system.announce(f"the Studio is at {self.url}. Ctrl-C ends.")
+            self.system.announce(f"the Studio is at {self.url} (Ctrl-C ends)")
 
 
 __all__ = ["STATIC", "Studio"]

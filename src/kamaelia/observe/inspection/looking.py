@@ -33,6 +33,9 @@ SHARE = 0.005  # of a core that diagnoses may take
 BUSY = 0.025  # of a core that our thread may take in all, where passes and what is sent of them are the most
 ATTEMPTS = 5  # to look at what may change meanwhile
 FRESH = 0.05  # seconds for which a pass is as good as a new one
+SENT = (
+    0.0001  # seconds that it costs in all to send a frame to one: the system's thread and ours change places
+)
 OLD = 1.0  # seconds after which a pass is made in any case
 
 
@@ -59,6 +62,7 @@ class Looker:
         """When the looking began, or went on after a pause."""
         self._until = 0.0
         self._worked = 0.0  # seconds that our thread had worked when the last pass began
+        self._sent = 0  # frames of that pass
         self._next_sample = self._next_look = self._next_diagnosis = 0.0
 
     @property
@@ -108,11 +112,14 @@ class Looker:
         all who watch, the fewer there are, but for one a second.
         """
         now, worked = monotonic(), thread_time()
-        if now - self.ledger.made >= min(OLD, max(FRESH, (worked - self._worked) / BUSY)):
-            self._worked = worked
+        cost = worked - self._worked + self._sent * SENT
+        if now - self.ledger.made >= min(OLD, max(FRESH, cost / BUSY)):
+            self._worked, self._sent = worked, 0
             if now >= self._next_diagnosis:
                 self.ledger.note(self.diagnose())
             again(self.ledger.advance)
+        if seen != self.ledger.number:
+            self._sent += 1
         return self.ledger.since(seen), self.ledger.number
 
     def snapshot(self) -> Snapshot:

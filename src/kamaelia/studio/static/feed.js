@@ -23,7 +23,24 @@ export class Feed extends EventTarget {
   connect() {
     this.socket = new WebSocket(this.url)
     this.socket.onmessage = event => this.line(event.data)
-    this.socket.onclose = () => this.broken()
+    let opened = false
+    this.socket.onopen = () => (opened = true)
+    this.socket.onclose = async () => {
+      if (!opened) this.why = await this.whyRefused()
+      this.broken()
+    }
+  }
+
+  /** Why the Studio did not let us in. A WebSocket is not told; an ordinary request is. */
+  async whyRefused() {
+    const url = new URL(this.url)
+    url.protocol = location.protocol
+    try {
+      const answer = await fetch(url)
+      return answer.status === 403 ? (await answer.text()).replace(/^403 \w+\s*/, "").trim() : ""
+    } catch {
+      return "" // there is no Studio any more
+    }
   }
 
   broken() {

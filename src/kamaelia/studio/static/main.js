@@ -39,8 +39,8 @@ const violations = []
 
 /** The token stands in the address at first; then only in this tab's own storage. */
 function token() {
-  const given = location.hash.slice(1)
-  if (/^[0-9a-f]{32,}$/.test(given)) {
+  const [, given] = location.hash.match(/^#([0-9a-f]{32,})\W*$/) ?? [] // a full stop may have been copied with it
+  if (given) {
     sessionStorage.setItem("kamaelia-studio token", given)
     history.replaceState(null, "", location.pathname)
   }
