@@ -226,5 +226,11 @@ def test_what_is_shown_of_a_value_is_as_long_as_it_may_be_and_soon_made():
         assert shorten(value) == repr(value)[:57] + "..."
     assert shorten(["x" * 56]) == repr(["x" * 56])
     assert shorten(["x" * 57]) == repr(["x" * 57])[:57] + "..."
+    assert shorten((1,)) == "(1,)"
+    # Python itself refuses to write as many digits, also where they are alone in a list.
+    assert shorten([10**10_000]).startswith("[0x")
+    itself = [1]
+    itself.append(itself)
+    assert shorten(itself) == ("[1, " * 20)[:57] + "..."
     assert shorten(["x" * 60, Loud()]) == "['" + "x" * 55 + "..."
     assert shorten([b"y" * 10_000_000, Loud()], 30) == "[b'" + "y" * 24 + "..."

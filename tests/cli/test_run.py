@@ -481,6 +481,7 @@ LINE = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} "
     [
         ([], [r"WARNING Pipeline/station 45 degrees:\\nhot"]),
         (["--log", "error"], []),
+        (["--log", "ERROR"], []),
         (
             ["--log", "info"],
             [

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,9 +22,11 @@ import pytest
 from kamaelia import Pipeline, component, sleep
 from kamaelia.cli import main
 from kamaelia.cli.top_table import Row, Table, clean, headline, printed, verdict
+from kamaelia.flow import Source
 from kamaelia.observe.inspection import places
 from kamaelia.observe.inspection.mirror import Mirror
 from kamaelia.observe.snapshot import Snapshot
+from kamaelia.testbed import Network, Remote
 
 from ..observe.inspection.test_server import running
 from ..observe.inspection.world import copy, drain, ticks, until
@@ -249,6 +252,45 @@ def test_list_names_what_can_be_looked_at(capsys):
 def test_what_cannot_be_shown_is_said_in_a_sentence(words, said, capsys):
     assert main(["top", *words]) == 2
     assert said in capsys.readouterr().err
+
+
+@contextmanager
+def paused_network():
+    """Simulate two hosts, and stop after two virtual seconds."""
+    network, remote = Network(), Remote(paused=True)
+    for name in ("here", "there"):
+        network.host(name).run(lambda: Source(range(10**6)) | slow().named("store"))
+    network.link("here", "there")
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(network.simulate, 20, remote=remote, inspect=True, errors="collect")
+        try:
+            remote.run_until(2)
+            yield
+        finally:
+            remote.go()
+            future.result(LIMIT)
+
+
+def test_of_a_simulated_network_it_shows_one_host_also_while_time_stands_still(short_look, capsys):
+    with paused_network():
+        assert main(["top", "--once"]) == 2
+        said = capsys.readouterr().err
+        assert "say with --host NAME which host is meant. There are here, there (" in said
+        assert main(["top", "--once", "--host", "their"]) == 2
+        assert "there is no host 'their'; did you mean" in capsys.readouterr().err
+        assert main(["top", "--once", "--host", "there"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0].startswith("there  (__main__.py, process ")
+        assert [line.split()[:2] for line in lines[4:]][1:] == [["Source", "blocked"], ["store", "sleeps"]]
+        assert main(["top", "--json", "--host", "here"]) == 0
+        shot = json.loads(capsys.readouterr().out)
+        assert (shot["time"], shot["seed"]) == (2.0, "0/here")
+
+
+def test_one_system_has_no_hosts(short_look, capsys):
+    with running(copy()):
+        assert main(["top", "--once", "--host", "phone"]) == 2
+    assert "--host phone: this is one system, and no simulated network" in capsys.readouterr().err
 
 
 def test_who_may_not_look_is_told_so(capsys):

@@ -5,14 +5,16 @@ from __future__ import annotations
 import importlib.util
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from kamaelia import Graphline, component
+from kamaelia import Component, Graphline, component
 from kamaelia.chassis import PublishTo, SubscribeTo
 from kamaelia.flow import Collect, Encode, Filter, Lines, Map, Source, Tee
 from kamaelia.net import TCPServer
-from kamaelia.observe import mermaid, svg
+from kamaelia.observe import mermaid, parts, svg
+from kamaelia.observe.parts import DETAIL, details
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -119,3 +121,47 @@ def test_drawing_leaves_no_trace():
     from kamaelia import run
 
     assert run(system) == ["a", "b"]
+
+
+class Holder(Component):
+    """Is given something."""
+
+    def __init__(self, value):
+        self.value = value
+
+
+class Told:
+    """Counts how often somebody asks how it is written."""
+
+    asked = 0
+
+    def __repr__(self):
+        Told.asked += 1
+        return "told"
+
+
+@pytest.mark.parametrize("kind", [list, tuple, lambda items: dict.fromkeys(items, 1), set, frozenset])
+def test_of_a_large_argument_only_the_beginning_is_written(kind):
+    Told.asked = 0
+    found = details(Holder(kind([Told() for _ in range(1000)])))
+    assert "told, " in found or "told: 1, " in found
+    assert len(found) == DETAIL
+    assert Told.asked <= DETAIL
+
+
+def test_an_argument_of_megabytes_is_written_as_what_begins_with_the_same_letters():
+    assert details(Holder(b"ab" * 10**6)) == details(Holder(b"ab" * 100)) == "b'" + 11 * "ab" + "a…"
+    assert details(Holder([10**10_000])).startswith("[0x")
+
+
+def test_each_of_many_visitors_is_compared_once(monkeypatch):
+    shaped = []
+    real = parts._shape
+    monkeypatch.setattr(parts, "_shape", lambda process: shaped.append(process) or real(process))
+    visitors = [
+        SimpleNamespace(isolated=True, component=Source([number % 7]), children=()) for number in range(100)
+    ]
+    lone = SimpleNamespace(isolated=False, component=Source([0]), children=())
+    groups = parts._groups([lone, *visitors, lone])
+    assert [len(group) for group in groups] == [1, 15, 15, 14, 14, 14, 14, 14, 1]
+    assert len(shaped) == 100

@@ -14,6 +14,7 @@ from kamaelia.axon import System, VirtualLoop
 from kamaelia.chassis import PublishTo, SubscribeTo
 from kamaelia.flow import Interval, Map, Null, Source
 from kamaelia.observe.diagnosis import diagnose, find
+from kamaelia.observe.subscription import subscribe
 from kamaelia.observe.watch import Watch, watch_of
 
 LIMIT = 20.0  # seconds after which what is waited for will not come
@@ -66,6 +67,83 @@ def test_in_virtual_time_it_is_known_to_the_second_what_each_has_done() -> None:
     found = look_from_within(look, Source(range(1000)) | slow(), loop_factory=VirtualLoop, grace=10**5)
     assert found["Pipeline/Source"] == (pytest.approx(5.0), "Pipeline/slow")
     assert found["Pipeline/slow"] == (0.0, None)
+
+
+class RealTime:
+    """What a watch takes for the real time."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        monkeypatch.setattr("kamaelia.observe.watch.monotonic", lambda: self.now)
+
+
+def test_in_virtual_time_the_share_of_the_computing_is_one_of_real_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = RealTime(monkeypatch)
+    made: list[Watch] = []
+
+    @component
+    async def heavy(inbox: Any, outbox: Any) -> None:
+        while True:
+            await sleep(3600)
+            for _ in range(3):  # a step takes 60 ms, in which it is sampled three times
+                real.now += 0.02
+                for watch in made:
+                    watch.sample()
+
+    async def look(system: System) -> Any:
+        watch = Watch(system)
+        for _ in range(10):
+            await sleep(3600)
+        made.append(watch)
+        watch.resume()
+        found = []
+        for _ in range(8):
+            await sleep(3600)
+            real.now += 0.02
+            system.loop.call_soon(watch.sample)  # between two steps
+            await sleep(0.001)
+            watch.look()
+            (times,) = [one for process, one in watch._times.items() if process.path == "heavy"]
+            found.append((times.running_share, round(times.computing_share, 6)))
+        blocked = times.blocked
+        shot = watch.snapshot()
+        watch.close()
+        made.clear()
+        return found, blocked, [one.running for one in shot.components], find(watch).kind
+
+    found, blocked, running, kind = look_from_within(look, heavy(), loop_factory=VirtualLoop, grace=0)
+    # Before there are twelve samples they say nothing; and hours of virtual time have passed meanwhile.
+    assert found == [(0.0, 0.0)] * 2 + [(0.0, 0.75)] * 6
+    assert blocked == 0.0
+    assert running == [None, None]
+    assert kind == "none"
+
+
+def test_what_a_paused_simulation_has_computed_of_late_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = RealTime(monkeypatch)
+
+    async def look(system: System) -> list[float]:
+        watch = Watch(system)
+        (times,) = [one for process, one in watch._times.items() if process.path == "Look"]
+        for _ in range(50):  # all in this very step
+            real.now += 0.02
+            watch.sample()
+        before = times.computing_share
+        watch.look()
+
+        def pause() -> None:
+            for _ in range(100):  # in which no virtual time passes
+                real.now += 0.02
+                watch.sample()
+                watch.look()
+
+        system.loop.call_soon(pause)
+        await sleep(0.001)
+        return [before, times.computing_share]
+
+    assert look_from_within(look, loop_factory=VirtualLoop) == [pytest.approx(1.0), 0.0]
 
 
 def test_who_has_taken_no_step_is_in_the_wait_that_it_was_in() -> None:
@@ -296,8 +374,11 @@ def test_nothing_raises_while_thousands_come_and_go() -> None:
         watch = watch_of(system)
         watch.is_sampled = True
         looks = 0
-        end = time.monotonic() + 1.5
-        while time.monotonic() < end:
+        begun = time.monotonic()
+        while (
+            looks < 3 or time.monotonic() < begun + 1.5
+        ):  # one takes half a second where thousands are there
+            assert time.monotonic() < begun + LIMIT
             watch.sample()
             watch.look()
             shot = system.snapshot()
@@ -305,7 +386,6 @@ def test_nothing_raises_while_thousands_come_and_go() -> None:
             assert find(watch).sentence
             assert system.diagnose().sentence
             looks += 1
-        assert looks >= 3
         assert next(count) > 100
         system.loop.call_soon_threadsafe(system.cancel)
         handle._leave(ValueError("enough"))
@@ -334,3 +414,53 @@ def test_looks_from_several_threads_take_turns() -> None:
             one.join(LIMIT)
         assert errors == []
         handle._leave(ValueError("enough"))
+
+
+class Turn:
+    """Stands for a lock that somebody else has just before."""
+
+    def __init__(self, does: Callable[[], object]) -> None:
+        self.does = does
+
+    def __enter__(self) -> None:
+        self.does()
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def test_who_begins_to_observe_at_the_same_moment_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    def look(system: System) -> tuple[list[str], list[str], Any]:
+        told: list[str] = []
+        other: list[Callable[[], None]] = []
+
+        def begins() -> None:
+            if not other:
+                other.append(subscribe(system.scheduler, lambda what, subject: told.append(what)))
+
+        with monkeypatch.context() as patch:
+            patch.setattr("kamaelia.observe.watch.TURN", Turn(begins))
+            watch = Watch(system)
+        seen: list[str] = []
+        watch.listeners = (lambda event: seen.append(event.what),)
+        system.start(Map(int))
+        watch.close()
+        other[0]()
+        return told, seen, system.scheduler.observer
+
+    told, seen, left = look_from_within(look)
+    assert told[0] == seen[0] == "started"
+    assert left is None
+
+
+def test_a_system_has_one_watch_also_when_two_threads_ask_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def look(system: System) -> tuple[Watch, Watch | None]:
+        def another() -> None:
+            system.watch = Watch(system)
+
+        with monkeypatch.context() as patch:
+            patch.setattr("kamaelia.observe.watch._FIRST", Turn(another))
+            return watch_of(system), system.watch
+
+    found, kept = look_from_within(look)
+    assert found is kept

@@ -13,10 +13,12 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from kamaelia import run
 from kamaelia.axon import UsageError
+from kamaelia.flow import Collect, Source
 from kamaelia.studio import Studio, serve
 from kamaelia.studio.guard import POLICY, fresh_token
-from kamaelia.studio.relay import BURST, LONGEST
+from kamaelia.studio.relay import BURST, LONGEST, Relay
 
 from .conftest import Shown
 from .feed import MadeUp
@@ -186,6 +188,7 @@ def test_a_name_that_leads_here_is_no_host_of_ours(show: Show) -> None:
         ("[1]", "a request is a JSON object"),
         ('{"do": "watch"}', "a request has an id: a whole number, or at most 64 characters"),
         ('{"id": {}, "do": "watch"}', "a request has an id: a whole number, or at most 64 characters"),
+        ('{"id": true, "do": "watch"}', "a request has an id: a whole number, or at most 64 characters"),
         ('{"id": 7, "do": "stop"}', "a page may not ask for 'stop'"),
         ('{"id": 7, "do": ["watch"]}', "a page may not ask for \"['watch']\""),
         ('{"id": 7}', "a page may not ask for 'None'"),
@@ -271,6 +274,25 @@ def test_the_end_of_the_system_is_told(show: Show) -> None:
     with feed(shown) as wire:
         said = hear(wire)
         assert said["studio"] == "gone" and "nothing answers at" in said["why"]
+
+
+def test_a_connection_to_the_system_that_breaks_while_it_is_asked_is_told() -> None:
+    class Broken:
+        def write(self, data: bytes) -> None:
+            pass
+
+        async def drain(self) -> None:
+            raise ConnectionResetError(104, "Connection reset by peer")
+
+    class Half(Relay):
+        async def main(self) -> None:
+            await self._carry_requests(Broken())  # type: ignore[arg-type]
+            await self._tell_gone("and only once")
+
+    said = run(Source(['{"id": 1, "do": "watch"}']) | Half("/nowhere") | Collect())
+    assert [json.loads(text) for text in said] == [
+        {"studio": "gone", "why": "the connection to the system broke: Connection reset by peer"}
+    ]
 
 
 def test_pages_beyond_the_limit_are_not_let_in(show: Show) -> None:

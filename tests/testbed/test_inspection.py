@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,7 +22,9 @@ from kamaelia.axon import UsageError, services
 from kamaelia.axon.clock import monotonic
 from kamaelia.flow import Collect, Map, Source
 from kamaelia.observe.inspection import InspectionError, Inspector, connect, running
+from kamaelia.observe.inspection.server import _servers
 from kamaelia.testbed import Moment, Network, NetworkSnapshot, Remote, Trace
+from kamaelia.testbed.inspection import NetworkTarget
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "getuid"), reason="Unix sockets")
 
@@ -27,6 +32,14 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "getuid"), reason="Unix sockets"
 @pytest.fixture(autouse=True)
 def own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
+
+
+@component
+async def grumble(inbox: Any, outbox: Any, text: str) -> None:
+    """Log something again and again."""
+    while True:
+        await sleep(0.1)
+        logging.getLogger("kamaelia.grumble").warning(text)
 
 
 class Watched:
@@ -334,6 +347,51 @@ def test_what_waits_on_a_host_is_shown_also_while_time_stands_still() -> None:
         it.ask("go")
 
 
+def test_who_watches_a_host_hears_that_it_has_crashed_and_begins_anew_when_it_is_there_again() -> None:
+    with watched(two()) as it:
+        it.ask("run_until", time=1)
+        frames = it.stream("watch", every=0.1, system="a")
+        assert [one["path"] for one in next(frames)["components"]] == ["send"]
+        it.ask("crash", host="a")
+        it.ask("step", seconds=1)
+        assert all("added" not in one for one in frames)  # and they end
+        assert it.refused("snapshot", system="a") == (
+            "a has crashed: it has components again when it is restarted"
+        )
+        for _ in range(3):
+            it.ask("restart", host="a")
+            it.ask("step", seconds=1)
+            shot = it.ask("snapshot", system="a")
+            assert [one["path"] for one in shot["components"]] == ["send"]
+            it.ask("crash", host="a")
+            it.ask("step", seconds=1)
+        (server,) = [one for one in _servers if not one._closing]
+        # Who has gone is looked at no more: only the last one is still known.
+        assert len(server.answers._lookers) == 1
+
+
+def test_what_hosts_log_is_told_apart() -> None:
+    network = Network()
+    for name in ("a", "b"):
+        network.host(name).run(grumble(f"from {name}"))
+    with watched(network, 10_000) as it:
+        it.ask("go", speed=20)
+        seen: dict[str, set[tuple[str, str]]] = {}
+        lines = it.stream("log", level="WARNING")
+        while len(seen) < 2:
+            line = next(lines)
+            seen.setdefault(line["host"], set()).add((line["path"], line["text"]))
+        lines.close()
+        only = it.stream("log", level="WARNING", system="b")
+        assert {next(only)["text"] for _ in range(3)} == {"from b"}
+        only.close()
+        assert "there is no host 'c'" in it.refused("details", system="c", path="grumble")
+        found = it.ask("details", system="a", path="grumble")["log"]
+        it.ask("stop")
+    assert seen == {"a": {("grumble", "from a")}, "b": {("grumble", "from b")}}
+    assert {(one["host"], one["text"]) for one in found} == {("a", "from a")}
+
+
 def test_a_host_is_stopped_and_the_trace_says_so() -> None:
     with watched(pipeline(), 5) as it:
         it.ask("run_until", time=1)
@@ -380,6 +438,15 @@ def two_and_one() -> Network:
     network = two()
     network.host("stuck").run(end)
     return network
+
+
+def test_what_a_client_wanted_that_has_gone_is_not_kept() -> None:
+    target = NetworkTarget(SimpleNamespace(remote=None))  # type: ignore[arg-type]
+    answer = target._when_done(Future(), dict)
+    assert len(target._unanswered) == 1
+    del answer
+    gc.collect()
+    assert len(target._unanswered) == 0
 
 
 def test_many_clients_control_it_at_once() -> None:

@@ -173,7 +173,7 @@ def shorten(value: Any, limit: int = 60) -> str:
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
-def _beginning(value: Any, limit: int) -> str:
+def _beginning(value: Any, limit: int, depth: int = 0) -> str:
     """Return how the repr of a value begins, or all of one that is not longer than the limit.
 
     To make all of it would take seconds where megabytes are in it.
@@ -183,11 +183,13 @@ def _beginning(value: Any, limit: int) -> str:
         return repr(value[: limit + 1])
     if kind is int and value.bit_length() > 4 * limit:
         return hex(value)  # Python refuses to write thousands of decimal digits
-    if kind not in (list, tuple) or len(value) < 2:
+    if kind not in (list, tuple) or not value:
         return repr(value)
+    if depth > limit:  # the brackets before it are too many already; it may be in itself
+        return "..."
     text = "[" if kind is list else "("
     for one in value:
-        text += _beginning(one, limit) + ", "
+        text += _beginning(one, limit, depth + 1) + ", "
         if len(text) > limit + 2:
             return text
-    return text[:-2] + ("]" if kind is list else ")")
+    return text[:-2] + ("]" if kind is list else ",)" if len(value) == 1 else ")")

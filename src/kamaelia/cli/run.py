@@ -63,7 +63,11 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--json", action="store_true", help="print the result as JSON, null for none")
     made.add_argument(
-        "--log", choices=LEVELS, metavar="LEVEL", help=f"log what is as grave as that: {', '.join(LEVELS)}"
+        "--log",
+        type=str.lower,
+        choices=LEVELS,
+        metavar="LEVEL",
+        help=f"log what is as grave as that: {', '.join(LEVELS)}",
     )
     made.add_argument("--watch", action="store_true", help="start again whenever a Python file here changes")
     return made

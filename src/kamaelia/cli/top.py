@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from kamaelia.axon.errors import UsageError
+from kamaelia.axon.clock import monotonic
+from kamaelia.axon.errors import UsageError, suggestion
 from kamaelia.observe.inspection import InspectionError, Inspector, find, running
 
 from . import FAILED, USAGE
@@ -17,7 +19,8 @@ from .top_table import Table, headline, printed, verdict
 EPILOG = """
 a system can be looked at that was started with run(..., inspect=True), or with KAMAELIA_INSPECT=1 in its
 environment. ADDRESS is what it announced then: the number of its process, such as 4711; 4711-2 for the second
-system of a process; or the path of its socket. Without one, it is the only system that there is.
+system of a process; or the path of its socket. Without one, it is the only system that there is. Of a network
+that is simulated, --host says which of its hosts is meant.
 
 keys, while it shows the table
   up, down       choose a component              left, right    fold it, unfold it
@@ -29,6 +32,7 @@ keys, while it shows the table
 examples
   kamaelia top
   kamaelia top 4711 --once
+  kamaelia top 4711 --host phone-3
   kamaelia top --json | python -m json.tool
 
 exit codes
@@ -38,6 +42,7 @@ exit codes
 """
 
 LOOK = 1.5  # seconds that --once and --json look before they show what they have seen
+MOST_NAMES = 10  # of hosts that an error lists
 
 
 def parser() -> argparse.ArgumentParser:
@@ -48,6 +53,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
     )
     made.add_argument("address", metavar="ADDRESS", nargs="?", help="which system: the number of its process")
+    made.add_argument("--host", metavar="NAME", help="of a simulated network: the host to look at")
     made.add_argument("--list", action="store_true", help="list the systems that can be looked at, and end")
     made.add_argument("--once", action="store_true", help="print the table once, as plain text")
     made.add_argument(
@@ -75,10 +81,10 @@ def main(words: Sequence[str]) -> int:
             return list_all()
         path = find(options.address)
         if options.json:
-            return print_json(path)
+            return print_json(path, options.host)
         if options.once:
-            return print_once(path)
-        return show(path, options.every)
+            return print_once(path, options.host)
+        return show(path, options.every, options.host)
     except (InspectionError, UsageError) as error:
         complain(f"kamaelia top: {error}")
         return USAGE
@@ -91,42 +97,79 @@ def list_all() -> int:
     return 0
 
 
-def print_json(path: str) -> int:
+def meant(inspector: Inspector, host: str | None) -> dict[str, str]:
+    """Return what each request says about which system is meant.
+
+    Arguments:
+        inspector: that is connected
+        host: the name of a host, if one was given
+
+    Raises `InspectionError` if that is not clear.
+    """
+    if inspector.greeting.get("kind") != "network":
+        if host is not None:
+            raise InspectionError(f"--host {host}: this is one system, and no simulated network with hosts")
+        return {}
+    hosts = [one["name"] for one in inspector.ask("network")["hosts"]]
+    if host is None:
+        raise InspectionError(
+            f"this is a simulated network: say with --host NAME which host is meant. {_there_are(hosts)} "
+            f"(kamaelia studio --attach {inspector.path} shows all of it)"
+        )
+    if host not in hosts:
+        raise InspectionError(f"there is no host {host!r}; {suggestion(host, hosts)}")
+    return {"system": host}
+
+
+def _there_are(names: list[str]) -> str:
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return f"There are {', '.join(names[:MOST_NAMES])}{more}"
+
+
+def print_json(path: str, host: str | None = None) -> int:
     """Print a snapshot, with rates, and the diagnosis."""
     with Inspector(path) as inspector:
-        inspector.ask("snapshot")  # what has passed until then, for the rates
-        if not watch(inspector, Table.empty(), LOOK):
+        which = meant(inspector, host)
+        inspector.ask("snapshot", **which)  # what has passed until then, for the rates
+        if not watch(inspector, Table.empty(), LOOK, which):
             return ended()
         try:
-            taken = inspector.ask("snapshot") | {"diagnosis": inspector.ask("diagnose")}
+            taken = inspector.ask("snapshot", **which)
+            taken |= {"diagnosis": inspector.ask("diagnose", **which)}
         except InspectionError:
             return ended()
     say(json.dumps(taken, ensure_ascii=False))
     return 0
 
 
-def print_once(path: str) -> int:
+def print_once(path: str, host: str | None = None) -> int:
     """Print the table, as plain text."""
     with Inspector(path) as inspector:
+        which = meant(inspector, host)
         table = Table.empty()
-        if not watch(inspector, table, LOOK):
+        if not watch(inspector, table, LOOK, which):
             return ended()
-        say(headline(inspector.greeting, table.mirror))
+        say(headline(called(inspector.greeting, host), table.mirror))
         is_held_up, sentence = verdict(table.mirror)
         say(f"{'! ' if is_held_up else ''}{sentence}\n")
         say("\n".join(printed(table, terminal_columns())))
     return 0
 
 
-def watch(inspector: Inspector, table: Table, seconds: float) -> bool:
+def called(greeting: Mapping[str, Any], host: str | None) -> Mapping[str, Any]:
+    """Return the greeting of a system; that of a host is called as the host is."""
+    return greeting if host is None else {**greeting, "name": host}
+
+
+def watch(inspector: Inspector, table: Table, seconds: float, which: Mapping[str, Any]) -> bool:
     """Watch a system for some time; say whether it was there all the while."""
-    first = None
+    frames = inspector.stream("watch", every=0.1, **which)
+    end = monotonic() + seconds  # its own time may be virtual, and stand still
     try:
-        for frame in inspector.stream("watch", every=0.1):
+        for frame in frames:
             assert frame is not None
             table.mirror.apply(frame)
-            first = frame["time"] if first is None else first
-            if frame["time"] - first >= seconds and table.mirror.diagnosis is not None:
+            if monotonic() >= end and table.mirror.diagnosis is not None:
                 return True
     except InspectionError:
         pass
@@ -139,7 +182,7 @@ def ended() -> int:
     return FAILED
 
 
-def show(path: str, every: float) -> int:
+def show(path: str, every: float, host: str | None = None) -> int:
     """Show the table until the user has seen enough."""
     try:
         import rich  # noqa: F401
@@ -153,6 +196,7 @@ def show(path: str, every: float) -> int:
     from .top_screen import Top
 
     with Inspector(path) as inspector:  # before the screen is taken: who may not look is told so
-        greeting = inspector.greeting
-    Top(path, greeting, every).run()
+        which = meant(inspector, host)
+        greeting = called(inspector.greeting, host)
+    Top(path, greeting, every, which).run()
     return 0

@@ -262,6 +262,7 @@ class Top(App[None]):
         path: of its socket
         greeting: what it has said about itself
         every: seconds between two pictures
+        which: what each request says besides: ``system``, where there are several
     """
 
     TITLE = "kamaelia top"
@@ -292,9 +293,12 @@ class Top(App[None]):
         Binding("q", "quit", "Quit"),
     ]
 
-    def __init__(self, path: str, greeting: Mapping[str, Any], every: float) -> None:
+    def __init__(
+        self, path: str, greeting: Mapping[str, Any], every: float, which: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__()
         self.path = path
+        self.which = which or {}
         self.greeting = greeting
         self.every = every
         self.table = Table(Mirror())
@@ -363,7 +367,7 @@ class Top(App[None]):
         return os.path.exists(self.path)
 
     async def _follow(self, inspector: AsyncInspector) -> None:
-        async with aclosing(inspector.stream("watch", every=self.every)) as frames:
+        async with aclosing(inspector.stream("watch", every=self.every, **self.which)) as frames:
             async for frame in frames:
                 if self.frozen:
                     return
@@ -500,7 +504,7 @@ class Top(App[None]):
         before: list[Text] = []
         while self._inspector is not None:
             try:
-                lines = list(_about(await self._inspector.ask("details", path=path)))
+                lines = list(_about(await self._inspector.ask("details", path=path, **self.which)))
             except InspectionError as error:
                 lines = [Text(clean(str(error)))]
             if lines != before and not self.frozen:
@@ -537,9 +541,11 @@ class Top(App[None]):
         if self._inspector is None:
             return
         try:
-            for text in _waiting(await self._inspector.ask("waiting", at=at, last=8, most=1000)):
+            waiting = await self._inspector.ask("waiting", at=at, last=8, most=1000, **self.which)
+            for text in _waiting(waiting):
                 self.below.write(text)
-            async with aclosing(self._inspector.stream("tap", at=at, most=1000, rate=20)) as lines:
+            stream = self._inspector.stream("tap", at=at, most=1000, rate=20, **self.which)
+            async with aclosing(stream) as lines:
                 async for line in lines:
                     if not self.frozen:
                         self.below.write(_message(line))
@@ -585,7 +591,9 @@ def _shown(shown: Mapping[str, Any]) -> Text:
 def _about(details: Mapping[str, Any]) -> list[Text]:
     """Return what is known about a component, as lines."""
     component = details["component"]
-    lines = [Text.assemble((clean(details["path"]), "bold"), f"  {details['type']}, {component['body']}")]
+    lines = [
+        Text.assemble((clean(details["path"]), "bold"), f"  {clean(details['type'])}, {component['body']}")
+    ]
     if details["doc"]:
         lines.append(Text(clean(details["doc"].partition("\n\n")[0])))
     if details["arguments"]:
@@ -596,13 +604,13 @@ def _about(details: Mapping[str, Any]) -> list[Text]:
     if details["file"]:
         place = details["file"] + (f":{details['line']}" if details["line"] else "")
         lines.append(Text.assemble(("written in  ", FAINT), clean(place)))
+    ran = "" if component["running"] is None else f"ran {component['running']:.1f} s, "
     blocked_on = f", most on {component['blocked_on']}" if component["blocked_on"] else ""
     lines.append(
         Text.assemble(
             ("so far      ", FAINT),
-            f"{component['steps']} steps, ran {component['running'] or 0:.1f} s, "
-            f"blocked {component['blocked'] or 0:.1f} s{clean(blocked_on)}, "
-            f"{component['restarts']} restarts, {component['failures']} failures",
+            f"{component['steps']} steps, {ran}blocked {component['blocked'] or 0:.1f} s"
+            f"{clean(blocked_on)}, {component['restarts']} restarts, {component['failures']} failures",
         )
     )
     for box in details["boxes"]:

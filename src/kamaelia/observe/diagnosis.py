@@ -318,9 +318,13 @@ class _Doctor:
                 self._follow(doing[3], [process], causes)
         for full in list(self._watch.fulls()):
             looks = self._watch.looks - full.first + 1
-            if full.outside and full.looks >= OFTEN * looks and self._now - full.since >= STILL:
+            if full.looks < OFTEN * looks or self._now - full.since < STILL:
+                continue
+            if full.outside:
                 for cause in self._follow((full.route,), [], causes):
                     cause.outside = True
+            elif full.source is not None and self._are_linked((full.route,)):
+                self._follow((full.route,), [full.source], causes)
         best = max(causes.values(), key=lambda one: (len(one.held), one.definite), default=None)
         return None if best is None else self._say(best)
 

@@ -77,7 +77,7 @@ def draw(
             if form == "text":
                 return outline(*parts, boxes=boxes, most=most, system=system)
             return _FORMS[form](*parts, boxes=boxes, most=most)
-        except RuntimeError:  # seen from another thread: something was added while it was looked at
+        except (RuntimeError, ValueError):  # seen from another thread: something came or went meanwhile
             if attempt + 1 == ATTEMPTS:
                 raise
     raise AssertionError

@@ -14,7 +14,7 @@ that it receives. A server of a few lines makes a page of that for Prometheus to
 | `kamaelia_stuck_step_seconds` | gauge | `path` | a step that lasts, while it does |
 | `kamaelia_component_state` | gauge | `path`, `state` | 1, for the state that it is in |
 | `kamaelia_component_steps` | counter | `path` | how often it has gone on |
-| `kamaelia_component_running_seconds` | counter | `path` | in which its code ran |
+| `kamaelia_component_running_seconds` | counter | `path` | in which its code ran; not in virtual time |
 | `kamaelia_component_blocked_seconds` | counter | `path` | in which it waited for room |
 | `kamaelia_component_restarts`, `_failures` | counter | `path` | |
 | `kamaelia_box_messages` | counter | `path`, `box`, `direction` | that have come in or gone out |
@@ -157,8 +157,9 @@ def _samples_of(one: ComponentSnapshot) -> Iterator[Sample]:
     path = {"path": one.path}
     yield "kamaelia_component_state", {**path, "state": one.state}, 1
     yield "kamaelia_component_steps", path, one.steps
-    if one.running is not None and one.blocked is not None:
+    if one.running is not None:
         yield "kamaelia_component_running_seconds", path, one.running
+    if one.blocked is not None:
         yield "kamaelia_component_blocked_seconds", path, one.blocked
     yield "kamaelia_component_restarts", path, one.restarts
     yield "kamaelia_component_failures", path, one.failures

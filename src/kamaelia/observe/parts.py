@@ -11,10 +11,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from kamaelia.axon import Component, Graphline, Pipeline, Seat
 from kamaelia.axon.component import offered
+from kamaelia.axon.errors import shorten
 from kamaelia.axon.link import Link
 from kamaelia.axon.typecheck import name_of
 
@@ -281,8 +283,13 @@ def details(component: Component) -> str:
 
 
 def _short(value: Any) -> str:
+    # Only the beginning is to be seen, and what somebody has given may be megabytes.
     if isinstance(value, (str, bytes, int, float, bool, list, tuple)) or value is None:
-        return repr(value)
+        return shorten(value, 2 * DETAIL)
+    if type(value) is dict:
+        value = dict(islice(value.items(), DETAIL))
+    elif type(value) in (set, frozenset):
+        value = type(value)(islice(value, DETAIL))
     name = getattr(value, "__qualname__", None)
     if name is not None:
         return "a function" if "<" in name else str(name)
@@ -293,19 +300,14 @@ def _short(value: Any) -> str:
 def _groups(processes: Iterable[Any]) -> list[list[Any]]:
     """Put those side by side that are alike."""
     groups: list[list[Any]] = []
+    alike: dict[Any, list[Any]] = {}  # groups of those that may be put side by side
     for process in processes:
-        alike = next(
-            (
-                group
-                for group in groups
-                if process.isolated and group[0].isolated and _shape(group[0]) == _shape(process)
-            ),
-            None,
-        )
-        if alike is None:
-            groups.append([process])
-        else:
-            alike.append(process)
+        group: list[Any] = []
+        if process.isolated:
+            group = alike.setdefault(_shape(process), group)
+        if not group:
+            groups.append(group)
+        group.append(process)
     return groups
 
 

@@ -146,9 +146,9 @@ class ComponentSnapshot:
     steps: int
     """How often it has been resumed."""
     running: float | None
-    """Seconds in which its code ran, since somebody looks."""
+    """Seconds in which its code ran, since somebody looks; None in virtual time, of which code takes none."""
     blocked: float | None
-    """Seconds in which it waited for room, since somebody looks."""
+    """Seconds in which it waited for room, since somebody looks, on the clock of the system."""
     blocked_on: str | None
     """The component that it has waited for most."""
     restarts: int
@@ -204,7 +204,7 @@ class Snapshot:
     calendar: float
     """Seconds since 1970-01-01 00:00 UTC, as the system has them."""
     watched: float | None
-    """For how many seconds somebody has looked; None if nobody does."""
+    """For how many seconds somebody has looked, on the clock of the system; None if nobody does."""
     steps: int
     """How many steps the scheduler has made."""
     started: int
@@ -365,7 +365,7 @@ class Reader:
             waits_at=tuple(map(self._name, boxes)),
             waits_for=tuple(dict.fromkeys(map(self._path, others))),
             steps=process.steps,
-            running=None if kept is None else round(kept.running, 6),
+            running=None if kept is None or kept.virtual else round(kept.running, 6),
             blocked=None if kept is None else round(kept.blocked, 6),
             blocked_on=None if kept is None else kept.blocked_on,
             restarts=restarts_of(process),

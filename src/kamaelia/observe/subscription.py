@@ -1,12 +1,14 @@
 """Subscriptions: more than one may be told of what begins, ends, and is linked in a system.
 
 A scheduler tells one observer (`Scheduler.observer`), and nobody at no cost. Here stands the one that tells
-several. It is there while there are any, and leaves alone who has come before it or after it.
+several. It is there while there are any, and leaves alone who has come before it or after it. Whoever puts
+itself there holds `TURN` meanwhile: a watch does so on any thread.
 """
 
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +17,9 @@ from kamaelia.axon.scheduler import Scheduler
 log = logging.getLogger("kamaelia")
 
 Told = Callable[[str, Any], object]
+
+TURN = threading.Lock()
+"""Held while another observer is put before the one that is there: else one of two would be forgotten."""
 
 
 class _Several:
@@ -41,15 +46,17 @@ def subscribe(scheduler: Scheduler, told: Told) -> Callable[[], None]:
     It is called with ``started`` or ``ended`` and a process, or ``linked`` or ``unlinked`` and a link.
     Returns what ends that. To be called on the thread of the system.
     """
-    several = scheduler.observer
-    if not isinstance(several, _Several):
-        several = _Several(several)
-        scheduler.observer = several
+    with TURN:
+        several = scheduler.observer
+        if not isinstance(several, _Several):
+            several = _Several(several)
+            scheduler.observer = several
     several.told = (*several.told, told)
 
     def unsubscribe() -> None:
         several.told = tuple(one for one in several.told if one is not told)
-        if not several.told and scheduler.observer is several:
-            scheduler.observer = several.before
+        with TURN:
+            if not several.told and scheduler.observer is several:
+                scheduler.observer = several.before
 
     return unsubscribe

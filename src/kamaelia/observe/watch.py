@@ -16,7 +16,8 @@ between two slices of steps, when it is nobody's.)
 
 **Full inboxes.** For whose inbox others wait, or what comes from outside, is noted at each look, with how
 many messages have been taken from it: so a reader that is slow can be told from one that is quick, and yet
-behind, and from one that takes nothing at all.
+behind, and from one that takes nothing at all. Others may wait whose component does not, such as the
+connection of a client; so an inbox that is half full is noted, too, where its source awaits something.
 
 **A step that lasts** is one and the same at all samples. What blocks the loop need not be a step: a task that
 a component has started may do so too. Then the samples see somebody's code run in the loop's thread, and no
@@ -28,6 +29,13 @@ diagnosis, are about; sums are from the beginning of the watch.
 A look may be made from any thread. Of another than the system's own it sees no single instant: but each value
 that it reads is one that was there. Looking changes nothing in the system, and in virtual time no event is
 added to its clock.
+
+**In virtual time** code takes no time, so nobody is busy, and who is ready goes on at once: what takes time
+there is to wait. All shares and sums are of virtual seconds. But somebody may wonder what makes a simulation
+slow. So the samples are kept there, too, in real seconds: a loop in virtual time never waits in between for
+sockets, so they see short steps as well as long ones. What comes of them is the *share of the computing*. It
+stands in the frames for those who look, and in nothing that a component of the system can ask for: what a run
+does must not depend on who looks.
 """
 
 from __future__ import annotations
@@ -49,6 +57,7 @@ from kamaelia.axon.clock import monotonic, thread_time
 
 from . import awaited, snapshot
 from .snapshot import Snapshot, StuckSnapshot
+from .subscription import TURN
 
 if TYPE_CHECKING:
     from kamaelia.axon import System
@@ -138,10 +147,11 @@ class Times:
     __slots__ = (
         *("before", "blocked", "blocked_by", "doing", "failures", "late", "lines", "others", "ran"),
         *("ran_before", "raw", "routes", "running", "sampled", "sent", "since", "state", "steps"),
-        *("steps_before", "steps_seen", "timed", "took", "took_before", "verb", "waits"),
+        *("steps_before", "steps_seen", "timed", "took", "took_before", "verb", "virtual", "waits"),
     )
 
-    def __init__(self, steps: int, sampled: Seen, timed: Seen, now: float) -> None:
+    def __init__(self, steps: int, sampled: Seen, timed: Seen, now: float, virtual: bool = False) -> None:
+        self.virtual = virtual  # its time is not that in which code takes time
         self.state: str | None = None  # at the last look
         self.since = now  # at which look it was first seen in the very wait that it is in
         self.steps_seen = -1  # at the last look
@@ -167,7 +177,7 @@ class Times:
         self.failures = 0
         self.late: dict[Any, float] = {}  # seconds of this span, by what it was doing
         self.before: dict[Any, float] = {}  # of the last one
-        self.steps = steps  # when this span began
+        self.steps = steps  # when this span of samples began
         self.steps_before = steps  # when the last one did
 
     @property
@@ -185,8 +195,18 @@ class Times:
 
     @property
     def running_share(self) -> float:
-        """In how much of the last one or two seconds its code ran, from 0 to 1."""
+        """In how much of the last one or two seconds its code ran, from 0 to 1; 0 in virtual time."""
         return self._running()[0]
+
+    @property
+    def computing_share(self) -> float:
+        """The same, but of real time also where the system's is virtual; 0 if nobody samples that."""
+        if not self.virtual:
+            return self.running_share
+        sampled = self.sampled.seconds
+        if not sampled or self.sampled.all_looks < SAMPLES:
+            return 0.0
+        return min(1.0, (self.ran + self.ran_before) / sampled)
 
     @property
     def surely_running_share(self) -> float:
@@ -199,6 +219,8 @@ class Times:
 
     def _running(self) -> tuple[float, int]:
         """Return in how much of the time its code ran, and of how many steps that is known."""
+        if self.virtual:
+            return 0.0, 0
         work, sampled = self.timed.all_work, self.sampled.seconds
         share = self.timed.busy_share * (self.took + self.took_before) / work if work else 0.0
         found = (min(1.0, share), self.timed.all_looks)
@@ -220,10 +242,10 @@ class Times:
     def usual_share(self, state: str) -> float:
         """Return how much of the last one or two seconds it was in a state, where its turns do not count.
 
-        In a loop that has time to spare who is ready goes on at once. But it is seen to be ready too often:
-        what wakes up who looks may wake up others as well."""
+        In a loop that has time to spare, as one in virtual time always has, who is ready goes on at once. But
+        it is seen to be ready too often: what wakes up who looks may wake up others as well."""
         share = self.share(state)
-        if max(self.timed.busy_share, self.sampled.busy_share) < 0.5:
+        if self.virtual or max(self.timed.busy_share, self.sampled.busy_share) < 0.5:
             share /= max(0.1, 1.0 - self.share("ready") - self.share("running"))
         return share
 
@@ -271,11 +293,15 @@ class Full:
         "route",
         "seen",
         "since",
+        "source",
     )
 
-    def __init__(self, route: Route, outside: bool, now: float, look: int) -> None:
+    def __init__(
+        self, route: Route, outside: bool, now: float, look: int, source: Process | None = None
+    ) -> None:
         self.route = route
         self.outside = outside  # what fills it comes from outside
+        self.source = source  # or through this component, which does not wait for room itself
         self.since = self.seen = now  # when it was first, and last, seen
         self.first = look  # the number of the look at which it was first seen ...
         self.looks = 1  # ... and at how many it was
@@ -306,15 +332,13 @@ class Watch:
     """Looks at a system, again and again.
 
     Arguments:
-        system: to look at
-        clock: what time it is for whoever looks; by default the real time, or the system's own where that is
-            virtual
+        system: to look at; the time is the real one, or the system's own where that is virtual
     """
 
-    def __init__(self, system: System, clock: Callable[[], float] | None = None) -> None:
+    def __init__(self, system: System) -> None:
         self.system = system
         loop: Any = system.loop
-        self._clock = clock or (loop.time if hasattr(loop, "clock") else monotonic)
+        self._clock = loop.time if hasattr(loop, "clock") else monotonic
         self.lock = threading.RLock()
         """Held while it looks: one looks at a time."""
         self.is_sampled = False
@@ -322,6 +346,7 @@ class Watch:
         self._began = self._last = self._span_began = self._clock()
         self.virtual = hasattr(loop, "clock")
         """Whether the system keeps a time of its own."""
+        self._sampling_began = monotonic()  # the current span of samples, which are of real time
         self.looks = 0
         """How often it has looked."""
         self._by_samples, self._by_timing = Seen(), Seen()
@@ -345,14 +370,16 @@ class Watch:
         self._numbered = 0
         self.listeners: tuple[Callable[[Event], object], ...] = ()
         """Each is called with every event, on the system's own thread."""
-        self._also = system.scheduler.observer
-        system.scheduler.observer = self._observe
+        with TURN:
+            self._also = system.scheduler.observer
+            system.scheduler.observer = self._observe
         self.look()
 
     def close(self) -> None:
         """Look no more."""
-        if self.system.scheduler.observer == self._observe:
-            self.system.scheduler.observer = self._also
+        with TURN:
+            if self.system.scheduler.observer == self._observe:
+                self.system.scheduler.observer = self._also
 
     def resume(self) -> None:
         """Go on after a pause in which nobody has looked: what was done in it is not known."""
@@ -363,8 +390,9 @@ class Watch:
             self._sampled = monotonic()
             self._step, self.stuck, self._asked = (None, 0, 0.0), None, None
             self._full.clear()
-            self._begin_span(now)  # twice, so that nothing is left of this one, nor of the last
-            self._begin_span(now)
+            for _ in range(2):  # so that nothing is left of this one, nor of the last
+                self._begin_span(now)
+                self._begin_sampling(self._sampled)
             for process, times in self._times.items():
                 times.since = now
                 times.steps = times.steps_before = process.steps
@@ -385,13 +413,15 @@ class Watch:
             passed, self._last = now - self._last, now
             if now - self._span_began >= SPAN:
                 self._begin_span(now)
+            if began - self._sampling_began >= SPAN:
+                self._begin_sampling(began)
             known, running = self._times, self.system.scheduler.running
             seen: dict[Process, Times] = {}
             for process in snapshot.processes_of(self.system):
                 times = known.get(process)
                 steps, raw = process.steps, process.state
                 if times is None:
-                    times = Times(steps, self._by_samples, self._by_timing, now)
+                    times = Times(steps, self._by_samples, self._by_timing, now, self.virtual)
                 seen[process] = times
                 # Who waits, and has taken no step, waits for what it has waited for before.
                 if steps != times.steps_seen or raw != times.raw or raw in ("holding", "foreign"):
@@ -410,6 +440,8 @@ class Watch:
                         self._note_full(route, False, now)
                 if process.holds:
                     self._look_outside(process, now)
+                if state == "awaiting":
+                    self._look_behind(process, now)
             self._times = seen
             for queue, full in list(self._full.items()):
                 if now - full.seen > SPAN:
@@ -452,6 +484,14 @@ class Watch:
                     if 0 < queue.size <= 2 * queue.waiting():
                         self._note_full(route, True, now)
 
+    def _look_behind(self, process: Process, now: float) -> None:
+        """See whether there is room for what a connection, a process or a task sends for a component."""
+        for box in process.outboxes:
+            for route in tuple(box.routes):
+                queue = route.queue
+                if route.when_full == "wait" and 0 < queue.size <= 2 * queue.waiting():
+                    self._note_full(route, False, now, process)
+
     def _look_at_reader(self, full: Full) -> None:
         """Note at which line a reader is that lets others wait, and does not just go on."""
         reader = snapshot.reader_of(full.route)
@@ -459,28 +499,33 @@ class Watch:
         if times is not None and times.state in ("sleeping", "awaiting", "working"):
             note_line(times.waits, body.waiting_frame(reader))
 
-    def _note_full(self, route: Route, outside: bool, now: float) -> None:
+    def _note_full(self, route: Route, outside: bool, now: float, source: Process | None = None) -> None:
         full = self._full.get(route.queue)
         if full is None:
-            self._full[route.queue] = Full(route, outside, now, self.looks)
+            self._full[route.queue] = Full(route, outside, now, self.looks, source)
         elif full.seen != now:  # or several wait for it
             full.look(now)
 
     def _begin_span(self, now: float) -> None:
         self._span_began = now
+        for times in self._times.values():
+            times.before, times.late = times.late, {}
+            if times.waits:
+                times.waits = {}
+        for full in self._full.values():
+            full.before, full.now = full.now, (now, full.received)
+
+    def _begin_sampling(self, now: float) -> None:
+        """Begin another span of what is known of steps; it is of real time."""
+        self._sampling_began = now
         self._by_samples.begin_span()
         self._by_timing.begin_span()
         for process, times in self._times.items():
-            times.before, times.late = times.late, {}
             times.steps_before, times.steps = times.steps, process.steps
             times.ran_before, times.ran = times.ran, 0.0
             times.took_before, times.took = times.took, 0.0
             if times.lines:
                 times.lines = {}
-            if times.waits:
-                times.waits = {}
-        for full in self._full.values():
-            full.before, full.now = full.now, (now, full.received)
 
     # -- whose step it is -------------------------------------------------------------------------------
 
@@ -494,7 +539,7 @@ class Watch:
         top = sys._current_frames().get(scheduler.thread)
         # A busy loop lets other threads go on between two slices of steps, so that is when they look most
         # often, and not how the time is spent.
-        if process is not None or not scheduler.busy:
+        if process is not None or not scheduler.busy or self.virtual:
             self._by_samples.note(passed, 0.0 if process is None else passed)
         if process is None:
             self._step = (None, 0, 0.0)
@@ -664,10 +709,14 @@ def _frame_in_callback(top: FrameType | None) -> FrameType | None:
 _LOOPS = ("asyncio/base_events.py", "asyncio/runners.py")
 
 
+_FIRST = threading.Lock()  # held while a system gets its watch: two threads may ask at once
+
+
 def watch_of(system: System) -> Watch:
     """Return the watch of a system; it has one from when it is first asked for."""
-    if system.watch is None:
-        system.watch = Watch(system)
+    with _FIRST:
+        if system.watch is None:
+            system.watch = Watch(system)
     made: Watch = system.watch
     return made
 

@@ -76,6 +76,7 @@ class Relay(Component):
         self._refusals = refusals or Refusals()
         self._credit = float(burst)
         self._credit_at = 0.0
+        self._is_gone = False  # and the page has been told
 
     async def main(self) -> None:
         """Carry both ways until one side has ended."""
@@ -109,7 +110,11 @@ class Relay(Component):
                 await self.outbox.send(json.dumps({"id": request, "error": refusal}))
                 continue
             writer.write(json.dumps(request, separators=(",", ":")).encode() + b"\n")
-            await writer.drain()
+            try:
+                await writer.drain()
+            except OSError as error:
+                await self._tell_gone(f"the connection to the system broke: {error.strerror or error}")
+                return
 
     async def _carry_answers(self, reader: asyncio.StreamReader) -> None:
         why = "the system has ended"
@@ -123,6 +128,9 @@ class Relay(Component):
         await self._tell_gone(why)
 
     async def _tell_gone(self, why: str) -> None:
+        if self._is_gone:
+            return
+        self._is_gone = True
         await self.outbox.send(json.dumps({"studio": "gone", "why": why}))
 
     def _read(self, text: str) -> tuple[Any, str | None]:
@@ -137,7 +145,8 @@ class Relay(Component):
             counts["malformed"] += 1
             return None, "a request is a JSON object"
         number = request.get("id")
-        if not (isinstance(number, int) or (isinstance(number, str) and len(number) <= ID_LENGTH)):
+        is_whole = isinstance(number, int) and not isinstance(number, bool)
+        if not (is_whole or (isinstance(number, str) and len(number) <= ID_LENGTH)):
             counts["malformed"] += 1
             return None, f"a request has an id: a whole number, or at most {ID_LENGTH} characters"
         do = request.get("do")

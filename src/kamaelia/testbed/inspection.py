@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from ..axon import UsageError, core, units
 from ..axon.clock import monotonic, nanoseconds, sleep_for_real
@@ -62,7 +63,8 @@ class NetworkTarget:
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation
         self._remote = simulation.remote
-        self._unanswered: dict[Future[Any], None] = {}
+        # Weakly: who has asked, and has gone, waits for nothing any more.
+        self._unanswered: WeakSet[Future[Any]] = WeakSet()
         self.handlers: Mapping[str, Callable[[Arguments], Any]] = {
             "network": self._network,
             "watch_network": self._watch_network,
@@ -103,15 +105,22 @@ class NetworkTarget:
         run = stacks[name].run
         if run is None:
             raise RequestError(f"{name} runs nothing (yet): it has no components to look at")
+        if run.has_crashed:
+            raise RequestError(f"{name} has crashed: it has components again when it is restarted")
         return run.system
 
     def knows(self, system: object) -> bool:
-        """Say whether a system is that of a host; so is the simulation itself."""
+        """Say whether a system is that of a host, and has not crashed; so is the simulation itself."""
         run = getattr(system, "announce", None)
         if not isinstance(run, HostRun):
             return system is self._simulation
         stack = self._simulation.stacks.get(run.name)
-        return stack is not None and stack.run is run
+        return stack is not None and stack.run is run and not run.has_crashed
+
+    def host_of(self, system: System) -> str | None:
+        """Return the name of the host that a system runs on; None for the simulation itself."""
+        run = getattr(system, "announce", None)
+        return run.name if isinstance(run, HostRun) else None
 
     def call(self, system: System, function: Callable[[], object]) -> None:
         """Have something done soon, between two turns, as on the host whose system it is."""
@@ -247,11 +256,11 @@ class NetworkTarget:
     ) -> After:
         """Answer when something has been done; what ``goes_on`` for longer is answered meanwhile."""
         began = monotonic()
-        self._unanswered[future] = None
+        self._unanswered.add(future)
 
         def look() -> Any:
             if future.done():
-                self._unanswered.pop(future, None)
+                self._unanswered.discard(future)
                 try:
                     result = future.result()
                 except (UsageError, SimulationError) as error:
@@ -259,10 +268,10 @@ class NetworkTarget:
                 return answer() if goes_on is None else answer(result)
             waited = monotonic() - began
             if goes_on is not None and waited >= SOON and future.running():
-                self._unanswered.pop(future, None)
+                self._unanswered.discard(future)
                 return goes_on()
             if waited >= PATIENCE and future.cancel():
-                self._unanswered.pop(future, None)
+                self._unanswered.discard(future)
                 raise RequestError(f"nothing was done: the simulation {self._remote.where()}")
             return After(ASK_EVERY, look)
 
@@ -271,7 +280,7 @@ class NetworkTarget:
     def finish(self) -> None:
         """The simulation is over: let those hear of it first who wait for an answer and are still here."""
         end = monotonic() + GOODBYE
-        while self._unanswered and monotonic() < end:
+        while len(self._unanswered) and monotonic() < end:
             sleep_for_real(ASK_EVERY)
 
 

@@ -12,6 +12,7 @@ from contextlib import aclosing, contextmanager
 import pytest
 
 from kamaelia.observe.inspection import (
+    After,
     AsyncInspector,
     InspectionError,
     Inspector,
@@ -252,9 +253,9 @@ def test_the_end_of_the_system_ends_what_waits(home):
             lines = inspector.stream("count")
             await anext(lines)
             asking = asyncio.create_task(inspector.ask("never"))
-            await asyncio.sleep(0.05)
+            await asyncio.to_thread(until, lambda: any(one._pending for one in server._clients.values()))
             await asyncio.to_thread(server.close)
-            with pytest.raises(InspectionError, match="the system has ended"):
+            with pytest.raises(InspectionError, match="the system is over"):
                 await asking
             assert [line async for line in lines] == []
             assert inspector.over is not None
@@ -267,3 +268,15 @@ def test_the_end_of_the_system_ends_what_waits(home):
         count=counting(1), never=lambda given: Later(lambda function: None, int, patience=60)
     ) as server:
         asyncio.run(main(server))
+
+
+def test_an_answer_that_comes_too_late_is_not_kept():
+    with (
+        serving(late=lambda given: After(0.1, lambda: "late"), now=lambda given: "now") as server,
+        Inspector(server.path, timeout=0.01) as inspector,
+    ):
+        with pytest.raises(InspectionError, match=r"has not answered within 0\.01 s"):
+            inspector.ask("late")
+        inspector.timeout = LIMIT
+        assert inspector.ask("late") == "late"  # the first one has come before
+        assert inspector._answers == {}

@@ -326,3 +326,24 @@ def test_after_a_pause_rates_begin_anew():
         assert mirror.at("Pipeline/drain").ins[0].rate == 10
 
     look_from(script, Pipeline(ticks(0.1), drain()))
+
+
+def test_in_virtual_time_how_much_one_runs_is_its_share_of_the_computing(monkeypatch):
+    real = [1000.0]
+    monkeypatch.setattr("kamaelia.observe.watch.monotonic", lambda: real[0])
+
+    async def script(ledger, watch):
+        for _ in range(12):  # all in this very step
+            real[0] += 0.02
+            watch.sample()
+        ledger.advance()
+        await sleep(3600)
+        watch.look()
+        ledger.advance()
+        mirror = Mirror()
+        mirror.apply(read(ledger, 0))
+        assert [(one.path, one.running) for one in mirror.parts.values()] == [("looker", 1.0)]
+        (shot, *_) = watch.snapshot().components
+        assert (shot.path, shot.running, shot.blocked) == ("looker", None, 0.0)
+
+    look_from(script)

@@ -16,9 +16,23 @@ log = logging.getLogger("a.b")
 pytestmark = pytest.mark.one_core
 
 
+class World:
+    """What is looked at: all that runs, but for what is called so."""
+
+    def __init__(self, stranger=None, hosts=()):
+        self.stranger = stranger
+        self.hosts = iter(hosts)
+
+    def knows(self, system):
+        return system.root.children[0].name != self.stranger
+
+    def host_of(self, system):
+        return next(self.hosts, None)
+
+
 @pytest.fixture
 def keeper():
-    made = Keeper(lambda process: process.path != "stranger")
+    made = Keeper(World("stranger"))
     made.start()
     yield made
     made.stop()
@@ -55,6 +69,27 @@ def test_what_others_components_log_is_not_heard(keeper):
     assert keeper.of("stranger") == []
 
 
+def test_lines_of_components_of_one_name_on_several_hosts_are_told_apart():
+    keeper = Keeper(World(hosts=["a", "b", "a"]))
+    keeper.start()
+    heard = []
+    keeper.listeners = (heard.append,)
+    try:
+        for word in ("1", "2", "3"):
+            said_in("part", word)
+    finally:
+        keeper.stop()
+    assert [(line.host, line.path, line.text) for line in heard] == [
+        ("a", "part", "1"),
+        ("b", "part", "2"),
+        ("a", "part", "3"),
+    ]
+    assert [line.text for line in keeper.of("part", "a")] == ["1", "3"]
+    assert [line.text for line in keeper.of("part", "b")] == ["2"]
+    assert keeper.of("part") == []
+    assert heard[1].as_dict()["host"] == "b"
+
+
 def test_errors_are_told_on_a_line_of_their_own(keeper):
     said_in("one", "it failed", error=ValueError("no"))
     assert keeper.of("one")[0].text == "it failed\nValueError: no"
@@ -87,7 +122,7 @@ def test_a_line_whose_arguments_do_not_fit_is_kept_all_the_same(keeper):
 
 def test_records_are_made_by_who_made_them_before():
     before = logging.getLogRecordFactory()
-    one, two = Keeper(lambda process: True), Keeper(lambda process: True)
+    one, two = Keeper(World()), Keeper(World())
     one.start()
     two.start()
     one.stop()
@@ -98,7 +133,7 @@ def test_records_are_made_by_who_made_them_before():
 
 def test_who_has_put_another_factory_over_ours_keeps_it():
     before = logging.getLogRecordFactory()
-    keeper = Keeper(lambda process: True)
+    keeper = Keeper(World())
     keeper.start()
     ours = logging.getLogRecordFactory()
 
@@ -112,7 +147,7 @@ def test_who_has_put_another_factory_over_ours_keeps_it():
         keeper.stop()
         assert logging.getLogRecordFactory() is theirs
         assert logging.makeLogRecord({}).extra == 1
-        again = Keeper(lambda process: True)
+        again = Keeper(World())
         again.start()
         log.warning("x")
         assert [line.text for line in again.of(None)] == ["x"]

@@ -22,6 +22,7 @@ from kamaelia.axon.errors import GraceExceeded, UsageError
 from kamaelia.chassis import Supervisor
 from kamaelia.observe import snapshot
 from kamaelia.observe.inspection import (
+    After,
     InspectionError,
     Later,
     Repeated,
@@ -34,6 +35,7 @@ from kamaelia.observe.inspection import (
 from kamaelia.observe.inspection.mirror import Mirror
 from kamaelia.observe.inspection.target import body_of
 from kamaelia.observe.snapshot import Snapshot
+from kamaelia.observe.watch import Watch
 
 from .world import LIMIT, Raw, copy, drain, files, ticks, until
 
@@ -192,6 +194,9 @@ class Nothing:
     def knows(self, system):
         return False
 
+    def host_of(self, system):
+        return None
+
     def call(self, system, function):
         raise RequestError("there is no system")
 
@@ -204,6 +209,25 @@ def serving(*, limits: Any = None, **handlers: Any):
     finally:
         server.close()
     assert not server._thread.is_alive()
+
+
+@pytest.mark.one_core
+def test_one_who_has_gone_before_it_is_known_who_it_was_harms_nobody(monkeypatch):
+    gone = []
+
+    def peer_of(connection):
+        if not gone:
+            gone.append(connection)
+            raise OSError("it is not connected any more")
+        return os.geteuid()
+
+    monkeypatch.setattr(places, "peer_of", peer_of)
+    with serving() as server:
+        with Raw(server.path) as raw:
+            assert raw.hear() is None
+        assert gone[0].fileno() == -1
+        with connect(server.path) as inspector:
+            assert inspector.greeting["name"] == "nothing"
 
 
 @pytest.mark.one_core
@@ -848,6 +872,23 @@ def test_what_changes_while_it_is_looked_at_is_looked_at_again(monkeypatch):
         assert len(failures) > 10
 
 
+def test_a_sample_that_fails_is_taken_again(monkeypatch):
+    with running(Pipeline(ticks(), drain())) as path:
+        failed = []
+
+        def fails_once(self):
+            if not failed:
+                failed.append(1)
+                raise RuntimeError("set changed size during iteration")
+            return real(self)
+
+        real = Watch.sample
+        monkeypatch.setattr(Watch, "sample", fails_once)
+        with connect(path) as inspector:
+            until(lambda: failed)
+            assert inspector.ask("diagnose")["kind"] == "none"
+
+
 # -- other targets ------------------------------------------------------------------------------------
 
 
@@ -871,6 +912,48 @@ def test_a_target_has_handlers_of_its_own_some_of_which_work_elsewhere():
             assert raw.hear() == {"id": 2, "error": "the system has not answered for 0.1 s"}
             asked.pop()()
             assert raw.hear() == {"id": 1, "ok": {"cut": "a-b"}}
+
+
+@pytest.mark.one_core
+def test_who_waits_for_an_answer_when_the_system_ends_is_told_so():
+    def later(given):
+        return Later(lambda function: None, lambda: 1, patience=LIMIT)
+
+    def after(given):
+        return After(LIMIT, lambda: 1)
+
+    with serving(later=later, after=after) as server:
+        raw = Raw(server.path)
+        raw.hear()
+        raw.say({"id": 1, "do": "later"})
+        raw.say({"id": "two", "do": "after"})
+        until(lambda: [client for client in server._clients.values() if len(client._pending) == 2])
+    with raw:
+        assert [raw.hear() for _ in range(3)] == [
+            {"id": 1, "error": "the system is over"},
+            {"id": "two", "error": "the system is over"},
+            None,
+        ]
+
+
+@pytest.mark.one_core
+def test_who_has_asked_for_more_than_could_be_answered_when_the_system_ends_is_told_so():
+    begun = threading.Event()
+
+    def last(given):
+        begun.set()
+        until(lambda: server._closing)
+        return {}
+
+    with serving(last=last) as server:
+        raw = Raw(server.path)
+        raw.hear()
+        raw.say(b"".join(b'{"id": %d, "do": "last"}\n' % number for number in range(22)) + b"no request\n")
+        begun.wait(LIMIT)
+    with raw:
+        heard = [raw.hear() for _ in range(23)]
+    assert heard[:20] == [{"id": number, "ok": {}} for number in range(20)]
+    assert heard[20:] == [*({"id": number, "error": "the system is over"} for number in (20, 21)), None]
 
 
 @pytest.mark.one_core
@@ -924,3 +1007,15 @@ def test_a_child_process_does_not_keep_the_socket_open():
         assert server._listener.fileno() == before
         with connect(server.path) as inspector:
             assert inspector.greeting["name"] == "nothing"
+
+
+def test_who_mistypes_a_path_is_told_what_is_like_it():
+    with running(Pipeline(ticks(), drain()).named("line")) as path, connect(path) as inspector:
+        with pytest.raises(InspectionError) as caught:
+            inspector.ask("details", path="line/drian")
+        assert str(caught.value) == (
+            "there is no component 'line/drian' (any more); did you mean 'line/drain'?"
+        )
+        with pytest.raises(InspectionError) as caught:
+            inspector.ask("snapshot", sytem="line")
+        assert str(caught.value) == "there is no argument 'sytem'; there is only 'system'"

@@ -73,7 +73,7 @@ class Answers:
         looker = self._lookers.get(system)
         if looker is None:
             for other, one in list(self._lookers.items()):
-                if other.is_over and not one.users:
+                if not one.users and (other.is_over or not self._target.knows(other)):
                     del self._lookers[other]
             looker = self._lookers[system] = Looker(system)
         looker.want()
@@ -107,7 +107,8 @@ class Answers:
         path = given.text("path", needed=True)
         looker = self.looker(given.text("system"))
         given.end()
-        return again(lambda: details(looker.watch, path, self._keeper.of(path)))
+        host = self._target.host_of(looker.system)
+        return again(lambda: details(looker.watch, path, self._keeper.of(path, host)))
 
     def _stop(self, given: Arguments) -> Any:
         system = self._target.system(given.text("system"))
@@ -118,16 +119,18 @@ class Answers:
         every = given.number("every", 0.25, 0.1, 10)
         looker = self.looker(given.text("system"))
         given.end()
-        return Watching(looker, every)
+        return Watching(looker, every, self._target)
 
     def _log(self, given: Arguments) -> Any:
         level = given.text("level", "INFO", needed=True)
+        name = given.text("system")
         given.end()
+        host = None if name is None else self._target.host_of(self._target.system(name))
         number = logging.getLevelNamesMapping().get(level.upper())
         if number is None:
             known = [name for name in logging.getLevelNamesMapping() if name != "NOTSET"]
             raise RequestError(f"'level' is {shorten(level)}: {suggestion(level.upper(), known)}")
-        return Logging(self._keeper, number)
+        return Logging(self._keeper, number, host)
 
     def _tap(self, given: Arguments) -> Any:
         ends = _ends(given)
@@ -205,9 +208,10 @@ class Watching(Stream):
 
     latest_only = True
 
-    def __init__(self, looker: Looker, every: float) -> None:
+    def __init__(self, looker: Looker, every: float, target: Target) -> None:
         self.every = every
         self._looker = looker
+        self._target = target
         self._seen = 0
         self._frame = 0
         looker.users += 1
@@ -224,8 +228,11 @@ class Watching(Stream):
         if self._seen != before:
             self._frame += 1
             yield b'"frame":%d,' % self._frame, body
-        if self._looker.system.is_over:
+        system = self._looker.system
+        if system.is_over:
             self.over = "the system is over"
+        elif not self._target.knows(system):
+            self.over = "the host has crashed"
 
     def close(self) -> None:
         """See `Stream`."""
@@ -294,17 +301,19 @@ class Logging(Stream):
     Arguments:
         keeper: who hears it
         level: the least, as a number
+        host: only what is logged there; None for all
     """
 
-    def __init__(self, keeper: Keeper, level: int) -> None:
+    def __init__(self, keeper: Keeper, level: int, host: str | None = None) -> None:
         self._keeper = keeper
         self._level = level
+        self._host = host
         self._waiting: deque[Line] = deque()
         self._left_out = 0
         keeper.listeners = (*keeper.listeners, self._hear)
 
     def _hear(self, line: Line) -> None:
-        if line.number >= self._level:
+        if line.number >= self._level and self._host in (None, line.host):
             if len(self._waiting) < KEPT:
                 self._waiting.append(line)
             else:

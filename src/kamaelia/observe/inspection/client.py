@@ -153,7 +153,8 @@ def connect(address: str | int | None = None, *, timeout: float = TIMEOUT) -> In
         address: as `find` has it
         timeout: seconds in which each answer has to be there
 
-    Raises `InspectionError` if nobody is there, or may not be looked at.
+    Raises `InspectionError` if nobody is there, or may not be looked at, and `UsageError` where there are no
+    Unix sockets.
     """
     return Inspector(find(address), timeout=timeout)
 
@@ -171,7 +172,7 @@ class Inspector:
         self.path = path
         self.timeout = timeout
         self._words = Dialogue()
-        self._answers: dict[Any, Said] = {}
+        self._answers: dict[Any, Said | None] = {}  # those that are waited for
         self._lines: dict[Any, deque[Said]] = {}
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
@@ -251,12 +252,16 @@ class Inspector:
 
     def _answer(self, number: int) -> Any:
         end = monotonic() + self.timeout
-        while number not in self._answers:
-            try:
-                self._receive(end)
-            except TimeoutError:
-                raise InspectionError(f"the system has not answered within {self.timeout:g} s") from None
-        said = self._answers.pop(number)
+        self._answers[number] = None
+        try:
+            while (said := self._answers[number]) is None:
+                try:
+                    self._receive(end)
+                except TimeoutError:
+                    text = f"the system has not answered within {self.timeout:g} s"
+                    raise InspectionError(text) from None
+        finally:
+            del self._answers[number]
         if said.what == "error":
             raise InspectionError(str(said.value))
         return said.value
@@ -289,7 +294,8 @@ class Inspector:
             raise InspectionError("the system has ended, or has let this connection go")
         for said in self._words.receive(data):
             if said.what in ("ok", "error"):
-                self._answers[said.number] = said
+                if said.number in self._answers:  # else it has come too late
+                    self._answers[said.number] = said
             elif said.number in self._lines:
                 lines = self._lines[said.number]
                 lines.append(said)

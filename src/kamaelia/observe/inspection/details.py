@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from kamaelia.axon import Component, ComponentFunction, body
+from kamaelia.axon.errors import suggestion
 
 from .. import snapshot
 from ..snapshot import Reader
@@ -26,14 +27,19 @@ if TYPE_CHECKING:
 CODE_LINES = 200
 EVENTS = 50
 LONGEST = 200  # characters of an argument
+MOST_PATHS = 500  # among which one is looked for that is like a wrong one
 
 
 def find_process(system: System, path: str) -> Process:
     """Return the component of a path; raises `RequestError` if there is none."""
+    paths = []
     for process in snapshot.processes_of(system):
-        if process.path == path and process.name:
-            return process
-    raise RequestError(f"there is no component {path!r} (any more)")
+        if process.name:
+            if process.path == path:
+                return process
+            paths.append(process.path)
+    hint = suggestion(path[:200], paths[:MOST_PATHS])
+    raise RequestError(f"there is no component {path[:200]!r} (any more); {hint}")
 
 
 def details(watch: Watch, path: str, lines: Iterable[Line]) -> dict[str, Any]:

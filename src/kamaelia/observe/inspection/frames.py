@@ -279,11 +279,13 @@ class Ledger:
             )
 
     def _shares(self, times: Times | None) -> tuple[float, float]:
-        """Return in how much of the last one or two seconds a component ran, and waited for room."""
+        """Return in how much of the last one or two seconds a component ran, and waited for room.
+
+        To run takes real time, and nothing of a virtual one; to wait takes time as the system has it."""
         if times is None:
             return 0, 0
         if times.ran or times.ran_before:  # samples have seen it: it may have steps that last
-            running = times.running_share
+            running = times.computing_share
         else:
             running = min(1.0, (times.took + times.took_before) * self._worked)
         late, before = times.late, times.before

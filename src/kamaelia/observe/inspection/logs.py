@@ -11,11 +11,14 @@ import logging
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from kamaelia.axon.errors import text_of
 from kamaelia.axon.process import Process, current_process
+
+if TYPE_CHECKING:
+    from .target import Target
 
 LONGEST = 2000  # characters of a line that are kept
 LINES = 50  # that are kept of each component
@@ -38,16 +41,19 @@ class Line:
     """Of the component whose code has logged it; None if it was nobody's."""
     text: str
     """What was logged, and on a further line the error that came with it."""
+    host: str | None = None
+    """Of a simulated network: the host whose component it was."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as a stream has it."""
-        return {
+        line = {
             "time": round(self.time, 3),
             "level": self.level,
             "logger": self.logger,
             "path": self.path,
             "text": self.text,
         }
+        return line if self.host is None else line | {"host": self.host}
 
 
 Listener = Callable[["Process | None", Line], object]
@@ -114,13 +120,14 @@ class Keeper:
     """Keeps the last lines of each component of a few systems, for whoever asks later.
 
     Arguments:
-        knows: says whether a component belongs to these systems
+        target: whose systems they are
     """
 
-    def __init__(self, knows: Callable[[Process], bool]) -> None:
-        self._knows = knows
+    def __init__(self, target: Target) -> None:
+        self._target = target
         self._lock = threading.Lock()
-        self._lines: OrderedDict[str | None, deque[Line]] = OrderedDict()
+        # By host and path: what hosts run is often called the same.
+        self._lines: OrderedDict[tuple[str | None, str | None], deque[Line]] = OrderedDict()
         self.listeners: tuple[Callable[[Line], object], ...] = ()
         """Each is called with every line, on whatever thread."""
 
@@ -132,22 +139,28 @@ class Keeper:
         """Listen no more."""
         EARS.remove(self._hear)
 
-    def of(self, path: str | None) -> list[Line]:
-        """Return the last lines of a component, the oldest first."""
+    def of(self, path: str | None, host: str | None = None) -> list[Line]:
+        """Return the last lines of a component, on a host where there are some, the oldest first."""
         with self._lock:
-            return list(self._lines.get(path, ()))
+            return list(self._lines.get((host, path), ()))
 
     def _hear(self, process: Process | None, line: Line) -> None:
-        if process is not None and not self._knows(process):
-            return
+        if process is not None:
+            system = process.system
+            if system is None or not self._target.knows(system):
+                return
+            host = self._target.host_of(system)
+            if host is not None:
+                line = replace(line, host=host)
+        key = (line.host, line.path)
         with self._lock:
-            kept = self._lines.get(line.path)
+            kept = self._lines.get(key)
             if kept is None:
-                kept = self._lines[line.path] = deque(maxlen=LINES)
+                kept = self._lines[key] = deque(maxlen=LINES)
                 if len(self._lines) > PATHS:
                     self._lines.popitem(last=False)
             else:
-                self._lines.move_to_end(line.path)
+                self._lines.move_to_end(key)
             kept.append(line)
         for listener in self.listeners:
             listener(line)

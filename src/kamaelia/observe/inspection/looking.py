@@ -91,7 +91,7 @@ class Looker:
             self.stop()
             return
         if now >= self._next_sample:
-            self.watch.sample()
+            again(self.watch.sample)
             self._next_sample = now + SAMPLE_EVERY
         if now >= self._next_look:
             self._next_look = now + again(self.watch.look)

@@ -84,7 +84,7 @@ class Part:
     state: str = "new"
     """What it is doing."""
     running: float = 0.0
-    """In how much of the last one or two seconds its code ran."""
+    """In how much of the last one or two seconds of real time its code ran."""
     blocked: float = 0.0
     """In how much of them it waited for room."""
     waits_for: int | None = None

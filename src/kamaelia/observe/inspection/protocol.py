@@ -170,7 +170,8 @@ class Arguments:
         """There are no further arguments; raises `RequestError` if some are left."""
         if self._given:
             known = ", ".join(map(repr, self._known))
-            there = f"there are {known}" if known else "there are none"
+            verb = "are" if len(self._known) > 1 else "is only"
+            there = f"there {verb} {known}" if known else "there are none"
             raise RequestError(f"there is no argument {shorten(next(iter(self._given)))}; {there}")
 
 

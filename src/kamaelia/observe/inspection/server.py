@@ -106,7 +106,7 @@ class Server:
         self.target = target
         self.buffer = buffer
         self.most_streams = streams
-        self.keeper = Keeper(lambda process: process.system is not None and target.knows(process.system))
+        self.keeper = Keeper(target)
         self.answers = Answers(target, self.keeper)
         self._most_clients = clients
         self._let_go = let_go
@@ -215,11 +215,16 @@ class Server:
             self._selector.unregister(self._listener)
             self._let_in_again = monotonic() + PAUSE
             return
+        try:
+            peer = places.peer_of(connection)
+        except OSError:  # it has gone already
+            connection.close()
+            return
         connection.setblocking(False)
         client = Client(self, connection)
         self._clients[connection] = client
         self._selector.register(connection, selectors.EVENT_READ, client.on_events)
-        if not self._may_look(places.peer_of(connection)):
+        if not self._may_look(peer):
             client.refuse("this system belongs to another user")
         elif len(self._clients) > self._most_clients:
             client.refuse(f"{self._most_clients} clients are connected already")
@@ -326,7 +331,12 @@ class Client:
         self._flush()
 
     def say_goodbye(self, why: str) -> None:
-        """End all streams, and let it go, whether it reads that or not."""
+        """End all streams, answer what it waits for, and let it go, whether it reads that or not."""
+        for pending in self._pending:
+            self._put(encode({"id": pending.request.id, "error": why}))
+        for line in self._asked:
+            with suppress(Malformed):
+                self._put(encode({"id": read_request(line).id, "error": why}))
         for one in list(self._streams.values()):
             self._put(one.head + b"," + encode({"end": why})[1:])
         self._leaving = True

@@ -68,7 +68,14 @@ class Target(Protocol):
         ...
 
     def knows(self, system: System) -> bool:
-        """Say whether a system is one of its own."""
+        """Say whether a system is one of its own; one that has been switched off is not any more."""
+        ...
+
+    def host_of(self, system: System) -> str | None:
+        """Return the name of the host that a system runs on; None where there are no hosts.
+
+        It is asked on any thread, for each line that is logged.
+        """
         ...
 
     def call(self, system: System, function: Callable[[], object]) -> None:
@@ -104,6 +111,10 @@ class SystemTarget:
     def knows(self, system: System) -> bool:
         """See `Target`."""
         return system is self._system
+
+    def host_of(self, system: System) -> str | None:
+        """See `Target`."""
+        return None
 
     def call(self, system: System, function: Callable[[], object]) -> None:
         """See `Target`."""
