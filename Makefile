@@ -73,7 +73,7 @@ fuzz: $(FUZZ) ## give each machine a million inputs that nobody has thought of
 bench: $(BASE) ## measure Kamaelia beside its peers, and rewrite docs/explanation/speed.md
 	@$(BIN)/python -m benchmarks --install --write --all $(ARGS)
 
-bench-observed: $(BASE) ## measure what it costs to be looked at, and rewrite benchmarks/results-observed.md
+bench-observed: $(BASE) ## measure what it costs to be looked at, and rewrite its table in docs/explanation/speed.md
 	@$(BIN)/python -m benchmarks.observed --write $(ARGS)
 
 # Half a minute for each Python: .venv's, and those of the short passes where they are there.

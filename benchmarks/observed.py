@@ -30,7 +30,8 @@ from kamaelia.observe.inspection import find, looking
 ROUND = 1.0  # seconds
 SETTLE = 0.4  # seconds after somebody has come, or gone
 OPENED = 3.0  # seconds after which a page has drawn its first picture for certain
-RESULTS = Path(__file__).parent / "results-observed.md"
+PAGE = Path(__file__).parent.parent / "docs" / "explanation" / "speed.md"
+BEGIN, END = "<!-- Written by make bench-observed -->\n", "<!-- to here -->\n"
 
 
 @component
@@ -241,7 +242,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
     options.add_argument("--rounds", type=int, default=15)
     options.add_argument("--only", choices=SYSTEMS)
-    options.add_argument("--write", action="store_true", help=f"write {RESULTS.name}")
+    options.add_argument("--write", action="store_true", help=f"write the table into {PAGE.name}")
     options.add_argument("--serve", choices=SYSTEMS, help=argparse.SUPPRESS)
     given = options.parse_args()
     if given.serve:
@@ -260,7 +261,12 @@ def main() -> None:
     with chromium() as browser:
         rows += [measure(name, given.rounds, 100, browser) for name in names]
     if given.write:
-        RESULTS.write_text("\n".join([*head, *rows, ""]))
+        text = PAGE.read_text()
+        before, _, rest = text.partition(BEGIN)
+        _, _, after = rest.partition(END)
+        PAGE.write_text(
+            "".join([before, BEGIN, "\n", *(f"{row}\n" for row in [*head, *rows]), "\n", END, after])
+        )
 
 
 if __name__ == "__main__":

@@ -164,7 +164,7 @@ def test_how_far_a_rate_limit_is_off_is_told_in_per_cent() -> None:
 
 def test_start_is_told_in_milliseconds() -> None:
     line = run_module("start_kamaelia")
-    assert 0 < line["import"] < line["run"]
+    assert line["import"] > 0 and line["run"] > 0  # of programs of their own: no order is sure
 
 
 @pytest.mark.parametrize(("module", "words"), SERVERS.values(), ids=SERVERS)
