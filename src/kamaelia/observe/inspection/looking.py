@@ -33,7 +33,7 @@ SHARE = 0.005  # of a core that diagnoses may take
 BUSY = 0.02  # of a core that our thread may take in all, where passes and what is sent of them are the most
 ATTEMPTS = 5  # to look at what may change meanwhile
 FRESH = 0.05  # seconds for which a pass is as good as a new one
-SENT = 0.0001  # seconds that a frame costs that is sent to one: two threads change places
+SENT = 0.00015  # seconds that a frame costs that is sent to one: two threads change places
 OLD = 1.0  # seconds after which a pass is made in any case
 
 
