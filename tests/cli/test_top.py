@@ -361,6 +361,16 @@ async def shows(app, pilot, text, lacks=False):
     raise AssertionError(f"{text!r} is {'still' if lacks else 'not'} on the screen:\n{shown(app)}")
 
 
+async def tap(app, pilot, path):
+    """Choose a component, and look at the messages of the first of its boxes."""
+    await pilot.press("home")
+    while app.view.chosen.path != path:
+        await pilot.press("down")
+    await pilot.press("t")
+    await shows(app, pilot, "which box")
+    await pilot.press("enter")
+
+
 @pytest.mark.needs("module:textual")
 def test_the_screen_shows_the_culprit_folds_sorts_filters_and_freezes():
     async def use(path):
@@ -419,23 +429,13 @@ def test_the_screen_shows_details_and_the_messages_of_a_box():
             await shows(app, pilot, "The messages of which box of Yard/stalled/price?")
             await pilot.press("escape")
             await shows(app, pilot, "which box", lacks=True)
-            await pilot.press("home")
-            while app.view.chosen.path != "Yard/line-0/drain":
-                await pilot.press("down")
-            await pilot.press("t")
-            await shows(app, pilot, "which box")
-            await pilot.press("enter")
+            await tap(app, pilot, "Yard/line-0/drain")
             await shows(app, pilot, "messages of Yard/line-0/drain.inbox")
             await shows(app, pilot, "int ")
             await shows(app, pilot, "more")
             await pilot.press("t")
             await shows(app, pilot, "messages of", lacks=True)
-            await pilot.press("home")
-            while app.view.chosen.path != "Yard/stalled/store":
-                await pilot.press("down")
-            await pilot.press("t")
-            await shows(app, pilot, "which box")
-            await pilot.press("enter")
+            await tap(app, pilot, "Yard/stalled/store")
             await shows(app, pilot, "wait in Yard/stalled/store.inbox, of which the newest are:")
             await shows(app, pilot, "waiting int ")
 

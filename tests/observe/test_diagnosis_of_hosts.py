@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from kamaelia import Component, Graphline, Inbox, Outbox, component, sleep
+from kamaelia import Component, Graphline, Inbox, component, sleep
 from kamaelia.chassis import Parallel
 from kamaelia.flow import Interval, Map, Null, Source
 from kamaelia.net import TCPClient, TCPServer
 from kamaelia.observe.diagnosis import Diagnosis, find
 from kamaelia.observe.watch import Watch
+from kamaelia.protocol import Echo
 from kamaelia.testbed import Network
 
 PHONES = 3
@@ -40,17 +41,6 @@ class Look(Component):
                 found.append(find(watch))
         watch.close()
         self.found[self.host] = found
-
-
-class Echo(Component):
-    """Sends back what it receives."""
-
-    inbox = Inbox[bytes]("bytes")
-    outbox = Outbox[bytes]("the same")
-
-    async def main(self) -> None:
-        async for data in self.inbox:
-            await self.outbox.send(data)
 
 
 class Sink(Component):

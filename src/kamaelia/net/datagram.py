@@ -197,7 +197,6 @@ class Port(asyncio.DatagramProtocol):
         self._on_failure = on_failure
         self._missed: int | None = 0
         self._transport: asyncio.DatagramTransport | None = None
-        self._given_up = False  # cancelled while it was being opened
 
     async def open(self, *, buffer: int | str | None = None, **where: Any) -> Port:
         """Make the socket, as ``loop.create_datagram_endpoint`` does. Raises `OSError`."""
@@ -208,8 +207,7 @@ class Port(asyncio.DatagramProtocol):
                 raise error.__cause__ from None  # uvloop puts why behind an error that says nothing
             raise
         except asyncio.CancelledError:
-            self._given_up = True  # uvloop leaves a transport open for whose beginning nobody waits any more
-            self.abort()
+            self.abort()  # uvloop leaves a transport open for whose beginning nobody waits any more
             raise
         if buffer is not None:
             size = min(units.size(buffer, "buffer"), LARGEST_BUFFER)
@@ -302,8 +300,6 @@ class Port(asyncio.DatagramProtocol):
         self.address = transport.get_extra_info("sockname")
         self.closed = False
         transport.set_write_buffer_limits(high=0)
-        if self._given_up:
-            self.abort()
 
     def datagram_received(self, data: bytes, address: Any) -> None:
         """See asyncio."""

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from kamaelia import Component, Graphline, Inbox, Outbox, component, sleep
+from kamaelia import Component, Graphline, Inbox, component, sleep
 from kamaelia.axon.link import Link
 from kamaelia.chassis import (
     Ask,
@@ -36,6 +36,7 @@ from kamaelia.flow import (
 )
 from kamaelia.net import MemoryClient, MemoryServer, TCPClient, TCPServer
 from kamaelia.process import Command, Worker
+from kamaelia.protocol import Echo
 from kamaelia.protocol.http import HTTPServer, fetch
 
 from .keeper import Animal, Cage
@@ -70,17 +71,6 @@ class Pass(Component):
     async def main(self) -> None:
         async for message in self.inbox:
             await self.outbox.send(message)
-
-
-class Echo(Component):
-    """Sends back what it receives."""
-
-    inbox = Inbox[bytes]("bytes")
-    outbox = Outbox[bytes]("the same")
-
-    async def main(self) -> None:
-        async for data in self.inbox:
-            await self.outbox.send(data)
 
 
 @healthy()
