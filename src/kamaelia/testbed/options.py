@@ -144,6 +144,10 @@ OPTIONS: dict[int, dict[int, Option]] = {
     socket.IPPROTO_IP: _IP,
     socket.IPPROTO_IPV6: _IPV6,
 }
+TTL = {(socket.IPPROTO_IP, socket.IP_TTL), (socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS)}
+"""The options that say how many routers a packet passes."""
+TOS = {(socket.IPPROTO_IP, socket.IP_TOS), (socket.IPPROTO_IPV6, IPV6_TCLASS)}
+"""The options that say of which class it is."""
 LEVELS = {
     socket.SOL_SOCKET: "SOL_SOCKET",
     socket.IPPROTO_TCP: "IPPROTO_TCP",

@@ -42,7 +42,6 @@ from .futures import hash_on_host
 from .options import (
     AF_UNIX,
     DEFAULT_BUFFER,
-    IPV6_TCLASS,
     MSG_NOSIGNAL,
     OPTIONS,
     POLLERR,
@@ -55,6 +54,8 @@ from .options import (
     SO_PEERCRED,
     SO_REUSEPORT,
     TCP_SYNCNT,
+    TOS,
+    TTL,
     buffer_size,
     number_in,
     option_of,
@@ -242,19 +243,19 @@ class SimulatedSocket:
             if self.local is not None:
                 raise OSError(errno.EINVAL, "Invalid argument: IPV6_V6ONLY is set before the socket is bound")
             self.only6 = bool(number_in(value))
-        elif key in _TTL or key in _TOS:
+        elif key in TTL or key in TOS:
             self._mark(key, number_in(value))
         elif level in (socket.IPPROTO_IP, socket.IPPROTO_IPV6) and self.type == socket.SOCK_DGRAM:
             self.kernel_of_datagrams().memberships.set(level, option, value)
         return value
 
     def _mark(self, key: tuple[int, int], number: int) -> None:
-        if key in _TTL and not (number == -1 or 1 <= number <= 255):
+        if key in TTL and not (number == -1 or 1 <= number <= 255):
             raise OSError(errno.EINVAL, f"Invalid argument: a packet passes 1 to 255 routers, not {number}")
         target: Any = self.connection or self.transport
         if target is None:
             return
-        if key in _TTL:
+        if key in TTL:
             target.set_ttl(64 if number == -1 else number)
         else:
             target.set_tos(number & 0xFF)
@@ -881,9 +882,7 @@ class Watch:
             self.look()
 
 
-_TTL = {(socket.IPPROTO_IP, socket.IP_TTL), (socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS)}
-_TOS = {(socket.IPPROTO_IP, socket.IP_TOS), (socket.IPPROTO_IPV6, IPV6_TCLASS)}
-_LATER = _TTL | _TOS | {(socket.SOL_SOCKET, socket.SO_BROADCAST)}
+_LATER = TTL | TOS | {(socket.SOL_SOCKET, socket.SO_BROADCAST)}
 _KINDS = {socket.SOCK_STREAM: "TCP", socket.SOCK_DGRAM: "UDP"}
 _SHOWN: dict[int, Callable[[SimulatedSocket], int]] = {
     socket.SO_TYPE: lambda sock: sock.type,
