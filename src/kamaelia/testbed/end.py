@@ -116,6 +116,73 @@ class End:
         """Mark segments with a class of service."""
         self.tos = tos
 
+    def option_was_set(self, level: int, option: int, value: Any) -> None:
+        """Do what an option says that has been set on its socket, if that does anything to it."""
+
+    def vanish(self) -> None:
+        """The power is off."""
+        self.dead = self.closed = True
+        if self.owner is not None:
+            self.owner.cut_off()
+            self.owner = None
+
+    # -- what each form does in its own way ---------------------------------------------------------
+
+    segment: int
+    """Bytes of data in a segment."""
+
+    def connect(self) -> asyncio.Future[None]:
+        """Ask the other host for a connection."""
+        raise NotImplementedError
+
+    def send(self, data: bytes | bytearray | memoryview) -> int:
+        """Send as much as there is room for now; return how many bytes. Raises `OSError`."""
+        raise NotImplementedError
+
+    def wait_for_room(self) -> None:
+        """Have the owner called when there is room again."""
+        raise NotImplementedError
+
+    def receive(self, most: int) -> bytes:
+        """Take what has arrived; no bytes mean the end. Raises `OSError`, `BlockingIOError` for nothing."""
+        raise NotImplementedError
+
+    def is_readable(self) -> bool:
+        """Say whether there is something to receive: bytes, the end, an error."""
+        raise NotImplementedError
+
+    def is_writable(self) -> bool:
+        """Say whether there is room to send something."""
+        raise NotImplementedError
+
+    def count_not_arrived(self) -> int:
+        """Return how many bytes were sent of which nobody knows that they have arrived."""
+        raise NotImplementedError
+
+    def stop_receiving(self) -> None:
+        """Nothing more will be read here: what comes is thrown away, and the end is read."""
+        raise NotImplementedError
+
+    def shut_down(self) -> None:
+        """Say that nothing more will be sent."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Be done with it. What was sent goes on its way."""
+        raise NotImplementedError
+
+    def reset(self) -> None:
+        """Break it off, and tell the other end."""
+        raise NotImplementedError
+
+    def push(self) -> None:
+        """Small segments need not wait any more."""
+        raise NotImplementedError
+
+    def info(self) -> bytes:
+        """Return what ``TCP_INFO`` tells; nothing where there is nothing to tell."""
+        return b""
+
     def set_window(self, size: int) -> None:
         """Let the other side send so much that was not read here, and no more."""
         raise NotImplementedError

@@ -456,6 +456,7 @@ class StreamEnd(End):
         if self.owner is not None:
             self.owner.writable()
 
+
 class StreamTransport(transports._FlowControlMixin, asyncio.Transport):
     """A TCP connection, as asyncio's protocols see it: the same calls in the same order as on a real loop.
 
@@ -468,7 +469,7 @@ class StreamTransport(transports._FlowControlMixin, asyncio.Transport):
     def __init__(
         self,
         loop: HostLoop,
-        end: StreamEnd,
+        end: End,
         protocol: asyncio.BaseProtocol,
         waiter: asyncio.Future[None] | None = None,
         server: Server | None = None,
@@ -584,7 +585,7 @@ class StreamTransport(transports._FlowControlMixin, asyncio.Transport):
             doing = "reading from simulated transport" if what == "read" else f"protocol.{what}() call"
             self._fatal_error(error, f"Fatal error: {doing} failed.")
             return
-        if self._end._arrived or self._end._end_arrived or self._end.error is not None:
+        if self._end.is_readable():
             self._read_soon()
 
     def _read_end(self) -> None:

@@ -242,7 +242,7 @@ class Connection:
         self.flush()
 
     def close(self, now: int) -> None:
-        """The program is done with it. What was sent goes on its way; but if something was not read, reset."""
+        """The program is done with it. What was sent goes on its way; if something was not read, reset."""
         self.at(now)
         self.is_closed = True
         if self.state == SYN_SENT:
@@ -299,6 +299,7 @@ class Connection:
         segment.sack_allowed = True
         segment.stamp, segment.echo = sender.now // 1_000_000, self.recent
         segment.options = SYN_OPTIONS
+        segment.again = sender.expiries > 0
         self.out.append(segment)
         receiver.ack_now = False
         sender.set_timer(RETRANSMIT, sender.timeout())
@@ -392,9 +393,9 @@ class Connection:
             if segment.seq <= receiver.last_acked and segment.stamp > self.recent:
                 self.recent = segment.stamp
         if flags & (RST | SYN) or not flags & ACK or self.state >= TIME_WAIT:
-            if not self.take_special(segment):
-                self.flush()
-                return
+            self.take_special(segment)
+            self.flush()
+            return
         self.heard_at = now
         self.idle_probes = 0
         if self.state == SYN_RECEIVED:
@@ -420,8 +421,8 @@ class Connection:
             self.events |= WRITABLE
         self.flush()
 
-    def take_special(self, segment: Segment) -> bool:
-        """Take one that resets, opens, or comes when all is over; return whether to look at it further."""
+    def take_special(self, segment: Segment) -> None:
+        """Take one that resets, opens, or comes when all is over."""
         sender, receiver = self.sender, self.receiver
         flags = segment.flags
         if flags & RST:
@@ -429,19 +430,16 @@ class Connection:
                 self.be_reset()
             elif receiver.nxt < segment.seq < receiver.last_acked + receiver.offered:
                 receiver.ack_now = True  # a challenge: RFC 5961, section 3.2
-            return False
-        if flags & SYN:
+        elif flags & SYN:
             if self.state == SYN_RECEIVED and segment.seq + 1 == receiver.nxt:
                 self.ask()
             else:
                 receiver.ack_now = True
-            return False
-        if self.state == TIME_WAIT:
+        elif self.state == TIME_WAIT:
             if flags & FIN:
                 self.until = sender.now + self.settings.wait_time
             if segment.data or flags & FIN:
                 receiver.ack_now = True
-        return False
 
     def be_reset(self) -> None:
         """The other side has broken it off."""
@@ -527,9 +525,9 @@ class Connection:
     def flush(self) -> None:
         """Put all into `out` that is to be sent now."""
         sender, receiver = self.sender, self.receiver
-        if sender.unsent_bytes or sender.ends == 1:
-            if self.state >= ESTABLISHED and self.state < TIME_WAIT and sender.send_new(MANY):
-                sender.watch_window()
+        has_more = sender.unsent_bytes or sender.ends == 1
+        if has_more and ESTABLISHED <= self.state < TIME_WAIT and sender.send_new(MANY):
+            sender.watch_window()
         if sender.ready:
             for piece in sender.ready:
                 self.send_piece(piece)
@@ -550,7 +548,9 @@ class Connection:
             sender.reduced_for_mark = False
             if sender.now - receiver.last_came < receiver.patience:
                 receiver.interactive = True
-        self.out.append(self.make(flags, piece.seq, piece.data))
+        segment = self.make(flags, piece.seq, piece.data)
+        segment.again = bool(piece.marks & EVER_AGAIN)
+        self.out.append(segment)
 
     def make(self, flags: int, seq: int, data: bytes) -> Segment:
         """Make a segment, which acknowledges what has come."""

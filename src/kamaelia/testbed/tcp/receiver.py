@@ -9,8 +9,8 @@ gaps are gathered for a twentieth of a round trip.
 twice in one before these (RFC 2883).
 
 **The window** opens with what is used of it. It begins at half of the buffer; while segments come in, up to
-two more are allowed for each; and once in a round trip the buffer is made large enough for twice what was read
-in the last, up to its greatest size, so that the other side is never held up by it.
+two more are allowed for each; and once in a round trip the buffer is made large enough for twice what was
+read in the last, up to its greatest size, so that the other side is never held up by it.
 """
 
 from __future__ import annotations

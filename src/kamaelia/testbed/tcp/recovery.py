@@ -210,9 +210,9 @@ class Recovery:
 
     def tolerance(self) -> int:
         """Return how much later than others a piece may come."""
-        if not self.reordering_seen:
-            if self.state >= RECOVERY or self.board.sacked_out >= self.reordering:
-                return 0
+        in_order = not self.reordering_seen
+        if in_order and (self.state >= RECOVERY or self.board.sacked_out >= self.reordering):
+            return 0
         return min((self.trip.least >> 2) * self.rack_steps, self.trip.smoothed >> 3)
 
     def adapt_tolerance(self, prior_delivered: int) -> None:

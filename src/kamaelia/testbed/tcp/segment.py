@@ -7,7 +7,6 @@ milliseconds; what writes packets down masks them with 32 bits. Its window is in
 from __future__ import annotations
 
 FIN, SYN, RST, PSH, ACK, ECE, CWR = 1, 2, 4, 8, 16, 64, 128
-NAMES = ((SYN, "syn"), (FIN, "fin"), (RST, "rst"))
 
 HEADER = 20
 """Bytes of a header without options."""
@@ -26,6 +25,7 @@ class Segment:
 
     __slots__ = (
         "ack",
+        "again",
         "data",
         "echo",
         "flags",
@@ -48,6 +48,8 @@ class Segment:
         self.window = window
         """How many bytes after that may be sent."""
         self.data = data
+        self.again = False
+        """It was sent before."""
         self.stamp = -1
         """The sender's time; -1 for none."""
         self.echo = 0
@@ -61,19 +63,16 @@ class Segment:
         self.options = 0
         """Bytes that the options take."""
 
-    @property
     def end(self) -> int:
-        """The number after its last; opening and ending count as a byte."""
+        """Return the number after its last; opening and ending count as a byte."""
         return self.seq + len(self.data) + (1 if self.flags & (SYN | FIN) else 0)
 
-    @property
     def size(self) -> int:
-        """Bytes of header and data."""
+        """Return the bytes of header and data."""
         return HEADER + self.options + len(self.data)
 
-    @property
     def kind(self) -> str:
-        """What it is, in traces: ``tcp syn-ack``, ``tcp fin``, ``tcp data`` ..."""
+        """Return what it is, in traces: ``tcp syn-ack``, ``tcp fin``, ``tcp data`` ..."""
         if self.flags & SYN:
             return "tcp syn-ack" if self.flags & ACK else "tcp syn"
         if self.flags & RST:
@@ -87,4 +86,4 @@ class Segment:
         if self.sack:
             blocks = zip(self.sack[::2], self.sack[1::2], strict=True)
             options = ", has " + " ".join(f"{begin}:{end}" for begin, end in blocks)
-        return f"<{self.kind} {self.seq}:{self.end}, ack {self.ack}, {window}{options}>"
+        return f"<{self.kind()} {self.seq}:{self.end()}, ack {self.ack}, {window}{options}>"
