@@ -56,7 +56,6 @@ from .protocols import (
     NO_WAY,
     REASONS,
     RESEND,
-    TCP,
     TOO_LARGE,
     UDP,
 )
@@ -326,7 +325,7 @@ class Stack(Base):
                 packet.data.lost(packet)
         elif packet.protocol == UDP:
             self.deliver_datagram(packet)
-        elif packet.protocol == TCP and not packet.tells:
+        elif isinstance(packet.data, self.simulation.forms.tcp.Segment):
             self.streams.take_segment(packet)
         else:
             packet.data.arrive(self, packet)
@@ -429,7 +428,7 @@ class Stack(Base):
     def hear_too_large(self, about: Packet, mtu: int) -> None:
         """One of its packets has not fitted into a link somewhere."""
         self.learn_mtu(about.target, mtu)
-        if about.protocol == TCP and not about.tells:
+        if isinstance(about.data, self.simulation.forms.tcp.Segment):
             self.streams.hear_too_large(about, mtu)
 
     def learn_mtu(self, address: str, mtu: int) -> None:
