@@ -58,9 +58,9 @@ def forms() -> Forms:
     name = "compiled" if core.form == "compiled" else "plain"
     if name not in _made:
         if name == "compiled":
-            from . import _wire
+            from . import _tcp, _wire
 
-            _made[name] = _put_together(_wire, _wire.PacketBlocks, tcp)
+            _made[name] = _put_together(_wire, _wire.PacketBlocks, _tcp)
         else:
             _made[name] = _put_together(wire, capture.PlainBlocks, tcp)
     return _made[name]

@@ -13,8 +13,8 @@
 | `settings` | what hosts may set |
 | `endpoint` | between a connection and the network |
 
-All of it is written once, in Python. The compiled form is made of the same files: ``_tcp`` holds a
-declaration of the types for each (``.pxd``), and the compiled modules.
+All of it is written once, in Python. The compiled form, ``_tcp``, is made of the same source when Kamaelia is
+built: see ``tools/typed.py``.
 """
 
 from __future__ import annotations

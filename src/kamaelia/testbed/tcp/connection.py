@@ -92,8 +92,8 @@ class Connection:
         self.is_marked = (
             False  # the network has marked something, and the other side does not know that we know
         )
-        self.offers_marks = settings.ecn
-        self.send_buffer = settings.first_send_buffer
+        self.offers_marks: bool = settings.ecn
+        self.send_buffer: int = settings.first_send_buffer
         self.send_buffer_is_fixed = False
         self.wants_room = False
         """The program waits for room to send."""
@@ -529,6 +529,7 @@ class Connection:
         if has_more and ESTABLISHED <= self.state < TIME_WAIT and sender.send_new(MANY):
             sender.watch_window()
         if sender.ready:
+            piece: Sent
             for piece in sender.ready:
                 self.send_piece(piece)
             sender.ready.clear()

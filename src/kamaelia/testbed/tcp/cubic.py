@@ -19,6 +19,7 @@ CUBE_SCALE = 410  # C = 0.4
 UNIT_BITS = 10  # time is counted in 1/1024 s
 CUBE_BITS = 10 + 3 * UNIT_BITS
 FRIENDLY = 8 * (SCALE + BETA) // 3 // (SCALE - BETA)
+MOST_AWAY = 250_000  # so that its cube has 64 bits
 NO_ROUND_TRIP = 2**62
 
 LEAST_WINDOW = 16  # packets from which HyStart looks
@@ -58,15 +59,6 @@ class Cubic(Reno):
         self.window = window
         self.tick = tick
         self.seldom = 1_000_000_000 // tick // 32  # ticks: nothing is computed anew before, without need
-        self.found = False  # slow start has been ended here
-        self.round_begins = self.last_ack = 0
-        self.round_ends = -1
-        self.round_least = NO_ROUND_TRIP
-        self.samples = 0
-        self.forget()
-
-    def forget(self) -> None:
-        """See `Reno.forget`."""
         self.every = 0  # packets to be acknowledged for one more
         self.top = 0  # the window at the last loss
         self.last_size = self.last_time = 0
@@ -74,6 +66,16 @@ class Cubic(Reno):
         self.least = 0  # the shortest round trip
         self.epoch = 0  # when the curve began, in ticks; 0 for not yet
         self.acked_since = self.reno_size = 0
+        self.found = False  # slow start has been ended here
+        self.round_begins = self.last_ack = 0
+        self.round_ends = -1
+        self.round_least = NO_ROUND_TRIP
+        self.samples = 0
+
+    def forget(self) -> None:
+        """See `Reno.forget`."""
+        self.every = self.top = self.last_size = self.last_time = self.origin = self.clock = 0
+        self.least = self.epoch = self.acked_since = self.reno_size = 0
         self.found = False
         self.round_ends = -1
 
@@ -127,7 +129,7 @@ class Cubic(Reno):
     def follow_curve(self, size: int, ticks: int) -> None:
         """Find the pace at which the window is where the curve is, a round trip from now."""
         passed = ((ticks - self.epoch) * self.tick + self.least) * 1024 // 1_000_000_000
-        away = abs(passed - self.clock)
+        away = min(abs(passed - self.clock), MOST_AWAY)
         rise = (CUBE_SCALE * away * away * away) >> CUBE_BITS
         target = self.origin - rise if passed < self.clock else self.origin + rise
         if target > size:

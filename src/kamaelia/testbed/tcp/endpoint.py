@@ -96,6 +96,7 @@ class Endpoint:
         out = connection.out
         if out:
             capable = ECN_CAPABLE if connection.sender.ecn else 0
+            segment: Segment
             for segment in out:
                 self.node.send_like(
                     self.template,

@@ -72,7 +72,7 @@ class Receiver:
 
     def __init__(self, settings: LinuxTCP, mss: int) -> None:
         self.mss = mss
-        self.tick = settings.tick
+        self.tick: int = settings.tick
         self.now = 0
         self.nxt = 0
         """The number of what comes next in order."""
@@ -87,12 +87,12 @@ class Receiver:
         """The number of the end, once it has come; -1 before."""
         self.copied = 0  # bytes that were read
         # The window
-        self.buffer = settings.first_receive_buffer
-        self.largest_buffer = settings.largest_receive_buffer
+        self.buffer: int = settings.first_receive_buffer
+        self.largest_buffer: int = settings.largest_receive_buffer
         self.buffer_is_fixed = False
         self.scale = min(max(max(self.largest_buffer, self.buffer).bit_length() - 16, 0), 14)
         self.clamp = self.buffer >> 1
-        self.offered_most = self.clamp // mss * mss if self.clamp > mss else self.clamp
+        self.offered_most: int = self.clamp // mss * mss if self.clamp > mss else self.clamp
         self.offered = min(self.offered_most, 65535)  # bytes, in the last acknowledgement
         self.last_acked = 0  # its number
         self.space = min(self.offered, 10 * mss)  # bytes that were read in a round trip, at most
@@ -258,7 +258,7 @@ class Receiver:
         arrived = self.arrived
         if not arrived:
             return b""
-        data = arrived.popleft()
+        data: bytes = arrived.popleft()
         if len(data) < most and arrived:
             pieces = [data]
             size = len(data)

@@ -238,7 +238,7 @@ class Recovery:
         index = board.find(board.quiet_from)
         quiet = True
         while index < len(pieces):
-            piece = pieces[index]
+            piece: Sent = pieces[index]
             if piece.marks & (SACKED | LOST | EVER_AGAIN):
                 index += 1
                 continue
@@ -262,6 +262,8 @@ class Recovery:
         """Do the same with what was sent again, which stands in the order of time."""
         again = self.board.again
         wait = 0
+        piece: Sent
+        time: int
         for time, piece in list(again):
             is_over = piece.time != time or piece.end <= self.una or piece.marks & SACKED
             if is_over or piece.marks & (LOST | AGAIN) == LOST:
@@ -395,7 +397,7 @@ class Recovery:
             board.forget_sacks()
         patience = self.rack_trip + self.tolerance()
         for index in range(board.head, len(board.pieces)):
-            piece = board.pieces[index]
+            piece: Sent = board.pieces[index]
             if piece is first or piece.time + patience <= self.now:
                 board.mark_lost(piece)
         if self.state <= DISORDER or self.high <= self.una or (self.state == LOSS and not self.expiries):

@@ -85,7 +85,7 @@ class Scoreboard:
 
     def remove_first(self) -> Sent:
         """Return the first, which is acknowledged."""
-        piece = self.pieces[self.head]
+        piece: Sent = self.pieces[self.head]
         marks = piece.marks
         if marks:
             if marks & SACKED:
@@ -102,10 +102,12 @@ class Scoreboard:
 
     def find(self, seq: int) -> int:
         """Return the index of the piece that holds a number, or of the first one after it."""
-        low, high = self.head, len(self.pieces)
+        pieces = self.pieces
+        low, high = self.head, len(pieces)
         while low < high:
             middle = (low + high) >> 1
-            if self.pieces[middle].end <= seq:
+            piece: Sent = pieces[middle]
+            if piece.end <= seq:
                 low = middle + 1
             else:
                 high = middle
@@ -154,7 +156,7 @@ class Scoreboard:
         index = self.find(self.lost_from)
         pieces = self.pieces
         while index < len(pieces):
-            piece = pieces[index]
+            piece: Sent = pieces[index]
             if piece.marks & (LOST | AGAIN | SACKED) == LOST:
                 self.lost_from = piece.seq
                 return piece

@@ -71,7 +71,7 @@ class Sender(Recovery):
 
     def __init__(self, seq: int, mss: int, settings: LinuxTCP) -> None:
         super().__init__(seq, mss, settings.initial_window, settings.floor, settings.tick)
-        self.first_window = settings.initial_window
+        self.first_window: int = settings.initial_window
         self.peer_window = 0
         """How many bytes after `una` the other side takes."""
         self.largest_window = 0
@@ -113,7 +113,7 @@ class Sender(Recovery):
     def take(self, size: int) -> bytes:
         """Return the next bytes to send."""
         unsent = self.unsent
-        first = unsent[0]
+        first: bytes = unsent[0]
         begin = self.unsent_from
         left = len(first) - begin
         self.unsent_bytes -= size
@@ -338,7 +338,7 @@ class Sender(Recovery):
         pieces = board.pieces
         index = board.find(begin)
         while index < len(pieces):
-            piece = pieces[index]
+            piece: Sent = pieces[index]
             index += 1
             if piece.end > end:
                 break
@@ -492,7 +492,7 @@ class Sender(Recovery):
                 self.probe_again = False
                 self.probe_end = self.nxt
             elif out:
-                last = self.board.pieces[-1]
+                last: Sent = self.board.pieces[-1]
                 last.marks |= EVER_AGAIN
                 self.board.note_time(last, self.now)
                 self.resent += 1
