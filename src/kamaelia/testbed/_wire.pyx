@@ -644,6 +644,14 @@ cdef class Node:
         self.take_delivered(packet)
         return 0
 
+    def call(self, context, function):
+        self.fabric.clock.enter(self.loop)
+        PyContext_Enter(<PyObject*>context)
+        try:
+            PyObject_CallFunctionObjArgs(function, NULL, NULL, NULL)
+        finally:
+            PyContext_Exit(<PyObject*>context)
+
     def send_like(self, Packet template, kind, int size, data, int ecn, bint again):
         cdef Packet packet = template.copied()
         cdef Fabric fabric = self.fabric

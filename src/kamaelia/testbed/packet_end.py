@@ -91,6 +91,11 @@ class PacketEnd(End):
         self.raise_error()
         if self.dead or self.connection.sender.ends:
             raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+        room = self.connection.room()
+        if room <= 0:
+            return 0
+        if len(data) > room:
+            data = memoryview(data)[:room]
         return self.endpoint.send(bytes(data))  # type: ignore[no-any-return]
 
     def wait_for_room(self) -> None:

@@ -33,7 +33,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import errno
-from asyncio import constants, events, protocols, transports
+from asyncio import constants, protocols, transports
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
@@ -531,16 +531,7 @@ class StreamTransport(transports._FlowControlMixin, asyncio.Transport):
         if self._loop.is_frozen:
             self._read_soon()
         elif self._reads and not self._paused and not self._closing:
-            self._run(self._read)
-
-    def _run(self, call: Callable[[], None]) -> None:
-        """Call the protocol, as the loop would."""
-        running = events._get_running_loop()
-        events._set_running_loop(self._loop)
-        try:
-            self._context.run(call)
-        finally:
-            events._set_running_loop(running)
+            self._end.stack.call(self._context, self._read)
 
     def _start_reading(self) -> None:
         self._reads = True
@@ -633,7 +624,7 @@ class StreamTransport(transports._FlowControlMixin, asyncio.Transport):
         if self._loop.is_frozen:
             self._loop.call_soon(self.writable, context=self._context)
         elif self._buffer and not self._losses:
-            self._run(self._write_rest)
+            self._end.stack.call(self._context, self._write_rest)
 
     def _write_rest(self) -> None:
         try:

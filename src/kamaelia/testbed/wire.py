@@ -481,6 +481,13 @@ class Node:
                 return
         self.take_delivered(packet)  # type: ignore[attr-defined]
 
+    def call(self, context: contextvars.Context, function: Callable[[], object]) -> None:
+        """Call something as the loop of this node would."""
+        clock: Any = self.fabric.clock
+        if self.loop is not clock.running:
+            clock.enter(self.loop)
+        context.run(function)
+
     def send_like(self, template: Packet, kind: str, size: int, data: Any, ecn: int, again: bool) -> None:
         """Send a packet that is like another, but for this; the other is never sent itself."""
         packet = template.copy()

@@ -56,6 +56,7 @@ class Connection:
         "is_closed",
         "is_marked",
         "keeps_alive",
+        "largest_send_buffer",
         "offers_marks",
         "opened_at",
         "out",
@@ -94,6 +95,7 @@ class Connection:
         )
         self.offers_marks: bool = settings.ecn
         self.send_buffer: int = settings.first_send_buffer
+        self.largest_send_buffer: int = settings.largest_send_buffer
         self.send_buffer_is_fixed = False
         self.wants_room = False
         """The program waits for room to send."""
@@ -218,7 +220,7 @@ class Connection:
         sender = self.sender
         if not self.send_buffer_is_fixed:
             size = 2 * max(sender.window.size, 10, sender.reordering + 1) * PIECE_IN_MEMORY
-            self.send_buffer = max(self.send_buffer, min(size, self.settings.largest_send_buffer))
+            self.send_buffer = max(self.send_buffer, min(size, self.largest_send_buffer))
         return self.send_buffer - sender.waiting()
 
     def is_writable(self) -> bool:
