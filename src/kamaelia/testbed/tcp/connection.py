@@ -561,6 +561,7 @@ class Connection:
         if self.is_marked:
             flags |= ECE
         segment = Segment(flags, seq, receiver.nxt, receiver.offer(), data)
+        segment.shift = receiver.scale
         segment.stamp = self.sender.now // 1_000_000
         segment.echo = self.recent
         segment.options = TIMESTAMPS
