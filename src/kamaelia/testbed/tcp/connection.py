@@ -14,6 +14,7 @@ import errno
 
 from .receiver import Receiver
 from .recovery import NEVER, RETRANSMIT, WINDOW_PROBE, wheel
+from .round_trip import LONGEST_TIMEOUT
 from .scoreboard import EVER_AGAIN, Sent
 from .segment import ACK, CWR, ECE, FIN, RST, SACK_BLOCK, SYN, SYN_OPTIONS, TIMESTAMPS, Segment
 from .sender import MANY, Sender
@@ -41,6 +42,7 @@ come to nothing, as `error` says; it need not be known any more."""
 ECN_MARKED = 3
 """What the network says of a packet that it would rather have dropped (RFC 3168)."""
 
+BETWEEN_ANSWERS = 500_000_000  # nanoseconds, to what has no data and is out of place
 PIECE_IN_MEMORY = 2304  # bytes that a segment takes in Linux's send buffer
 
 
@@ -49,6 +51,7 @@ class Connection:
 
     __slots__ = (
         "alive_at",
+        "answered_at",
         "error",
         "events",
         "heard_at",
@@ -103,6 +106,7 @@ class Connection:
         self.until = NEVER  # when the state ends by itself
         self.keeps_alive = False
         self.alive_at = NEVER
+        self.answered_at = -BETWEEN_ANSWERS  # when something out of place was
         self.idle_probes = 0
         self.user_timeout = 0
         """Nanoseconds after which something not acknowledged is a failure; 0 for as usual."""
@@ -134,9 +138,7 @@ class Connection:
         if now >= sender.deadline:
             if self.state == SYN_SENT or self.state == SYN_RECEIVED:
                 self.ask_again()
-            elif (sender.timer == RETRANSMIT and self.is_hopeless()) or (
-                sender.timer == WINDOW_PROBE and sender.probes >= self.settings.retries
-            ):
+            elif self.is_hopeless():
                 self.fail(self.soft_error or errno.ETIMEDOUT)
             else:
                 sender.expire()
@@ -149,7 +151,12 @@ class Connection:
     def is_hopeless(self) -> bool:
         """Say whether the time-out has run out too often."""
         sender = self.sender
-        if sender.resent_at < 0:
+        if sender.timer == WINDOW_PROBE:
+            is_slow = sender.probe_delay() >= LONGEST_TIMEOUT
+            return sender.probes >= (8 if self.is_closed else self.settings.retries) or (
+                self.is_closed and is_slow
+            )
+        if sender.timer != RETRANSMIT or sender.resent_at < 0 or sender.expiries == 0:
             return False
         retries = 8 if self.is_closed else self.settings.retries
         longest = self.user_timeout or longest_wait(retries)
@@ -389,13 +396,11 @@ class Connection:
             return
         if self.state == CLOSED:
             return
-        if segment.stamp >= 0 and not flags & RST:
-            if segment.stamp < self.recent and not flags & SYN:  # PAWS, RFC 7323, section 5
-                receiver.ack_now = True
-                self.flush()
-                return
-            if segment.seq <= receiver.last_acked and segment.stamp > self.recent:
-                self.recent = segment.stamp
+        if not self.is_due(segment):
+            self.flush()
+            return
+        if segment.seq <= receiver.last_acked and segment.stamp > self.recent and not flags & RST:
+            self.recent = segment.stamp
         if flags & (RST | SYN) or not flags & ACK or self.state >= TIME_WAIT:
             self.take_special(segment)
             self.flush()
@@ -424,6 +429,45 @@ class Connection:
             self.wants_room = False
             self.events |= WRITABLE
         self.flush()
+
+    def is_due(self, segment: Segment) -> bool:
+        """Say whether a segment is of now, and not from before or from somewhere else; if not, answer it.
+
+        This is what `Linux` does with the tests of RFC 9293, section 3.10.7.4, and RFC 7323, section 5.3.
+        """
+        receiver = self.receiver
+        flags = segment.flags
+        if flags & SYN and self.state == SYN_RECEIVED:
+            return True
+        size = segment.end() - segment.seq
+        if 0 <= segment.stamp < self.recent and not flags & RST and not self.is_late_duplicate(segment):
+            if size or segment.seq >= receiver.nxt:
+                self.answer_stray(segment)
+            return False
+        edge = max(receiver.last_acked + receiver.offered, receiver.nxt)
+        if segment.end() < receiver.last_acked or segment.seq > edge:
+            if not flags & RST:
+                self.answer_stray(segment)
+            return False
+        return True
+
+    def is_late_duplicate(self, segment: Segment) -> bool:
+        """Say whether something is a mere acknowledgement that was overtaken, of what is known."""
+        sender = self.sender
+        if segment.end() != segment.seq or segment.seq != self.receiver.nxt or segment.ack != sender.una:
+            return False
+        return segment.window == sender.peer_window
+
+    def answer_stray(self, segment: Segment) -> None:
+        """Tell the other side where we are. Segments without data are answered twice a second at most."""
+        sender, receiver = self.sender, self.receiver
+        if not segment.data or segment.flags & SYN:
+            if sender.now - self.answered_at < BETWEEN_ANSWERS:
+                return
+            self.answered_at = sender.now
+        if segment.end() > segment.seq and segment.seq < receiver.nxt and not segment.flags & SYN:
+            receiver.note_duplicate(segment.seq, min(segment.end(), receiver.nxt))
+        receiver.ack_now = True
 
     def take_special(self, segment: Segment) -> None:
         """Take one that resets, opens, or comes when all is over."""
@@ -531,6 +575,8 @@ class Connection:
         """Put all into `out` that is to be sent now."""
         sender, receiver = self.sender, self.receiver
         has_more = sender.unsent_bytes or sender.ends == 1
+        count = receiver.count_blocks()
+        sender.taken = 4 + SACK_BLOCK * count if count else 0
         if has_more and ESTABLISHED <= self.state < TIME_WAIT and sender.send_new(MANY):
             sender.watch_window()
         if sender.ready:
@@ -569,8 +615,9 @@ class Connection:
         segment.echo = self.recent
         segment.options = TIMESTAMPS
         if receiver.blocks or receiver.duplicate is not None:
-            segment.sack = receiver.acknowledged_blocks()
-            segment.options += 4 + SACK_BLOCK * (len(segment.sack) >> 1)
+            segment.sack = receiver.acknowledged_blocks((self.sender.mss - len(data) - 4) // SACK_BLOCK)
+            if segment.sack:
+                segment.options += 4 + SACK_BLOCK * (len(segment.sack) >> 1)
         receiver.was_acknowledged()
         return segment
 

@@ -172,6 +172,11 @@ class Receiver:
         self.decide(smoothed)
         return True
 
+    def note_duplicate(self, begin: int, end: int) -> None:
+        """Something has come twice, and is not even looked at."""
+        self.duplicate = (begin, end)
+        self.enter_quick(QUICK)
+
     def has_ended(self) -> bool:
         """Say whether the end has come, and all before it."""
         return 0 <= self.end_seq < self.nxt
@@ -365,14 +370,24 @@ class Receiver:
             if window and window >= 2 * left:
                 self.ack_now = True
 
-    def acknowledged_blocks(self) -> tuple[int, ...]:
-        """Return the blocks to tell of: what has come twice, and then what has come out of order."""
+    def count_blocks(self) -> int:
+        """Return how many blocks there are to tell of, as far as they fit."""
+        return min(len(self.blocks) + (0 if self.duplicate is None else 1), MOST_BLOCKS)
+
+    def acknowledged_blocks(self, most: int) -> tuple[int, ...]:
+        """Return the blocks to tell of: what has come twice, and then what has come out of order.
+
+        Arguments:
+            most: how many there is room for
+        """
         blocks: list[int] = []
+        if most <= 0:
+            return ()
         if self.duplicate is not None:
             blocks.extend(self.duplicate)
             self.duplicate = None
         for begin, end in self.blocks:
-            if len(blocks) == 2 * MOST_BLOCKS:
+            if len(blocks) >= 2 * min(most, MOST_BLOCKS):
                 break
             blocks.append(begin)
             blocks.append(end)

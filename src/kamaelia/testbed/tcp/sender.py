@@ -36,6 +36,7 @@ from .recovery import (
     WINDOW_PROBE,
     Recovery,
 )
+from .round_trip import LONGEST_TIMEOUT
 from .scoreboard import AGAIN, EVER_AGAIN, LOST, SACKED, Sent
 from .segment import ECE, FIN, PSH, SYN, Segment
 from .settings import LinuxTCP
@@ -63,6 +64,7 @@ class Sender(Recovery):
         "probes",
         "sack_blocks",
         "small_end",
+        "taken",
         "unsent",
         "unsent_bytes",
         "unsent_from",
@@ -85,6 +87,8 @@ class Sender(Recovery):
         """1 if the end is to be sent after them, 2 if it has been."""
         self.nodelay = False
         self.small_end = -1  # the end of the last segment that was not full
+        self.taken = 0
+        """Bytes that the blocks of an acknowledgement take in the segments that are sent now."""
         self.last_sent = 0
         self.ecn = False
         """Both ends understand marks."""
@@ -146,9 +150,13 @@ class Sender(Recovery):
         return (self.unsent_bytes > 0 or self.ends == 1) and self.nxt < self.una + self.peer_window
 
     def segment_size(self) -> int:
-        """Return how many bytes of data a full segment has: no more than half of the largest window seen."""
+        """Return how many bytes of data a full segment has: no more than half of the largest window seen.
+
+        What the options of an acknowledgement take is not there for data.
+        """
         most = self.largest_window >> 1 if self.largest_window > 536 else self.largest_window
-        return min(self.mss, max(most, 48)) if most else self.mss
+        size = min(self.mss, max(most, 48)) if most else self.mss
+        return size - self.taken
 
     def send_new(self, most: int) -> bool:
         """Send what may be sent, at most so many segments, and at least one if it is a probe (1).
@@ -196,7 +204,7 @@ class Sender(Recovery):
                 break
             if size < mss and not self.ends and not is_probe and self.must_wait():
                 break
-            self.send_next(size)
+            self.send_next(size, mss)
             count += 1
         if count > 1:
             last: Sent = self.ready[-1]
@@ -238,7 +246,7 @@ class Sender(Recovery):
         """Say whether a segment that is not full waits for the acknowledgement of another."""
         return not self.nodelay and self.board.out() > 0 and self.small_end > self.una
 
-    def send_next(self, size: int) -> None:
+    def send_next(self, size: int, mss: int) -> None:
         """Send the next bytes, in one segment, and the end with them if nothing follows."""
         data = self.take(size) if size else b""
         end = self.nxt + size
@@ -252,7 +260,7 @@ class Sender(Recovery):
         board = self.board
         was_empty = board.out() == 0
         piece = Sent(self.nxt, end, data, flags, self.now, self.delivered)
-        if size < self.mss:
+        if size < mss:
             self.small_end = end
         self.nxt = end
         board.add(piece)
@@ -306,9 +314,12 @@ class Sender(Recovery):
         if board.out() == 0:
             if flags & DUPLICATE:
                 self.answer(prior_una, 0, flags)
-            if self.timer == WINDOW_PROBE and self.peer_window:
-                self.backoff = 0
-                self.stop_timer()
+            if self.timer == WINDOW_PROBE:
+                if min(self.unsent_bytes, self.segment_size()) <= self.peer_window:
+                    self.backoff = 0
+                    self.stop_timer()
+                else:
+                    self.set_timer(WINDOW_PROBE, self.probe_delay())
             if self.probe_end >= 0:
                 self.answer_probe(ack, flags)
             return True
@@ -437,17 +448,15 @@ class Sender(Recovery):
         while piece is not None and piece.end <= una:
             marks = piece.marks
             if marks & EVER_AGAIN:
-                if not marks & SACKED:
-                    again = True
-            else:
+                again = True
+            elif not marks & SACKED:  # what was sacked has been measured
                 last_time = piece.time
                 if first_time < 0:
                     first_time = last_time
-                if not marks & SACKED:
-                    if piece.seq < late_from:
-                        late_from = piece.seq
-                    if piece.end <= self.high:
-                        flags |= ORIGINAL
+                if piece.seq < late_from:
+                    late_from = piece.seq
+                if piece.end <= self.high:
+                    flags |= ORIGINAL
             if not marks & SACKED:
                 self.delivered += 1
                 self.advance_rack(marks, piece.end, piece.time)
@@ -553,10 +562,23 @@ class Sender(Recovery):
     def watch_window(self) -> None:
         """The other side's window is closed: ask after a while whether it still is."""
         if self.timer == NOTHING:
-            self.set_timer(WINDOW_PROBE, max(self.trip.timeout, self.trip.floor) << self.backoff)
+            self.set_timer(WINDOW_PROBE, self.probe_delay())
+
+    def probe_delay(self) -> int:
+        """Return how long to wait before a closed window is probed."""
+        return min(max(self.trip.timeout, self.trip.floor) << min(self.backoff, 10), LONGEST_TIMEOUT)
 
     def probe_window(self) -> None:
-        """Have a segment be sent that has to be answered; `Connection` makes it."""
+        """Send what fits if the window is open by less than a segment.
+
+        If it is closed, have a segment be sent that has to be answered; `Connection` makes it.
+        """
+        room = min(self.una + self.peer_window - self.nxt, self.unsent_bytes)
+        if room > 0:
+            mss = self.segment_size()
+            self.send_next(min(room, mss), mss)
+            self.probes = self.backoff = 0
+            return
         self.probes += 1
         self.backoff += 1
         self.probe_due = True
