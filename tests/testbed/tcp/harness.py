@@ -14,6 +14,8 @@ from typing import Any
 
 from kamaelia.testbed import LinuxTCP
 from kamaelia.testbed.forms import forms
+from kamaelia.testbed.tcp.connection import CLOSED
+from kamaelia.testbed.tcp.segment import ACK, RST
 
 MS = 1_000_000
 SECOND = 1_000_000_000
@@ -120,9 +122,17 @@ class Wire:
         if side not in self.ends:
             self.ends[side] = self.make(side)
             self.ends[side].accept(segment, self.now)
+        elif self.ends[side].state == CLOSED:
+            self.answer_as_nobody(side, segment)
         else:
             self.ends[side].take(segment, mark, self.now)
         self.follow_up(side)
+
+    def answer_as_nobody(self, side: str, segment: Any) -> None:
+        """Do what a host does about a connection that it does not have."""
+        if not segment.flags & RST:
+            seq = segment.ack if segment.flags & ACK else 0
+            self.carry(side, self.tcp.Segment(RST if segment.flags & ACK else RST | ACK, seq, segment.end(), 0, b""))
 
     def run(self, until: int = 10_000 * SECOND) -> None:
         """Let time pass, until nothing more would happen or a time is reached."""

@@ -474,9 +474,9 @@ class Connection:
         sender, receiver = self.sender, self.receiver
         flags = segment.flags
         if flags & RST:
-            if segment.seq == receiver.nxt:
+            if segment.seq == receiver.nxt or segment.seq == receiver.rightmost():
                 self.be_reset()
-            elif receiver.nxt < segment.seq < receiver.last_acked + receiver.offered:
+            else:
                 receiver.ack_now = True  # a challenge: RFC 5961, section 3.2
         elif flags & SYN:
             if self.state == SYN_RECEIVED and segment.seq + 1 == receiver.nxt:
@@ -493,7 +493,7 @@ class Connection:
     def be_reset(self) -> None:
         """The other side has broken it off."""
         self.was_reset = True
-        if self.state == TIME_WAIT or self.state == LAST_ACK or self.state == CLOSING:
+        if self.state == TIME_WAIT:
             self.end()
         elif self.state == CLOSE_WAIT:
             self.fail(errno.EPIPE)

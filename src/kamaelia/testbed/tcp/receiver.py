@@ -206,6 +206,10 @@ class Receiver:
         self.held_bytes += len(data)
         self.note_block(seq, end)
 
+    def rightmost(self) -> int:
+        """Return the end of what has come out of order; -1 if there is none."""
+        return self.held[-1][1] if self.held else -1
+
     def note_block(self, begin: int, end: int) -> None:
         """Put a block of what was held first, joined with those that it touches."""
         kept = []
