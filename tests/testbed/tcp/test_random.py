@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kamaelia.testbed import LinuxTCP, tcp
-from kamaelia.testbed.tcp.connection import CLOSED, TIME_WAIT
+from kamaelia.testbed.tcp.connection import CLOSED
 
 from .harness import MS, SECOND, Wire
 
@@ -123,3 +123,16 @@ mixtures = given(
     small=st.booleans(),
     congestion=st.sampled_from(["cubic", "reno"]),
 )
+
+
+@pytest.mark.one_core
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None)
+@mixtures
+def test_what_is_sent_arrives_and_both_forms_say_the_same(**mixture: Any) -> None:
+    from kamaelia.testbed import _tcp
+
+    compiled = run_mixture(**mixture, form=_tcp)
+    plain = run_mixture(**mixture, form=tcp)
+    assert compiled.lines == plain.lines
+    assert compiled.now == plain.now

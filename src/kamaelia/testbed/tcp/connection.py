@@ -480,8 +480,12 @@ class Connection:
                 receiver.ack_now = True  # a challenge: RFC 5961, section 3.2
         elif flags & SYN:
             if self.state == SYN_RECEIVED and segment.seq + 1 == receiver.nxt:
-                sender.resent += 1
-                self.ask()
+                if flags & ACK and segment.ack == sender.nxt:  # both have asked at once
+                    self.establish(segment)
+                    receiver.ack_now = True
+                else:
+                    sender.resent += 1
+                    self.ask()
             else:
                 receiver.ack_now = True
         elif self.state == TIME_WAIT:
