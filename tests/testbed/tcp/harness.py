@@ -67,6 +67,8 @@ class Wire:
         self.told = {"client": 0, "server": 0}
         self.marks: set[tuple[str, int]] = set()
         """The segments that the network marks: by whom, and which number."""
+        self.waiting = {"client": b"", "server": b""}
+        """What is written as soon as there is room for it."""
         self.watch: Callable[[str], object] = lambda side: None
         self._queue: list[tuple[int, int, Any]] = []
         self._count = 0
@@ -97,6 +99,7 @@ class Wire:
 
     def follow_up(self, side: str) -> None:
         end = self.ends[side]
+        self.write(side)
         while end.out or end.events:
             out = list(end.out)
             end.out.clear()
@@ -106,7 +109,19 @@ class Wire:
             end.events = 0
             if side in self.reads and end.receiver.arrived_bytes:
                 self.got[side] += end.read(2**30, self.now)
+            self.write(side)
         self.watch(side)
+
+    def stream(self, side: str, data: bytes) -> None:
+        """Write data, as there is room for it."""
+        self.waiting[side] += data
+        self.follow_up(side)
+
+    def write(self, side: str) -> None:
+        end = self.ends[side]
+        while self.waiting[side] and end.room() > 0 and not end.error:
+            taken = end.send(self.waiting[side], self.now)
+            self.waiting[side] = self.waiting[side][taken:]
 
     def carry(self, side: str, segment: Any) -> None:
         number = len(self.sent[side])

@@ -602,6 +602,8 @@ class Connection:
             if sender.reduced_for_mark and sender.ecn:
                 flags |= CWR
             sender.reduced_for_mark = False
+        if piece.data:
+            sender.last_sent = sender.now
             if sender.now - receiver.last_came < receiver.patience:
                 receiver.interactive = True
         segment = self.make(flags, piece.seq, piece.data)
