@@ -28,6 +28,7 @@ from .fragments import Fragment, TooLarge
 from .protocols import FRAGMENT, REASONS, TCP, UDP
 from .stream import ACK, DATA, FIN, RST, SYN, SYN_ACK, Segment
 from .taps import add_tap
+from .unreachable import NoWay
 
 if TYPE_CHECKING:
     from .channel import Channel
@@ -308,7 +309,8 @@ def _icmp(packet: Packet) -> bytes:
     original = packet_bytes(data.about)
     if isinstance(data, TooLarge):
         return headers.too_big(source, target, data.mtu, original)
-    return headers.unreachable(source, target, "port", original)
+    what = "network" if isinstance(data, NoWay) else "port"
+    return headers.unreachable(source, target, what, original)
 
 
 def _membership(packet: Packet, marks: dict[str, Any]) -> bytes:

@@ -322,10 +322,9 @@ class PacketEnd(End):
         if self.is_connecting and number == errno.ECONNREFUSED:
             self.stack.note_end(REFUSE, self.name, self.remote_name)
             error = self.refused()
-        elif number in (errno.ETIMEDOUT, errno.EHOSTUNREACH):
+        elif number in (errno.ETIMEDOUT, errno.ENETUNREACH):
             self.stack.note_end(EXPIRE, self.name, self.remote_name)
-            words = "Connection timed out" if number == errno.ETIMEDOUT else "No route to host"
-            error = OSError(number, words)
+            error = OSError(number, os.strerror(number))
         else:
             self.stack.note_end(RESET, self.name, self.remote_name)
             error = OSError(number, os.strerror(number))

@@ -61,6 +61,7 @@ from .protocols import (
 )
 from .routing import longest_match
 from .rules import Rule, lets_pass
+from .unreachable import refuse_without_way
 
 if TYPE_CHECKING:
     from .channel import Channel
@@ -295,6 +296,8 @@ class Stack(Base):
                 self.deliver(packet)
         elif not self.forwards or way is None:
             self.ignore(packet, NO_WAY if self.forwards else "not for it")
+            if self.forwards:
+                refuse_without_way(self, packet)
         elif packet.ttl <= 1 and not self.is_switch:
             self.expire(packet)
         else:

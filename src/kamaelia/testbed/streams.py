@@ -142,7 +142,7 @@ class Streams:
         """A packet of one of the connections could not be delivered."""
         end = self._end_of(about)
         if end is not None:
-            end.hear_of_trouble(errno.EHOSTUNREACH)
+            end.hear_of_trouble(errno.ENETUNREACH)
 
     def _end_of(self, about: Packet) -> PacketEnd | None:
         """Return whose packet that is."""
