@@ -59,7 +59,8 @@ class PacketEnd(End):
         first = int(simulation.first_numbers.random() * 2**32)
         self.connection = tcp.Connection(stack.tcp_settings, first, self.mss)
         template = self.template = simulation.forms.Packet()
-        template.protocol = TCP
+        template.protocol, template.kind, template.size, template.number = TCP, "tcp", 0, 0
+        template.data = None
         template.source, template.target, template.port = self.source, address, remote[1]
         template.name, template.target_name = self.name, self.remote_name
         template.flow = (self.source, address, remote[1], TCP)
