@@ -1,4 +1,5 @@
-"""One body in three arms: on a simulated host, on asyncio's own loop, and on uvloop.
+"""One body in four arms: on a simulated host, where connections are bytes in order or packets, on asyncio's own
+loop, and on uvloop.
 
 A body is a coroutine function without arguments. What it returns has to be the same in all arms; so it tells
 what it sees in words that do not depend on ports, paths and times.
@@ -20,7 +21,7 @@ from typing import Any
 import pytest
 
 from kamaelia import component
-from kamaelia.testbed import Network
+from kamaelia.testbed import LinuxTCP, Network
 
 PATIENCE = 20  # seconds, of real time where it is real
 
@@ -45,14 +46,19 @@ Body = Callable[[], Coroutine[Any, Any, Any]]
 CERTIFICATE = Path(__file__).with_name("server.pem")  # made for these tests, good for a hundred years
 
 
-def simulated(body: Body, *, ipv6: bool = True) -> Any:
+TCP = {"bytes": None, "packets": LinuxTCP()}
+"""The two forms in which a simulated network carries connections."""
+IN_BOTH_FORMS = pytest.mark.parametrize("carried", TCP)
+
+
+def simulated(body: Body, carried: str = "bytes", *, ipv6: bool = True) -> Any:
     """Run a body on the only host of a simulated network."""
 
     @component
     async def one(inbox: Any, outbox: Any) -> Any:
         return await asyncio.create_task(body())  # so that only the loop has an order to keep
 
-    network = Network(ipv6=ipv6)
+    network = Network(ipv6=ipv6, tcp=TCP[carried])
     network.host("alone").run(one())
     trace = network.simulate(seconds=1000)
     assert trace.metrics.seconds < 1000, "the body waits for something"

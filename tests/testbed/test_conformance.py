@@ -1,4 +1,4 @@
-"""Transports and protocols, one body in three arms: the same calls to protocols, in the same order."""
+"""Transports and protocols, one body in four arms: the same calls to protocols, in the same order."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from arms import (
     CERTIFICATE,
+    IN_BOTH_FORMS,
     LEFT_OPEN,
     name_of,
     on_asyncio,
@@ -1035,16 +1036,18 @@ def arm(body: Body) -> Any:
     return main
 
 
+@IN_BOTH_FORMS
 @pytest.mark.parametrize("body", BODIES, ids=lambda body: body.__name__)
-def test_protocols_are_called_as_on_a_real_loop(body: Body) -> None:
-    assert simulated(arm(body)) == on_asyncio(arm(body))
+def test_protocols_are_called_as_on_a_real_loop(body: Body, carried: str) -> None:
+    assert simulated(arm(body), carried) == on_asyncio(arm(body))
 
 
+@IN_BOTH_FORMS
 @pytest.mark.one_core
 @pytest.mark.needs("module:uvloop")
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize(
     "body", [one for one in BODIES if one not in NOT_ON_UVLOOP], ids=lambda body: body.__name__
 )
-def test_protocols_are_called_as_on_uvloop(body: Body) -> None:
-    assert simulated(arm(body)) == on_uvloop(arm(body))
+def test_protocols_are_called_as_on_uvloop(body: Body, carried: str) -> None:
+    assert simulated(arm(body), carried) == on_uvloop(arm(body))

@@ -1,4 +1,4 @@
-"""Cancelling, one body in three arms: whoever awaits something may be cancelled, at every await.
+"""Cancelling, one body in four arms: whoever awaits something may be cancelled, at every await.
 
 Two ways to look at it. *What waits*: each call that waits is cancelled while it does, and what it was about
 goes on as if nobody had called it, or has come to its end. *Every step*: a whole exchange is cancelled at its
@@ -23,6 +23,7 @@ from typing import Any
 import pytest
 from arms import (
     CERTIFICATE,
+    IN_BOTH_FORMS,
     LEFT_OPEN,
     Body,
     name_of,
@@ -481,18 +482,20 @@ NOT_ON_UVLOOP: dict[Any, str] = {
 """What uvloop does in its own way."""
 
 
+@IN_BOTH_FORMS
 @pytest.mark.parametrize("body", WAITING, ids=lambda body: body.__name__)
-def test_who_waits_can_be_cancelled_as_on_a_real_loop(body: Body) -> None:
-    assert simulated(body) == on_asyncio(body)
+def test_who_waits_can_be_cancelled_as_on_a_real_loop(body: Body, carried: str) -> None:
+    assert simulated(body, carried) == on_asyncio(body)
 
 
+@IN_BOTH_FORMS
 @pytest.mark.one_core
 @pytest.mark.needs("module:uvloop")
 @pytest.mark.parametrize(
     "body", [one for one in WAITING if one not in NOT_ON_UVLOOP], ids=lambda body: body.__name__
 )
-def test_who_waits_can_be_cancelled_as_on_uvloop(body: Body) -> None:
-    assert simulated(body) == on_uvloop(body)
+def test_who_waits_can_be_cancelled_as_on_uvloop(body: Body, carried: str) -> None:
+    assert simulated(body, carried) == on_uvloop(body)
 
 
 # -- every step -----------------------------------------------------------------------------------------
@@ -800,15 +803,17 @@ def stepping(kind: type[Exchange]) -> Body:
     return body
 
 
+@IN_BOTH_FORMS
 @pytest.mark.parametrize("kind", EXCHANGES, ids=lambda kind: kind.__name__)
-def test_nothing_is_left_of_what_is_cancelled_at_any_step(kind: type[Exchange]) -> None:
-    outcome = simulated(stepping(kind))
+def test_nothing_is_left_of_what_is_cancelled_at_any_step(kind: type[Exchange], carried: str) -> None:
+    outcome = simulated(stepping(kind), carried)
     assert outcome[1:] == (True, [])
     assert outcome == on_asyncio(stepping(kind))
 
 
+@IN_BOTH_FORMS
 @pytest.mark.one_core
 @pytest.mark.needs("module:uvloop")
 @pytest.mark.parametrize("kind", EXCHANGES, ids=lambda kind: kind.__name__)
-def test_nothing_is_left_of_what_is_cancelled_at_any_step_on_uvloop(kind: type[Exchange]) -> None:
-    assert simulated(stepping(kind)) == on_uvloop(stepping(kind))
+def test_nothing_is_left_of_what_is_cancelled_at_any_step_on_uvloop(kind: type[Exchange], carried: str) -> None:
+    assert simulated(stepping(kind), carried) == on_uvloop(stepping(kind))

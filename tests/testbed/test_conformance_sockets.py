@@ -1,4 +1,4 @@
-"""Sockets, one body in three arms: what ``socket.socket()`` and the loop's ``sock_`` methods do."""
+"""Sockets, one body in four arms: what ``socket.socket()`` and the loop's ``sock_`` methods do."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from arms import (
+    IN_BOTH_FORMS,
     LEFT_OPEN,
     Body,
     on_asyncio,
@@ -748,18 +749,20 @@ NOT_ON_UVLOOP = {
 """What uvloop does in its own way."""
 
 
+@IN_BOTH_FORMS
 @pytest.mark.parametrize("body", BODIES, ids=lambda body: body.__name__)
-def test_sockets_are_as_on_a_real_loop(body: Body) -> None:
-    assert simulated(body) == on_asyncio(body)
+def test_sockets_are_as_on_a_real_loop(body: Body, carried: str) -> None:
+    assert simulated(body, carried) == on_asyncio(body)
 
 
+@IN_BOTH_FORMS
 @pytest.mark.one_core
 @pytest.mark.needs("module:uvloop")
 @pytest.mark.parametrize(
     "body", [one for one in BODIES if one not in NOT_ON_UVLOOP], ids=lambda body: body.__name__
 )
-def test_sockets_are_as_on_uvloop(body: Body) -> None:
-    assert simulated(body) == on_uvloop(body)
+def test_sockets_are_as_on_uvloop(body: Body, carried: str) -> None:
+    assert simulated(body, carried) == on_uvloop(body)
 
 
 async def no_answer(comes_late: bool) -> Any:
@@ -786,8 +789,9 @@ async def both_ways_of_no_answer() -> Any:
 NO_ANSWER = [("TimeoutError ETIMEDOUT", 1 + 2), (None, 1)]
 
 
-def test_who_is_not_answered_asks_again_until_it_times_out() -> None:
-    assert simulated(both_ways_of_no_answer) == NO_ANSWER
+@IN_BOTH_FORMS
+def test_who_is_not_answered_asks_again_until_it_times_out(carried: str) -> None:
+    assert simulated(both_ways_of_no_answer, carried) == NO_ANSWER
 
 
 @pytest.mark.once

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from .addresses import is_ipv6, socket_address
 from .end import End
-from .options import TCP_CONGESTION, congestion_name, number_in
+from .options import TCP_CONGESTION, TCP_SYNCNT, congestion_name, number_in
 from .protocols import ACCEPT, CONNECT, EXPIRE, REFUSE, RESET, TCP
 from .tcp.connection import CONNECTED, FAILED, OVER, READABLE, WRITABLE
 
@@ -30,6 +30,7 @@ TCP_HEADER = 20
 LOCAL_MTU = 65535  # bytes of a packet on the way to oneself
 CONGESTION = (socket.IPPROTO_TCP, TCP_CONGESTION)
 KEEPALIVE = (socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+SYN_RETRIES = (socket.IPPROTO_TCP, TCP_SYNCNT)
 USER_TIMEOUT = (socket.IPPROTO_TCP, 18)
 
 
@@ -263,6 +264,8 @@ class PacketEnd(End):
             self.endpoint.follow_up()
         elif (level, option) == CONGESTION:
             self.connection.sender.use(congestion_name(value))
+        elif (level, option) == SYN_RETRIES:
+            self.connection.syn_retries = number_in(value)
         elif (level, option) == USER_TIMEOUT:
             self.connection.user_timeout = number_in(value) * 1_000_000
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 from typing import Any
 
+import pytest
+
 from kamaelia.testbed import LinuxTCP
 from kamaelia.testbed.tcp.connection import CONNECTED, ESTABLISHED, FAILED
 
@@ -63,6 +65,16 @@ def test_retries_of_a_syn_may_be_set() -> None:
     wire.run()
     assert [when // SECOND for when, _ in wire.sent["client"]] == [0, 1, 3]
     assert wire.now == 7 * SECOND
+
+
+@pytest.mark.parametrize(("count", "seconds", "until"), [(1, 2, 3), (2, 5, 7), (3, 11, 19)])
+def test_a_socket_may_say_how_often(count: int, seconds: int, until: int) -> None:
+    wire = Wire(way=lambda side, number, segment: [])
+    wire.client.syn_retries = count  # TCP_SYNCNT
+    wire.do("client", "open")
+    wire.run()
+    # as seen on Linux 6.18: given up when so many doubled waits would have been over, not after so many
+    assert (wire.sent["client"][-1][0], wire.now) == (seconds * SECOND, until * SECOND)
 
 
 def test_timers_run_on_the_kernels_wheel() -> None:

@@ -14,7 +14,7 @@ import errno
 
 from .receiver import Receiver
 from .recovery import NEVER, RETRANSMIT, WINDOW_PROBE, wheel
-from .round_trip import LONGEST_TIMEOUT
+from .round_trip import FIRST_TIMEOUT, LONGEST_TIMEOUT
 from .scoreboard import EVER_AGAIN, Sent
 from .segment import ACK, CWR, ECE, FIN, RST, SACK_BLOCK, SYN, SYN_OPTIONS, TIMESTAMPS, Segment
 from .sender import MANY, Sender
@@ -43,6 +43,7 @@ ECN_MARKED = 3
 """What the network says of a packet that it would rather have dropped (RFC 3168)."""
 
 BETWEEN_ANSWERS = 500_000_000  # nanoseconds, to what has no data and is out of place
+LEAST_TIMEOUT = 200_000_000  # nanoseconds, of which the longest wait is counted
 PIECE_IN_MEMORY = 2304  # bytes that a segment takes in Linux's send buffer
 
 
@@ -71,6 +72,7 @@ class Connection:
         "settings",
         "soft_error",
         "state",
+        "syn_retries",
         "until",
         "user_timeout",
         "wants_room",
@@ -108,6 +110,8 @@ class Connection:
         self.alive_at = NEVER
         self.answered_at = -BETWEEN_ANSWERS  # when something out of place was
         self.idle_probes = 0
+        self.syn_retries = 0
+        """How often a syn, or the answer to one, is sent again; 0 for as often as the host says."""
         self.user_timeout = 0
         """Nanoseconds after which something not acknowledged is a failure; 0 for as usual."""
 
@@ -159,7 +163,7 @@ class Connection:
         if sender.timer != RETRANSMIT or sender.resent_at < 0 or sender.expiries == 0:
             return False
         retries = 8 if self.is_closed else self.settings.retries
-        longest = self.user_timeout or longest_wait(retries)
+        longest = self.user_timeout or longest_wait(retries, LEAST_TIMEOUT)
         return sender.now - sender.resent_at >= longest
 
     def look_whether_alive(self) -> None:
@@ -317,8 +321,10 @@ class Connection:
         """There was no answer."""
         sender, settings = self.sender, self.settings
         asks = self.state == SYN_SENT
-        most = settings.syn_retries + settings.linear_syn_retries if asks else settings.synack_retries
-        if sender.expiries >= most:
+        retries = self.syn_retries or (settings.syn_retries if asks else settings.synack_retries)
+        most = retries + settings.linear_syn_retries if asks else retries
+        waited = sender.now - self.opened_at
+        if sender.expiries >= most or (asks and waited >= longest_wait(retries, FIRST_TIMEOUT)):
             self.fail(self.soft_error or errno.ETIMEDOUT)
             return
         sender.expiries += 1
@@ -628,7 +634,12 @@ class Connection:
         return segment
 
 
-def longest_wait(retries: int) -> int:
-    """Return how long so many time-outs of 200 ms take, doubled each time up to two minutes."""
-    doubled = min(retries, 9)
-    return ((2 << doubled) - 1) * 200_000_000 + (retries - doubled) * 120_000_000_000
+def longest_wait(retries: int, first: int) -> int:
+    """Return how long so many time-outs take, doubled each time up to two minutes, and the one after them.
+
+    Arguments:
+        retries: how many
+        first: the first of them, in nanoseconds
+    """
+    doubled = min(retries, 6 if first == FIRST_TIMEOUT else 9)
+    return ((2 << doubled) - 1) * first + (retries - doubled) * LONGEST_TIMEOUT
