@@ -7,6 +7,7 @@ Tests make loops in four ways, and each makes one of ours: by the policy, as `as
 from __future__ import annotations
 
 import asyncio
+import os
 from asyncio import base_events, selector_events
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,9 +16,12 @@ from unittest import mock
 from test.test_asyncio import utils
 
 from kamaelia.axon.clock import nanoseconds
-from kamaelia.testbed import HostLoop, Network
+from kamaelia.testbed import HostLoop, LinuxTCP, Network
 from kamaelia.testbed.network import GRACE
 from kamaelia.testbed.simulation import Simulation
+
+PACKETS = "KAMAELIA_CONFORMANCE_PACKETS"
+"""The environment variable that asks for connections that are packets, as Linux sends them."""
 
 made = {"simulated": 0, "real": 0}
 """How many loops have been made since somebody asked."""
@@ -37,7 +41,7 @@ class SimulatedLoop(HostLoop):
     """The one that was made last: what is simulated elsewhere in a test belongs to its host."""
 
     def __init__(self, selector: Any = None) -> None:
-        network = Network()
+        network = Network(tcp=LinuxTCP() if os.environ.get(PACKETS) else None)
         network.host("host")
         super().__init__(Simulation(network, seed=0, grace=GRACE, keep=None).stacks["host"])
         self.stack.loop = self

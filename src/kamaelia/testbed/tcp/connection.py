@@ -324,7 +324,8 @@ class Connection:
         retries = self.syn_retries or (settings.syn_retries if asks else settings.synack_retries)
         most = retries + settings.linear_syn_retries if asks else retries
         waited = sender.now - self.opened_at
-        if sender.expiries >= most or (asks and waited >= longest_wait(retries, FIRST_TIMEOUT)):
+        longest = self.user_timeout or longest_wait(retries, FIRST_TIMEOUT)
+        if sender.expiries >= most or (asks and waited >= longest):
             self.fail(self.soft_error or errno.ETIMEDOUT)
             return
         sender.expiries += 1
