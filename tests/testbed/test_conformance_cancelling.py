@@ -815,5 +815,7 @@ def test_nothing_is_left_of_what_is_cancelled_at_any_step(kind: type[Exchange], 
 @pytest.mark.one_core
 @pytest.mark.needs("module:uvloop")
 @pytest.mark.parametrize("kind", EXCHANGES, ids=lambda kind: kind.__name__)
-def test_nothing_is_left_of_what_is_cancelled_at_any_step_on_uvloop(kind: type[Exchange], carried: str) -> None:
+def test_nothing_is_left_of_what_is_cancelled_at_any_step_on_uvloop(
+    kind: type[Exchange], carried: str
+) -> None:
     assert simulated(stepping(kind), carried) == on_uvloop(stepping(kind))

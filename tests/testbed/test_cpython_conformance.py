@@ -110,3 +110,15 @@ def test_reasons_are_sentences_and_none_is_a_hang() -> None:
     patterns = [pattern for entry in entries for pattern in entry["tests"]]
     assert len(set(patterns)) == len(patterns)
     assert not [one for one in patterns for other in patterns if one != other and fnmatch.fnmatch(one, other)]
+
+
+@pytest.mark.one_core
+def test_all_pass_on_packets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that are about connections, where these are packets, as Linux sends them."""
+    monkeypatch.setenv("KAMAELIA_CONFORMANCE_PACKETS", "1")
+    names = ["test_buffered_proto", "test_sendfile", "test_server", "test_sock_lowlevel", "test_streams"]
+    outcomes = conformance.run(names, "compiled", list(conformance.skips()))
+    assert {test: why for one in outcomes.values() for test, why in one.bad.items()} == {}
+    known, found = report.known(), report.counts(outcomes, conformance.skips())
+    if PYTHON in known:
+        assert found == {name: known[PYTHON][name] for name in names}

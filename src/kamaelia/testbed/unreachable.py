@@ -44,7 +44,11 @@ def refuse_without_way(stack: Stack, packet: Packet) -> None:
     answer = forms.Packet()
     answer.protocol, answer.kind = (ICMPV6 if six else ICMP), "icmp unreachable"
     answer.size = icmp_size(packet)
-    answer.source, answer.target, answer.port = (stack.address6 if six else stack.address, 0), packet.source[0], 0
+    answer.source, answer.target, answer.port = (
+        (stack.address6 if six else stack.address, 0),
+        packet.source[0],
+        0,
+    )
     answer.name, answer.target_name = stack.name, sender.name
     answer.data = NoWay(packet.copy())
     stack.count_sent(answer)

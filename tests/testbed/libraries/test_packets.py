@@ -23,7 +23,9 @@ pytestmark = pytest.mark.one_core("compiled")
 PAIRS = [one for name in ("aiohttp", "httpx", "ours", "websockets") for one in of(name)]
 
 
-@pytest.mark.parametrize("case", [one for one in CASES if one is not cases.large], ids=lambda one: one.__name__)
+@pytest.mark.parametrize(
+    "case", [one for one in CASES if one is not cases.large], ids=lambda one: one.__name__
+)
 @pytest.mark.parametrize("pair", PAIRS, ids=str)
 def test_libraries_work_on_packets(
     pair: Pair, case: Callable[[Pair], None], monkeypatch: pytest.MonkeyPatch

@@ -147,7 +147,9 @@ class Wire:
         """Do what a host does about a connection that it does not have."""
         if not segment.flags & RST:
             seq = segment.ack if segment.flags & ACK else 0
-            self.carry(side, self.tcp.Segment(RST if segment.flags & ACK else RST | ACK, seq, segment.end(), 0, b""))
+            self.carry(
+                side, self.tcp.Segment(RST if segment.flags & ACK else RST | ACK, seq, segment.end(), 0, b"")
+            )
 
     def run(self, until: int = 10_000 * SECOND) -> None:
         """Let time pass, until nothing more would happen or a time is reached."""
@@ -193,9 +195,7 @@ class Wire:
     def data_of(self, side: str) -> list[tuple[float, int, int]]:
         """Return what a side has sent of data: when, in milliseconds, from which number, how many bytes."""
         first = FIRST[side]
-        return [
-            (when / MS, one.seq - first, len(one.data)) for when, one in self.sent[side] if one.data
-        ]
+        return [(when / MS, one.seq - first, len(one.data)) for when, one in self.sent[side] if one.data]
 
 
 def losing(*lost: tuple[str, int]) -> Way:

@@ -32,10 +32,17 @@ def test_tshark_finds_nothing_wrong(tmp_path: Path, ipv6: bool) -> None:
     trace = network.simulate(seconds=60, seed=4, capture={"client": file})
     check(trace)
     assert tshark(file, "-Y", f"{BAD} || icmpv6.checksum.status == 0") == []
-    opening = ["tcp.options.mss_val", "tcp.options.wscale.shift", "tcp.options.sack_perm", "tcp.window_size_value"]
+    opening = [
+        "tcp.options.mss_val",
+        "tcp.options.wscale.shift",
+        "tcp.options.sack_perm",
+        "tcp.window_size_value",
+    ]
     fields = [part for field in opening for part in ("-e", field)]
     rows = tshark(file, "-Y", "tcp.flags.syn == 1 && tcp.flags.ack == 0", "-T", "fields", *fields)
-    assert rows[0][:2] == [str(1440 if ipv6 else 1460), "7"] and rows[0][3] == "64800" or rows[0][3] == "64240"
+    assert (rows[0][:2] == [str(1440 if ipv6 else 1460), "7"] and rows[0][3] == "64800") or rows[0][
+        3
+    ] == "64240"
 
 
 def test_tshark_counts_what_is_sent_again_as_we_do(tmp_path: Path) -> None:
@@ -45,7 +52,9 @@ def test_tshark_counts_what_is_sent_again_as_we_do(tmp_path: Path) -> None:
     again = sum(one.what == "resend" and one.source.startswith("client") for one in trace.events)
     # What RACK sends again before three duplicates have come tshark takes for late.
     words = ("retransmission", "out_of_order", "spurious_retransmission")
-    seen = judged(file, "ip.src == 10.0.0.2 && (" + " || ".join(f"tcp.analysis.{word}" for word in words) + ")")
+    seen = judged(
+        file, "ip.src == 10.0.0.2 && (" + " || ".join(f"tcp.analysis.{word}" for word in words) + ")"
+    )
     assert seen == again > 3
 
 
@@ -53,7 +62,14 @@ def test_tshark_sees_gaps_where_packets_are_lost(tmp_path: Path) -> None:
     file = tmp_path / "client.pcapng"
     trace = network_of(delay="30 ms").simulate(seconds=60, seed=4, capture={"client": file})
     check(trace)
-    for what in ("retransmission", "out_of_order", "lost_segment", "duplicate_ack", "zero_window", "window_full"):
+    for what in (
+        "retransmission",
+        "out_of_order",
+        "lost_segment",
+        "duplicate_ack",
+        "zero_window",
+        "window_full",
+    ):
         assert judged(file, f"tcp.analysis.{what}") == 0, what
 
 
@@ -62,7 +78,9 @@ def test_tshark_sees_marks(tmp_path: Path) -> None:
 
     file = tmp_path / "server.pcapng"
     marks = LinuxTCP(ecn=True, congestion="reno")
-    network = network_of(tcp=marks, queue=CoDel(ecn=True), data=bytes(2_000_000), rate="8 Mbit/s", delay="30 ms")
+    network = network_of(
+        tcp=marks, queue=CoDel(ecn=True), data=bytes(2_000_000), rate="8 Mbit/s", delay="30 ms"
+    )
     trace = network.simulate(seconds=60, seed=2, capture={"server": file})
     to_server = trace.metrics.links["client > server"].marked
     assert judged(file, "ip.dst == 10.0.0.1 && ip.dsfield.ecn == 3") == to_server > 0

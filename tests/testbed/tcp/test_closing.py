@@ -185,8 +185,11 @@ def test_a_reset_after_what_came_out_of_order_is_believed() -> None:
     wire = opened(way=losing(("client", 2)))
     wire.do("client", "send", b"x" * 2000)
     wire.run(wire.now + 15 * MS)
-    assert reset_at(wire, 2001) == ["50 client 1:1449 ack 1", "50 client 1449:2001 ack 1",
-                                    "60 server 1 ack 1 sack 1449:2001"]
+    assert reset_at(wire, 2001) == [
+        "50 client 1:1449 ack 1",
+        "50 client 1449:2001 ack 1",
+        "60 server 1 ack 1 sack 1449:2001",
+    ]
     assert wire.server.error == errno.ECONNRESET
 
 

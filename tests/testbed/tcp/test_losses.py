@@ -57,7 +57,9 @@ def test_what_tells_of_gaps_is_gathered_after_the_first_few() -> None:
 
 
 def test_what_comes_twice_is_told_first() -> None:  # RFC 2883
-    wire = opened(way=lambda side, number, segment: [10 * MS, 12 * MS] if (side, number) == ("client", 4) else None)
+    wire = opened(
+        way=lambda side, number, segment: [10 * MS, 12 * MS] if (side, number) == ("client", 4) else None
+    )
     wire.do("client", "send", full(10))
     wire.run(wire.now + 100 * MS)
     assert sacks(wire) == [*ROUND, "62 server 1 ack 14481 sack 2897:4345"]
@@ -157,7 +159,9 @@ def test_a_probe_that_repairs_a_loss_costs_what_a_loss_costs() -> None:
 
 
 def test_a_probe_that_was_not_needed_costs_nothing() -> None:
-    wire = opened(RENO, way=lambda side, number, segment: [80 * MS] if (side, number) == ("client", 11) else None)
+    wire = opened(
+        RENO, way=lambda side, number, segment: [80 * MS] if (side, number) == ("client", 11) else None
+    )
     wire.do("client", "send", full(10))
     wire.run(wire.now + 600 * MS)
     wire.do("client", "send", full(1))

@@ -16,7 +16,7 @@ from kamaelia.axon import UsageError
 from kamaelia.flow import Collect, Map, Source
 from kamaelia.net import TCPClient, TCPServer
 from kamaelia.testbed import LinuxTCP, Network, Trace
-from kamaelia.testbed.links import CoDel, RED
+from kamaelia.testbed.links import RED, CoDel
 
 DATA = bytes(range(256)) * 1000
 
@@ -26,7 +26,9 @@ def network_of(
 ) -> Network:
     """Return a server that answers in capitals, and a client that says much."""
     network = Network(tcp=tcp or LinuxTCP(), ipv6=ipv6)
-    network.host("server").run(TCPServer(Map(bytes.swapcase), port=1500, quiet=True, host="::" if ipv6 else "0.0.0.0"))
+    network.host("server").run(
+        TCPServer(Map(bytes.swapcase), port=1500, quiet=True, host="::" if ipv6 else "0.0.0.0")
+    )
     to = "fd00::1" if ipv6 else "server"
     network.host("client").run(Source([data]) | TCPClient(to, 1500) | Collect())
     network.link("server", "client", **{"rate": "10 Mbit/s", "delay": "10 ms", **link})
@@ -206,7 +208,11 @@ def test_a_host_that_is_gone_is_given_up() -> None:
     assert trace.results["client"] == "ETIMEDOUT"
 
 
-@pytest.mark.parametrize("queue", [CoDel(ecn=True), RED(ecn=True, minimum=5, maximum=15, limit=1000, weight=0.02)], ids=["codel", "red"])
+@pytest.mark.parametrize(
+    "queue",
+    [CoDel(ecn=True), RED(ecn=True, minimum=5, maximum=15, limit=1000, weight=0.02)],
+    ids=["codel", "red"],
+)
 def test_queues_mark_instead_of_dropping(queue: Any) -> None:
     marks = LinuxTCP(ecn=True, congestion="reno")
     network = network_of(tcp=marks, queue=queue, data=DATA * 8, rate="8 Mbit/s", delay="30 ms")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import random
 from typing import Any
 
@@ -51,7 +52,7 @@ class Checked(Wire):
         assert lost is None or board.lost_from <= lost
         if end.state != CLOSED and pieces:
             assert pieces[0].seq == sender.una and pieces[-1].end == sender.nxt
-            assert all(one.end == other.seq for one, other in zip(pieces, pieces[1:], strict=False))
+            assert all(one.end == other.seq for one, other in itertools.pairwise(pieces))
             assert sender.deadline < 2**62, "nothing would be sent again"
         assert sender.window.size >= 1
         assert receiver.held_bytes == sum(len(data) for _, _, data in receiver.held)
@@ -68,8 +69,16 @@ def run_mixture(
     rmem = sizes if small else (4096, 131072, 6291456)
     wmem = sizes if small and chance.random() < 0.5 else (4096, 16384, 4194304)
     hz = chance.choice([0, 100, 250, 1000])
-    options = LinuxTCP(congestion=congestion, rmem=rmem, wmem=wmem, hz=hz, ecn=chance.random() < 0.5, retries=40,
-        syn_retries=40, synack_retries=40)
+    options = LinuxTCP(
+        congestion=congestion,
+        rmem=rmem,
+        wmem=wmem,
+        hz=hz,
+        ecn=chance.random() < 0.5,
+        retries=40,
+        syn_retries=40,
+        synack_retries=40,
+    )
 
     def way(side: str, number: int, segment: Any) -> list[int]:
         copies = []
@@ -81,7 +90,9 @@ def run_mixture(
     wire = Checked(options, way=way, reads=(), tcp=form)
     wire.edges = {}
     wire.marks = {(side, n) for side in ("client", "server") for n in range(2000) if chance.random() < 0.02}
-    data = {side: chance.randbytes(chance.choice([0, 1, 3000, 20_000, 100_000])) for side in ("client", "server")}
+    data = {
+        side: chance.randbytes(chance.choice([0, 1, 3000, 20_000, 100_000])) for side in ("client", "server")
+    }
     left = dict(data)
     done: set[str] = set()
 

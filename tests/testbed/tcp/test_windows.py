@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 from typing import Any
 
 from kamaelia.testbed import LinuxTCP
@@ -128,9 +129,9 @@ def test_a_closed_window_is_probed_ever_less_often_and_its_opening_is_seen() -> 
     wire.stream("client", full(20))
     wire.run(30 * SECOND)
     probes = [when // MS for when, one in wire.sent["client"] if one.seq == wire.client.sender.una - 1]
-    waits = [after - before for before, after in zip(probes, probes[1:], strict=False)]
+    waits = [after - before for before, after in itertools.pairwise(probes)]
     assert len(waits) >= 4
-    assert all(1.9 < after / before < 2.05 for before, after in zip(waits, waits[1:], strict=False))
+    assert all(1.9 < after / before < 2.05 for before, after in itertools.pairwise(waits))
     assert wire.client.error == 0
     wire.reads.add("server")
     wire.got["server"] += wire.do("server", "read", 10**6)
