@@ -31,6 +31,7 @@ TCP = (
     "congestion",
     "cubic",
     "scoreboard",
+    "rack",
     "recovery",
     "sender",
     "receiver",

@@ -1,5 +1,5 @@
-"""One body in four arms: on a simulated host, where connections are bytes in order or packets, on asyncio's own
-loop, and on uvloop.
+"""One body in four arms: on a simulated host, where connections are bytes in order, or are packets; on
+asyncio's own loop; and on uvloop.
 
 A body is a coroutine function without arguments. What it returns has to be the same in all arms; so it tells
 what it sees in words that do not depend on ports, paths and times.

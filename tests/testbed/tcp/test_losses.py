@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kamaelia.testbed.tcp.recovery import DISORDER, OPEN, RECOVERY
+from kamaelia.testbed.tcp.rack import DISORDER, OPEN, RECOVERY
 
 from .harness import MS, RENO, SECOND, Wire, full, losing, opened
 

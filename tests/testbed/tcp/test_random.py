@@ -1,4 +1,4 @@
-"""Any mixture of loss, reordering, duplicates, small buffers and odd programs: the bytes come as they went."""
+"""Any mixture of loss, reordering, duplicates, small buffers, odd programs: the bytes come as they went."""
 
 from __future__ import annotations
 

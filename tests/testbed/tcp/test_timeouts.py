@@ -8,7 +8,7 @@ import itertools
 from typing import Any
 
 from kamaelia.testbed import LinuxTCP
-from kamaelia.testbed.tcp.recovery import LOSS, OPEN
+from kamaelia.testbed.tcp.rack import LOSS, OPEN
 
 from .harness import MS, RENO, SECOND, Wire, full, losing, opened
 
@@ -82,14 +82,8 @@ def test_the_time_out_doubles_up_to_two_minutes_and_after_fifteen_it_is_over() -
     times = [when // MS - 50 for when, _ in wire.sent["client"][2:]]
     # a probe after 220 ms, and then time-outs, of which the first is that of the probe
     assert times[:6] == [0, 220, 440, 880, 1760, 3520]
-    assert [after - before for before, after in itertools.pairwise(times)] == [
-        112_640,
-        120_000,
-        120_000,
-        120_000,
-        120_000,
-        120_000,
-    ]
+    waits = [after - before for before, after in itertools.pairwise(times)]
+    assert waits[10:] == [112_640, 120_000, 120_000, 120_000, 120_000, 120_000]
     assert wire.client.error == errno.ETIMEDOUT
     assert wire.now == (50 + 945_280) * MS  # 924.6 s after the first time-out, at the time-out after that
 
@@ -189,7 +183,7 @@ def test_what_was_sent_twice_is_measured_by_its_time_stamp_only() -> None:  # Ka
 
 def test_timers_are_never_early() -> None:
     name = type(Wire().client).__module__
-    wheel = importlib.import_module(name.replace("tcp.connection", "tcp.recovery")).wheel
+    wheel = importlib.import_module(name.replace("tcp.connection", "tcp.rack")).wheel
     assert wheel(1, 100 * MS, 0) == 100 * MS + 1
     # ticks of 4 ms, always one more
     assert wheel(0, 200 * MS, 4 * MS) == 204 * MS

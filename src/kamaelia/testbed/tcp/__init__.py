@@ -5,7 +5,8 @@
 | `segment` | what one packet says |
 | `connection` | opening, closing, timers: one end of a connection |
 | `sender` | what waits to be sent, and what acknowledgements do |
-| `recovery` | finding out what is lost, and coming back from it |
+| `rack` | finding out what is lost |
+| `recovery` | coming back from that |
 | `scoreboard` | what is known of each piece under way |
 | `round_trip` | how long to wait for an acknowledgement |
 | `congestion`, `cubic` | how many packets may be under way |

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import errno
 
+from .rack import NEVER, RETRANSMIT, WINDOW_PROBE, wheel
 from .receiver import Receiver
-from .recovery import NEVER, RETRANSMIT, WINDOW_PROBE, wheel
 from .round_trip import FIRST_TIMEOUT, LONGEST_TIMEOUT
 from .scoreboard import EVER_AGAIN, Sent
 from .segment import ACK, CWR, ECE, FIN, RST, SACK_BLOCK, SYN, SYN_OPTIONS, TIMESTAMPS, Segment

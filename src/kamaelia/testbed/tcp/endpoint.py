@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .connection import SYN_RECEIVED, TIME_WAIT, Connection
-from .recovery import NEVER
+from .rack import NEVER
 from .segment import SYN, Segment
 
 ECN_CAPABLE = 2

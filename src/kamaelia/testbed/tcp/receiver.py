@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from .recovery import NEVER, wheel
+from .rack import NEVER, wheel
 from .segment import FIN, MOST_BLOCKS, PSH, Segment
 from .settings import LinuxTCP
 

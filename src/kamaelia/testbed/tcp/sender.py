@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import deque
 
 from .cubic import WAYS
-from .recovery import (
+from .rack import (
     ADVANCED,
     CONFIRMED,
     CONGESTED,
@@ -34,8 +34,8 @@ from .recovery import (
     SACKED_MORE,
     SET_TIMER,
     WINDOW_PROBE,
-    Recovery,
 )
+from .recovery import Recovery
 from .round_trip import LONGEST_TIMEOUT
 from .scoreboard import AGAIN, EVER_AGAIN, LOST, SACKED, Sent
 from .segment import ECE, FIN, PSH, SYN, Segment
