@@ -6,6 +6,8 @@ import errno
 import itertools
 from typing import Any
 
+import pytest
+
 from kamaelia.testbed import LinuxTCP
 
 from .harness import EXACT, FIRST, MS, SECOND, Wire, full, losing, opened
@@ -204,6 +206,20 @@ def test_a_receive_buffer_that_was_set_stays() -> None:
     wire.stream("client", full(500))
     wire.run(wire.now + 5 * SECOND)
     assert wire.server.receiver.buffer == 50_000 and len(wire.got["server"]) == 500 * 1448
+
+
+@pytest.mark.parametrize(("size", "window", "scale"), [(8192, 2920, 0), (1_000_000, 65535, 3)])
+def test_a_receive_buffer_that_is_set_first_shows_in_the_first_window(
+    size: int, window: int, scale: int
+) -> None:
+    wire = Wire(reads=[])
+    wire.client.receiver.fix_buffer(size)
+    wire.open()
+    syn = wire.sent["client"][0][1]
+    assert (syn.window, syn.scale) == (window, scale)
+    wire.do("server", "send", full(100)[:40_000])
+    wire.run(wire.now + 300 * MS)
+    assert wire.client.receiver.arrived_bytes <= size
 
 
 def test_the_send_buffer_grows_with_the_window_up_to_its_limit() -> None:

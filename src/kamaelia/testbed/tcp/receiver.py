@@ -456,11 +456,16 @@ class Receiver:
         self.largest_buffer = min(self.largest_buffer, 2 * 65535)
 
     def fix_buffer(self, size: int) -> None:
-        """Have a buffer of this size, and no other."""
+        """Have a buffer of this size, and no other. Before it is opened, the first window follows from it."""
         self.buffer = size
         self.buffer_is_fixed = True
         self.clamp = self.window_of(size)
         self.offered_most = min(self.offered_most, self.clamp)
+        if self.last_acked == 0:
+            self.scale = min(max(self.clamp.bit_length() - 16, 0), 14)
+            self.offered_most = max(self.clamp // self.mss * self.mss, min(self.clamp, self.mss))
+            self.offered = min(self.offered_most, 65535)
+            self.space = min(self.offered, 10 * self.mss)
 
     def measure(self, segment: Segment, echo: int) -> None:
         """Measure the round trip from here, by the time that a full segment sends back."""
