@@ -403,7 +403,8 @@ class Connection:
             return
         if self.state == CLOSED:
             return
-        if not self.is_due(segment):
+        is_next = segment.seq == receiver.nxt and segment.stamp >= self.recent
+        if not is_next and not self.is_due(segment):
             self.flush()
             return
         if segment.seq <= receiver.last_acked and segment.stamp > self.recent and not flags & RST:
@@ -586,8 +587,9 @@ class Connection:
         """Put all into `out` that is to be sent now."""
         sender, receiver = self.sender, self.receiver
         has_more = sender.unsent_bytes or sender.ends == 1
-        count = receiver.count_blocks()
-        sender.taken = 4 + SACK_BLOCK * count if count else 0
+        sender.taken = 0
+        if receiver.blocks or receiver.duplicate is not None:
+            sender.taken = 4 + SACK_BLOCK * receiver.count_blocks()
         if has_more and ESTABLISHED <= self.state < TIME_WAIT and sender.send_new(MANY):
             sender.watch_window()
         if sender.ready:
