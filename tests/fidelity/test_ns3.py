@@ -13,7 +13,7 @@ from tools.fidelity.ns3 import Bulk, Dumbbell, Flows, Missing
 
 pytestmark = [pytest.mark.once, pytest.mark.one_core]
 
-COUNTS = {
+COUNTS: dict[str, Any] = {
     "version": "3.37",
     "segments": 100,
     "retransmitted": 3,
