@@ -98,7 +98,7 @@ def test_without_a_compiler_it_says_what_installs_it(tmp_path: Path, monkeypatch
         ("rtt", -0.01, "rtt=-0.01: give seconds"),
         ("rtt", float("nan"), "rtt=nan"),
         ("queue", 1499, "queue=1499: give whole bytes, 1500 at least"),
-        ("queue", 5e4, r"queue=50000\.0: give whole bytes"),
+        ("queue", 1500.5, r"queue=1500\.5: give whole bytes"),
         ("congestion", "bbr", "congestion='bbr': it is one of cubic, cubic-repaired, reno"),
         ("lost", frozenset({-1}), "lost=-1: packets are numbered from 0 on"),
     ],

@@ -63,7 +63,7 @@ class Dumbbell:
             raise ValueError(f"rate={self.rate!r}: give bits per second, such as 20e6")
         if not 0 <= self.rtt < 3600:
             raise ValueError(f"rtt={self.rtt!r}: give seconds, such as 0.08")
-        if not isinstance(self.queue, int) or not MTU <= self.queue < 2**32:
+        if not MTU <= self.queue < 2**32 or self.queue % 1:
             raise ValueError(f"queue={self.queue!r}: give whole bytes, {MTU} at least")
         if self.congestion not in get_args(Congestion):
             raise ValueError(
@@ -78,7 +78,7 @@ class Dumbbell:
         return [
             f"--rate={round(self.rate)}",
             f"--rtt={round(self.rtt * 1e9)}",
-            f"--queue={self.queue}",
+            f"--queue={round(self.queue)}",
             f"--congestion={self.congestion}",
         ]
 
