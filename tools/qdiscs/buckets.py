@@ -34,10 +34,10 @@ class Bucket:
     """Seconds in which nothing comes, after which all has come."""
 
     @property
-    def qdisc(self) -> list[str]:
+    def qdisc(self) -> str:
         """What `tc` is told."""
-        words = f"tbf rate {self.rate}bit burst {self.burst}b limit {self.limit}b".split()
-        return [*words, "peakrate", f"{self.peak}bit", "mtu", "1500b"] if self.peak else words
+        words = f"tbf rate {self.rate}bit burst {self.burst}b limit {self.limit}b"
+        return f"{words} peakrate {self.peak}bit mtu 1500b" if self.peak else words
 
     @property
     def link(self) -> dict[str, Any]:
@@ -48,7 +48,7 @@ class Bucket:
 
     def compare(self) -> Shaped:
         """Send the packets through both."""
-        seen = real.through(self.qdisc, self.packets, self.tail)
+        seen = real.through([self.qdisc], self.packets, self.tail)
         model = ours.through(self.link, self.packets, seen.arrived)
         return shaped(seen, model, [packet.size for packet in self.packets])
 

@@ -11,7 +11,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import accumulate, groupby
 
 from tests.testbed.links.chances import upper_gamma
 
@@ -64,6 +64,8 @@ class Shaped:
     """By the real one, and by ours."""
     unlike: int
     """Packets that only one of them has dropped."""
+    apart: int
+    """How far apart the numbers of drops are that both have had up to any packet, at most."""
     early: int
     """Nanoseconds by which a packet came earlier than ours, at most: less than 0 when none did."""
     late: tuple[int, int, int]
@@ -83,9 +85,11 @@ def shaped(real: Seen, ours: Seen, sizes: Sequence[int]) -> Shaped:
         return carried / max(1, max(times.values()) - min(times.values()))
 
     count = len(real.arrived)
+    differences = list(accumulate((number in one) - (number in other) for number in range(count)))
     return Shaped(
         (count - len(one), count - len(other)),
         len(one.keys() ^ other.keys()),
+        max(map(abs, differences)),
         -min(late),
         (share(late, 0.5), share(late, 0.99), max(late)),
         speed(one) / speed(other),
@@ -188,8 +192,3 @@ def overtaken(seen: Seen) -> int:
         count += number < latest
         latest = max(latest, number)
     return count
-
-
-def gaps(seen: Seen) -> list[int]:
-    """Return how far apart packets came out, in nanoseconds."""
-    return [after - before for (_, before, _), (_, after, _) in pairwise(seen.came)]

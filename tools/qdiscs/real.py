@@ -35,7 +35,6 @@ BUFFER = 256 << 20  # bytes, that packets may take until they are read
 PORT = 5000
 LEFT, RIGHT = "10.98.0.1", "10.98.0.2"
 LEFT_MAC, RIGHT_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
-NEAR = 200_000  # nanoseconds: a sleep is not more exact than that, so the rest is waited for by looking
 
 # From linux/net_tstamp.h, linux/errqueue.h and asm-generic/socket.h: Python does not have all of them.
 SO_TIMESTAMPNS, SO_TIMESTAMPING, SO_RCVBUFFORCE, SO_SNDBUFFORCE = 35, 37, 33, 32
@@ -54,19 +53,21 @@ class Seen:
     came: list[tuple[int, int, int]] = field(default_factory=list)
     """In order: the number of a packet that came out, when, and its ECN field. Some may come twice."""
     counts: dict[str, int] = field(default_factory=dict)
-    """What the qdisc counted."""
+    """What the qdiscs counted, such as ``"tbf drops"``."""
 
 
-def through(qdisc: Sequence[str], packets: Sequence[Packet], tail: float = 0.5) -> Seen:
-    """Send packets through a qdisc.
+def through(qdiscs: Sequence[str], packets: Sequence[Packet], tail: float = 0.5) -> Seen:
+    """Send packets through qdiscs.
 
     Arguments:
-        qdisc: as `tc qdisc add dev X root` is told it
+        qdiscs: as `tc` is told of them: first the one at the root, then what is inside it, and so on
         packets: in order of time
         tail: seconds until nothing more comes, when nothing has come for so long
     """
     with _wire() as (left, right):
-        _do("tc", "-n", left, "qdisc", "add", "dev", "va", "root", "handle", "1:", *qdisc)
+        for number, words in enumerate(qdiscs):
+            where = ["parent", f"{number}:1"] if number else ["root"]
+            _do(*f"tc -n {left} qdisc add dev va".split(), *where, "handle", f"{number + 1}:", *words.split())
         with contextlib.ExitStack() as stack:
             receiver = stack.enter_context(_inside(right, _receiver))
             senders: dict[int, socket.socket] = {}
@@ -77,21 +78,13 @@ def through(qdisc: Sequence[str], packets: Sequence[Packet], tail: float = 0.5) 
             numbers = _send(packets, senders)
             rows = _receive(receiver, tail)
             arrived = _stamps(senders, numbers, len(packets))
-        shown = json.loads(_do("tc", "-n", left, "-s", "-j", "qdisc", "show", "dev", "va", "root"))
+        shown = json.loads(_do(*f"tc -n {left} -s -j qdisc show dev va".split()))
     first = arrived[0]
     return Seen(
         [moment - first for moment in arrived],
         [(number, moment - first, ecn) for number, moment, ecn in rows],
-        {key: value for key, value in _flat(shown[0]).items() if isinstance(value, int)},
+        {f"{one['kind']} {key}": value for one in shown for key, value in one.items() if type(value) is int},
     )
-
-
-def _flat(shown: dict[str, Any]) -> dict[str, Any]:
-    found = dict(shown)
-    for value in shown.values():
-        if isinstance(value, dict):
-            found.update(value)
-    return found
 
 
 def _send(packets: Sequence[Packet], senders: dict[int, socket.socket]) -> dict[int, list[int]]:
@@ -100,9 +93,8 @@ def _send(packets: Sequence[Packet], senders: dict[int, socket.socket]) -> dict[
     begin = time.monotonic_ns() + 10_000_000
     for number, packet in enumerate(packets):
         due = begin + packet.time
-        while (left := due - time.monotonic_ns()) > 0:
-            if left > NEAR:
-                time.sleep((left - NEAR) / 1e9)
+        if (left := due - time.monotonic_ns()) > 0:
+            time.sleep(left / 1e9)
         senders[packet.flow].send(struct.pack("!Q", number) + bytes(packet.size - HEADS - 8))
         numbers[packet.flow].append(number)
     return numbers
@@ -247,7 +239,7 @@ def main(jobs: str, answers: str) -> None:
         for job in json.loads(Path(jobs).read_text()):
             packets = [Packet(*row) for row in job["packets"]]
             try:
-                answer: dict[str, Any] = asdict(through(job["qdisc"], packets, job["tail"]))
+                answer: dict[str, Any] = asdict(through(job["qdiscs"], packets, job["tail"]))
             except (OSError, RuntimeError) as error:
                 answer = {"failed": str(error)}
             print(json.dumps(answer), file=file, flush=True)

@@ -47,3 +47,8 @@ def bursts(count: int, every: float, times: int, sizes: Iterable[int] = (1000,))
 def merged(*streams: Iterable[Packet]) -> list[Packet]:
     """Return the packets of several streams in order of time."""
     return sorted((packet for stream in streams for packet in stream), key=lambda packet: packet.time)
+
+
+def shifted(stream: Iterable[Packet], by: int) -> list[Packet]:
+    """Return the same packets, so many nanoseconds later."""
+    return [packet._replace(time=packet.time + by) for packet in stream]

@@ -34,7 +34,7 @@ def test_it_drops_what_the_kernels_drops_and_sends_the_rest_when_that_does(bucke
 def test_another_rate_would_be_seen() -> None:
     bucket = buckets.SHORT[0]
     other = replace(bucket, rate=bucket.rate * 2)
-    seen = real.through(bucket.qdisc, bucket.packets, bucket.tail)
+    seen = real.through([bucket.qdisc], bucket.packets, bucket.tail)
     model = ours.through(other.link, bucket.packets, seen.arrived)
     compared = shaped(seen, model, [packet.size for packet in bucket.packets])
     assert compared.late[0] > LATE
@@ -50,8 +50,8 @@ def test_nothing_is_left_behind_when_there_is_no_such_qdisc() -> None:
 
 def test_a_qdisc_that_does_nothing_gives_back_what_it_was_given() -> None:
     packets = [Packet(0, 60), Packet(1000, 1500, flow=1, ecn=2), Packet(2_000_000, 300)]
-    seen = real.through(["pfifo", "limit", "10"], packets, 0.1)
+    seen = real.through(["pfifo limit 10"], packets, 0.1)
     assert [(number, ecn) for number, _, ecn in seen.came] == [(0, 0), (1, 2), (2, 0)]
     assert seen.arrived == sorted({0, *seen.arrived})
     assert all(time > seen.arrived[number] for number, time, _ in seen.came)
-    assert (seen.counts["bytes"], seen.counts["drops"]) == (1860, 0)
+    assert (seen.counts["pfifo bytes"], seen.counts["pfifo drops"]) == (1860, 0)
