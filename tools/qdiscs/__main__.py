@@ -1,8 +1,8 @@
 """Compare the queues and links of the testbed with those of Linux.
 
-    python -m tools.qdiscs tbf              the token bucket, with tbf of the running kernel: two minutes
-    python -m tools.qdiscs uml              netem, codel, fq_codel and red, in a kernel of their own: five
-    python -m tools.qdiscs --write          both, and keep them: results.json, docs/explanation/kernel-queues.md
+    python -m tools.qdiscs tbf              the token bucket, with tbf of the running kernel: a minute
+    python -m tools.qdiscs uml              netem, codel, fq_codel and red, in a kernel of their own: four
+    python -m tools.qdiscs --write          both, and keep them: results.json, and a page of the docs
     python -m tools.qdiscs --only fq_codel  what has that in its name
 
 It needs root and iproute2, and for the second Debian's user-mode-linux and kmod.

@@ -1,7 +1,8 @@
 """Cases for the token bucket: tbf of the running kernel, and the same of ours.
 
 Where packets come all the time, some come at the very moment at which another may go, and the kernel's timer
-is late by some microseconds. So it may drop one where ours drops the next, and that is no difference.
+is late by some microseconds. So it may drop one where ours drops the next. That is no difference, as long as
+neither is ever ahead of the other by more than that.
 """
 
 from __future__ import annotations

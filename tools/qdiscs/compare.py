@@ -131,7 +131,7 @@ def same_numbers(one: Sequence[int], other: Sequence[int]) -> float:
     """Return the p-value of two lists of whole numbers from 1 on, such as lengths of bursts; of large ones,
     which are rare, several go together (chi-square).
 
-    >>> same_numbers([1, 1, 2, 1, 3] * 20, [1, 2, 1, 1, 4] * 20) > 0.001
+    >>> same_numbers([1, 1, 2, 1, 3] * 20, [1, 2, 1, 1, 3] * 20) > 0.001
     True
     >>> same_numbers([1] * 100, [1, 2] * 50) < 0.001
     True
