@@ -5,7 +5,7 @@
     python -m tools.qdiscs --write          both, and keep them: results.json, and a page of the docs
     python -m tools.qdiscs --only fq_codel  what has that in its name
 
-It needs root and iproute2, and for the second Debian's user-mode-linux and kmod.
+It needs root and iproute2, and for the second Debian's user-mode-linux and kmod: `make qdiscs-deps`.
 """
 
 from __future__ import annotations

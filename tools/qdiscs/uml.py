@@ -85,7 +85,7 @@ def run(jobs: Sequence[Job]) -> tuple[str, list[Answer]]:
     """
     for program, package in ((KERNEL, "user-mode-linux"), ("insmod", "kmod"), ("tc", "iproute2")):
         if shutil.which(program) is None:
-            raise Missing(f"no program {program}: `apt-get install {package}` provides it")
+            raise Missing(f"no program {program}: `make qdiscs-deps` installs {package}")
     length = sum(job.packets[-1].time / 1e9 + job.tail + 1 for job in jobs)
     with tempfile.TemporaryDirectory(prefix="kamaelia-uml-") as name:
         folder = Path(name)
