@@ -2,8 +2,8 @@
 
 `linux` says what is made there. It is real TCP in real time, but nobody else is at work in that kernel, and
 no program of ours is on the way of a packet. Its processor is a process of this machine: so round trips are a
-little too long, and `Counts.rtt` tells by how much. It needs Debian's user-mode-linux, kmod, iproute2,
-nftables and iputils-ping.
+little too long, and `Counts.rtt` tells by how much. Its clock ticks a hundred times a second. It needs
+Debian's user-mode-linux, kmod, iproute2, nftables and iputils-ping.
 """
 
 from __future__ import annotations
