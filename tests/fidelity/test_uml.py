@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import shutil
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +23,18 @@ ANSWERS: list[dict[str, Any]] = [
     {**COUNTS, "took": [0.0342, None], "rtt": 0.02},
 ]
 JOBS: list[BulkJob | FlowsJob] = [BulkJob(BELL), FlowsJob(BELL, 10_000, repeats=2)]
+
+
+@pytest.fixture(autouse=True)
+def programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All are there."""
+    monkeypatch.setattr(shutil, "which", lambda name: name)
+
+
+def test_without_a_program_it_says_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(Missing, match="no program nft: `make fidelity-deps` installs nftables"):
+        uml.run(JOBS)
 
 
 def test_jobs_are_told_all_and_answers_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
