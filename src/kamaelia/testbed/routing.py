@@ -39,6 +39,8 @@ class Routes:
         self._from: dict[Stack, dict[Stack, tuple[Distance, Channel | None]]] = {}
         self._asked: dict[Stack, int] = {}
         self._onwards: dict[Stack, list[Channel]] = {}
+        self.nowhere: set[Stack] = set()
+        """Hosts that have an address and are not there: packets for them leave, and come to nobody."""
 
     def forget(self) -> None:
         """Links have been cut or repaired."""
@@ -48,6 +50,8 @@ class Routes:
     def find(self, start: Stack, target: Stack, address: str) -> Channel | None:
         """Return the first link on the way to a host, and have all on the way know theirs; None if there is
         none."""
+        if target in self.nowhere:
+            return None if start.forwards else next((one for one in start.channels if one.is_open), None)
         way = self._way(start, target)
         for channel in way:
             if channel.near.routes and channel.near is not start and channel.near.static_route(address):

@@ -295,7 +295,7 @@ class NetworkWatch:
                 seconds=simulation.seconds,
                 speed=remote.speed,
                 packets=simulation.fabric.packets,
-                hosts=tuple(map(host_snapshot, simulation.stacks.values())),
+                hosts=tuple(map(host_snapshot, simulation.present.values())),
                 links=tuple(
                     NetworkLinkSnapshot(
                         name,
