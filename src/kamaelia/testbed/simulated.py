@@ -234,7 +234,7 @@ class Simulated:
             try:
                 self.once(args, kwargs, seed, self._simulate)
             except BaseException as error:
-                if _is_failure(error):
+                if is_failure(error):
                     self._explain(error, args, kwargs, seed, done, len(seeds), monotonic() - began)
                 raise
             done += 1
@@ -404,7 +404,7 @@ class Simulated:
         try:
             self.once(args, kwargs, seed, simulate)
         except BaseException as error:
-            if not _is_failure(error):
+            if not is_failure(error):
                 raise
             ended = _shown(error)
         files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
@@ -501,7 +501,7 @@ def _from_environment() -> Sequence[Seed] | None:
     return None if seeds is None else which_seeds(seeds, f"{SEEDS}={seeds}")
 
 
-def _is_failure(error: BaseException) -> bool:
+def is_failure(error: BaseException) -> bool:
     """Say whether a test has failed; pytest has errors of its own for that."""
     if isinstance(error, Exception):
         return True
