@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .addresses import parsed
+from .settings import make_settings
 
 if TYPE_CHECKING:
     from .channel import Channel
@@ -41,6 +42,7 @@ class Routes:
         self._onwards: dict[Stack, list[Channel]] = {}
         self.nowhere: set[Stack] = set()
         """Hosts that have an address and are not there: packets for them leave, and come to nobody."""
+        self._dead_ends: dict[tuple[Stack, Stack], Channel] = {}
 
     def forget(self) -> None:
         """Links have been cut or repaired."""
@@ -50,14 +52,25 @@ class Routes:
     def find(self, start: Stack, target: Stack, address: str) -> Channel | None:
         """Return the first link on the way to a host, and have all on the way know theirs; None if there is
         none."""
-        if target in self.nowhere:
-            return None if start.forwards else next((one for one in start.channels if one.is_open), None)
+        if target in self.nowhere or start in self.nowhere:
+            return self._dead_end(start, target)
         way = self._way(start, target)
         for channel in way:
             if channel.near.routes and channel.near is not start and channel.near.static_route(address):
                 break
             channel.near.own_table().setdefault(address, channel)
         return way[0] if way else None
+
+    def _dead_end(self, start: Stack, target: Stack) -> Channel:
+        """Return a link that leads straight to a host that is not there; nobody else sees it."""
+        channel = self._dead_ends.get((start, target))
+        if channel is None:
+            simulation = start.simulation
+            both = start.channels, target.channels_in
+            channel = simulation.forms.Channel(start, target, make_settings(), simulation.seed)
+            start.channels, target.channels_in = both
+            self._dead_ends[start, target] = channel
+        return channel
 
     def _way(self, start: Stack, target: Stack) -> list[Channel]:
         end = _only_neighbour(target) or target

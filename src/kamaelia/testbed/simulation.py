@@ -146,6 +146,7 @@ class Simulation:
         self.stacks[host.name] = stack
         if host.name in self.network.removed:
             stack.is_down = True
+            stack.look()
             self.routes.nowhere.add(stack)
         if host.group_options:
             stack.group_options = host.group_options

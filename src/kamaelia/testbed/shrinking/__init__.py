@@ -24,8 +24,8 @@ the same (`failure`), or a function of yours says so. That is not enough: a test
 come" fails as well when the server was taken away. So a candidate has to *pass* when nothing goes wrong in
 it: without its faults, or, if the whole run needs none of these to fail, without loss, jitter, and the like
 as well. What fails even then is no smaller form of the failure, but another one. If the whole run fails even
-then, there is no such control, and the file has to be read with that in mind. For the same reason a fault
-keeps its end, and the run as much time after the last fault as it had.
+then, there is no such control, and it has to fail with just the same words. For the same reason a fault keeps
+its end, and the run as much time after the last fault as it had.
 
 | module | what is in it |
 | --- | --- |

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from ...axon import ComponentsFailed
 from ...axon.body import is_users
 
+LONGEST = 200
+"""Letters of what an error says that are shown."""
 _DIGITS = re.compile(r"\d+")
 
 
@@ -59,7 +61,7 @@ class Failure:
         return not self.marks.isdisjoint(other.marks)
 
     def __str__(self) -> str:
-        return self.said
+        return self.said if len(self.said) <= LONGEST else f"{self.said[:LONGEST]}..."
 
 
 def _mark(error: BaseException) -> tuple[str, str, str]:

@@ -2,13 +2,19 @@
 
 A run that goes on and on costs what many others do: without its loss, a protocol may ask and answer at one
 and the same instant for ever. So runs have a limit in turns of the virtual clock, by that of the first one,
-which is the same on every machine.
+which is the same on every machine. Code that tries again and again without ever waiting, because it is told
+at once that no link leads to a server any more, takes not even a turn. For such runs there is a limit in real
+time, also by that of the first one: they are ended by what Ctrl-C would raise there. Neither kind counts as
+the failure that is looked for.
 """
 
 from __future__ import annotations
 
+import ctypes
 import itertools
-from collections.abc import Callable, Generator, Mapping
+import threading
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -27,6 +33,51 @@ if TYPE_CHECKING:
 
 class TooLong(Exception):
     """A run has taken many more turns of the clock than the first one."""
+
+
+class Stuck(KeyboardInterrupt):
+    """A run has taken far more real time than the first one."""
+
+
+@contextmanager
+def _at_most(seconds: float | None) -> Iterator[None]:
+    """Raise `Stuck` in this thread, wherever it is, if it is not over in time."""
+    if seconds is None:
+        yield
+        return
+    thread, lock, is_over = threading.get_ident(), threading.Lock(), False
+
+    def strike() -> None:
+        with lock:
+            if not is_over:
+                _raise_in(thread, Stuck)
+
+    timer = threading.Timer(seconds, strike)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        with lock:
+            is_over = True
+        timer.cancel()
+        timer.join()
+        _raise_in(thread, None)  # if it has been asked for, and not happened yet
+
+
+def _raise_in(thread: int, error: type[BaseException] | None) -> None:
+    what = None if error is None else ctypes.py_object(error)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), what)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a run may take."""
+
+    turns: int
+    """Of the virtual clock."""
+    seconds: float
+    """Of real time."""
 
 
 class Counting(Remote):
@@ -108,14 +159,14 @@ class Played:
 
 
 def play(
-    subject: Subject, plan: Plan, limit: int | None = None, begin: Callable[[Simulation], None] | None = None
+    subject: Subject, plan: Plan, limits: Limits | None = None, begin: Callable[[Simulation], None] | None = None
 ) -> Played:
     """Run a plan once.
 
     Arguments:
         subject: what is run
         plan: how much of it
-        limit: turns of the clock that it may take
+        limits: what it may take; a run that takes more has not failed
         begin: is called at the beginning of the simulation that is changed
     """
 
@@ -124,11 +175,11 @@ def play(
         if begin is not None:
             network.script_of_runs.insert(0, begin)
 
-    return _play(subject, plan.parameters, plan.seconds, change, limit)[0]
+    return _play(subject, plan.parameters, plan.seconds, change, limits)[0]
 
 
 def _play(
-    subject: Subject, parameters: Mapping[str, Any], seconds: float, change: Change, limit: int | None
+    subject: Subject, parameters: Mapping[str, Any], seconds: float, change: Change, limits: Limits | None
 ) -> tuple[Played, int]:
     """Run something once, and change one of its networks; return what came of it, and of which network."""
     count, turns = itertools.count(1), 0
@@ -140,7 +191,7 @@ def _play(
         is_it = subject.number in (number, 0)
         if is_it:
             change(network)
-        remote = Counting(limit)
+        remote = Counting(None if limits is None else limits.turns)
         options = {**subject.options, "remote": remote}
         try:
             trace = network.simulate(seconds if is_it else subject.seconds, seed=seed, **options)
@@ -152,9 +203,12 @@ def _play(
 
     failure: Failure | None = None
     try:
-        said = subject.once(parameters, simulate)
+        with _at_most(None if limits is None else limits.seconds):
+            said = subject.once(parameters, simulate)
         if said:
             failure = Failure.by_word(said)
+    except Stuck as error:
+        failure = Failure.of(error)
     except BaseException as error:
         if not is_failure(error):
             raise

@@ -28,13 +28,18 @@ from .acts import Act, Fault, Journal, faults_of
 from .failure import Failure
 from .minimising import ddmin, simpler, smallest
 from .plan import Plan, can_be_bypassed, settings_of
-from .running import Played, Subject, play
+from .running import Limits, Played, Subject, play
 
 T = TypeVar("T")
 
+SHORTEST = 0.001
+"""Virtual seconds that a run takes, at least."""
 ROUNDS = 4
 """How often all is gone over, at most."""
-PATIENCE, SLACK = 20, 100_000  # times as many turns as the first run, and so many more, may a candidate take
+PATIENCE = 20
+"""Times as much as the first run a candidate may take, of turns of the clock and of real time, ..."""
+SLACK, SLACK_SECONDS = 100_000, 1.0
+"""... and so much more."""
 _QUANTITY = re.compile(r"(\d+(?:\.\d+)?)(\s*[^\d\s].*)?")
 
 
@@ -64,25 +69,39 @@ class Goal:
 
     subject: Subject
     failure: Failure
-    limit: int
+    limits: Limits
     plain: bool | None = None
     """That the run without faults is all right is seen with links as they are (False) or plain (True); None if
     not even that is all right."""
+    has_control: bool = True
+    """It is all right in one of these ways, or the failure is one for which that does not matter."""
+
+    @classmethod
+    def begin(cls, subject: Subject, first: Played, took: float) -> Goal:
+        """Return the goal that a first run has shown, which has taken so much real time."""
+        assert first.failure is not None
+        limits = Limits(PATIENCE * first.turns + SLACK, PATIENCE * took + SLACK_SECONDS)
+        return cls(subject, first.failure, limits)
 
     def judge(self, plan: Plan) -> tuple[bool, int]:
         """Say whether a plan fails as it should, and how many runs it took to see."""
-        if not self.fails(play(self.subject, plan, self.limit)):
+        if not plan.hosts:
+            return False, 0
+        if not self.fails(play(self.subject, plan, self.limits)):
             return False, 1
         if self.plain is None:
             return True, 1
         quiet = plan.quiet(self.plain)
         if quiet.key == plan.key:
             return False, 1
-        return play(self.subject, quiet, self.limit).failure is None, 2
+        return play(self.subject, quiet, self.limits).failure is None, 2
 
     def fails(self, played: Played) -> bool:
-        """Say whether a run has failed in the same way."""
-        return played.failure is not None and played.failure.is_like(self.failure)
+        """Say whether a run has failed in the same way; if there is no control, with the same words, too."""
+        failure = played.failure
+        if failure is None or not failure.is_like(self.failure):
+            return False
+        return self.has_control or failure.said == self.failure.said
 
 
 class Search:
@@ -225,13 +244,15 @@ class Search:
 
     def _seconds(self) -> None:
         plan = self.plan
+        if not self.goal.has_control:
+            return  # at the end it is judged what has not come: sooner there would be still less
         least = 0.0
         if plan.fault_count and not self.goal.failure.is_event:
             # To recover from the last fault, there is to be as much time as there was.
             least = max((fault.last for fault in plan.faults), default=0.0) + self._settle
             if len(plan.faults) < plan.fault_count:
                 return  # nobody knows when the scenario's own steps have ended
-        lengths = [one for one in simpler(float(plan.seconds)) if one >= least and one > 0]
+        lengths = [one for one in simpler(float(plan.seconds)) if one >= max(least, SHORTEST)]
         smallest(lengths, self.tries(lambda length: replace(plan, seconds=float(length))))
 
     def _hosts(self) -> None:
@@ -411,12 +432,17 @@ def _rounded(fault: Fault, digits: int) -> Fault:
 
 
 def _round(act: Act | None, digits: int) -> Act | None:
-    return act if act is None or act.at is None else replace(act, at=round(act.at, digits))
+    if act is None or act.at is None:
+        return act
+    args = tuple(round(one, digits) or one for one in act.args) if act.verb == "pause" else act.args
+    return replace(act, at=round(act.at, digits), args=args)
 
 
 def _digits(plan: Plan) -> str:
-    moments = [act.at for fault in plan.faults for act in fault.acts if act.at is not None]
-    return f"{sum(len(f'{at:.9f}'.rstrip('0').partition('.')[2]) for at in moments)} digits"
+    acts = [act for fault in plan.faults for act in fault.acts]
+    numbers = [act.at for act in acts if act.at is not None]
+    numbers += [act.args[0] for act in acts if act.verb == "pause"]
+    return f"{sum(len(f'{one:.9f}'.rstrip('0').partition('.')[2]) for one in numbers)} digits"
 
 
 def _shown(parameters: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ from .acts import can_be_written
 from .failure import Failure
 from .plan import Plan
 from .running import AllLinks, Subject, play, watched
-from .search import PATIENCE, SLACK, Goal, Search, Stage, describe, plans_of
+from .search import Goal, Search, Stage, describe, plans_of
 from .writing import code_of, relative
 
 if TYPE_CHECKING:
@@ -209,11 +209,11 @@ def shrink(
     if journal is None or network is None:
         raise NotShrunk(f"it has failed before anything was simulated: {first.failure}")
     subject = replace(subject, number=number)
-    goal = Goal(subject, first.failure, PATIENCE * first.turns + SLACK)
+    goal = Goal.begin(subject, first, monotonic() - began)
     count = 1
     for plan in plans_of(journal, network, given, subject.seconds):
         count += 1
-        again = play(subject, plan, goal.limit)
+        again = play(subject, plan, goal.limits)
         if goal.fails(again):
             break
     else:
@@ -224,9 +224,11 @@ def shrink(
     for plain in (False, True):
         count += 1
         quiet = plan.quiet(plain)
-        if quiet.key != plan.key and play(subject, quiet, goal.limit).failure is None:
+        if quiet.key != plan.key and play(subject, quiet, goal.limits).failure is None:
             goal = replace(goal, plain=plain)
             break
+    else:
+        goal = replace(goal, has_control=first.failure.is_event)
     search = Search(
         goal,
         plan,

@@ -97,7 +97,7 @@ def code_of(
 
 
 def _docstring(title: str, failure: Failure, path: Path, is_scenario: bool, seed: int | str) -> str:
-    lines = [f'"""{title}', "", f"    {failure.said}", ""]
+    lines = [f'"""{title}', "", f"    {failure}", ""]
     commands = [
         (f"python {path.name}", "runs it again"),
         (f"kamaelia simulate {path.name}", "likewise, and shows only what matters"),
