@@ -21,11 +21,12 @@ or left out as wholes. So is what waits for a condition (`Network.when`).
 
 **Is it the same failure?** The type of the error, the line of code, and the role of the component have to be
 the same (`failure`), or a function of yours says so. That is not enough: a test that "all ten answers have
-come" fails as well when the server was taken away. So a candidate has to *pass* when nothing goes wrong in
-it: without its faults, or, if the whole run needs none of these to fail, without loss, jitter, and the like
-as well. What fails even then is no smaller form of the failure, but another one. If the whole run fails even
-then, there is no such control, and it has to fail with just the same words. For the same reason a fault keeps
-its end, and the run as much time after the last fault as it had.
+come" fails as well when the server was taken away. So there is a *control*: a candidate has to pass when
+nothing goes wrong in it. That means without its faults; if the whole run needs none of these to fail, without
+loss, jitter, and the like as well; if it fails even then, with another seed. What fails all the same is no
+smaller form of the failure, but another one. If the whole run has no such control, a candidate has to fail
+with just the same words. For the same reason a fault keeps its end, and the run as much time after the last
+fault as it had.
 
 | module | what is in it |
 | --- | --- |

@@ -11,7 +11,8 @@ It goes over what a run is made of, one kind after the other, and again until no
 7. *moments*: those of the faults to fewer digits.
 
 Each candidate is one run with the same seed. As all random streams have names, what is left draws the same
-numbers as before. No other seeds are tried: then it would be another failure that one looks at.
+numbers as before. No other seeds are tried for it: then it would be another failure that one looks at. A
+candidate that fails is one only if a control of it passes (`CONTROLS`).
 """
 
 from __future__ import annotations
@@ -32,6 +33,15 @@ from .running import Limits, Played, Subject, play
 
 T = TypeVar("T")
 
+CONTROLS = {
+    "faults": "without faults it passes",
+    "links": "without faults, and with plain links, it passes",
+    "seeds": "with another seed it passes",
+}
+"""What has to be true of a candidate, by which it is seen that it fails for a reason; the first that is true of
+the whole run."""
+SEEDS = 5
+"""Other seeds that are tried for that, at most."""
 SHORTEST = 0.001
 """Virtual seconds that a run takes, at least."""
 ROUNDS = 4
@@ -70,11 +80,8 @@ class Goal:
     subject: Subject
     failure: Failure
     limits: Limits
-    plain: bool | None = None
-    """That the run without faults is all right is seen with links as they are (False) or plain (True); None if
-    not even that is all right."""
-    has_control: bool = True
-    """It is all right in one of these ways, or the failure is one for which that does not matter."""
+    control: str = ""
+    """How it is seen that it is not just anything that fails, one of `CONTROLS`; empty for not at all."""
 
     @classmethod
     def begin(cls, subject: Subject, first: Played, took: float) -> Goal:
@@ -89,19 +96,28 @@ class Goal:
             return False, 0
         if not self.fails(play(self.subject, plan, self.limits)):
             return False, 1
-        if self.plain is None:
-            return True, 1
-        quiet = plan.quiet(self.plain)
+        passes, runs = (True, 0) if not self.control else self.passes(self.control, plan)
+        return passes, 1 + runs
+
+    def passes(self, control: str, plan: Plan) -> tuple[bool, int]:
+        """Say whether a plan passes that has only a little changed, and how many runs it took to see."""
+        if control == "seeds":
+            for number in range(1, SEEDS + 1):
+                other = replace(self.subject, seed=f"{self.subject.seed}, control {number}")
+                if play(other, plan, self.limits).failure is None:
+                    return True, number
+            return False, SEEDS
+        quiet = plan.quiet(control == "links")
         if quiet.key == plan.key:
-            return False, 1
-        return play(self.subject, quiet, self.limits).failure is None, 2
+            return False, 0
+        return play(self.subject, quiet, self.limits).failure is None, 1
 
     def fails(self, played: Played) -> bool:
         """Say whether a run has failed in the same way; if there is no control, with the same words, too."""
         failure = played.failure
         if failure is None or not failure.is_like(self.failure):
             return False
-        return self.has_control or failure.said == self.failure.said
+        return bool(self.control) or self.failure.is_event or failure.said == self.failure.said
 
 
 class Search:
@@ -244,7 +260,7 @@ class Search:
 
     def _seconds(self) -> None:
         plan = self.plan
-        if not self.goal.has_control:
+        if not self.goal.control and not self.goal.failure.is_event:
             return  # at the end it is judged what has not come: sooner there would be still less
         least = 0.0
         if plan.fault_count and not self.goal.failure.is_event:

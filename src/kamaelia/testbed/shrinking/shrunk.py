@@ -20,7 +20,7 @@ from .acts import can_be_written
 from .failure import Failure
 from .plan import Plan
 from .running import AllLinks, Subject, play, watched
-from .search import Goal, Search, Stage, describe, plans_of
+from .search import CONTROLS, Goal, Search, Stage, describe, plans_of
 from .writing import code_of, relative
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ class Shrunk:
     """In real seconds."""
     stages: tuple[Stage, ...]
     """What was tried, in order, and what came of it."""
+    control: str
+    """By what it was seen that what fails fails for a reason (`search.CONTROLS`); empty for by nothing."""
     ended: str
     """Why it has ended before nothing more could be left out; empty if it has not."""
     fingerprint: str
@@ -133,6 +135,8 @@ class Shrunk:
         lines = [self.title, f"  {self.failure}"]
         lines += [f"  needs: {fault}" for fault in self.faults]
         lines += [f"  hosts: {', '.join(self.hosts)}", f"  {self.runs:,} runs in {self.took:.1f} s"]
+        control = CONTROLS.get(self.control, "it fails as well without faults, and with other seeds")
+        lines.append(f"  control: {control}")
         if self.ended:
             lines.append(f"  ended before nothing could be left out any more: {self.ended}")
         return "\n".join(lines)
@@ -221,14 +225,12 @@ def shrink(
             f"a second run with seed {seed!r} has not failed like the first ({first.failure}): it depends on "
             "more than the seed, and kamaelia.testbed.check says where two runs part"
         )
-    for plain in (False, True):
-        count += 1
-        quiet = plan.quiet(plain)
-        if quiet.key != plan.key and play(subject, quiet, goal.limits).failure is None:
-            goal = replace(goal, plain=plain)
+    for control in CONTROLS:
+        passes, more = goal.passes(control, plan)
+        count += more
+        if passes:
+            goal = replace(goal, control=control)
             break
-    else:
-        goal = replace(goal, has_control=first.failure.is_event)
     search = Search(
         goal,
         plan,
@@ -250,6 +252,7 @@ def shrink(
         runs=count + search.runs + 1,
         took=monotonic() - began,
         stages=tuple(search.stages),
+        control=goal.control,
         ended=search.ended,
         fingerprint=last.fingerprint,
         subject=subject,
