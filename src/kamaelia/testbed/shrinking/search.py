@@ -20,6 +20,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -338,46 +339,40 @@ class Search:
 
     # -- what there is ------------------------------------------------------------------------------------
 
-    def _network(self) -> Network:
+    def network(self) -> Network:
         """Return the network of the smallest plan so far, without a run."""
-        found: list[Network] = []
-
-        def take(network: Network) -> None:
-            found.append(network)
-            raise _Taken
-
-        try:
-            describe(self.goal.subject, self.plan, take)
-        except _Taken:
-            pass
-        return found[0]
+        return describe(self.goal.subject, self.plan)
 
     @property
     def _joining(self) -> list[str]:
         """Hosts that only pass on what others send."""
-        network = self._network()
+        network = self.network()
         return [name for name, host in network.hosts.items() if host.kind != "host" and not host.patterns]
 
     def _can_be_bypassed(self, name: str) -> bool:
-        return can_be_bypassed(self._network(), name)
+        return can_be_bypassed(self.network(), name)
 
 
-class _Taken(Exception):
+class _Taken(BaseException):
     """The network has been described, and that was all that was wanted."""
 
 
-def describe(subject: Subject, plan: Plan, take: Callable[[Network], object]) -> None:
-    """Have the network of a plan described, and given to a function, which raises something."""
+def describe(subject: Subject, plan: Plan) -> Network:
+    """Return the network of a plan; those that a test simulates before it are run for that."""
+    found: list[Network] = []
     count = 0
 
     def simulate(network: Network, seed: int | str) -> Any:
         nonlocal count
         count += 1
         if count == subject.number:
-            take(plan.apply(network))
+            found.append(plan.apply(network))
+            raise _Taken
         return network.simulate(subject.seconds, seed=seed, **subject.options)
 
-    subject.once(plan.parameters, simulate)
+    with suppress(_Taken):
+        subject.once(plan.parameters, simulate)
+    return found[0]
 
 
 # -- where it begins ---------------------------------------------------------------------------------------

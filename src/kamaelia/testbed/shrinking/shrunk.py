@@ -58,6 +58,8 @@ class Shrunk:
     """By what it was seen that what fails fails for a reason (`search.CONTROLS`); empty for by nothing."""
     ended: str
     """Why it has ended before nothing more could be left out; empty if it has not."""
+    link_count: int
+    """How many links are left."""
     fingerprint: str
     """Of the trace of the smallest run; empty where it raises."""
     subject: Subject
@@ -78,26 +80,14 @@ class Shrunk:
     def title(self) -> str:
         """It in one sentence."""
         whole, plan = self.whole, self.plan
-        hosts, links = f"{plan.host_count} of {whole.host_count} hosts", _links(plan)
+        hosts = f"{plan.host_count} of {whole.host_count} hosts"
+        links = f"{self.link_count} of {len(whole.links)} links"
         faults = f"{plan.fault_count} of {whole.fault_count} faults"
-        return f"It fails with {hosts}, {links} of {len(whole.links)} links and {faults}, in {plan.seconds:g} s."
+        return f"It fails with {hosts}, {links} and {faults}, in {plan.seconds:g} s."
 
     def network(self) -> Network:
         """Return the smallest network, made anew, and ready to be simulated with `seed`."""
-        found: list[Network] = []
-
-        class Taken(Exception):
-            pass
-
-        def take(network: Network) -> None:
-            found.append(network)
-            raise Taken
-
-        try:
-            describe(self.subject, self.plan, take)
-        except Taken:
-            pass
-        return found[0]
+        return describe(self.subject, self.plan)
 
     def write(self, path: str | os.PathLike[str] = "failure.py", *, snaplen: int = LONGEST) -> list[Path]:
         """Write a file that runs it again, and one with its packets (pcapng) beside it; return both.
@@ -140,10 +130,6 @@ class Shrunk:
         if self.ended:
             lines.append(f"  ended before nothing could be left out any more: {self.ended}")
         return "\n".join(lines)
-
-
-def _links(plan: Plan) -> int:
-    return len(plan.links)
 
 
 def shrink(
@@ -254,6 +240,7 @@ def shrink(
         stages=tuple(search.stages),
         control=goal.control,
         ended=search.ended,
+        link_count=len(search.network().links),
         fingerprint=last.fingerprint,
         subject=subject,
     )
