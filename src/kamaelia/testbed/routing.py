@@ -77,12 +77,12 @@ class Routes:
         if end is start:
             end = target
         if end in self._towards:
-            return self._follow(start, target, self._towards[end])
+            return self._follow(start, target, end)
         if start not in self._from and self._asked.get(start, 0) < 1:
             self._asked[start] = self._asked.get(start, 0) + 1
             self._keep(self._towards)
-            tree = self._towards[end] = _distances_towards(end)
-            return self._follow(start, target, tree)
+            self._towards[end] = _distances_towards(end)
+            return self._follow(start, target, end)
         if start not in self._from:
             self._keep(self._from)
             self._from[start] = _all_from(start)
@@ -92,7 +92,9 @@ class Routes:
         if len(trees) >= MOST_TREES:
             del trees[next(iter(trees))]
 
-    def _follow(self, start: Stack, target: Stack, tree: dict[Stack, Distance]) -> list[Channel]:
+    def _follow(self, start: Stack, target: Stack, end: Stack) -> list[Channel]:
+        """Return the way to a host by the distances to its end, which is the host or its only neighbour."""
+        tree = self._towards[end]
         way: list[Channel] = []
         at = start
         while at is not target:
@@ -101,7 +103,9 @@ class Routes:
             for channel in self._candidates(at, target):
                 if channel.near is not at or not channel.is_open:
                     continue
-                distance = (0, 0) if channel.far is target else tree.get(channel.far)
+                # From the only neighbour the last link is the way, however long it takes.
+                further = None if at is end else tree.get(channel.far)
+                distance = (0, 0) if channel.far is target else further
                 if distance is None:
                     continue
                 whole = (channel.metric + distance[0], 1 + distance[1], channel.interface)

@@ -22,8 +22,8 @@ from ..network import Network, NetworkLink
 from ..settings import DEFAULTS, LinkSettings, changed, make_settings
 from .acts import Fault, named_links
 
-MOST_JOINED = 3
-"""Neighbours that a router may have that is bypassed: of more, more links would come than go."""
+MOST_JOINED = 4
+"""Neighbours that a router may have that is bypassed: in the place of four links there are six then."""
 SETTINGS = tuple(name for name in DEFAULTS if name != "delay")
 """What a link may have that is not plain."""
 

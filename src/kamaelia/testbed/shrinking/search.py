@@ -273,10 +273,10 @@ class Search:
         smallest(lengths, self.tries(lambda length: replace(plan, seconds=float(length))))
 
     def _hosts(self) -> None:
-        joining = self._joining
+        passive = joining(self.network())
         for busy in (True, False):
             plan = self.plan
-            items = tuple(name for name in plan.hosts if (name not in joining) is busy)
+            items = tuple(name for name in plan.hosts if (name not in passive) is busy)
             others = frozenset(plan.hosts).difference(items)
 
             def with_hosts(
@@ -321,10 +321,16 @@ class Search:
                 smallest(_simpler_values(value), self.tries(with_value))
 
     def _bypass(self) -> None:
-        for name in self._joining:
-            plan = self.plan
-            if name in plan.hosts and name not in plan.bypass and self._can_be_bypassed(name):
-                self.first([replace(plan, bypass=(*plan.bypass, name))])
+        refused: set[str] = set()
+        while True:
+            network, plan = self.network(), self.plan
+            able = [name for name in joining(network) if can_be_bypassed(network, name)]
+            able = [name for name in able if name not in refused]
+            if not able:
+                return
+            name = min(able, key=lambda one: links_at(network, one))  # from the edges inward
+            if self.first([replace(plan, bypass=(*plan.bypass, name))]) is None:
+                refused.add(name)
 
     def _moments(self) -> None:
         for number in range(len(self.plan.faults)):
@@ -343,14 +349,15 @@ class Search:
         """Return the network of the smallest plan so far, without a run."""
         return describe(self.goal.subject, self.plan)
 
-    @property
-    def _joining(self) -> list[str]:
-        """Hosts that only pass on what others send."""
-        network = self.network()
-        return [name for name, host in network.hosts.items() if host.kind != "host" and not host.patterns]
 
-    def _can_be_bypassed(self, name: str) -> bool:
-        return can_be_bypassed(self.network(), name)
+def joining(network: Network) -> list[str]:
+    """Return the hosts that only pass on what others send."""
+    return [name for name, host in network.hosts.items() if host.kind != "host" and not host.patterns]
+
+
+def links_at(network: Network, name: str) -> int:
+    """Return how many links a host has."""
+    return sum(name in (link.a.name, link.b.name) for link in network.links)
 
 
 class _Taken(BaseException):
