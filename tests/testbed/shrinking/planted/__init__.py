@@ -44,7 +44,7 @@ class Planted(NamedTuple):
 PLANTED = {
     "duplicate": Planted(7, frozenset({"partition of bank | slot-17"}), 2),
     "failover": Planted(
-        7, frozenset({f"crash of host replica-{n}" for n in range(3)}), 5
+        7, frozenset({f"crash of host replica-{n}" for n in range(3)}), 4
     ),
     "give_up": Planted(7, frozenset({"crash of host reader-12"}), 2),
     "goodbye": Planted(7, frozenset({"hold of studio | viewer-5"}), 3),
