@@ -31,6 +31,7 @@ determined by the seed, and `check` says where.
 | --- | --- |
 | ``KAMAELIA_SEED=7`` | run this seed only, as the command does that a failure shows |
 | ``KAMAELIA_SEEDS=1000:2000`` | run these instead of those of the test; ``500`` for the first 500 |
+| ``KAMAELIA_SHRINK=1`` | of what fails, look for the smallest run that fails in the same way (`shrinking`) |
 
 Nothing here needs pytest: what `simulated` makes is a function that can be called. Where pytest calls it, the
 other parameters are fixtures, as ever; they are the same for all seeds of one call.
@@ -67,7 +68,8 @@ if TYPE_CHECKING:
     from .simulation import Simulation
     from .trace import Trace
 
-SEED, SEEDS = "KAMAELIA_SEED", "KAMAELIA_SEEDS"  # variables of the environment
+# Variables of the environment.
+SEED, SEEDS, SHRINK = "KAMAELIA_SEED", "KAMAELIA_SEEDS", "KAMAELIA_SHRINK"
 FOLDER = ".kamaelia/failures"
 FOLDERS = 50
 """Of how many tests there is something in that folder, at most."""
@@ -101,6 +103,7 @@ def simulated(
     within: float | str | None = None,
     jobs: int = 1,
     check: bool = False,
+    shrink: bool = False,
     **options: Any,
 ) -> Callable[[Callable[..., Any]], Callable[..., None]]:
     """Run a test with one seed after the other, until one fails.
@@ -121,6 +124,8 @@ def simulated(
         within: real time after which no further seed is begun; then the test has passed
         jobs: how many processes share the seeds, where Python can fork. What fails is run again in this one
         check: run each seed twice, and fail where the two runs part (`kamaelia.testbed.check`)
+        shrink: of what fails, look for the smallest run that fails in the same way, for a minute at most
+            (`kamaelia.testbed.shrinking`), and leave it as a file
         options: further arguments of `Network.simulate`, such as ``until="phone"``
 
     Raises what the body or its simulation has raised, with notes: seed, command, files. Raises `UsageError`
@@ -153,7 +158,7 @@ def simulated(
     limit = None if within is None else units.seconds(within, "within")
 
     def decorate(body: Callable[..., Any]) -> Callable[..., None]:
-        test = Simulated(body, which, seconds, limit, jobs, check, options)
+        test = Simulated(body, which, seconds, limit, jobs, check, options, shrink)
 
         @functools.wraps(body)
         def run_with_seeds(*args: Any, **kwargs: Any) -> None:
@@ -180,6 +185,7 @@ class Simulated:
         jobs: int,
         check: bool,
         options: dict[str, Any],
+        shrink: bool = False,
     ) -> None:
         if inspect.iscoroutinefunction(body) or inspect.isasyncgenfunction(body):
             raise UsageError(
@@ -197,6 +203,10 @@ class Simulated:
         self.jobs = jobs
         self.check = check
         self.options = options
+        self.shrink = shrink
+        """Whether the smallest run is looked for that fails like one that has."""
+        self.tell: Callable[[object], object] | None = None
+        """Is told how far that has come."""
         parameters = inspect.signature(body).parameters
         self.own = tuple(name for name in OWN if name in parameters)
         """What the body is given here."""
@@ -361,14 +371,34 @@ class Simulated:
                 f"a second run with this seed has ended otherwise ({again}): it depends on more than the "
                 "seed, and kamaelia.testbed.check says where two runs part"
             )
+        elif self.shrink or os.environ.get(SHRINK, "0") not in ("", "0"):
+            notes += self._shrink(args, kwargs, seed)
         # Of several that failed, reports show each, and nothing that is said about all.
         about = error.exceptions[-1] if isinstance(error, ComponentsFailed) else error
         for note in notes:
             about.add_note(note)
 
+    def _shrink(self, args: tuple[Any, ...], kwargs: dict[str, Any], seed: Seed) -> list[str]:
+        """Look for the smallest run that fails in the same way, and leave it; return what is to be said."""
+        from .shrinking import NotShrunk, shrink  # which knows this module
+
+        given = dict(self.signature.bind(*args, **kwargs).arguments)
+        plain = {name: value for name, value in given.items() if _can_be_written({name: value})}
+        fixed = {name: value for name, value in given.items() if name not in plain}
+        try:
+            found = shrink(self, plain, fixed=fixed, seed=seed, tell=self.tell)
+        except NotShrunk as error:
+            return [f"it was not made smaller: {error}"]
+        notes = [f"made smaller: {found.title}", *(f"it needs: {fault}" for fault in found.faults)]
+        try:
+            folder = failure_folder(self._started_in, self._folder_name())
+            path = os.path.relpath(found.write(folder / "failure.py")[0], self._started_in)
+        except (OSError, UsageError) as error:
+            return [*notes, f"that cannot be written down ({error})"]
+        return [*notes, f"to run that: {_python()} {shlex.quote(path)}"]
+
     def _record(self, args: tuple[Any, ...], kwargs: dict[str, Any], seed: Seed) -> tuple[str, str | None]:
         """Run a seed again and write down what happens; return where, and how it has ended, if it was run."""
-        folder = Path(self._started_in, FOLDER, self._folder_name())
         runs: list[Simulation] = []
         places: list[Path] = []
         options = {"snaplen": SNAPLEN, **self.options}
@@ -394,10 +424,7 @@ class Simulated:
                     runs.clear()
 
         try:
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
-            folder.parent.joinpath(".gitignore").write_text("*\n")
-            _forget_oldest(folder.parent)
+            folder = failure_folder(self._started_in, self._folder_name(), anew=True)
         except OSError as error:
             return f"cannot be written down ({error})", None
         ended = "it has passed"
@@ -470,6 +497,23 @@ def captures_in(folder: Path, network: Network, most: int) -> dict[str, str]:
     """
     busy = [name for name, host in network.hosts.items() if host.patterns]
     return {name: str(folder / f"{name}.pcapng") for name in busy[:most]}
+
+
+def failure_folder(where: str | os.PathLike[str], name: str, *, anew: bool = False) -> Path:
+    """Return the folder for what is left of a failure, and make it. Raises `OSError`.
+
+    Arguments:
+        where: the folder that this one is to be in, a few levels down
+        name: of what has failed
+        anew: nothing is to be in it
+    """
+    folder = Path(where, FOLDER, name)
+    if anew:
+        shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.parent.joinpath(".gitignore").write_text("*\n")
+    _forget_oldest(folder.parent)
+    return folder
 
 
 def which_seeds(seeds: int | str | Iterable[Seed], said: str) -> Sequence[Seed]:
@@ -580,6 +624,7 @@ __all__ = [
     "NETWORKS",
     "SEED",
     "SEEDS",
+    "SHRINK",
     "SNAPLEN",
     "Simulated",
     "simulated",

@@ -121,6 +121,8 @@ class Subject:
     fails: Callable[[Any], bool | str] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     """Further arguments of `Network.simulate`."""
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments with which it is always called, such as fixtures of a test."""
     number: int = 1
     """Which of the networks that a test has simulated is the one that fails; it is changed, and no other. With
     0 it is each."""
@@ -136,9 +138,9 @@ class Subject:
     ) -> bool | str:
         """Run it once; what is to be simulated goes to a function. Return what ``fails`` says."""
         if self.test is not None:
-            self.test.once((), dict(parameters), self.seed, simulate)
+            self.test.once((), {**self.fixed, **parameters}, self.seed, simulate)
             return False
-        network = self.scenario(**parameters)
+        network = self.scenario(**self.fixed, **parameters)
         if not isinstance(network, Network):
             raise UsageError(f"shrink({self.scenario!r}): it has returned {network!r}, and no Network")
         trace = simulate(network, self.seed)

@@ -139,6 +139,7 @@ def shrink(
     seed: int | str = 0,
     seconds: float | str | None = None,
     fails: Callable[[Trace], bool | str] | None = None,
+    fixed: Mapping[str, Any] | None = None,
     runs: int = RUNS,
     within: float | str | None = WITHIN,
     executor: Executor | None = None,
@@ -156,6 +157,7 @@ def shrink(
         seconds: of virtual time, or text; those of the test, or else 60
         fails: is given the trace of a run, and says whether it has failed, or how; if it is not given, a run
             has failed that raises something. A test says by itself when it has failed
+        fixed: further arguments, which stay as they are
         runs: how many are made at most
         within: real seconds, or text, after which none is begun any more; None for without limit
         executor: where runs are made side by side, in processes, such as
@@ -188,7 +190,7 @@ def shrink(
         ('It fails with 1 of 50 hosts, 0 of 0 links and 1 of 50 faults, in 20 s.', ('crash of host node-0 at 0 s, until 5 s',))
     """
     began = monotonic()
-    subject = _subject(scenario, seed, seconds, fails, options)
+    subject = replace(_subject(scenario, seed, seconds, fails, options), fixed=fixed or {})
     check_whole(f"shrink(runs={runs!r})", runs, "how many runs are made at most", 1)
     check_whole(f"shrink(jobs={jobs!r})", jobs, "how many runs are made at a time", 1)
     limit = None if within is None else units.seconds(within, "within")
@@ -285,6 +287,6 @@ def _all_parameters(subject: Subject, given: Mapping[str, Any]) -> dict[str, Any
         return found
     for name, one in signature.parameters.items():
         is_value = isinstance(one.default, (int, float, str, list, tuple))
-        if name not in found and is_value and can_be_written(one.default):
+        if name not in found and name not in subject.fixed and is_value and can_be_written(one.default):
             found[name] = one.default
     return found

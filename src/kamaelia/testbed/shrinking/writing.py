@@ -7,6 +7,7 @@ import os
 import sys
 import textwrap
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,9 +82,10 @@ def code_of(
     places = [place]
     if test is None and subject.fails is not None:
         places.append(Place(subject.fails, "fails"))
-    for name, value in [*plan.parameters.items(), *subject.options.items()]:
+    for name, value in [*subject.fixed.items(), *plan.parameters.items(), *subject.options.items()]:
         if not can_be_written(value):
             raise UsageError(f"{name}={value!r}: it cannot be written down in a file of Python")
+    plan = replace(plan, parameters={**subject.fixed, **plan.parameters})
     body = _test(subject, test, plan, place) if test is not None else _scenario(subject, plan, places)
     names = [name for name in ("altered", "find_link", "keep") if f"{name}(" in body + _kept(plan, network)]
     pieces = [
@@ -122,7 +124,7 @@ def _imports(places: list[Place], names: list[str], path: Path) -> str:
     if folders:
         standard = ["import sys", "from pathlib import Path", ""]
         found = ", ".join(
-            f'str(Path(__file__).resolve().parent / "{os.path.relpath(folder, here)}")' for folder in folders
+            f'str((Path(__file__).parent / "{os.path.relpath(folder, here)}").resolve())' for folder in folders
         )
         lines += ["", f"sys.path[:0] = [{found}]"]
     after = "  # noqa: E402" if folders else ""
