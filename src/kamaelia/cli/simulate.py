@@ -333,22 +333,16 @@ def run_several(
 
 def shrink(scenario: Scenario, options: argparse.Namespace, seed: int | str) -> None:
     """Look for the smallest run that fails like one that has, and leave it."""
-    from kamaelia.axon import UsageError
-    from kamaelia.testbed.shrinking import NotShrunk
-    from kamaelia.testbed.shrinking import shrink as find_smallest
-    from kamaelia.testbed.simulated import failure_folder
+    from kamaelia.testbed.shrinking.leaving import shrink_and_leave
+    from kamaelia.testbed.simulated import python
 
-    function = scenario.find()
-    name = f"{function.__module__}.{function.__qualname__}"
-    try:
-        found = find_smallest(
-            function, scenario.arguments, seed=seed, seconds=options.seconds, tell=complain_of
-        )
-        complain(str(found))
-        path, packets = found.write(failure_folder(".", name) / "failure.py")
-        complain(f"to run that: python {path}; its packets are in {packets.name}")
-    except (NotShrunk, OSError, UsageError) as error:
-        complain(f"kamaelia simulate: --shrink: {error}")
+    found = scenario.find()
+    name = f"{found.__module__}.{found.__qualname__}"
+    said = shrink_and_leave(
+        found, scenario.arguments, seed, Path(), name, python(), complain_of, seconds=options.seconds
+    )
+    for line in said:
+        complain(line)
 
 
 def complain_of(stage: object) -> None:

@@ -497,8 +497,8 @@ class Network:
         """Take hosts out of the network, with what they run, and their links.
 
         For the others nothing else changes: addresses and random streams stay as they are, also those that
-        the names of removed hosts stand for. What is sent there leaves, and comes to nobody, as with a machine
-        that is switched off; no link that is left has to carry it.
+        the names of removed hosts stand for. What is sent there leaves, and comes to nobody, as with a
+        machine that is switched off; no link that is left has to carry it.
 
         Raises `UsageError` for a host that is not there, and while a simulation runs.
 

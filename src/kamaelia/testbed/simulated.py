@@ -380,22 +380,11 @@ class Simulated:
 
     def _shrink(self, args: tuple[Any, ...], kwargs: dict[str, Any], seed: Seed) -> list[str]:
         """Look for the smallest run that fails in the same way, and leave it; return what is to be said."""
-        from .shrinking import NotShrunk, shrink  # which knows this module
+        from .shrinking.leaving import shrink_and_leave  # which knows this module
 
         given = dict(self.signature.bind(*args, **kwargs).arguments)
-        plain = {name: value for name, value in given.items() if _can_be_written({name: value})}
-        fixed = {name: value for name, value in given.items() if name not in plain}
-        try:
-            found = shrink(self, plain, fixed=fixed, seed=seed, tell=self.tell)
-        except NotShrunk as error:
-            return [f"it was not made smaller: {error}"]
-        notes = [f"made smaller: {found.title}", *(f"it needs: {fault}" for fault in found.faults)]
-        try:
-            folder = failure_folder(self._started_in, self._folder_name())
-            path = os.path.relpath(found.write(folder / "failure.py")[0], self._started_in)
-        except (OSError, UsageError) as error:
-            return [*notes, f"that cannot be written down ({error})"]
-        return [*notes, f"to run that: {_python()} {shlex.quote(path)}"]
+        where = Path(self._started_in)
+        return shrink_and_leave(self, given, seed, where, self._folder_name(), python(), self.tell)
 
     def _record(self, args: tuple[Any, ...], kwargs: dict[str, Any], seed: Seed) -> tuple[str, str | None]:
         """Run a seed again and write down what happens; return where, and how it has ended, if it was run."""
@@ -448,12 +437,16 @@ class Simulated:
             path, _, rest = test.partition("::")
             if not Path(self._started_in, path).exists():
                 path = self.body.__code__.co_filename
-            return f"{which} {_python()} -m pytest {shlex.quote(f'{path}::{rest}')}"
-        if not args and _can_be_written(kwargs) and "<locals>" not in self.body.__qualname__:
+            return f"{which} {python()} -m pytest {shlex.quote(f'{path}::{rest}')}"
+        if (
+            not args
+            and all(map(can_be_written, (kwargs or {}).values()))
+            and "<locals>" not in self.body.__qualname__
+        ):
             words = ["-m", "kamaelia", "simulate", self._address(), f"--seed={seed}"]
             words += [f"--param={name}={value!r}" for name, value in (kwargs or {}).items()]
-            return f"{_python()} {shlex.join(words)}"
-        return f"{which} {_python()} {shlex.join(sys.orig_argv[1:])}".rstrip()
+            return f"{python()} {shlex.join(words)}"
+        return f"{which} {python()} {shlex.join(sys.orig_argv[1:])}".rstrip()
 
     def _address(self) -> str:
         """Return where the test is, as the command ``kamaelia`` wants it."""
@@ -564,22 +557,19 @@ def _current_test(name: str) -> str:
     return found if found.partition("[")[0].rpartition("::")[2] == name else ""
 
 
-def _can_be_written(arguments: dict[str, Any] | None) -> bool:
-    """Say whether all arguments can be written on a command line.
+def can_be_written(value: Any) -> bool:
+    """Say whether a value can be written in a file of Python, and on a command line.
 
-    >>> _can_be_written({"faulty": True, "names": ["a"]}), _can_be_written({"at": object()})
+    >>> can_be_written({"faulty": True, "names": ["a"]}), can_be_written(object())
     (True, False)
     """
-    for value in (arguments or {}).values():
-        try:
-            if ast.literal_eval(repr(value)) != value:
-                return False
-        except (SyntaxError, ValueError):
-            return False
-    return True
+    try:
+        return bool(ast.literal_eval(repr(value)) == value)
+    except (SyntaxError, ValueError):
+        return False
 
 
-def _python() -> str:
+def python() -> str:
     """Return what to write for the Python that runs."""
     found = shutil.which("python")
     if found and os.path.dirname(found) == os.path.dirname(sys.executable):

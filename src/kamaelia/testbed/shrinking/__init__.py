@@ -37,7 +37,7 @@ fault as it had.
 | `acts` | faults as data, and the journal of a run |
 | `running` | one run of a candidate |
 | `failure` | whether it is the same failure |
-| `writing` | the file |
+| `writing` | the file; `leaving`: for tests and commands |
 """
 
 from .acts import Act, Fault, find_link

@@ -12,7 +12,6 @@ times, of which each can be left out by itself; the others stay where they are.
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,6 +22,7 @@ from ...axon.errors import suggestion
 from ..disk import HostDisk
 from ..faults import Deed, journal
 from ..network import Host, Network, NetworkLink
+from ..simulated import can_be_written
 
 if TYPE_CHECKING:
     from ..simulation import Simulation
@@ -288,18 +288,6 @@ def find_link(network: Network, name: str) -> NetworkLink:
     if name not in links:
         raise UsageError(f"there is no link {name!r}; {suggestion(name, links)}")
     return links[name]
-
-
-def can_be_written(value: Any) -> bool:
-    """Say whether a value can be written in a file of Python.
-
-    >>> can_be_written({"faulty": True, "names": ["a"]}), can_be_written(object())
-    (True, False)
-    """
-    try:
-        return bool(ast.literal_eval(repr(value)) == value)
-    except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
-        return False
 
 
 def _listed(value: Any) -> Any:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -107,9 +107,9 @@ def simpler(value: float) -> list[float]:
     ([0.001, 0.002, 0.005, 0.01, 0.02, 0.05], [2000, 5000, 10000])
     """
     size, sign = abs(value), -1 if value < 0 else 1
-    if isinstance(value, int) and size <= 1000:
+    if isinstance(size, int) and size <= 1000:
         return [sign * n for n in range(size)]
-    rounds = _WHOLE if isinstance(value, int) else _ROUND
+    rounds: list[Any] = _WHOLE if isinstance(size, int) else _ROUND
     found = [0, *rounds[: bisect_left(rounds, size)]] if size else []
     return [sign * one for one in found]
 

@@ -217,9 +217,7 @@ def settings_of(network: Network) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """
 
     def is_special(link: NetworkLink, name: str) -> bool:
-        return any(
-            bool(one.given[name] != DEFAULTS[name]) for one in (link.settings, link.settings_back)
-        )
+        return any(bool(one.given[name] != DEFAULTS[name]) for one in (link.settings, link.settings_back))
 
     return tuple(
         (name, tuple(one for one in SETTINGS if is_special(link, one)))

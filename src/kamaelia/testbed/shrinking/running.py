@@ -124,8 +124,7 @@ class Subject:
     fixed: Mapping[str, Any] = field(default_factory=dict)
     """Arguments with which it is always called, such as fixtures of a test."""
     number: int = 1
-    """Which of the networks that a test has simulated is the one that fails; it is changed, and no other. With
-    0 it is each."""
+    """Which of the networks that a test has simulated is the one that fails, and is changed; 0 is each."""
 
     @property
     def test(self) -> Simulated | None:
@@ -161,7 +160,10 @@ class Played:
 
 
 def play(
-    subject: Subject, plan: Plan, limits: Limits | None = None, begin: Callable[[Simulation], None] | None = None
+    subject: Subject,
+    plan: Plan,
+    limits: Limits | None = None,
+    begin: Callable[[Simulation], None] | None = None,
 ) -> Played:
     """Run a plan once.
 
@@ -290,4 +292,3 @@ class AllLinks:
         """The run is over."""
         if self._capture is not None:
             self._capture.close()
-

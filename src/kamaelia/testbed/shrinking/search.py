@@ -39,8 +39,8 @@ CONTROLS = {
     "links": "without faults, and with plain links, it passes",
     "seeds": "with another seed it passes",
 }
-"""What has to be true of a candidate, by which it is seen that it fails for a reason; the first that is true of
-the whole run."""
+"""What has to be true of a candidate, by which it is seen that it fails for a reason: the first that is true
+of the whole run."""
 SEEDS = 5
 """Other seeds that are tried for that, at most."""
 SHORTEST = 0.001
@@ -186,21 +186,16 @@ class Search:
         if self._executor is None:
             judged = [self.goal.judge(plan) for plan in plans]
         else:
-            judged = [one.result() for one in [self._executor.submit(self.goal.judge, plan) for plan in plans]]
+            judged = [
+                one.result() for one in [self._executor.submit(self.goal.judge, plan) for plan in plans]
+            ]
         for plan, (fails, runs) in zip(plans, judged, strict=True):
             self._known[plan.key] = fails
             self.runs += runs
 
-    def tries(self, make: Callable[[T], Plan | None]) -> Callable[[Sequence[T]], int | None]:
-        """Return what tries things of which plans are made; where none can be made of one, it does not fail."""
-
-        def first(candidates: Sequence[T]) -> int | None:
-            made = [(number, make(one)) for number, one in enumerate(candidates)]
-            plans = [(number, plan) for number, plan in made if plan is not None]
-            found = self.first([plan for _, plan in plans])
-            return None if found is None else plans[found][0]
-
-        return first
+    def tries(self, make: Callable[[T], Plan]) -> Callable[[Sequence[T]], int | None]:
+        """Return what tries things of which plans are made."""
+        return lambda candidates: self.first(list(map(make, candidates)))
 
     # -- going over everything ----------------------------------------------------------------------------
 
@@ -279,9 +274,7 @@ class Search:
             items = tuple(name for name in plan.hosts if (name not in passive) is busy)
             others = frozenset(plan.hosts).difference(items)
 
-            def with_hosts(
-                kept: tuple[str, ...], plan: Plan = plan, others: frozenset[str] = others
-            ) -> Plan:
+            def with_hosts(kept: tuple[str, ...], plan: Plan = plan, others: frozenset[str] = others) -> Plan:
                 names = others.union(kept)
                 return replace(plan, hosts=tuple(name for name in plan.hosts if name in names))
 
@@ -314,9 +307,10 @@ class Search:
             def with_value(one: Any, name: str = name) -> Plan:
                 return replace(self.plan, parameters={**self.plan.parameters, name: one})
 
-            if isinstance(value, (list, tuple)):
-                kind = type(value)
-                ddmin(tuple(value), self.tries(lambda kept, kind=kind, make=with_value: make(kind(kept))))
+            if type(value) is list:
+                ddmin(value, self.tries(lambda kept, make=with_value: make(list(kept))))  # type: ignore[misc]
+            elif type(value) is tuple:
+                ddmin(value, self.tries(with_value))
             else:
                 smallest(_simpler_values(value), self.tries(with_value))
 
@@ -337,7 +331,8 @@ class Search:
             for digits in range(4):
                 plan = self.plan
                 rounded = tuple(
-                    _rounded(fault, digits) if fault is plan.faults[number] else fault for fault in plan.faults
+                    _rounded(fault, digits) if fault is plan.faults[number] else fault
+                    for fault in plan.faults
                 )
                 candidate = replace(plan, faults=rounded)
                 if candidate.key == plan.key or self.first([candidate]) == 0:
@@ -385,9 +380,7 @@ def describe(subject: Subject, plan: Plan) -> Network:
 # -- where it begins ---------------------------------------------------------------------------------------
 
 
-def plans_of(
-    journal: Journal, network: Network, parameters: Mapping[str, Any], seconds: float
-) -> list[Plan]:
+def plans_of(journal: Journal, network: Network, parameters: Mapping[str, Any], seconds: float) -> list[Plan]:
     """Return plans for the whole of a run, the one in which most is known first.
 
     In the first, all that was done to the network is done at the same moments; in the second, only steps that

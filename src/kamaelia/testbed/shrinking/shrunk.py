@@ -15,13 +15,12 @@ from ...axon.arguments import check_whole
 from ...axon.clock import monotonic
 from ..captures.pcapng import LONGEST
 from ..network import Network
-from ..simulated import Simulated
-from .acts import can_be_written
+from ..simulated import Simulated, can_be_written
 from .failure import Failure
 from .plan import Plan
 from .running import AllLinks, Subject, play, watched
 from .search import CONTROLS, Goal, Search, Stage, describe, plans_of
-from .writing import code_of, relative
+from .writing import code_of
 
 if TYPE_CHECKING:
     from ..trace import Trace
@@ -133,7 +132,7 @@ class Shrunk:
 
 
 def shrink(
-    scenario: Callable[..., Any],
+    scenario: Callable[..., Any] | Simulated,
     parameters: Mapping[str, Any] | None = None,
     *,
     seed: int | str = 0,
@@ -186,8 +185,10 @@ def shrink(
         >>> def late(trace):
         ...     return trace.metrics.seconds > 10
         >>> shrunk = shrink(many, fails=late)
-        >>> shrunk.title, shrunk.faults
-        ('It fails with 1 of 50 hosts, 0 of 0 links and 1 of 50 faults, in 20 s.', ('crash of host node-0 at 0 s, until 5 s',))
+        >>> shrunk.title
+        'It fails with 1 of 50 hosts, 0 of 0 links and 1 of 50 faults, in 20 s.'
+        >>> shrunk.faults
+        ('crash of host node-0 at 0 s, until 5 s',)
     """
     began = monotonic()
     subject = replace(_subject(scenario, seed, seconds, fails, options), fixed=fixed or {})
@@ -265,7 +266,9 @@ def _subject(
     own: dict[str, Any] = {}
     if isinstance(test, Simulated):
         if fails is not None:
-            raise UsageError(f"shrink(fails={fails!r}): {test.name} is a test, which says by itself when it fails")
+            raise UsageError(
+                f"shrink(fails={fails!r}): {test.name} is a test, which says by itself when it fails"
+            )
         usual, own = test.seconds, dict(test.options)
     elif fails is not None:
         own = {"errors": "collect"}

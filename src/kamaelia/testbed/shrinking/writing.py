@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import os
-import sys
 import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -13,9 +12,9 @@ from typing import Any
 
 from ...axon import UsageError
 from ..network import Network
-from ..simulated import OWN, Simulated
+from ..simulated import OWN, Simulated, can_be_written
 from ..snapshot import as_written
-from .acts import can_be_written, named_links
+from .acts import named_links
 from .failure import Failure
 from .plan import Plan
 from .running import Subject
@@ -105,7 +104,9 @@ def _docstring(title: str, failure: Failure, path: Path, is_scenario: bool, seed
         (f"kamaelia simulate {path.name}", "likewise, and shows only what matters"),
     ]
     if is_scenario:
-        commands.append((f"kamaelia simulate {path.name}:network --seed={seed} --studio", "lets you watch it"))
+        commands.append(
+            (f"kamaelia simulate {path.name}:network --seed={seed} --studio", "lets you watch it")
+        )
     width = max(len(command) for command, _ in commands)
     lines += [f"{command:<{width}}  {what}" for command, what in commands]
     lines += ["", f"The packets of all its links are in {path.with_suffix('.pcapng').name}.", '"""']
@@ -124,7 +125,8 @@ def _imports(places: list[Place], names: list[str], path: Path) -> str:
     if folders:
         standard = ["import sys", "from pathlib import Path", ""]
         found = ", ".join(
-            f'str((Path(__file__).parent / "{os.path.relpath(folder, here)}").resolve())' for folder in folders
+            f'str((Path(__file__).parent / "{os.path.relpath(folder, here)}").resolve())'
+            for folder in folders
         )
         lines += ["", f"sys.path[:0] = [{found}]"]
     after = "  # noqa: E402" if folders else ""
@@ -163,7 +165,7 @@ def _function(name: str, plan: Plan, network: Network, place: Place, is_test: bo
     else:
         call = f"{_called(place)}({_arguments(plan.parameters)})"
         head = ["def network():", '    """Return the smallest network that was found to fail."""']
-        head += _wrapped(f"    network = {call}")
+        head.append(f"    network = {call}")
     return "\n".join([*head, textwrap.indent(_kept(plan, network), "    "), "    return network"])
 
 
@@ -215,10 +217,6 @@ def _listing(begin: str, items: Iterable[Any]) -> list[str]:
     return [f"    {begin}[", *(f"        {row}" for row in rows), "    ],"]
 
 
-def _wrapped(line: str) -> list[str]:
-    return [line]
-
-
 def _decorator(subject: Subject, plan: Plan) -> str:
     options = {"seconds": plan.seconds, **subject.options}
     return f"@simulated(seeds=[{subject.seed!r}], {_arguments(options)})"
@@ -247,14 +245,3 @@ def _test(subject: Subject, test: Simulated, plan: Plan, place: Place) -> str:
         given.append(f"number={subject.number}")
     lines.append(f"    return altered({', '.join(['made', 'smaller', *given])})")
     return "\n".join(lines)
-
-
-def relative(path: Path) -> str:
-    """Return a path as it is shown."""
-    found = os.path.relpath(path)
-    return found if not found.startswith("..") else str(path)
-
-
-def python() -> str:
-    """Return what a command begins with that runs a file."""
-    return Path(sys.executable).name

@@ -1,12 +1,12 @@
-"""Ten planted failures, each in a network of fifty hosts, of which a few are needed, with some faults of many.
+"""Ten planted failures, each in a network of fifty hosts, of which few are needed, and few of the faults.
 
 Each module is one distributed program, with a switch that plants one bug, and a ``protocol`` that is a test
 over seeds, or a ``scenario`` and a function ``fails`` that looks at its trace. The bug shows with the faults
-that `NEEDED` names, and with nothing else that goes wrong there; without it all is well with all faults.
+that `PLANTED` names, and with nothing else that goes wrong there; without it all is well with all faults.
 
 Fifty are: a router in the middle, four at the edges, those who take part in the program, and bystanders, who
-talk to each other. Trouble is drawn from the seed (`Network.disturb`), comes at certain times, on a condition,
-and by a script; it strikes bystanders, and those who take part where that does no harm.
+talk to each other. Trouble is drawn from the seed (`Network.disturb`), comes at certain times, on a
+condition, and by a script; it strikes bystanders, and those who take part where that does no harm.
 
 ``python -m tests.testbed.shrinking.planted`` shrinks all of them and prints a table.
 """
@@ -43,9 +43,7 @@ class Planted(NamedTuple):
 
 PLANTED = {
     "duplicate": Planted(7, frozenset({"partition of bank | slot-17"}), 2),
-    "failover": Planted(
-        7, frozenset({f"crash of host replica-{n}" for n in range(3)}), 4
-    ),
+    "failover": Planted(7, frozenset({f"crash of host replica-{n}" for n in range(3)}), 4),
     "give_up": Planted(7, frozenset({"crash of host reader-12"}), 2),
     "goodbye": Planted(7, frozenset({"hold of studio | viewer-5"}), 3),
     "lost_update": Planted(7, frozenset({"partition of *"}), 2),
@@ -53,9 +51,7 @@ PLANTED = {
     "short_patience": Planted(7, frozenset({"set of link *phone-11"}), 3),
     "stale_cache": Planted(7, frozenset({"crash of host origin"}), 2),
     "two_leaders": Planted(7, frozenset({"partition of *"}), 2),
-    "unwritten": Planted(
-        7, frozenset({"crash of host store-a", "crash of host store-b"}), 3
-    ),
+    "unwritten": Planted(7, frozenset({"crash of host store-a", "crash of host store-b"}), 3),
 }
 
 
@@ -126,9 +122,7 @@ def campus(network: Network, participants: Sequence[str]) -> list[str]:
     for number, name in enumerate([*participants, *bystanders]):
         network.host(name)
         options: dict[str, Any] = {"loss": "1 %"} if name in bystanders else {}
-        network.link(
-            edges[number % EDGES], name, delay="3 ms", jitter="1 ms", rate="100 Mbit/s", **options
-        )
+        network.link(edges[number % EDGES], name, delay="3 ms", jitter="1 ms", rate="100 Mbit/s", **options)
     for name in bystanders:
         network.hosts[name].run(on_udp(Talk(bystanders), port=TALK))
     return bystanders

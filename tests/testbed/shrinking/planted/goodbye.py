@@ -1,5 +1,5 @@
-"""A studio sends to a group for as long as somebody listens. Viewers say when they come and when they go, each
-until the studio has said that it knows; it counts them.
+"""A studio sends to a group for as long as somebody listens. Viewers say when they come and when they go,
+each until the studio has said that it knows; it counts them.
 
 A goodbye that is said twice, for its answer came late, counts for two, and somebody else gets no more.
 """
@@ -101,14 +101,10 @@ def protocol(network, faulty):
         goes = 18.0 if number == 0 else 4 + number
         network.hosts[viewer].run(on_udp(Viewer(viewer, 0.5 + number / 10, goes)))
         if number == 0:
-            network.hosts[viewer].run(
-                MulticastReceiver(GROUP, PICTURES, quiet=True) | Screen(shown[viewer])
-            )
+            network.hosts[viewer].run(MulticastReceiver(GROUP, PICTURES, quiet=True) | Screen(shown[viewer]))
     trouble(network, bystanders, quiet=viewers[6:11])
     network.at("8.9 s", network.hold, "studio", "viewer-5", one_way=True)
     network.at("9.5 s", network.release, "studio", "viewer-5")
     yield network
     seen = shown["viewer-0"]
     assert not seen or seen[-1] > 170, f"the last picture that viewer-0 has got is {seen[-1]}"
-
-

@@ -1,4 +1,4 @@
-"""A programme is sent line by line to many viewers, with numbers; a viewer puts the lines one below the other.
+"""A programme is sent line by line to many viewers, with numbers; they put the lines one below the other.
 
 It looks at the numbers only to leave out what has come twice. On a way that changes the order, so does it.
 """

@@ -13,7 +13,7 @@ from . import campus, trouble
 
 
 class Origin(Component):
-    """Its value changes every two seconds until the tenth time; the value is on its disk, which outlives it."""
+    """Its value changes every two seconds until the tenth time, and is on its disk, which outlives it."""
 
     def __init__(self, disk: dict[str, int]) -> None:
         self.disk = disk
