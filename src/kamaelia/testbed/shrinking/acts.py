@@ -146,10 +146,6 @@ def faults_of(acts: Iterable[Act]) -> list[Fault]:
     found: list[Fault] = []
     open_ones: dict[tuple[Any, ...], int] = {}
     for act in sorted(acts, key=lambda act: -1.0 if act.at is None else act.at):
-        ended = open_ones.pop(_key(act, act.verb), None)
-        if ended is not None:
-            found[ended] = replace(found[ended], end=act)
-            continue
         if not act.args and act.kind in ("network", "disk") and act.verb in _ENDS.values():
             several = [key for key in open_ones if key[0] == act.kind and key[1] in (act.name, "")]
             for key in several:  # it ends all of them, and each of them is to have its own end
@@ -157,6 +153,10 @@ def faults_of(acts: Iterable[Act]) -> list[Fault]:
                 found[number] = replace(found[number], end=_own_end(found[number].begin, act))
             if several:
                 continue
+        ended = open_ones.pop(_key(act, act.verb), None)
+        if ended is not None:
+            found[ended] = replace(found[ended], end=act)
+            continue
         begun = _ENDS.get(act.verb, act.verb if act.verb in ("set", "set_clock") else None)
         if begun is not None:
             open_ones[_key(act, begun)] = len(found)
@@ -202,6 +202,11 @@ class Journal:
         network.script_of_runs[:] = [
             partial(self._begin, number, step) for number, step in enumerate(network.script_of_runs)
         ]
+
+    def describe(self, number: int) -> str:
+        """Say what a step is, and what has come of it."""
+        done = ", ".join(str(act) for act in self.acts[number][:3]) or "nothing that is known"
+        return f"step {number} of the scenario ({self.kinds[number]}): {done}"
 
     def _begin(self, number: int, step: Callable[[Simulation], None], simulation: Simulation) -> None:
         token = journal.set(partial(self._note, number, simulation))

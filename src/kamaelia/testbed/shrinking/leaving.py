@@ -1,4 +1,4 @@
-"""What is done for a test or a command when a run has failed: look for the smallest, and leave it as files."""
+"""For tests and commands: when a run has failed, look for the smallest one, and leave it as files."""
 
 from __future__ import annotations
 

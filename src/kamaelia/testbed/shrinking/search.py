@@ -422,7 +422,7 @@ def _simpler_values(value: Any) -> Sequence[Any]:
     """Return values that are simpler than one, the simplest first.
 
     >>> _simpler_values("5 %")[:2], _simpler_values(True), _simpler_values("a name")
-    (['0 %', '1e-06 %'], [False], [])
+    (['0 %', '1 %'], [False], [])
     """
     if isinstance(value, bool):
         return [False] if value else []
@@ -432,7 +432,7 @@ def _simpler_values(value: Any) -> Sequence[Any]:
     if found is None:
         return []
     number = float(found[1])
-    lower = simpler(int(number) if number.is_integer() and number > 10 else number)
+    lower = simpler(int(number) if number.is_integer() else number)
     return [f"{one:g}{found[2] or ''}" for one in lower]
 
 

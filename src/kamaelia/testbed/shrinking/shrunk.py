@@ -63,6 +63,8 @@ class Shrunk:
     """Of the trace of the smallest run; empty where it raises."""
     subject: Subject
     """What was run."""
+    steps: Mapping[int, str]
+    """What the steps of the scenario are that break something, by their numbers."""
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -72,7 +74,7 @@ class Shrunk:
     @property
     def faults(self) -> tuple[str, ...]:
         """What goes wrong in it, in words."""
-        steps = [f"step {one} of the scenario" for one in self.plan.steps if one in self.plan.breaking]
+        steps = [self.steps[one] for one in self.plan.steps if one in self.plan.breaking]
         return (*map(str, self.plan.faults), *steps)
 
     @property
@@ -246,6 +248,7 @@ def shrink(
         link_count=len(search.network().links),
         fingerprint=last.fingerprint,
         subject=subject,
+        steps={number: journal.describe(number) for number in sorted(plan.breaking)},
     )
 
 
