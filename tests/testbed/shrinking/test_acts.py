@@ -50,10 +50,7 @@ def test_each_verb_is_written_down_with_its_moment() -> None:
         ['network.hold("a", ["b", "c"], one_way=True)'],
         ['network.at(1.0, network.hosts["a"].pause, 0.2)'],
         ['network.at(2.0, find_link(network, "a - b (2)").set, direction="back", loss="5 %")'],
-        [
-            'network.at(3.0, network.hosts["a"].disk.fail, "read", name="x", after=0, times=2, '
-            'error="EIO")'
-        ],
+        ['network.at(3.0, network.hosts["a"].disk.fail, "read", name="x", after=0, times=2, error="EIO")'],
     ]
     assert found.kinds == ["verb", "verb", "at", "at", "at"] and all(found.is_pure) and all(found.is_whole)
 
@@ -147,9 +144,9 @@ def test_faults_have_their_own_ends() -> None:
         "hold of a | c at 1.5 s, until 2 s",
         "repair of all at 3 s",
     ]
-    ended = faults_of(
-        [Act(1.5, "network", "", "hold", (("a",), ("c",))), Act(2.0, "network", "", "repair")]
-    )[0].end
+    ended = faults_of([Act(1.5, "network", "", "hold", (("a",), ("c",))), Act(2.0, "network", "", "repair")])[
+        0
+    ].end
     assert ended is not None and ended.verb == "release" and ended.args == (("a",), ("c",))
     assert faults(
         Act(1.0, "link", "a - b", "set", (), (("loss", 1),)),

@@ -10,8 +10,7 @@ import pytest
 
 from kamaelia.testbed.shrinking.running import watched
 from kamaelia.testbed.shrinking.shrunk import _subject
-
-from .planted import PLANTED, TOTAL, names, scenario_of, shrunk, wrong_with
+from tests.testbed.shrinking.planted import PLANTED, TOTAL, names, scenario_of, shrunk, wrong_with
 
 pytestmark = pytest.mark.one_core
 QUICK = ("two_leaders", "unwritten")

@@ -1,4 +1,4 @@
-"""From a run that fails to the smallest one: what is found, what is taken for the same failure, and limits."""
+"""From a run that fails to the smallest one: what is found, what counts as the same failure, limits."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from kamaelia import component, sleep
 from kamaelia.axon import UsageError
 from kamaelia.testbed import Network, Trace, simulated
 from kamaelia.testbed.shrinking import NotShrunk, Stage, keep, search, shrink
-
-from .systems import Broken, asking, coins, nothing_came, test_all_is_answered
+from tests.testbed.shrinking.systems import Broken, asking, coins, nothing_came, test_all_is_answered
 
 pytestmark = pytest.mark.one_core
 
@@ -377,7 +376,7 @@ def test_mistakes_are_explained() -> None:
         network.host("a").run(_raise(len(calls) == 1))
         return network
 
-    with pytest.raises(NotShrunk, match="has not failed like the first .*: it depends on more"):
+    with pytest.raises(NotShrunk, match=r"has not failed like the first .*: it depends on more"):
         shrink(fickle)
 
 
