@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+import logging
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
@@ -63,6 +64,17 @@ def _at_most(seconds: float | None) -> Iterator[None]:
         timer.cancel()
         timer.join()
         _raise_in(thread, None)  # if it has been asked for, and not happened yet
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Have nothing logged: of hundreds of runs in which things are missing nobody wants to read."""
+    before = logging.root.manager.disable
+    logging.disable()
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _raise_in(thread: int, error: type[BaseException] | None) -> None:
@@ -207,7 +219,7 @@ def _play(
 
     failure: Failure | None = None
     try:
-        with _at_most(None if limits is None else limits.seconds):
+        with _silence(), _at_most(None if limits is None else limits.seconds):
             said = subject.once(parameters, simulate)
         if said:
             failure = Failure.by_word(said)

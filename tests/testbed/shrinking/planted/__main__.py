@@ -29,11 +29,12 @@ def main(words: list[str]) -> int:
     for name in options.names or names():
         found = shrunk(name, tell=print if options.v else None)
         plan, whole = found.plan, found.whole
+        needed = "; ".join(f"{fault.begin}" for fault in plan.faults).replace("|", "/")
         hosts.append(plan.host_count)
         print(
             f"| `{name}` | {whole.host_count} > {plan.host_count} | {len(whole.links)} > {found.link_count} "
             f"| {whole.fault_count} > {plan.fault_count} | {found.runs} | {found.took:.1f} s "
-            f"| {'; '.join(found.faults)} |",
+            f"| {needed} |",
             flush=True,
         )
         if said := wrong_with(name, found):
