@@ -274,6 +274,15 @@ def test_its_runs_and_its_time_are_bounded() -> None:
     assert found.ended == "its time was over" and found.plan.key == found.whole.key
 
 
+def test_ctrl_c_ends_it_with_what_was_found_so_far() -> None:
+    def tell(stage: Stage) -> None:
+        if stage.what == "hosts":
+            raise KeyboardInterrupt
+
+    found = shrink(asking, seed=11, seconds=40, tell=tell)
+    assert found.ended == "Ctrl-C" and found.plan.fault_count == 1 and found.plan.host_count == 3
+
+
 @pytest.mark.parametrize("waits", [True, False])
 def test_a_candidate_that_never_ends_is_given_up(waits: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """It tries again at once: with turns of the clock in between, and without any."""

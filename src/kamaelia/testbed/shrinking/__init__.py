@@ -17,7 +17,8 @@ Where the run does not fail any more with these in the place of the scenario's o
 or left out as wholes. So is what waits for a condition (`Network.when`).
 
 **Which search?** Delta debugging for sets, bisection for numbers (`minimising`); in which order, says
-`search`. It is deterministic; what was tried once is not tried again; it is bounded in runs and in time.
+`search`. It is deterministic; what was tried once is not tried again; it is bounded in runs and in time, and
+a Ctrl-C ends it with what was found so far.
 
 **Is it the same failure?** The type of the error, the line of code, and the role of the component have to be
 the same (`failure`), or a function of yours says so. That is not enough: a test that "all ten answers have

@@ -221,6 +221,8 @@ class Search:
                     break
         except Exhausted as error:
             self.ended = str(error)
+        except KeyboardInterrupt:
+            self.ended = "Ctrl-C"
 
     def _do(self, name: str, stage: Callable[[], object], measure: Callable[[Plan], object]) -> None:
         before, runs = str(measure(self.plan)), self.runs
