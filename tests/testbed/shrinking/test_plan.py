@@ -9,7 +9,7 @@ import pytest
 from kamaelia.axon import UsageError
 from kamaelia.testbed import Network, Rule
 from kamaelia.testbed.shrinking.acts import Act, Fault
-from kamaelia.testbed.shrinking.plan import Plan, can_be_bypassed, keep, settings_of
+from kamaelia.testbed.shrinking.plan import Plan, can_be_bypassed, keep, settings_of, usual_delay
 
 pytestmark = pytest.mark.one_core
 
@@ -52,6 +52,23 @@ def test_everything_else_is_taken_away() -> None:
     ]
     assert [link.settings_back.mtu for link in network.links] == [1500, 1000]
     assert network.script_of_runs == [steps[1], steps[3]]
+
+
+def test_delays_become_the_usual_one_where_they_are_not_named() -> None:
+    network = star(3)
+    network.link("leaf-0", "leaf-1", delay="2 ms", back={"delay": "7 ms"})
+    assert usual_delay(network) == "2 ms" and usual_delay(star(1)) is None
+    kept = settings_of(network, "2 ms")
+    assert [name for name, settings in kept if settings] == [
+        "hub - leaf-0",
+        "hub - leaf-2",
+        "leaf-0 - leaf-1",
+    ]
+    links = {"hub - leaf-0": ["delay"], "hub - leaf-2": [], "leaf-0 - leaf-1": []}
+    keep(network, hosts=list(network.hosts), links=links, delay="2 ms")
+    assert [link.settings.given["delay"] for link in network.links] == ["1 ms", "2 ms", "2 ms"]
+    assert network.links[2].settings_back.given["delay"] == "2 ms"
+    assert usual_delay(star(2, delay=lambda now: 0.1)) is None
 
 
 @pytest.mark.parametrize("neighbours", [2, 3, 4])

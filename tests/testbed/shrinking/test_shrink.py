@@ -161,6 +161,19 @@ def test_loss_that_is_needed_is_kept_and_no_other_setting() -> None:
     assert float(str(found.plan.parameters["loss"]).split()[0]) < 60
 
 
+def test_a_delay_that_is_needed_is_kept_and_others_become_the_usual_one() -> None:
+    def scenario() -> Network:
+        network = asking(by="none")
+        network.links[0].set(delay="20 ms")
+        network.links[4].set(delay="400 ms", jitter=None)
+        return network
+
+    found = shrink(scenario, seconds=40)
+    assert found.control == "links" and found.hosts == ("server", "client-3")
+    assert found.plan.links == (("hub - server", ()), ("hub - client-3", ("delay",)))
+    assert found.network().links[0].settings.given["delay"] == pytest.approx(0.405)
+
+
 def test_by_chance_is_seen_by_other_seeds() -> None:
     found = shrink(coins, seed=3)
     assert found.control == "seeds" and found.hosts == ("table-17",)

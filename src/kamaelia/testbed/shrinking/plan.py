@@ -11,6 +11,7 @@ them to each other, as long as the ways over it were.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import combinations
@@ -24,7 +25,7 @@ from .acts import Fault, named_links
 
 MOST_JOINED = 4
 """Neighbours that a router may have that is bypassed: in the place of four links there are six then."""
-SETTINGS = tuple(name for name in DEFAULTS if name != "delay")
+SETTINGS = tuple(DEFAULTS)
 """What a link may have that is not plain."""
 
 
@@ -33,6 +34,7 @@ def keep(
     *,
     hosts: Collection[str],
     links: Mapping[str, Collection[str]],
+    delay: float | str | None = None,
     steps: Collection[int] = (),
     bypass: Iterable[str] = (),
 ) -> Network:
@@ -41,8 +43,8 @@ def keep(
     Arguments:
         hosts: which stay; the others are removed (`Network.remove`)
         links: which stay, by their names, such as ``"server - phone-3"``; and of each which settings, such as
-            ``["loss", "rate"]``. The delay stays in any case; all others become what they are when nothing is
-            said
+            ``["loss", "rate"]``. All others become what they are when nothing is said
+        delay: of links for which no ``"delay"`` is named; None for leaving it as it is
         steps: which of the steps stay that the network has been told before, such as by `Network.at` and
             `Network.script`: their numbers, from 0 on, in the order of the telling
         bypass: routers in whose place there are to be links between their neighbours
@@ -78,7 +80,9 @@ def keep(
                     f"keep(links={{{name!r}: [{one!r}]}}): a link has no {one!r}; {suggestion(one, SETTINGS)}"
                 )
         link = known[name]
-        plain = {one: DEFAULTS[one] for one in SETTINGS if one not in wanted}
+        plain = {one: usual for one, usual in {**DEFAULTS, "delay": delay}.items() if one not in wanted}
+        if delay is None:
+            plain.pop("delay", None)
         link.settings, link.settings_back = changed(link.settings, plain), changed(link.settings_back, plain)
     network.links = [link for name, link in known.items() if name in links]
     for name in bypass:
@@ -156,6 +160,8 @@ class Plan:
     """The scenario's own steps that are kept."""
     breaking: frozenset[int] = frozenset()
     """Those of its steps that break something, kept or not."""
+    delay: float | str | None = None
+    """Of links among whose settings there is none; None for what the scenario says."""
     bypass: tuple[str, ...] = ()
     """Routers that are replaced by links."""
     key: str = field(default="", compare=False)
@@ -169,12 +175,19 @@ class Plan:
         for name, value in (("links", links), ("faults", faults), ("bypass", bypass)):
             object.__setattr__(self, name, value)
         parameters = sorted((name, repr(value)) for name, value in self.parameters.items())
-        parts = (parameters, self.seconds, self.hosts, links, faults, self.steps, bypass)
+        parts = (parameters, self.seconds, self.hosts, links, self.delay, faults, self.steps, bypass)
         object.__setattr__(self, "key", repr(parts))
 
     def apply(self, network: Network) -> Network:
         """Make a network, which the scenario has just described, the one that is meant."""
-        keep(network, hosts=self.hosts, links=dict(self.links), steps=self.steps, bypass=self.bypass)
+        keep(
+            network,
+            hosts=self.hosts,
+            links=dict(self.links),
+            delay=self.delay,
+            steps=self.steps,
+            bypass=self.bypass,
+        )
         for fault in self.faults:
             for act in fault.acts:
                 act.do(network)
@@ -207,22 +220,48 @@ def ends_of(link: str) -> frozenset[str]:
     return frozenset((first, second))
 
 
-def settings_of(network: Network) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def settings_of(
+    network: Network, delay: float | str | None = None
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Return the links of a network, with what of each is not plain.
+
+    Arguments:
+        network: whose links they are
+        delay: which is the plain one; None if each is
 
     >>> network = Network()
     >>> _ = network.link(network.host("a"), network.host("b"), loss="5 %", back={"rate": "1 Mbit/s"})
-    >>> settings_of(network)
-    (('a - b', ('loss', 'rate')),)
+    >>> settings_of(network), settings_of(network, delay="1 ms")
+    ((('a - b', ('loss', 'rate')),), (('a - b', ('delay', 'loss', 'rate')),))
     """
+    usual = {**DEFAULTS, "delay": delay}
 
     def is_special(link: NetworkLink, name: str) -> bool:
-        return any(bool(one.given[name] != DEFAULTS[name]) for one in (link.settings, link.settings_back))
+        if usual[name] is None and name == "delay":
+            return False
+        return any(bool(one.given[name] != usual[name]) for one in (link.settings, link.settings_back))
 
     return tuple(
         (name, tuple(one for one in SETTINGS if is_special(link, one)))
         for name, link in named_links(network).items()
     )
+
+
+def usual_delay(network: Network) -> float | str | None:
+    """Return the delay that most links have; None if they all have the same, or have functions for it.
+
+    >>> network = Network()
+    >>> a, b, c = (network.host(name) for name in "abc")
+    >>> _ = network.link(a, b, delay="5 ms"), network.link(b, c, delay="5 ms")
+    >>> usual_delay(network)
+    >>> _ = network.link(c, a, delay="2 s")
+    >>> usual_delay(network)
+    '5 ms'
+    """
+    delays = [one.given["delay"] for link in network.links for one in (link.settings, link.settings_back)]
+    numbers = [one for one in delays if not callable(one)]
+    counts = Counter(numbers)
+    return None if not counts or len(set(delays)) == 1 else counts.most_common(1)[0][0]
 
 
 Change = Callable[[Network], object]

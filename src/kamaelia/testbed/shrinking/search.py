@@ -5,7 +5,8 @@ It goes over what a run is made of, one kind after the other, and again until no
 1. *faults*: which are needed (`ddmin`), of those that have really happened;
 2. *time*: how long the run has to be (bisection over round numbers);
 3. *hosts*: which are needed, first of those that run something, then routers and switches; then *links*;
-4. *settings*: which links need which of their loss, jitter, rate, queue, ...;
+4. *settings*: which links need which of their loss, jitter, rate, queue, ..., and a delay that is not the one
+   that most have;
 5. *parameters* of the scenario: numbers, and quantities such as ``"5 %"``, towards 0, lists to fewer items;
 6. *routers* that only join two or three others: links in their place;
 7. *moments*: those of the faults to fewer digits.
@@ -29,7 +30,7 @@ from ..network import Network
 from .acts import Act, Fault, Journal, faults_of
 from .failure import Failure
 from .minimising import ddmin, simpler, smallest
-from .plan import Plan, can_be_bypassed, settings_of
+from .plan import Plan, can_be_bypassed, settings_of, usual_delay
 from .running import Limits, Played, Subject, play
 
 T = TypeVar("T")
@@ -400,6 +401,7 @@ def plans_of(journal: Journal, network: Network, parameters: Mapping[str, Any], 
         and (journal.acts[number] or journal.kinds[number] == "disturb")
     ]
     pure = [number for number in known if journal.is_pure[number]]
+    delay = usual_delay(network)
     found: list[Plan] = []
     for replaced in (known, pure, []):
         acts: list[Act] = [act for number in replaced for act in journal.acts[number]]
@@ -407,7 +409,8 @@ def plans_of(journal: Journal, network: Network, parameters: Mapping[str, Any], 
             parameters=parameters,
             seconds=seconds,
             hosts=tuple(network.hosts),
-            links=settings_of(network),
+            links=settings_of(network, delay),
+            delay=delay,
             faults=tuple(faults_of(acts)),
             steps=tuple(number for number in steps if number not in replaced),
             breaking=breaking,

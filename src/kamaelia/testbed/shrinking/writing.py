@@ -181,6 +181,8 @@ def _kept(plan: Plan, network: Network) -> str:
         lines.append("    },")
     else:
         lines.append("    links={},")
+    if plan.delay is not None and plan.links:
+        lines.append(f"    delay={plan.delay!r},".replace("'", '"'))
     if plan.steps:
         lines += _listing("steps=", plan.steps)
     if plan.bypass:
@@ -196,7 +198,7 @@ def _remark(name: str, plan: Plan, network: Network) -> str:
     link = named_links(network).get(name)
     if link is None:
         return ""
-    wanted = ["delay", *dict(plan.links)[name]]
+    wanted = list(dict.fromkeys(["delay", *dict(plan.links)[name]]))
     said = [f"{one} {as_written(link.settings.given[one])}" for one in wanted]
     for one in wanted:
         back = link.settings_back.given[one]
