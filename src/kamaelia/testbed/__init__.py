@@ -33,6 +33,7 @@ theory:
 | `measures` | parts that measure what passes (`measures_flow`, `measures_sequence`) |
 | `captures` | files of packets, as machines; `capture`: writing one in a run; `pcap_source`: playing one |
 | `simulated` | a test over many seeds; `check`: where two runs part that should be the same |
+| `shrinking` | from a run that fails to the smallest one that fails in the same way |
 | `loopback` | the same on real sockets of this machine |
 
 Not modelled: broadcast, ICMP but for
