@@ -1,0 +1,185 @@
+"""One run of an experiment: made by `carry_out`, wherever an executor likes, and told as a `Run`.
+
+A run that fails is a run, too: what was raised is in it as text, whether the function that describes the
+network raised it, or a host, or the function that looks at the trace. So nothing here raises, but Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...axon import UsageError, report
+from ...axon.clock import monotonic
+from ...axon.errors import shorten
+from ..errors import SimulationError
+from ..network import Network
+from ..simulated import Sweep
+from ..trace import Trace
+from .figures import checked_outcome, figures
+from .reference import FunctionReference
+
+LONGEST = 2000
+"""Letters of an error that are kept."""
+
+_sweep = Sweep()
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: with what, and what came of it."""
+
+    parameters: dict[str, Any]
+    """What the scenario was given. What is no number, text, truth value or None is written as Python does."""
+    seed: int | str
+    """Of all random streams of the run."""
+    outcome: dict[str, float] = field(default_factory=dict)
+    """What the experiment's own function has made of the trace."""
+    figures: dict[str, float] = field(default_factory=dict)
+    """All that was measured, see `kamaelia.testbed.experiments.figures`."""
+    error: str | None = None
+    """What has failed; None if all went well."""
+    replay: str = ""
+    """The command that makes the run again."""
+    took: float = 0.0
+    """Seconds of real time."""
+    fingerprint: str = ""
+    """Of all events; the same parameters and seed give the same one."""
+
+    @property
+    def values(self) -> dict[str, float]:
+        """All numbers by their names; where a name is taken twice, that of the outcome."""
+        return {**self.figures, **self.outcome}
+
+    @property
+    def key(self) -> str:
+        """What it is known by: parameters and seed."""
+        return run_key(self.parameters, self.seed)
+
+
+def run_key(parameters: Mapping[str, Any], seed: int | str) -> str:
+    """Return what a run is known by in a journal.
+
+    >>> run_key({"loss": 0.01, "viewers": 10}, 3)
+    '{"loss": 0.01, "viewers": 10}/3'
+    """
+    return f"{json.dumps(dict(parameters), sort_keys=True)}/{json.dumps(seed)}"
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be run, in a form that can be pickled."""
+
+    scenario: FunctionReference
+    outcome: FunctionReference | None
+    arguments: dict[str, Any]
+    """What the scenario is given, as it is."""
+    parameters: dict[str, Any]
+    """The same as they are written down."""
+    seed: int | str
+    seconds: float
+    options: dict[str, Any]
+    """Further arguments of `Network.simulate`."""
+    details: int
+    within: float
+    """Real time after which the run is given up, in seconds."""
+
+    def replay(self) -> str:
+        """Return the command that makes the run again."""
+        words = ["kamaelia", "simulate", str(self.scenario), f"--seed={self.seed}"]
+        words.append(f"--seconds={self.seconds:g}")
+        words += [
+            f"--param={name}={value if isinstance(value, str) else repr(value)}"
+            for name, value in self.arguments.items()
+        ]
+        return shlex.join(words)
+
+
+def carry_out(task: Task) -> Run:
+    """Make a run. This is what executors are given."""
+    began = monotonic()
+    trace: Trace | None = None
+    outcome: dict[str, float] = {}
+    numbers: dict[str, float] = {}
+    error: str | None = None
+    try:
+        look = None if task.outcome is None else task.outcome.resolve()
+        network = task.scenario.resolve()(**task.arguments)
+        if not isinstance(network, Network):
+            raise UsageError(f"{task.scenario} has returned {shorten(network)}, and no Network")
+        with _given_up_after(task.within, network) as gave_up:
+            trace = network.simulate(task.seconds, seed=task.seed, errors="collect", **task.options)
+        numbers = figures(trace, task.details)
+        if gave_up:
+            raise SimulationError(
+                f"it was given up at {trace.metrics.seconds:g} s, after {task.within:g} s of real time"
+            )
+        if look is not None:
+            outcome = checked_outcome(look(trace))
+    except Exception as raised:
+        error = report.one_line(raised)
+    failed = _failures(trace)
+    if error is not None or failed:
+        error = "; ".join([*([] if error is None else [error]), *failed])[:LONGEST]
+    run = Run(
+        task.parameters,
+        task.seed,
+        outcome,
+        numbers,
+        error,
+        task.replay(),
+        round(monotonic() - began, 6),
+        "" if trace is None else trace.fingerprint,
+    )
+    del trace
+    _sweep()
+    return run
+
+
+def lost(task: Task, why: str) -> Run:
+    """Return the run of a process that has died of it."""
+    return Run(task.parameters, task.seed, error=why, replay=task.replay())
+
+
+def ready() -> int:
+    """Return the number of the process; whoever can do this can carry out runs."""
+    return os.getpid()
+
+
+def _failures(trace: Trace | None) -> list[str]:
+    if trace is None:
+        return []
+    return [
+        f"{host}: {report.one_line(leaf)}"
+        for host, error in trace.errors.items()
+        for leaf in (error.exceptions if isinstance(error, ExceptionGroup) else (error,))
+    ]
+
+
+@contextmanager
+def _given_up_after(seconds: float, network: Network) -> Iterator[list[bool]]:
+    """End a simulation when its real time is over, as if its virtual time were; the list then says so."""
+    gave_up: list[bool] = []
+
+    def give_up() -> None:
+        simulation = network.simulation
+        if simulation is not None:
+            gave_up.append(True)
+            simulation.remote.ask(simulation.end_soon)
+
+    timer = threading.Timer(seconds, give_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield gave_up
+    finally:
+        timer.cancel()
+
+
+__all__ = ["LONGEST", "Run", "Task", "carry_out", "lost", "ready", "run_key"]
