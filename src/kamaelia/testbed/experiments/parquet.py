@@ -98,6 +98,11 @@ def read(path: str | PathLike[str]) -> Study:
             raise UsageError(f"{path} cannot be read as a study: {error}") from error
 
 
+def check() -> None:
+    """Raise `UsageError` when duckdb is not installed."""
+    _duckdb()
+
+
 def _duckdb() -> Any:
     try:
         import duckdb
@@ -186,4 +191,4 @@ def _path(path: str | PathLike[str]) -> str:
     return str(path).replace("'", "''")
 
 
-__all__ = ["FORMAT", "is_there", "read", "write"]
+__all__ = ["FORMAT", "check", "is_there", "read", "write"]

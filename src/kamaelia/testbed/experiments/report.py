@@ -203,7 +203,7 @@ def _comparison_row(one: Comparison) -> list[Any]:
 def _how_to_read() -> str:
     return (
         "<section><h2>How to read this</h2><p>Each run gives one number. A mean is over runs with different "
-        "seeds, and the interval beside it (the bar in a plot) is for the mean over all seeds there could be: "
+        "seeds, and the interval beside it (the bar in a plot) is for the mean over all possible seeds: "
         "made as here, 95 of a hundred such intervals have it in them "
         f"({METHODS['t']}). It says nothing about single runs, which are the small dots.</p>"
         "<p>All combinations were run with the same seeds. So differences are taken between the two runs of "
