@@ -167,7 +167,7 @@ def bar_of_runs(standing: Standing, took: float, columns: int, is_ending: bool =
 
     >>> from kamaelia.testbed.experiments import Standing
     >>> bar_of_runs(Standing(total=100, known=20, done=30, failed=1), 10, 70)
-    '[############------------] 50 of 100 runs, 1 failed, 3 a second, 0:17 left'
+    '[#########----------] 50 of 100 runs, 1 failed, 3 a second, 0:17 left'
     """
     over = standing.known + standing.done
     text = f" {over:,} of {standing.total:,} runs"

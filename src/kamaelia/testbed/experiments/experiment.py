@@ -17,7 +17,6 @@ from types import CodeType
 from typing import Any
 
 from ...axon import UsageError, units
-from ...axon.arguments import check_whole
 from ...axon.clock import calendar_for_real
 from ...axon.errors import shorten, suggestion
 from ..network import Network
@@ -29,7 +28,7 @@ from .figures import DETAILS
 from .identity import digest, machine, revision, sources, versions
 from .journal import FORMAT, Journal
 from .reference import FunctionReference
-from .run import Run, Task, run_key
+from .run import Run, Task, place_of, run_key
 from .study import Study
 
 FOLDER = ".kamaelia/experiments"
@@ -105,12 +104,13 @@ class Experiment:
         >>> experiment = Experiment(stream, loss=[0, 0.1], seeds=5, seconds=3, outcome=outcome)
         >>> study = experiment.run(folder=None, executor=InlineExecutor())
         >>> print(study.table())
-        loss  runs             heard
-        0        5  100 [100, 100]
-        0.1      5  90.6 [87.4, 93.8]
-        ...
+        loss  runs              heard
+        0        5     100 [100, 100]
+        0.1      5  88.4 [85.5, 91.3]
+        in brackets: 95 % intervals for the mean over all seeds (Student's t)
+        <BLANKLINE>
         >>> print(study.compare("loss", 0, 0.1, of="heard"))
-        heard: 0.1 minus 0 (loss) is -9.4 [-12.6, -6.23]: ...
+        heard: 0.1 minus 0 (loss) is -11.6 [-14.5, -8.74]: mean of 5 paired differences, ...
     """
 
     def __init__(
@@ -148,7 +148,8 @@ class Experiment:
         """In which direction, and how much."""
         self.within = units.seconds(within, "within")
         """Real time for a run, in seconds."""
-        check_whole(f"Experiment(details={details!r})", details, "how many have figures of their own", 0)
+        if type(details) is not int or details < 0:
+            raise UsageError(f"details={details!r}: give how many have figures of their own, from 0 on")
         self.details = details
         given: dict[str, Any] = {"until": until, "grace": grace, "keep": keep}
         self.options = {one: value for one, value in given.items() if value is not None or one == "keep"}
@@ -170,14 +171,18 @@ class Experiment:
             for name in point:
                 if name not in known and not anything:
                     raise UsageError(f"{self.name} takes no {name!r}; {suggestion(name, known)}")
-            for name, one in known.items():
-                needed = one.default is one.empty and one.kind not in (one.VAR_KEYWORD, one.VAR_POSITIONAL)
+            for name, other in known.items():
+                needed = other.default is other.empty and other.kind not in (
+                    other.VAR_KEYWORD,
+                    other.VAR_POSITIONAL,
+                )
                 if needed and name not in point:
                     raise UsageError(f"{self.name} needs {name!r}: give Experiment(..., {name}=...)")
-        keys = [run_key(one, 0) for one in self.labels]
-        for place, key in enumerate(keys):
-            if key in keys[:place]:
-                raise UsageError(f"the combination {self.labels[place]} is there twice")
+        places = set()
+        for one in self.labels:
+            if place_of(one) in places:
+                raise UsageError(f"the combination {one} is there twice")
+            places.add(place_of(one))
         if len(set(self.seeds)) < len(self.seeds):
             raise UsageError(f"seeds={shorten(self.seeds)}: one is there twice")
         if len(self.points) * len(self.seeds) > MOST_RUNS:
@@ -267,8 +272,8 @@ class Experiment:
         Raises `UsageError` when the scenario cannot go to another process, and when somebody else makes the
         same experiment in this folder just now.
         """
-        if jobs is not None:
-            check_whole(f"run(jobs={jobs!r})", jobs, "how many processes there are to be", 1)
+        if jobs is not None and (type(jobs) is not int or jobs < 1):
+            raise UsageError(f"run(jobs={jobs!r}): give how many processes there are to be, from 1 on")
         if executor is None:
             self._check_can_leave()
         header = self.describe()
@@ -361,9 +366,9 @@ class Experiment:
 def label(value: Any) -> Any:
     """Return a value of a parameter as it is written down. Raises `UsageError` for one without a name.
 
-    >>> from kamaelia.testbed.links import CoDel
-    >>> label(0.01), label("codel"), label(CoDel(target="5 ms"))
-    (0.01, 'codel', "CoDel(target='5 ms')")
+    >>> from kamaelia.testbed.links import UniformLoss
+    >>> label(0.01), label("codel"), label(UniformLoss("5 %"))
+    (0.01, 'codel', 'UniformLoss(share=0.05)')
     """
     if value is None or isinstance(value, (bool, int, float, str)):
         return value

@@ -19,13 +19,14 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...axon import UsageError
-from .run import Run
+from .run import Run, place_of
 
 if TYPE_CHECKING:
     from .study import Study
@@ -52,7 +53,9 @@ def write(study: Study, path: str | PathLike[str]) -> None:
         "seeds": study.seeds,
         "columns": [[name, kind, column] for kind, name, column, _ in columns],
     }
-    rows = [[_cell(study, run, kind, name) for kind, name, _, _ in columns] for run in study.runs]
+    places = {place_of(point): place for place, point in enumerate(study.points)}
+    texts = {name for kind, name, _, type in columns if kind == "parameter" and type == "VARCHAR"}
+    rows = [[_cell(run, kind, name, places, texts) for kind, name, _, _ in columns] for run in study.runs]
     names = ", ".join(f"{_quoted(column)} {type}" for _, _, column, type in columns)
     target = Path(path)
     part = target.with_name(f"{target.name}.part")
@@ -146,13 +149,12 @@ def _type(values: list[Any]) -> str:
     return "DOUBLE"
 
 
-def _cell(study: Study, run: Run, kind: str, name: str) -> Any:
+def _cell(run: Run, kind: str, name: str, places: Mapping[Any, int], texts: set[str]) -> Any:
     if kind == "point":
-        return study.points.index(run.parameters)
+        return places[place_of(run.parameters)]
     if kind == "parameter":
         value = run.parameters.get(name)
-        is_text = value is not None and _type(study.parameters[name]) == "VARCHAR"
-        return str(value) if is_text else value
+        return str(value) if value is not None and name in texts else value
     if kind == "seed":
         return str(run.seed)
     if kind == "outcome":

@@ -4,6 +4,8 @@ A function that stands in a module goes as the name of the module, its file, and
 imports the module; or, if it is none that can be imported, such as a script that was started, it loads the
 file under a name of its own. So what stands below ``if __name__ == "__main__"`` does not run there.
 
+In the process that has made the reference it is the function itself.
+
 One that has no name in its module, such as a lambda, goes as its code (`marshal`), beside the module: what it
 uses by name is looked up there. Both sides have to be the same version of Python then; ours are.
 """
@@ -16,7 +18,7 @@ import marshal
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -34,7 +36,9 @@ class FunctionReference:
         >>> reference = FunctionReference.of(os.path.basename)
         >>> reference.resolve()("somewhere/star.py")
         'star.py'
-        >>> FunctionReference.of(lambda number: 2 * number).resolve()(21)
+        >>> import pickle
+        >>> double = FunctionReference.of(lambda number: 2 * number)
+        >>> pickle.loads(pickle.dumps(double)).resolve()(21)
         42
     """
 
@@ -52,6 +56,8 @@ class FunctionReference:
     keyword_defaults: dict[str, Any] | None = None
     closure: tuple[Any, ...] = ()
     """What it uses of the functions around it."""
+    function: Callable[..., Any] | None = field(default=None, compare=False, repr=False)
+    """The function itself; it stays where it is when the reference is pickled."""
 
     @staticmethod
     def of(function: Callable[..., Any]) -> FunctionReference:
@@ -65,7 +71,7 @@ class FunctionReference:
         file = None if file is None else os.path.abspath(file)
         place = (module, file, None if file is None else _folder_of(module, file))
         if _find(found, name) is function:
-            return FunctionReference(*place, name)
+            return FunctionReference(*place, name, function=function)
         if not isinstance(function, FunctionType):
             raise UsageError(
                 f"{function!r} cannot be found in {module} by the name {name}: give a function that stands "
@@ -78,10 +84,13 @@ class FunctionReference:
             function.__defaults__,
             function.__kwdefaults__,
             tuple(cell.cell_contents for cell in function.__closure__ or ()),
+            function,
         )
 
     def resolve(self) -> Callable[..., Any]:
         """Return the function, with its module loaded. Raises `UsageError` when it is not there."""
+        if self.function is not None:
+            return self.function
         module = self._module()
         if self.code is None:
             found = _find(module, self.name)
@@ -94,6 +103,12 @@ class FunctionReference:
         made = FunctionType(code, module.__dict__, code.co_name, self.defaults, cells)
         made.__kwdefaults__ = self.keyword_defaults
         return made
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "function": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
 
     def check_can_leave(self) -> None:
         """Raise `UsageError` if another process could not find the module."""

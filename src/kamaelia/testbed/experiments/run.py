@@ -72,6 +72,15 @@ def run_key(parameters: Mapping[str, Any], seed: int | str) -> str:
     return f"{json.dumps(dict(parameters), sort_keys=True)}/{json.dumps(seed)}"
 
 
+def place_of(parameters: Mapping[str, Any]) -> tuple[tuple[str, bool, Any], ...]:
+    """Return what tells combinations apart: 1 and 1.0 are the same value, and 1 and True are not.
+
+    >>> place_of({"loss": 0}) == place_of({"loss": 0.0}), place_of({"loss": 0}) == place_of({"loss": False})
+    (True, False)
+    """
+    return tuple((name, isinstance(value, bool), value) for name, value in sorted(parameters.items()))
+
+
 @dataclass(frozen=True)
 class Task:
     """What is to be run, in a form that can be pickled."""
@@ -182,4 +191,4 @@ def _given_up_after(seconds: float, network: Network) -> Iterator[list[bool]]:
         timer.cancel()
 
 
-__all__ = ["LONGEST", "Run", "Task", "carry_out", "lost", "ready", "run_key"]
+__all__ = ["LONGEST", "Run", "Task", "carry_out", "lost", "place_of", "ready", "run_key"]

@@ -14,8 +14,8 @@ I_x(a, b) is computed as the continued fraction of DLMF 8.17.22, which converges
 front (the method of Lentz, as Thompson and Barnett changed it in 1986), until a step changes nothing any
 more. Quantiles are found by halving an interval, which needs nothing but the tail.
 
-The relative error is below 10**-10 for what is asked for here: up to a million degrees of freedom, and
-probabilities from 10**-300 on. The tests compare with published tables.
+Beside SciPy, 504 quantiles agree to 10 digits up to a thousand degrees of freedom, and to 8 up to a
+million, where the gamma function has lost some. The tests compare with such values, and with printed tables.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from kamaelia.observe.tables import percent, several, table
 from ...axon import UsageError
 from ...axon.errors import suggestion
 from .intervals import Interval, holm, interval, p_value
-from .run import Run
+from .run import Run, place_of
 
 COLUMNS = 6
 """Of a table that is asked for nothing in particular."""
@@ -93,7 +93,9 @@ class Comparison:
             text += f", with a {percent(one.confidence)} interval for that of all seeds"
             text += f" ({METHODS[one.method]})"
         if not isnan(self.relative):
-            text += f"; {'+' if self.relative > 0 else ''}{percent(self.relative)} of {shown(self.base)}"
+            text += (
+                f"; that is {'+' if self.relative > 0 else ''}{percent(self.relative)} of {shown(self.base)}"
+            )
         text += f"; p = {p_text(self.p)}"
         if self.family > 1:
             text += f", {p_text(self.adjusted)} among {self.family} comparisons (Holm)"
@@ -127,6 +129,12 @@ class Study:
         """With which each was to be run."""
         self.runs = list(runs)
         """All that have been made, failed ones, too."""
+        self._parameters: dict[str, dict[Any, Any]] = {}
+        for point in self.points:
+            for name, value in point.items():
+                self._parameters.setdefault(name, {}).setdefault(_place(name, value), value)
+        # By names of parameters, and by their values: how many combinations there are, and the runs.
+        self._indexes: dict[tuple[str, ...], dict[Any, tuple[int, list[Run]]]] = {}
 
     # -- what there is ----------------------------------------------------------------------------------
 
@@ -161,13 +169,7 @@ class Study:
     @property
     def parameters(self) -> dict[str, list[Any]]:
         """All parameters with their values, in the order in which they were given."""
-        found: dict[str, list[Any]] = {}
-        for point in self.points:
-            for name, value in point.items():
-                values = found.setdefault(name, [])
-                if not _is_in(value, values):
-                    values.append(value)
-        return found
+        return {name: list(values.values()) for name, values in self._parameters.items()}
 
     @property
     def swept(self) -> list[str]:
@@ -222,14 +224,9 @@ class Study:
         names = self.swept if by is None else [by] if isinstance(by, str) else list(by)
         for name in names:
             self._check_parameter(name)
-        groups: list[dict[str, Any]] = []
-        for point in self.points:
-            where = {name: point[name] for name in names if name in point}
-            if not _is_in(where, groups):
-                groups.append(where)
         made = []
-        for where in groups:
-            runs = self._runs(where)
+        for where in self._combinations(names):
+            _, runs = self._group(where)
             values = self._by_seed(of, where)
             ends = interval(list(values.values()), confidence, method)
             made.append(Group(where, ends, values, sum(run.error is not None for run in runs)))
@@ -307,16 +304,13 @@ class Study:
         first = values[0] if baseline is None else baseline
         self._check_value(parameter, first)
         others = [name for name in self.swept if name != parameter] if each else []
-        places: list[dict[str, Any]] = []
-        for point in self.points:
-            where = {name: point[name] for name in others}
-            if not _is_in(where, places):
-                places.append(where)
         made = [
             self.compare(parameter, first, value, of, where=where, confidence=confidence, method=method)
-            for where in places
+            for where in self._combinations(others)
             for value in values
-            if not _same(value, first) and self._runs({**where, parameter: value})
+            if _place(parameter, value) != _place(parameter, first)
+            and self._group({**where, parameter: value})[0]
+            and self._group({**where, parameter: first})[0]
         ]
         adjusted = holm([one.p for one in made])
         family = sum(not isnan(p) for p in adjusted)
@@ -336,7 +330,7 @@ class Study:
         failed = self.failures
         for place, group in enumerate(summaries[0].groups if summaries else ()):
             cells = [str(one.groups[place].interval) for one in summaries]
-            rows.append([*map(told, group.where.values()), f"{len(self._runs(group.where))}", *cells])
+            rows.append([*map(told, group.where.values()), f"{len(self._group(group.where)[1])}", *cells])
         text = table(rows)
         text += _said_of([group.interval for one in summaries for group in one.groups])
         if failed:
@@ -379,22 +373,31 @@ class Study:
 
     # -- which runs -------------------------------------------------------------------------------------
 
-    def _runs(self, where: Mapping[str, Any]) -> list[Run]:
-        return [
-            run
-            for run in self.runs
-            if all(
-                name in run.parameters and _same(run.parameters[name], value) for name, value in where.items()
-            )
-        ]
+    def _combinations(self, names: Iterable[str]) -> list[dict[str, Any]]:
+        """Return the combinations that there are of some parameters, in the order of the points."""
+        found: dict[Any, dict[str, Any]] = {}
+        for point in self.points:
+            where = {name: point[name] for name in names if name in point}
+            found.setdefault(place_of(where), where)
+        return list(found.values())
+
+    def _group(self, where: Mapping[str, Any]) -> tuple[int, list[Run]]:
+        """Return how many combinations have some values, and their runs."""
+        names = tuple(sorted(where))
+        if names not in self._indexes:
+            index = self._indexes[names] = {}
+            for point in self.points:
+                place = place_of({name: point[name] for name in names if name in point})
+                count, runs = index.setdefault(place, (0, []))
+                index[place] = (count + 1, runs)
+            for run in self.runs:
+                place = place_of({name: run.parameters[name] for name in names if name in run.parameters})
+                index.setdefault(place, (0, []))[1].append(run)
+        return self._indexes[names].get(place_of(where), (0, []))
 
     def _by_seed(self, of: str, where: Mapping[str, Any]) -> dict[int | str, float]:
         """Return a number for each seed: the mean over all combinations, if all of them have it."""
-        runs = self._runs(where)
-        combinations = sum(
-            all(name in point and _same(point[name], value) for name, value in where.items())
-            for point in self.points
-        )
+        combinations, runs = self._group(where)
         values: dict[int | str, list[float]] = {}
         for run in runs:
             if run.error is None and of in run.values:
@@ -410,12 +413,12 @@ class Study:
             raise UsageError(f"no run has measured {name!r}; {suggestion(name, self.measures)}")
 
     def _check_parameter(self, name: str) -> None:
-        if name not in self.parameters:
-            raise UsageError(f"{self.name} has no parameter {name!r}; {suggestion(name, self.parameters)}")
+        if name not in self._parameters:
+            raise UsageError(f"{self.name} has no parameter {name!r}; {suggestion(name, self._parameters)}")
 
     def _check_value(self, name: str, value: Any) -> None:
         self._check_parameter(name)
-        if not _is_in(value, self.parameters[name]):
+        if _place(name, value) not in self._parameters[name]:
             known = ", ".join(map(repr, self.parameters[name]))
             raise UsageError(f"{name} was never {value!r}; it was {known}")
 
@@ -456,13 +459,8 @@ def _said_of(intervals: Sequence[Interval]) -> str:
     return f"in brackets: {what} ({METHODS[one.method]})\n"
 
 
-def _same(one: Any, other: Any) -> bool:
-    """Say whether two values of a parameter are the same; 1 and True are not."""
-    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
-
-
-def _is_in(value: Any, values: Iterable[Any]) -> bool:
-    return any(_same(value, one) for one in values)
+def _place(name: str, value: Any) -> Any:
+    return place_of({name: value if value.__hash__ is not None else repr(value)})
 
 
 __all__ = ["COLUMNS", "METHODS", "Comparison", "Group", "Study", "Summary", "p_text", "told"]
