@@ -156,7 +156,8 @@ def coin(add=0):
     return network
 
 def main():
-    study = Experiment(coin, add=[0, 1], seeds=3, outcome=lambda trace: {"drawn": trace.results["table"]}).run(jobs=2)
+    look = lambda trace: {"drawn": trace.results["table"]}
+    study = Experiment(coin, add=[0, 1], seeds=3, outcome=look).run(jobs=2)
     print(round(study.compare("add", 0, 1, of="drawn").interval.mean, 9), len(study.failures))
 """
 

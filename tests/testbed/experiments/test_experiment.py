@@ -92,10 +92,9 @@ def losses(trace: Trace) -> dict[str, float]:
 
 
 def test_variants_lose_the_same_packets_with_the_same_seed() -> None:
-    """The loss of a link draws from a stream of its own: a queue, a delay, other hosts change nothing in it."""
+    """The loss of a link draws from a stream of its own: a queue, a delay, other hosts change nothing."""
     experiment = Experiment(
         line,
-        points=[{}, {"queue": "codel"}, {"delay": 0.2}, {"others": 7}][:1],
         loss=0.2,
         seeds=10,
         seconds=3,
@@ -109,6 +108,7 @@ def test_variants_lose_the_same_packets_with_the_same_seed() -> None:
         assert [one.outcome["lost"] for one in run(other).runs] == plain, variant
 
 
+@pytest.mark.one_core
 def test_what_is_lost_at_five_percent_is_lost_at_ten() -> None:
     """With the same stream, more loss only adds to what is lost."""
     study = run(Experiment(line, loss=[0.05, 0.1, 0.4], seeds=10, seconds=2, outcome=losses))
@@ -168,6 +168,7 @@ def test_a_run_that_takes_too_long_is_given_up() -> None:
 # -- what is refused --------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_core
 @pytest.mark.parametrize(
     ("make", "said"),
     [
@@ -193,6 +194,7 @@ def test_what_cannot_be_meant_is_refused(make: Callable[[], Any], said: str) -> 
         make()
 
 
+@pytest.mark.one_core
 def test_values_are_written_down_as_people_would() -> None:
     values = [True, 1, 1.5, "codel", None, UniformLoss("5 %"), (1, 2)]
     assert [label(value) for value in values] == [

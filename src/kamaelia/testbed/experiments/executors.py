@@ -96,7 +96,7 @@ class Conductor:
         while waiting and not self._stop():
             suspects: list[Task] = []
             with _pool(jobs) as pool:
-                self._go(pool, waiting, 2 * jobs, suspects)
+                self._go(pool, waiting, jobs + 1, suspects)  # one to go on with
             for suspect in suspects:
                 if self._stop():
                     break

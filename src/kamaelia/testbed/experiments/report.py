@@ -216,7 +216,7 @@ def _everything(study: Study, names: Iterable[str]) -> str:
     left = [name for name in study.measures if name not in set(names) and ": " not in name]
     if not left or len(study.points) > COMBINATIONS:
         return ""
-    headings = ["", *(_named(point, study.swept) for point in study.points)]
+    headings = ["mean of", *(_named(point, study.swept) for point in study.points)]
     rows: list[list[Any]] = []
     for name in left[:ROWS]:
         groups = study.summary(name, list(study.parameters)).groups
@@ -266,7 +266,7 @@ def _made(study: Study) -> str:
         parts.append(
             _table(
                 "By what, session by session",
-                ["", *(f"session {place + 1}" for place in range(len(sessions)))],
+                ["what", *(f"session {place + 1}" for place in range(len(sessions)))],
                 turned,
                 texts=True,
             )

@@ -20,6 +20,7 @@ million, where the gamma function has lost some. The tests compare with such val
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import exp, inf, isinf, lgamma, log, log1p
 
 from ...axon import UsageError
@@ -46,6 +47,7 @@ def two_sided(t: float, freedom: int) -> float:
     return incomplete_beta(freedom / 2, 0.5, freedom / (freedom + square), square / (freedom + square))
 
 
+@lru_cache(maxsize=256)
 def quantile(confidence: float, freedom: int) -> float:
     """Return the t within which, on both sides of 0, a share of the distribution lies.
 

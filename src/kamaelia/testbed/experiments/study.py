@@ -96,7 +96,7 @@ class Comparison:
             text += (
                 f"; that is {'+' if self.relative > 0 else ''}{percent(self.relative)} of {shown(self.base)}"
             )
-        text += f"; p = {p_text(self.p)}"
+        text += f"; p {'' if self.p < 0.0001 else '= '}{p_text(self.p)}"
         if self.family > 1:
             text += f", {p_text(self.adjusted)} among {self.family} comparisons (Holm)"
         if self.unpaired:
@@ -438,11 +438,11 @@ def p_text(p: float) -> str:
     """Return a p-value as it is written.
 
     >>> p_text(0.0312), p_text(1e-9)
-    ('0.031', 'less than 0.0001')
+    ('0.031', '< 0.0001')
     """
     if isnan(p):
         return "-"
-    return "less than 0.0001" if p < 0.0001 else f"{p:.2g}"
+    return "< 0.0001" if p < 0.0001 else f"{p:.2g}"
 
 
 def shown_or_none(value: float) -> str:
