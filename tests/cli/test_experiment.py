@@ -91,13 +91,9 @@ def test_combinations_are_run_and_shown_with_intervals(capsys: pytest.CaptureFix
     assert re.fullmatch(r"0    drop-tail     3  0\.\d+ \[-?[\d.]+, [\d.]+\]", lines[1])
     assert [line.split()[0] for line in lines[1:5]] == ["0", "0", "5", "5"]
     assert lines[5] == "in brackets: 95 % intervals for the mean over all seeds (Student's t)"
-    assert lines[6].startswith(
-        "drawn: 5 minus 0 (add, kind=drop-tail) is 5 [5, 5]: mean of 3 paired differences"
-    )
-    assert lines[6].endswith("among 2 comparisons (Holm)")
-    assert re.fullmatch(
-        r"12 runs, [\d.]+ s of real time, kept in \.kamaelia/experiments/coin-\w{12}", lines[8]
-    )
+    assert lines[7].split()[:5] == ["add", "against", "0", "kind", "pairs"]
+    assert lines[8].split()[:6] == ["5", "drop-tail", "3", "5", "5", "to"] and lines[9].split()[1] == "5"
+    assert re.fullmatch(r"12 runs, [\d.]+ s of real time, kept in \.kamaelia/experiments/coin-\w{12}", lines[11])
 
 
 def test_a_second_time_it_runs_only_what_is_missing(capsys: pytest.CaptureFixture[str], here: Path) -> None:
@@ -144,8 +140,10 @@ def test_failures_are_shown_with_the_command_that_runs_them_again(capsys: pytest
     assert done.code == 1
     assert "7 runs of 14 failed" in done.out
     said = done.err.splitlines()
-    assert said[0] == "failed with fails=1.0, seed 0: table: ValueError: unlucky (coins.py:12 in draw)"
-    assert said[-1] == "kamaelia experiment: 2 more runs have failed"
+    assert said[0] == (
+        "failed with fails=1.0, seed 0, and 6 more like it: table: ValueError: unlucky (coins.py:12 in draw)"
+    )
+    assert len(said) == 2
     command = said[1].removeprefix("  (to run it again: ").removesuffix(")")
     assert command == "kamaelia simulate coins.py:coin --seed=0 --seconds=2 --param=fails=1.0"
     assert main(command.split()[1:]) == 1

@@ -14,7 +14,7 @@ from .output import complain, say
 from .parser import Parser
 
 if TYPE_CHECKING:
-    from kamaelia.testbed.experiments import Comparison, Experiment, Interval, Study
+    from kamaelia.testbed.experiments import Comparison, Experiment, Interval, Run, Study
 
 EPILOG = """
 a SCENARIO is one of
@@ -41,7 +41,7 @@ exit codes
   130  cancelled by a second Ctrl-C; what was over by then is kept
 """
 
-SHOWN = 5  # failed runs
+SHOWN = 5  # errors
 USUAL = ("experiment", "scenario")
 
 
@@ -222,32 +222,47 @@ def run(experiment: Experiment, options: argparse.Namespace) -> int:
 
 def _show(study: Study, experiment: Experiment, options: argparse.Namespace, took: float) -> None:
     names = options.of or study.interesting()
-    comparisons = [
-        one for parameter in options.compare for of in names for one in study.compare_all(parameter, of)
-    ]
+    compared = [study.compare_all(parameter, of) for parameter in options.compare for of in names]
+    from kamaelia.testbed.experiments.study import differences
+
     place = Path(study.about["journal"]).parent
     if options.json:
         from .simulate import print_json
 
         print_json(
-            {**_as_json(study, names, comparisons), "folder": str(place), "real_seconds": round(took, 3)}
+            {
+                **_as_json(study, names, [one for some in compared for one in some]),
+                "folder": str(place),
+                "real_seconds": round(took, 3),
+            }
         )
     else:
         say(study.table(*options.of).rstrip("\n"))
-        for one in comparisons:
-            say(str(one))
+        for comparisons in filter(None, compared):
+            say(f"\n{differences(comparisons)}")
         say(f"{len(study.runs):,} runs, {took:.2f} s of real time, kept in {place}")
-    for run_ in study.failures[:SHOWN]:
-        which = ", ".join(
-            [*(f"{name}={value}" for name, value in run_.parameters.items()), f"seed {run_.seed}"]
-        )
-        complain(f"failed with {which}: {run_.error}\n  (to run it again: {run_.replay})")
-    if len(study.failures) > SHOWN:
-        complain(f"kamaelia experiment: {len(study.failures) - SHOWN:,} more runs have failed")
+    _show_failures(study)
     if options.report:
         study.report(options.report, of=options.of or None)
     if options.save:
         study.save(options.save)
+
+
+def _show_failures(study: Study) -> None:
+    """Print what has failed, each error once."""
+    by_error: dict[str | None, list[Run]] = {}
+    for run in study.failures:
+        by_error.setdefault(run.error, []).append(run)
+    for error, runs in list(by_error.items())[:SHOWN]:
+        first = runs[0]
+        which = ", ".join(
+            [*(f"{name}={value}" for name, value in first.parameters.items()), f"seed {first.seed}"]
+        )
+        more = f", and {len(runs) - 1:,} more like it" if len(runs) > 1 else ""
+        complain(f"failed with {which}{more}: {error}\n  (to run it again: {first.replay})")
+    left = sum(len(runs) for runs in list(by_error.values())[SHOWN:])
+    if left:
+        complain(f"kamaelia experiment: {left:,} more runs have failed in other ways")
 
 
 def _as_json(study: Study, names: Sequence[str], comparisons: Sequence[Comparison]) -> dict[str, Any]:

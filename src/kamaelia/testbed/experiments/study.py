@@ -423,6 +423,31 @@ class Study:
             raise UsageError(f"{name} was never {value!r}; it was {known}")
 
 
+def differences(comparisons: Sequence[Comparison]) -> str:
+    """Return a table of comparisons of the same parameter, number and baseline."""
+    if not comparisons:
+        return ""
+    one = comparisons[0]
+    names = list(one.where)
+    title = f"{one.parameter} against {told(one.first)}"
+    rows = [[title, *names, "pairs", f"difference in {one.of}", "interval", "relative", "p", "p (Holm)"]]
+    for each in comparisons:
+        ends, relative = each.interval, each.relative
+        rows.append(
+            [
+                told(each.second),
+                *(told(each.where[name]) for name in names),
+                f"{ends.count}",
+                shown_or_none(ends.mean),
+                "-" if isnan(ends.low) else f"{shown(ends.low)} to {shown(ends.high)}",
+                "-" if isnan(relative) else f"{'+' if relative > 0 else ''}{percent(relative)}",
+                p_text(each.p),
+                p_text(each.adjusted),
+            ]
+        )
+    return table(rows)
+
+
 def told(value: Any) -> str:
     """Return a value of a parameter as people write it.
 
@@ -463,4 +488,4 @@ def _place(name: str, value: Any) -> Any:
     return place_of({name: value if value.__hash__ is not None else repr(value)})
 
 
-__all__ = ["COLUMNS", "METHODS", "Comparison", "Group", "Study", "Summary", "p_text", "told"]
+__all__ = ["COLUMNS", "METHODS", "Comparison", "Group", "Study", "Summary", "differences", "p_text", "told"]
