@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from kamaelia.axon import UsageError
+from kamaelia.cli import main
 from kamaelia.testbed.experiments import Experiment, InlineExecutor, Run, Study, interval
 from kamaelia.testbed.experiments.plot import SERIES, Series, plot
 from kamaelia.testbed.experiments.report import FAILURES, page
@@ -318,13 +319,16 @@ def test_a_browser_asks_for_nothing_else_and_has_nothing_to_complain(chromium: A
 @pytest.mark.slow
 @pytest.mark.once
 @pytest.mark.needs("program:chromium", "module:playwright")
-def test_the_picture_in_the_documentation_is_there(chromium: Any, tmp_path: Path) -> None:
+def test_the_picture_in_the_documentation_is_there(
+    chromium: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if os.environ.get("KAMAELIA_KEEP") == "1":
-        path = tmp_path / "study.html"
-        made = study(failures=0)
-        made.about = {**ABOUT, "name": "queues", "hypotheses": []}
-        made.report(path, of=["p95"])
+        guide = (ROOT / "docs" / "how-to" / "run-an-experiment.md").read_text(encoding="utf-8")
+        (tmp_path / "twice.py").write_text(guide.split('title="twice.py"')[1].split("```")[0])
+        monkeypatch.chdir(tmp_path)
+        words = ["--set=again=None,1,10", "--set=burst=1.5,5", "--outcome=missing", "--seconds=25"]
+        assert main(["experiment", "twice.py:stream", *words, "--report=study.html"]) == 0
         tab = chromium.new_page(viewport={"width": 1000, "height": 640})
-        tab.goto(path.as_uri())
+        tab.goto((tmp_path / "study.html").as_uri())
         tab.screenshot(path=PICTURE)
     assert 10_000 < PICTURE.stat().st_size < LARGEST

@@ -9,8 +9,7 @@ true mean in their intervals. It says nothing about single runs, which vary far 
 
 **Student's t** (the default): ``mean +- q * s / sqrt(n)`` with the quantile q of `student`. It is exact when
 the numbers are normally distributed, and close to it for most others with 20 runs. For very skewed numbers it
-is too short: of 20 values from an exponential distribution it has the mean in 91 or 92 of a hundred cases,
-not 95.
+is too short: of 20 values from an exponential distribution it has the mean in 92 of a hundred cases, not 95.
 
 **The bootstrap** (Efron 1979) draws n values from the n there are, again and again, and looks at how the
 means of these vary. ``"percentile"`` takes the middle 95 % of them. ``"bca"`` moves the two ends for bias and

@@ -60,7 +60,6 @@ def plot(series: Sequence[Series], along: str, of: str, identity: str) -> str:
     across, order = _across(values)
     low, high = _range(series)
     ticks = _ticks(low, high)
-    low, high = min(low, ticks[0]), max(high, ticks[-1])
 
     def up(value: float) -> float:
         return HEIGHT - BOTTOM - (value - low) / (high - low) * (HEIGHT - TOP - BOTTOM)
@@ -185,20 +184,21 @@ def _range(series: Sequence[Series]) -> tuple[float, float]:
     elif low / 2 < high <= 0:
         high = 0.0
     if low == high:
-        low, high = low - (abs(low) or 1.0) / 2, high + (abs(high) or 1.0) / 2
-    return low, high
+        return low - (abs(low) or 1.0) / 2, high + (abs(high) or 1.0) / 2
+    margin = (high - low) * 0.04
+    return low - margin * (low != 0), high + margin * (high != 0)
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """Return round numbers that are around a range, some five.
+    """Return round numbers within a range, some five.
 
-    >>> _ticks(0, 93), _ticks(0.012, 0.0191)
-    ([0.0, 20.0, 40.0, 60.0, 80.0, 100.0], [0.012, 0.014, 0.016, 0.018, 0.02])
+    >>> _ticks(-1, 103), _ticks(0.0119, 0.0191)
+    ([0.0, 20.0, 40.0, 60.0, 80.0, 100.0], [0.012, 0.014, 0.016, 0.018])
     """
     rough = (high - low) / 5
     unit = 10.0 ** floor(log10(rough))
     step = next(unit * factor for factor in (1, 2, 2.5, 5, 10) if unit * factor >= rough * 0.999)
-    first, last = floor(low / step + 1e-9), ceil(high / step - 1e-9)
+    first, last = ceil(low / step - 1e-9), floor(high / step + 1e-9)
     digits = max(0, 2 - floor(log10(step)))
     return [round(number * step, digits) for number in range(first, last + 1)]
 
