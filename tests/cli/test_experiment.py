@@ -93,7 +93,9 @@ def test_combinations_are_run_and_shown_with_intervals(capsys: pytest.CaptureFix
     assert lines[5] == "in brackets: 95 % intervals for the mean over all seeds (Student's t)"
     assert lines[7].split()[:5] == ["add", "against", "0", "kind", "pairs"]
     assert lines[8].split()[:6] == ["5", "drop-tail", "3", "5", "5", "to"] and lines[9].split()[1] == "5"
-    assert re.fullmatch(r"12 runs, [\d.]+ s of real time, kept in \.kamaelia/experiments/coin-\w{12}", lines[11])
+    assert re.fullmatch(
+        r"12 runs, [\d.]+ s of real time, kept in \.kamaelia/experiments/coin-\w{12}", lines[11]
+    )
 
 
 def test_a_second_time_it_runs_only_what_is_missing(capsys: pytest.CaptureFixture[str], here: Path) -> None:

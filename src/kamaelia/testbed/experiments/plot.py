@@ -192,8 +192,8 @@ def _range(series: Sequence[Series]) -> tuple[float, float]:
 def _ticks(low: float, high: float) -> list[float]:
     """Return round numbers within a range, some five.
 
-    >>> _ticks(-1, 103), _ticks(0.0119, 0.0191)
-    ([0.0, 20.0, 40.0, 60.0, 80.0, 100.0], [0.012, 0.014, 0.016, 0.018])
+    >>> _ticks(-1, 93), _ticks(0.0119, 0.0191)
+    ([0.0, 20.0, 40.0, 60.0, 80.0], [0.012, 0.014, 0.016, 0.018])
     """
     rough = (high - low) / 5
     unit = 10.0 ** floor(log10(rough))
