@@ -225,14 +225,13 @@ def _show(study: Study, experiment: Experiment, options: argparse.Namespace, too
     compared = [study.compare_all(parameter, of) for parameter in options.compare for of in names]
     from kamaelia.testbed.experiments.study import differences
 
-    place = Path(study.about["journal"]).parent
     if options.json:
         from .simulate import print_json
 
         print_json(
             {
                 **_as_json(study, names, [one for some in compared for one in some]),
-                "folder": str(place),
+                "folder": str(study.folder),
                 "real_seconds": round(took, 3),
             }
         )
@@ -240,7 +239,7 @@ def _show(study: Study, experiment: Experiment, options: argparse.Namespace, too
         say(study.table(*options.of).rstrip("\n"))
         for comparisons in filter(None, compared):
             say(f"\n{differences(comparisons)}")
-        say(f"{len(study.runs):,} runs, {took:.2f} s of real time, kept in {place}")
+        say(f"{len(study.runs):,} runs, {took:.2f} s of real time, kept in {study.folder}")
     _show_failures(study)
     if options.report:
         study.report(options.report, of=options.of or None)

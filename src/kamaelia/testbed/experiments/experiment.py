@@ -32,6 +32,7 @@ from .run import Run, Task, place_of, run_key
 from .study import Study
 
 FOLDER = ".kamaelia/experiments"
+JOURNAL, RESULTS = "runs.jsonl", "results.parquet"  # in the folder of an experiment
 SEEDS = 20
 WITHIN = 3600.0  # seconds of real time for a run
 MOST_RUNS = 1_000_000
@@ -280,7 +281,7 @@ class Experiment:
         place = None if folder is None else self.place(folder)
         if place is not None:
             _keep_out_of_git(place)
-        with Journal(None if place is None else place / "runs.jsonl", header, fresh) as journal:
+        with Journal(None if place is None else place / JOURNAL, header, fresh) as journal:
             journal.add_hypothesis(self.hypothesis, self.expected, _now())
             missing = [task for task in self.tasks() if _is_missing(task, journal.runs, retry)]
             if missing and not (stop is not None and stop()):
@@ -307,7 +308,7 @@ class Experiment:
             conductor.conduct(missing)
             study = self._study(journal)
         if place is not None and missing and parquet.is_there():
-            study.save(place / "results.parquet")
+            study.save(place / RESULTS)
         return study
 
     def results(self, folder: str | PathLike[str] = FOLDER) -> Study:
@@ -315,16 +316,18 @@ class Experiment:
         return self.run(folder=folder, stop=lambda: True)
 
     def _study(self, journal: Journal) -> Study:
+        place = None if journal.path is None else journal.path.parent
         return Study(
             about={
                 **journal.header,
                 "sessions": journal.sessions,
                 "hypotheses": journal.hypotheses,
-                "journal": None if journal.path is None else str(journal.path),
+                "journal": None if place is None else f"{place.name}/{JOURNAL}",
             },
             points=self.labels,
             seeds=self.seeds,
             runs=list(self._mine(journal.runs)),
+            folder=place,
         )
 
     def _mine(self, runs: Mapping[str, Run]) -> Iterator[Run]:

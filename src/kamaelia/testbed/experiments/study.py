@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import fsum, isnan, nan
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 from kamaelia.observe.tables import figures as shown
@@ -112,6 +113,7 @@ class Study:
         points: the combinations of parameters
         seeds: those that each was to be run with
         runs: those that have been made, in the order of the combinations
+        folder: where they are kept
     """
 
     def __init__(
@@ -120,6 +122,7 @@ class Study:
         points: Sequence[dict[str, Any]],
         seeds: Sequence[int | str],
         runs: Sequence[Run],
+        folder: Path | None = None,
     ) -> None:
         self.about = about
         """Scenario, sources, versions, hypotheses, and where the journal is."""
@@ -129,6 +132,8 @@ class Study:
         """With which each was to be run."""
         self.runs = list(runs)
         """All that have been made, failed ones, too."""
+        self.folder = folder
+        """Where the experiment keeps its journal; None for one that is kept nowhere, or was loaded."""
         self._parameters: dict[str, dict[Any, Any]] = {}
         for point in self.points:
             for name, value in point.items():
