@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from kamaelia.axon import UsageError
+from kamaelia.cli.scenarios import parameters
 from kamaelia.testbed import Network, Trace
 from kamaelia.testbed.experiments import Experiment, InlineExecutor, Standing
 from kamaelia.testbed.experiments.experiment import label
@@ -136,6 +138,19 @@ def test_a_host_that_fails_is_a_row_with_its_error_and_its_command() -> None:
         assert one.figures["seconds"] > 0
     counts = study.summary("number").groups[0]
     assert (counts.failed, counts.interval.count) == (len(failed), 10 - len(failed))
+
+
+@pytest.mark.one_core
+def test_a_text_that_reads_as_a_number_is_given_as_a_text() -> None:
+    (task,) = Experiment(cannot, kind="7", seeds=1, seconds=2).tasks()
+    words = shlex.split(task.replay)
+    assert parameters([words[-1].removeprefix("--param=")]) == {"kind": "7"}
+
+
+@pytest.mark.one_core
+def test_what_no_command_can_say_is_said_in_python() -> None:
+    (task,) = Experiment(line, loss=UniformLoss("5 %"), seeds=[3]).tasks()
+    assert task.replay == "line(loss=UniformLoss(share=0.05)).simulate(60, seed=3)"
 
 
 def cannot(kind: str = "raises") -> Any:

@@ -28,7 +28,7 @@ from .figures import DETAILS
 from .identity import digest, machine, revision, sources, versions
 from .journal import FORMAT, Journal
 from .reference import FunctionReference
-from .run import Run, Task, place_of, run_key
+from .run import Run, Task, place_of, replay_of, run_key
 from .study import Study
 
 FOLDER = ".kamaelia/experiments"
@@ -210,6 +210,7 @@ class Experiment:
                 self.options,
                 self.details,
                 self.within,
+                replay_of(self._scenario, point, seed, self.seconds),
             )
 
     def describe(self) -> dict[str, Any]:

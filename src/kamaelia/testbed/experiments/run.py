@@ -6,6 +6,7 @@ network raised it, or a host, or the function that looks at the trace. So nothin
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import shlex
@@ -46,7 +47,7 @@ class Run:
     error: str | None = None
     """What has failed; None if all went well."""
     replay: str = ""
-    """The command that makes the run again."""
+    """The command that makes the run again; Python, where arguments are no text that a command could take."""
     took: float = 0.0
     """Seconds of real time."""
     fingerprint: str = ""
@@ -56,6 +57,12 @@ class Run:
     def values(self) -> dict[str, float]:
         """All numbers by their names; where a name is taken twice, that of the outcome."""
         return {**self.figures, **self.outcome}
+
+    def value(self, name: str) -> float | None:
+        """Return one of these; None for one that this run does not have, and for all if it has failed."""
+        if self.error is not None:
+            return None
+        return self.outcome.get(name, self.figures.get(name))
 
     @property
     def key(self) -> str:
@@ -81,6 +88,43 @@ def place_of(parameters: Mapping[str, Any]) -> tuple[tuple[str, bool, Any], ...]
     return tuple((name, isinstance(value, bool), value) for name, value in sorted(parameters.items()))
 
 
+def replay_of(
+    scenario: FunctionReference, arguments: Mapping[str, Any], seed: int | str, seconds: float
+) -> str:
+    """Return how a run is made again: a command, or Python where a command cannot say it.
+
+    >>> stream = FunctionReference("package.star", None, None, "stream")
+    >>> replay_of(stream, {"queue": "codel", "loss": 0.1}, 3, 60)
+    'kamaelia simulate package.star:stream --seed=3 --seconds=60 --param=queue=codel --param=loss=0.1'
+    >>> from kamaelia.testbed.links import UniformLoss
+    >>> replay_of(stream, {"loss": UniformLoss("5 %")}, 3, 60)
+    'stream(loss=UniformLoss(share=0.05)).simulate(60, seed=3)'
+    """
+    if scenario.code is not None or not all(map(_is_literal, arguments.values())):
+        given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+        return f"{scenario.name}({given}).simulate({seconds:g}, seed={seed!r})"
+    words = ["kamaelia", "simulate", str(scenario), f"--seed={seed}", f"--seconds={seconds:g}"]
+    for name, value in arguments.items():
+        is_plain = isinstance(value, str) and not _is_python(value)
+        words.append(f"--param={name}={value if is_plain else repr(value)}")
+    return shlex.join(words)
+
+
+def _is_python(text: str) -> bool:
+    try:
+        ast.literal_eval(text)
+    except (SyntaxError, ValueError):
+        return False
+    return True
+
+
+def _is_literal(value: Any) -> bool:
+    try:
+        return bool(ast.literal_eval(repr(value)) == value)
+    except (SyntaxError, ValueError):
+        return False
+
+
 @dataclass(frozen=True)
 class Task:
     """What is to be run, in a form that can be pickled."""
@@ -98,16 +142,8 @@ class Task:
     details: int
     within: float
     """Real time after which the run is given up, in seconds."""
-
-    def replay(self) -> str:
-        """Return the command that makes the run again."""
-        words = ["kamaelia", "simulate", str(self.scenario), f"--seed={self.seed}"]
-        words.append(f"--seconds={self.seconds:g}")
-        words += [
-            f"--param={name}={value if isinstance(value, str) else repr(value)}"
-            for name, value in self.arguments.items()
-        ]
-        return shlex.join(words)
+    replay: str
+    """How the run is made again."""
 
 
 def carry_out(task: Task) -> Run:
@@ -142,7 +178,7 @@ def carry_out(task: Task) -> Run:
         outcome,
         numbers,
         error,
-        task.replay(),
+        task.replay,
         round(monotonic() - began, 6),
         "" if trace is None else trace.fingerprint,
     )
@@ -153,7 +189,7 @@ def carry_out(task: Task) -> Run:
 
 def lost(task: Task, why: str) -> Run:
     """Return the run of a process that has died of it."""
-    return Run(task.parameters, task.seed, error=why, replay=task.replay())
+    return Run(task.parameters, task.seed, error=why, replay=task.replay)
 
 
 def ready() -> int:
@@ -191,4 +227,4 @@ def _given_up_after(seconds: float, network: Network) -> Iterator[list[bool]]:
         timer.cancel()
 
 
-__all__ = ["LONGEST", "Run", "Task", "carry_out", "lost", "place_of", "ready", "run_key"]
+__all__ = ["LONGEST", "Run", "Task", "carry_out", "lost", "place_of", "ready", "replay_of", "run_key"]

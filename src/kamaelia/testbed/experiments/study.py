@@ -197,7 +197,7 @@ class Study:
             return self.outcomes
         found = []
         for name in self.measures:
-            values = {run.values[name] for run in self.runs if name in run.values and run.error is None}
+            values = {run.value(name) for run in self.runs} - {None}
             if len(values) > 1:
                 found.append(name)
         # Sums come before what is of one host; of each, in the order in which they were measured.
@@ -405,8 +405,9 @@ class Study:
         combinations, runs = self._group(where)
         values: dict[int | str, list[float]] = {}
         for run in runs:
-            if run.error is None and of in run.values:
-                values.setdefault(run.seed, []).append(run.values[of])
+            value = run.value(of)
+            if value is not None:
+                values.setdefault(run.seed, []).append(value)
         return {
             seed: fsum(values[seed]) / combinations
             for seed in self.seeds
