@@ -111,8 +111,23 @@ class Conductor:
 
     def _go(self, executor: Executor, waiting: deque[Task], window: int, suspects: list[Task] | None) -> None:
         """Carry out what is waiting, until nothing is, or the executor is broken."""
-        over: SimpleQueue[Future[Run]] = SimpleQueue()
         under_way: dict[Future[Run], Task] = {}
+        try:
+            self._go_on(executor, waiting, window, suspects, under_way)
+        except BaseException:
+            for future in under_way:
+                future.cancel()  # of an executor that is not ours, and may have more to do
+            raise
+
+    def _go_on(
+        self,
+        executor: Executor,
+        waiting: deque[Task],
+        window: int,
+        suspects: list[Task] | None,
+        under_way: dict[Future[Run], Task],
+    ) -> None:
+        over: SimpleQueue[Future[Run]] = SimpleQueue()
         broken = False
         while under_way or (waiting and not broken and not self._stop()):
             while waiting and len(under_way) < window and over.empty() and not broken and not self._stop():

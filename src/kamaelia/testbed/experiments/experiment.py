@@ -35,7 +35,7 @@ FOLDER = ".kamaelia/experiments"
 JOURNAL, RESULTS = "runs.jsonl", "results.parquet"  # in the folder of an experiment
 SEEDS = 20
 WITHIN = 3600.0  # seconds of real time for a run
-MOST_RUNS = 1_000_000
+MOST_RUNS = 100_000
 
 _OPTIONS = ("until", "grace", "measure", "keep")  # of Network.simulate
 _ADDRESS = re.compile(r"\bat 0x[0-9a-f]+\b")

@@ -92,6 +92,7 @@ class Journal:
 
     def add_run(self, run: Run) -> None:
         """A run is over."""
+        run = run.with_shared_names()
         self.runs[run.key] = run
         self._append({"run": asdict(run)})
 
@@ -133,7 +134,7 @@ class Journal:
             if not self._length:
                 self._check(line, path)
             elif "run" in line:
-                run = Run(**line["run"])
+                run = Run(**line["run"]).with_shared_names()
                 self.runs[run.key] = run
             elif "session" in line:
                 self.sessions.append(line["session"])

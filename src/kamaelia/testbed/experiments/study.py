@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import fsum, isnan, nan
 from os import PathLike
 from pathlib import Path
@@ -181,12 +182,12 @@ class Study:
         """The parameters that have several values."""
         return [name for name, values in self.parameters.items() if len(values) > 1]
 
-    @property
+    @cached_property
     def measures(self) -> list[str]:
         """The names of all numbers; those of the outcome come first."""
         return list(dict.fromkeys([*self.outcomes, *(name for run in self.runs for name in run.figures)]))
 
-    @property
+    @cached_property
     def outcomes(self) -> list[str]:
         """The names of those that the experiment's own function has made."""
         return list(dict.fromkeys(name for run in self.runs for name in run.outcome))
