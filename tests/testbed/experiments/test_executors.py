@@ -39,7 +39,7 @@ def told(study: Study) -> list[Any]:
 
 def experiment() -> Experiment:
     return Experiment(
-        line, loss=[0, 0.2], seeds=4, seconds=2, outcome=lambda trace: heard(trace) | {"seven": 7}
+        line, loss=[0, 0.2], seeds=2, seconds=2, outcome=lambda trace: heard(trace) | {"seven": 7}
     )
 
 
@@ -73,7 +73,7 @@ class Counting(InlineExecutor):
 def test_an_executor_is_asked_for_nothing_but_submit() -> None:
     executor = Counting()
     study = experiment().run(folder=None, executor=executor)
-    assert (executor.count, len(study.runs)) == (8, 8)
+    assert (executor.count, len(study.runs)) == (4, 4)
 
 
 def test_what_an_executor_itself_raises_for_a_run_is_a_row() -> None:

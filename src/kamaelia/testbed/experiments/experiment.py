@@ -240,8 +240,11 @@ class Experiment:
 
     def place(self, folder: str | PathLike[str] = FOLDER) -> Path:
         """Return the folder in which its results are kept."""
+        return self._place(folder, self.describe()["key"])
+
+    def _place(self, folder: str | PathLike[str], key: str) -> Path:
         name = re.sub(r"[^\w.-]+", "-", self.name)[:60]
-        return Path(folder) / f"{name}-{self.describe()['key'][:12]}"
+        return Path(folder) / f"{name}-{key[:12]}"
 
     def run(
         self,
@@ -279,10 +282,12 @@ class Experiment:
         if executor is None:
             self._check_can_leave()
         header = self.describe()
-        place = None if folder is None else self.place(folder)
+        place = None if folder is None else self._place(folder, header["key"])
         if place is not None:
             _keep_out_of_git(place)
         with Journal(None if place is None else place / JOURNAL, header, fresh) as journal:
+            if place is not None and fresh:
+                (place / RESULTS).unlink(missing_ok=True)
             journal.add_hypothesis(self.hypothesis, self.expected, _now())
             missing = [task for task in self.tasks() if _is_missing(task, journal.runs, retry)]
             if missing and not (stop is not None and stop()):

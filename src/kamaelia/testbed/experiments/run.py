@@ -12,7 +12,7 @@ import os
 import shlex
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from sys import intern
 from typing import Any
@@ -221,8 +221,9 @@ def _given_up_after(seconds: float, network: Network) -> Iterator[list[bool]]:
     def give_up() -> None:
         simulation = network.simulation
         if simulation is not None:
-            gave_up.append(True)
-            simulation.remote.ask(simulation.end_soon)
+            with suppress(UsageError):  # it is over just now
+                simulation.remote.ask(simulation.end_soon)
+                gave_up.append(True)
 
     timer = threading.Timer(seconds, give_up)
     timer.daemon = True

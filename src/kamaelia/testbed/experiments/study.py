@@ -161,16 +161,17 @@ class Study:
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """Each run as one flat row: parameters, seed, all numbers, error, replay, took, fingerprint."""
-        return [
-            {
-                **run.parameters,
-                "seed": run.seed,
-                **run.values,
-                **{name: getattr(run, name) for name in ("error", "replay", "took", "fingerprint")},
-            }
-            for run in self.runs
-        ]
+        """Each run as one flat row: parameters, seed, error, replay, took, fingerprint, and all numbers.
+
+        A number that is called as a parameter or one of these is has ``outcome `` before its name.
+        """
+        rows = []
+        for run in self.runs:
+            row = {**run.parameters, "seed": run.seed}
+            row |= {name: getattr(run, name) for name in ("error", "replay", "took", "fingerprint")}
+            row |= {f"outcome {name}" if name in row else name: value for name, value in run.values.items()}
+            rows.append(row)
+        return rows
 
     @property
     def parameters(self) -> dict[str, list[Any]]:
