@@ -431,8 +431,17 @@ def _body(function: Any) -> str:
 
 
 def _code(code: CodeType) -> str:
-    inner = [_code(one) if isinstance(one, CodeType) else repr(one) for one in code.co_consts]
-    return f"{code.co_code.hex()} {code.co_names} {code.co_varnames} {inner}"
+    return f"{code.co_code.hex()} {code.co_names} {code.co_varnames} {_constant(code.co_consts)}"
+
+
+def _constant(value: Any) -> str:
+    if isinstance(value, CodeType):
+        return _code(value)
+    if isinstance(value, (tuple, frozenset)):
+        parts = [_constant(one) for one in value]
+        # The order of a set of texts is another in each process.
+        return f"({', '.join(parts if isinstance(value, tuple) else sorted(parts))})"
+    return repr(value)
 
 
 def _now() -> str:
