@@ -11,7 +11,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
@@ -51,8 +51,6 @@ def test_processes_threads_and_this_thread_make_the_same_runs() -> None:
     assert here.failures == [] and here.runs[0].outcome["seven"] == 7
     with ThreadPoolExecutor(3) as threads:
         assert told(experiment().run(folder=None, executor=threads)) == told(here)
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as processes:
-        assert told(experiment().run(folder=None, executor=processes)) == told(here)
     assert told(experiment().run(folder=None, jobs=2)) == told(here)
     assert multiprocessing.active_children() == []
 
