@@ -1,7 +1,7 @@
 """Where runs are made: a pool of processes of our own, this thread, or whatever executor somebody has.
 
 An executor is asked for nothing but ``submit`` and futures with ``add_done_callback``, so those of
-`concurrent.futures`, and of Dask, Ray, MPI and others that are made like them, will do. It is never given
+`concurrent.futures`, and others that are made like them, such as Dask's, will do. It is never given
 more than `WINDOW` runs at a time.
 
 The pool of our own starts fresh interpreters (``spawn``), which share nothing with this one and hear no
