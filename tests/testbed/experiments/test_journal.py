@@ -293,6 +293,12 @@ def test_whoever_changes_their_mind_afterwards_is_seen_to() -> None:
     ]
 
 
+def test_who_says_nothing_has_not_changed_their_mind() -> None:
+    run(Experiment(coin, seeds=2, hypothesis="Heads."))
+    study, _ = run(Experiment(coin, seeds=3))
+    assert [one["hypothesis"] for one in study.about["hypotheses"]] == ["Heads."]
+
+
 def test_sessions_say_by_what_they_were_made() -> None:
     study, _ = run(Experiment(coin, seeds=2))
     (session,) = study.about["sessions"]

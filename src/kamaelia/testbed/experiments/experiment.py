@@ -28,7 +28,7 @@ from .figures import DETAILS
 from .identity import digest, machine, revision, sources, versions
 from .journal import FORMAT, Journal
 from .reference import FunctionReference
-from .run import Run, Task, place_of, replay_of, run_key
+from .run import Run, Task, place_of, run_key
 from .study import Study
 
 FOLDER = ".kamaelia/experiments"
@@ -199,6 +199,7 @@ class Experiment:
 
     def tasks(self) -> Iterator[Task]:
         """Yield the runs that it has: of the first seed all combinations, then of the second ..."""
+        where = str(self._scenario)
         for seed, (point, named) in itertools.product(self.seeds, zip(self.points, self.labels, strict=True)):
             yield Task(
                 self._scenario,
@@ -210,7 +211,7 @@ class Experiment:
                 self.options,
                 self.details,
                 self.within,
-                replay_of(self._scenario, point, seed, self.seconds),
+                where,
             )
 
     def describe(self) -> dict[str, Any]:

@@ -97,11 +97,10 @@ class Journal:
         self._append({"run": asdict(run)})
 
     def add_hypothesis(self, hypothesis: str, expected: str, at: str) -> None:
-        """Somebody expects something, unless they have before."""
+        """Somebody expects something, which is written down unless it was before."""
         said = {"hypothesis": hypothesis, "expected": expected}
-        if self.hypotheses and {name: self.hypotheses[-1][name] for name in said} == said:
-            return
-        if hypothesis or expected or self.hypotheses:
+        known = self.hypotheses and {name: self.hypotheses[-1][name] for name in said} == said
+        if (hypothesis or expected) and not known:
             self._append({"hypothesis": {**said, "at": at}})
             self._note_hypothesis({**said, "at": at})
             self._sync(force=True)

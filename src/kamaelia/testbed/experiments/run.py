@@ -94,22 +94,21 @@ def place_of(parameters: Mapping[str, Any]) -> tuple[tuple[str, bool, Any], ...]
     return tuple((name, isinstance(value, bool), value) for name, value in sorted(parameters.items()))
 
 
-def replay_of(
-    scenario: FunctionReference, arguments: Mapping[str, Any], seed: int | str, seconds: float
-) -> str:
+def replay_of(where: str, arguments: Mapping[str, Any], seed: int | str, seconds: float) -> str:
     """Return how a run is made again: a command, or Python where a command cannot say it.
 
-    >>> stream = FunctionReference("package.star", None, None, "stream")
+    >>> stream = "package.star:stream"
     >>> replay_of(stream, {"queue": "codel", "loss": 0.1}, 3, 60)
     'kamaelia simulate package.star:stream --seed=3 --seconds=60 --param=queue=codel --param=loss=0.1'
     >>> from kamaelia.testbed.links import UniformLoss
     >>> replay_of(stream, {"loss": UniformLoss("5 %")}, 3, 60)
     'stream(loss=UniformLoss(share=0.05)).simulate(60, seed=3)'
     """
-    if scenario.code is not None or not all(map(_is_literal, arguments.values())):
+    function = where.rpartition(":")[2]
+    if "<" in function or not all(map(_is_literal, arguments.values())):
         given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
-        return f"{scenario.name}({given}).simulate({seconds:g}, seed={seed!r})"
-    words = ["kamaelia", "simulate", str(scenario), f"--seed={seed}", f"--seconds={seconds:g}"]
+        return f"{function}({given}).simulate({seconds:g}, seed={seed!r})"
+    words = ["kamaelia", "simulate", where, f"--seed={seed}", f"--seconds={seconds:g}"]
     for name, value in arguments.items():
         is_plain = isinstance(value, str) and not _is_python(value)
         words.append(f"--param={name}={value if is_plain else repr(value)}")
@@ -148,8 +147,13 @@ class Task:
     details: int
     within: float
     """Real time after which the run is given up, in seconds."""
-    replay: str
-    """How the run is made again."""
+    where: str
+    """The scenario as the command finds it."""
+
+    @property
+    def replay(self) -> str:
+        """How the run is made again."""
+        return replay_of(self.where, self.arguments, self.seed, self.seconds)
 
 
 def carry_out(task: Task) -> Run:
