@@ -13,7 +13,7 @@ endif
 BIN := .venv/bin
 
 # The stamps say what .venv already holds. They are made anew when what is installed or compiled changes.
-SOURCES := pyproject.toml setup.py src/kamaelia/axon/_core.pyx src/kamaelia/axon/_core.pxd src/kamaelia/testbed/_wire.pyx src/kamaelia/testbed/_capture.pxi
+SOURCES := pyproject.toml setup.py src/kamaelia/axon/_core.pyx src/kamaelia/axon/_core.pxd src/kamaelia/testbed/_wire.pyx src/kamaelia/testbed/_capture.pxi tools/typed.py $(wildcard src/kamaelia/testbed/tcp/*.py)
 BASE := .venv/.has-base
 TEST := .venv/.has-test
 FUZZ := .venv/.has-fuzz
