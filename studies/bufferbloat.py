@@ -31,12 +31,15 @@ async def serve(inbox, outbox):
     """Send bytes without end to whoever connects."""
 
     async def send(reader, writer):
-        while True:
-            writer.write(CHUNK)
-            await writer.drain()
+        try:
+            while True:
+                writer.write(CHUNK)
+                await writer.drain()
+        except ConnectionError:
+            writer.close()  # they have had enough
 
-    async with await asyncio.start_server(send, port=PORT) as server:
-        await server.serve_forever()
+    async with await asyncio.start_server(send, port=PORT):
+        await sleep(END + 1)
 
 
 @component
@@ -44,7 +47,8 @@ async def download(inbox, outbox, server):
     """Begin within the first two seconds; count the bytes that come while it is measured."""
     await sleep(2 * random.random())
     reader, writer = await asyncio.open_connection(server, PORT)
-    while data := await reader.read(65536):
+    while clock() < END:
+        data = await reader.read(65536)
         if BEGIN <= clock() < END:
             count("downloaded", len(data))
     writer.close()
@@ -109,7 +113,6 @@ experiment = Experiment(
     downloads=[1, 4],
     seeds=20,
     seconds=END + 5,
-    grace=0,
     outcome=outcome,
     name="bufferbloat",
     hypothesis=(
