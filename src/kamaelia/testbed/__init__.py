@@ -33,6 +33,7 @@ theory:
 | `measures` | parts that measure what passes (`measures_flow`, `measures_sequence`) |
 | `captures` | files of packets, as machines; `capture`: writing one in a run; `pcap_source`: playing one |
 | `simulated` | a test over many seeds; `check`: where two runs part that should be the same |
+| `experiments` | one scenario with many parameters and seeds, and what that says; a room of its own |
 | `shrinking` | from a run that fails to the smallest one that fails in the same way |
 | `loopback` | the same on real sockets of this machine |
 
@@ -44,6 +45,7 @@ known to all at once), the time that computing takes.
 from .check import RunsDiffer, check
 from .disk import DiskCall, DiskTrace, HostDisk
 from .errors import SimulationError
+from .experiments import Experiment, Study
 from .gml import network_from_gml, to_gml
 from .loop import HostLoop
 from .measures import Measure, Stamp
@@ -73,6 +75,7 @@ __all__ = [
     "DiskCall",
     "DiskTrace",
     "Event",
+    "Experiment",
     "FlowMetrics",
     "Host",
     "HostDisk",
@@ -97,6 +100,7 @@ __all__ = [
     "RunsDiffer",
     "SimulationError",
     "Stamp",
+    "Study",
     "Trace",
     "cdn",
     "chain",
