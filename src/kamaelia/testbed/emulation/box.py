@@ -52,8 +52,8 @@ if TYPE_CHECKING:
 WAKING = 30_000  # nanoseconds that the kernel may take to wake a process
 SECOND = 10**9  # nanoseconds
 TURNS = 1 << 40  # of the clock: more than there can be
-AT_ONCE = 256  # packets that are read from one host before others have their turn
-"""More would keep those waiting that are due."""
+AT_ONCE = 16  # packets that are read from one host before it is looked again what is due
+"""Each takes some 8 us, and what is due waits meanwhile."""
 
 
 class EmulatedStack:
@@ -403,7 +403,6 @@ class Box(Simulation):
         if self._captures is not None:
             self._captures.close()
         recorder = self.fabric.recorder
-        self.load.fold()
         metrics = self._metrics()
         self.line.send(
             "outcome",
