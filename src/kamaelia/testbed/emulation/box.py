@@ -193,8 +193,8 @@ class Box(Simulation):
 
     # -- driving ------------------------------------------------------------------------------------
 
-    def serve(self) -> None:
-        """Carry packets until whoever drives this says that it is over."""
+    def serve(self, orders: list[tuple[Any, ...]]) -> None:
+        """Carry packets until whoever drives this says that it is over; some orders may be there already."""
         with select.epoll() as files:
             for descriptor in self._by_descriptor:
                 _drain(descriptor)
@@ -205,6 +205,7 @@ class Box(Simulation):
             for call in self.network.script_of_runs:
                 call(self)
             self._look()
+            self._obey(orders)
             self._carry(files)
 
     def _carry(self, files: Any) -> None:
@@ -223,7 +224,7 @@ class Box(Simulation):
                 wait(epoll, (), (), (when - now - WAKING) / 1e9)
             for descriptor, _ in poll(0):
                 if descriptor == line:
-                    self._obey()
+                    self._hear()
                 else:
                     clock.limit = (now := now_of() - began) + 1
                     clock.turns(TURNS)
@@ -323,11 +324,13 @@ class Box(Simulation):
 
     # -- who drives this ----------------------------------------------------------------------------
 
-    def _obey(self) -> None:
+    def _hear(self) -> None:
         try:
-            orders = self.line.receive(0)
+            self._obey(self.line.receive(0))
         except Gone:
             os._exit(0)
+
+    def _obey(self, orders: list[tuple[Any, ...]]) -> None:
         for what, *arguments in orders:
             getattr(self, f"_do_{what}")(*arguments)
 
@@ -452,12 +455,12 @@ def run_box(
         line.send("failed", error)
         return
     line.send("ready")
-    line.receive()
+    _go, *more = line.receive()
     box.load.is_urgent = kernel.be_urgent()
     gc.collect()
     gc.freeze()
     gc.disable()
-    box.serve()
+    box.serve(more)
 
 
 __all__ = ["Box", "run_box"]

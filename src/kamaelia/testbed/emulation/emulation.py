@@ -67,26 +67,24 @@ class Program:
         """What came of it, when that is known."""
         self.error: Exception | None = None
         """Why it could not be started."""
+        self.has_started = False
 
     def poll(self) -> Finished | None:
-        """Return what came of it, or None if it still runs. Raises `OSError` if it could not be started."""
+        """Return what came of it, or None if it still runs."""
         self._emulation._hear_now()
-        return self._outcome()
+        return self.finished
 
     def wait(self, timeout: float | str | None = None) -> Finished:
         """Wait for its end, and return what came of it.
 
         Arguments:
             timeout: seconds, or text, after which `TimeoutError` is raised; the program goes on
-
-        Raises `OSError` if it could not be started.
         """
         length = None if timeout is None else units.seconds(timeout, "timeout")
-        if not self._emulation._pump(lambda: self._is_over, length):
+        self._emulation._pump(lambda: self.finished, length)
+        if self.finished is None:
             raise TimeoutError(f"{self!r} has not ended within {length:g} s")
-        found = self._outcome()
-        assert found is not None
-        return found
+        return self.finished
 
     def signal(self, number: int) -> None:
         """Send a signal to it, and to all of its group."""
@@ -94,18 +92,9 @@ class Program:
 
     def stop(self) -> Finished:
         """End it (SIGTERM, and SIGKILL two seconds later), and return what came of it."""
-        if not self._is_over:
+        if self.finished is None:
             self._emulation._tell("time", self._number)
         return self.wait()
-
-    @property
-    def _is_over(self) -> bool:
-        return self.finished is not None or self.error is not None
-
-    def _outcome(self) -> Finished | None:
-        if self.error is not None:
-            raise self.error
-        return self.finished
 
     def __repr__(self) -> str:
         return f"<program {' '.join(self.args)} on {self.host}>"
@@ -215,7 +204,7 @@ class Emulation:
             cwd: the directory in which it runs
             env: its environment
 
-        Raises `UsageError` for a host that is not there.
+        Raises `OSError` if it cannot be started, `UsageError` for a host that is not there.
         """
         name = self._host(host)
         args = _arguments(command)
@@ -229,6 +218,9 @@ class Emulation:
             "env": env,
         }
         self._tell("start", self._next, name, args, options)
+        self._pump(lambda: program.has_started or program.error)
+        if program.error is not None:
+            raise program.error
         return program
 
     def command(
@@ -381,6 +373,9 @@ class Emulation:
 
     def _on_restarted(self, name: str) -> None:
         self._running.add(name)
+
+    def _on_started(self, number: int) -> None:
+        self._programs[number].has_started = True
 
     def _on_exited(self, number: int, finished: Finished) -> None:
         self._programs[number].finished = finished

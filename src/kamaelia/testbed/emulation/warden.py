@@ -222,8 +222,10 @@ class Warden:
         register(self._pipe.fileno(), selectors.EVENT_READ, self._obey)
         register(self._box.fileno(), selectors.EVENT_READ, self._hear_box)
         while True:
+            files = self._selector.get_map()
             for key, _ in self._selector.select(self._until_next()):
-                key.data()
+                if files.get(key.fd) is key:  # another of these may have closed it
+                    key.data()
             now = monotonic()
             while self._to_start and self._to_start[0][0] <= now:
                 self._start_host(self._to_start.pop(0)[1])
@@ -315,6 +317,7 @@ class Warden:
             self._pipe.send("refused", number, error)
             return
         self._programs[program.pid] = program
+        self._pipe.send("started", number)
         for descriptor in program.output:
             self._selector.register(descriptor, selectors.EVENT_READ, self._reading(program, descriptor))
 
@@ -364,7 +367,8 @@ class Warden:
         found = self._hosts.get(name)
         if found is None or found[0] != pid:
             return
-        self._hear_host(name, found[1])  # what it has said last may still be there
+        if found[1].fileno() >= 0:  # what it has said last may still be there
+            self._hear_host(name, found[1])
         if name in self._hosts and name not in self._crashed:
             del self._hosts[name]
             code = os.waitstatus_to_exitcode(status)
