@@ -29,15 +29,16 @@ import os
 import select
 import signal
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ...axon import UsageError, core
 from ...axon.clock import monotonic_nanoseconds
-from ..addresses import ALL_HOSTS, is_group
+from ..addresses import ALL_HOSTS, MOST_HOSTS, ipv4_of, ipv6_of, is_group
 from ..captures import headers
 from ..forms import forms
 from ..measures_network import Metrics
-from ..protocols import CORRUPT, NO_WAY, UDP
+from ..protocols import CORRUPT, ICMP, ICMPV6, NO_WAY, TOO_LARGE, UDP
 from ..simulation import Simulation
 from . import kernel
 from .lateness import Load
@@ -90,7 +91,8 @@ class EmulatedStack:
         """See `Stack`: a packet that may be cut is cut, as its host has not asked for anything else."""
         pieces = self.simulation.cut_packet(packet, channel.mtu)
         if not pieces:
-            super().too_large(packet, channel)  # type: ignore[misc]
+            channel.drop(packet, TOO_LARGE)
+            self.simulation.complain(self, packet, partial(_too_big, channel.mtu))
         for piece in pieces:
             channel.carry(piece)
 
@@ -107,6 +109,10 @@ def _is_foreign(stack: Any, packet: Packet) -> bool:
         stack.ignore(packet)
         return True
     return False
+
+
+def _too_big(mtu: int, source: str, target: str, about: bytes) -> bytes:
+    return headers.too_big(source, target, mtu, about)
 
 
 def _no_way(source: str, target: str, about: bytes) -> bytes:
@@ -137,6 +143,20 @@ class EmulatedChannel:
         packet.data = raw[:start] + headers.udp(source, target, packet.source[1], packet.port, found)
 
 
+class EmulatedCapture:
+    """Writes down real packets."""
+
+    __slots__ = core.NO_SLOTS
+
+    def __init__(self: Any, *args: Any) -> None:
+        super().__init__(*args)  # type: ignore[call-arg]
+        self.bytes_of = _bytes_on_the_link
+
+
+def _bytes_on_the_link(packet: Packet) -> bytes:
+    return bytes(readdress(bytes_of(packet), packet))
+
+
 _made: dict[str, Any] = {}
 
 
@@ -149,6 +169,7 @@ def emulated_forms() -> Any:
         _made[form] = plain._replace(
             Stack=type("Stack", (EmulatedStack, plain.Stack), body),
             Channel=type("Channel", (EmulatedChannel, plain.Channel), body),
+            Capture=type("Capture", (EmulatedCapture, plain.Capture), body),
         )
     return _made[form]
 
@@ -298,8 +319,12 @@ class Box(Simulation):
         source = about.source[0]
         if self.stack_of(source) is None or _is_error(raw) or is_group(about.target):
             return
-        own = stack.address6 if ":" in source else stack.address
-        whole = headers.ip(own, source, 58 if ":" in source else 1, make(own, source, raw))
+        six = ":" in source
+        if stack.has(source):  # a kernel takes nothing that seems to be from itself
+            own = (ipv6_of if six else ipv4_of)(MOST_HOSTS + 1)
+        else:
+            own = stack.address6 if six else stack.address
+        whole = headers.ip(own, source, ICMPV6 if six else ICMP, make(own, source, raw))
         packet = self._reader.read(whole)
         if packet is not None:
             stack.count_sent(packet)

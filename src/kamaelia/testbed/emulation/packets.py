@@ -22,9 +22,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ...axon import UsageError
 from ...axon.errors import RemoteProtocolError
 from ..addresses import is_group, is_ipv6, socket_address
-from ..captures import headers
+from ..capture import packet_bytes
 from ..captures.parsing import address_text, parse
-from ..fragments import TooLarge
 from ..groups import messages
 from ..groups.messages import Leave, Query, Report, packed
 from ..protocols import FRAGMENT, ICMP, ICMPV6, IGMP, TCP, UDP
@@ -245,13 +244,6 @@ def _correct(data: bytearray, at: int, before: bytes, after: bytes) -> None:
 
 
 def _written_anew(packet: Packet) -> bytes:
-    from ..capture import packet_bytes  # which knows what the simulation itself makes
-
-    if isinstance(packet.data, TooLarge):
-        about = bytes(bytes_of(packet.data.about))
-        source, target = packet.source[0], packet.target
-        message = headers.too_big(source, target, packet.data.mtu, about)
-        return headers.ip(source, target, packet.protocol, message, hops=packet.ttl)
     assert isinstance(packet.data, (Query, Report, Leave))
     return packet_bytes(packet)
 
