@@ -226,6 +226,7 @@ class Box(Simulation):
             for call in self.network.script_of_runs:
                 call(self)
             self._look()
+            self.look_for_end()
             self._obey(orders)
             self._carry(files)
 
@@ -358,6 +359,7 @@ class Box(Simulation):
     def _obey(self, orders: list[tuple[Any, ...]]) -> None:
         for what, *arguments in orders:
             getattr(self, f"_do_{what}")(*arguments)
+        self.clock.settle()  # what that has made ready is in no timer
 
     def _do_act(self, number: int, method: str, *arguments: Any) -> None:
         """Somebody uses a verb of faults."""
@@ -417,7 +419,10 @@ class Box(Simulation):
         )
 
     def look_for_end(self) -> None:
-        """See `Simulation`: who drives this knows when it is over."""
+        """See `Simulation`: whoever drives this is told that nothing is due any more, or that a script has
+        failed."""
+        if self._time_is_over or not self.faults.due:
+            self.line.send("idle", self._time_is_over)
 
     def _do_end(self) -> None:
         """It is over: tell what has been."""

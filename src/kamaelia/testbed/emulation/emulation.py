@@ -119,6 +119,7 @@ class Emulation:
         self._next = 0
         self._reports: dict[str, HostReport] = {}
         self._running: set[str] = set()
+        self._is_idle = self._has_failed = False  # nothing is due that was said before; a script
         self._answers: dict[int, Any] = {}
         self._outcome: tuple[Any, ...] | None = None
         self.setup = 0.0
@@ -170,13 +171,22 @@ class Emulation:
     def wait(self, seconds: float | str | None = None, *, until: Host | str | None = None) -> bool:
         """Wait until the components of all hosts have ended, or of one; say whether they have.
 
+        Of all, it waits for scripts, too, and for what is to happen at some time (`Network.at`); not if one
+        of these fails.
+
         Arguments:
             seconds: how long at most, counted from now, or text; None for however long that takes
             until: the host that is waited for
         """
         name = None if until is None else self.network.find(until).name
         length = None if seconds is None else units.seconds(seconds, "seconds")
-        return self._pump(lambda: not self._running if name is None else name not in self._running, length)
+
+        def is_over() -> bool:
+            if self._has_failed:
+                return True
+            return name not in self._running if name is not None else self._is_idle and not self._running
+
+        return self._pump(is_over, length)
 
     def start(
         self,
@@ -376,6 +386,9 @@ class Emulation:
 
     def _on_started(self, number: int) -> None:
         self._programs[number].has_started = True
+
+    def _on_idle(self, has_failed: bool) -> None:
+        self._is_idle, self._has_failed = True, has_failed
 
     def _on_exited(self, number: int, finished: Finished) -> None:
         self._programs[number].finished = finished
