@@ -106,8 +106,12 @@ except OSError as error:
 
 def test_ipv6_goes_the_same_ways_and_hears_what_is_too_big() -> None:
     with far_apart(mtu=1300).emulation() as running:
-        pinged = running.command("a", ["ping", "-c", "3", "-i", "0.05", "-W", "0.5", "-s", "1300", "fd00::2"], check=False)
-        told = running.command("a", ["ping", "-c", "3", "-i", "0.05", "-W", "1", "-s", "1300", "fd00::2"]).text
+        pinged = running.command(
+            "a", ["ping", "-c", "3", "-i", "0.05", "-W", "0.5", "-s", "1300", "fd00::2"], check=False
+        )
+        told = running.command(
+            "a", ["ping", "-c", "3", "-i", "0.05", "-W", "1", "-s", "1300", "fd00::2"]
+        ).text
     assert "Packet too big: mtu=1300" in pinged.text
     assert "3 received" in told
 
@@ -239,6 +243,3 @@ def test_hosts_that_have_nothing_to_say_say_nothing() -> None:
     trace = network.emulate(5)
     assert [one for one in trace.metrics.links.values() if one.sent] == []
     assert trace.events == []
-
-
-

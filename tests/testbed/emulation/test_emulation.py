@@ -61,9 +61,7 @@ def lossy() -> Network:
     receiver, sender = network.host("receiver").run(receive), network.host("sender").run(send)
     first, second = network.router("first"), network.router("second")
     network.link(sender, first, loss=GilbertElliott.from_rate("5 %", burst=4))
-    network.link(
-        first, second, rate="20 Mbit/s", delay="10 ms", jitter="1 ms", loss="5 %", duplicate="2 %"
-    )
+    network.link(first, second, rate="20 Mbit/s", delay="10 ms", jitter="1 ms", loss="5 %", duplicate="2 %")
     network.link(second, receiver, corrupt="5 %")
     return network
 

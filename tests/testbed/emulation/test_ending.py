@@ -30,7 +30,7 @@ a, b = network.host("a").run(wait), network.host("b").run(wait)
 network.link(a, b)
 with network.emulation() as running:
     # one that leaves its session, its parent and its standard files, as daemons do
-    running.start("a", ["sh", "-c", "setsid sleep {mark}1 </dev/null >/dev/null 2>&1 & exec sleep {mark}2"])
+    running.start("a", ["sh", "-c", "setsid sleep {mark}1 >/dev/null 2>&1 & exec sleep {mark}2"])
     print("running", flush=True)
     {then}
 """

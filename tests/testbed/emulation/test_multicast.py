@@ -92,12 +92,16 @@ def test_packets_to_a_group_reach_those_who_have_joined_as_in_a_simulation(versi
     network.link(far, hub)
     simulated, emulated = network.simulate(5, seed=1), network.emulate(5, seed=1)
     heard = [b"first", b"second", b"last"]
-    assert emulated.results == simulated.results == {
-        "one": heard,
-        "two": heard,
-        "other": [],
-        "studio": None,
-    }
+    assert (
+        emulated.results
+        == simulated.results
+        == {
+            "one": heard,
+            "two": heard,
+            "other": [],
+            "studio": None,
+        }
+    )
     carried = {
         world: trace.metrics.links[f"hub > {name}"].bytes > 400  # data, beside some reports
         for world, trace in (("simulated", simulated), ("emulated", emulated))

@@ -67,7 +67,7 @@ def test_a_program_runs_beside_others_and_can_be_stopped(network) -> None:
     with network.emulation() as running:
         one = running.start("anna", ["sleep", "60"])
         assert one.poll() is None
-        with pytest.raises(TimeoutError, match="<program sleep 60 on anna> has not ended within 0.05 s"):
+        with pytest.raises(TimeoutError, match=r"<program sleep 60 on anna> has not ended within 0\.05 s"):
             one.wait(0.05)
         assert running.command("bert", ["true"]).returncode == 0
         assert one.stop().returncode == -15
@@ -93,7 +93,9 @@ def test_programs_see_only_the_processes_of_the_emulation(network) -> None:
 
 def test_environment_and_directory_are_those_that_were_said(network, tmp_path) -> None:
     with network.emulation() as running:
-        told = running.command("anna", ["/bin/sh", "-c", "pwd; echo $COLOUR"], cwd=tmp_path, env={"COLOUR": "red"})
+        told = running.command(
+            "anna", ["/bin/sh", "-c", "pwd; echo $COLOUR"], cwd=tmp_path, env={"COLOUR": "red"}
+        )
     assert told.text == f"{tmp_path}\nred\n"
 
 

@@ -1,6 +1,7 @@
 """Faults in an emulated network: links, walls, and hosts whose power is cut."""
 
 import asyncio
+import itertools
 import time
 
 import pytest
@@ -111,7 +112,7 @@ def test_a_host_that_is_paused_does_nothing_while_its_kernel_goes_on(network) ->
         for _ in range(60):
             times.append(time.monotonic())
             await asyncio.sleep(0.01)
-        return max(later - sooner for sooner, later in zip(times, times[1:], strict=False))
+        return max(later - sooner for sooner, later in itertools.pairwise(times))
 
     network.hosts["b"].run(tick)
     with network.emulation() as running:
@@ -140,7 +141,9 @@ def test_what_cannot_be_done_to_a_running_emulation_says_so(network) -> None:
     with network.emulation():
         with pytest.raises(UsageError, match=r"at\(\): the emulation runs already"):
             network.at(1, network.links[0].cut)
-        with pytest.raises(UsageError, match=r"set_clock\(\): the clocks of an emulated host are the machine's"):
+        with pytest.raises(
+            UsageError, match=r"set_clock\(\): the clocks of an emulated host are the machine's"
+        ):
             network.hosts["a"].set_clock(skew=1)
         with pytest.raises(UsageError, match="loss='a lot'"):
             network.links[0].set(loss="a lot")

@@ -1,8 +1,8 @@
 """The same network with real sockets, in network namespaces of this machine, in real time.
 
 `Network.emulate` runs what hosts run, each in a process of its own with a kernel's network of its own, and
-`Network.emulation` lets outside programs run there as well. Between the hosts there is no wire but one process,
-the box, which does to real packets what a simulation does to simulated ones, with the same parts.
+`Network.emulation` lets outside programs run there as well. Between the hosts there is no wire but one
+process, the box, which does to real packets what a simulation does to simulated ones, with the same parts.
 
 | module | what is in it |
 | --- | --- |

@@ -13,8 +13,8 @@ the end: a packet that has passed five hops in a box which was busy for 100 us c
 times that; and whether a queue was full is computed with the times of the model. How late each packet left
 the box is counted (`lateness`).
 
-**Queues.** All that a host's kernel has sent is read at once, however much it is. What has to wait waits in the
-model of the queue, and is dropped by it.
+**Queues.** All that a host's kernel has sent is read at once, however much it is. What has to wait waits in
+the model of the queue, and is dropped by it.
 
 **Waiting.** `select` waits for microseconds, where epoll and asyncio round to milliseconds; so it waits here
 for one file, an epoll that watches all devices. The kernel is asked to be exact (it may otherwise wake a
@@ -42,6 +42,7 @@ from ..protocols import CORRUPT, ICMP, ICMPV6, NO_WAY, TOO_LARGE, UDP
 from ..simulation import Simulation
 from . import kernel
 from .lateness import Load
+from .names import addresses_of
 from .packets import Reader, bytes_of, readdress
 from .pipes import Gone, Pipe
 
@@ -149,7 +150,7 @@ class EmulatedCapture:
     __slots__ = core.NO_SLOTS
 
     def __init__(self: Any, *args: Any) -> None:
-        super().__init__(*args)  # type: ignore[call-arg]
+        super().__init__(*args)
         self.bytes_of = _bytes_on_the_link
 
 
@@ -194,9 +195,9 @@ class Box(Simulation):
         super().__init__(network, seed, 0.0, keep, measure)
         self.line = line
         self.load = Load(devices)
-        names = {address: stack.name for stack in self.stacks.values() for address in stack.addresses()}
+        names = {address: name for name, own in addresses_of(network).items() for address in own}
+        stack: Any
         for stack in self.stacks.values():
-            names.update({stack.address: stack.name, stack.address6: stack.name})
             stack.descriptor = devices.get(stack.name, -1)
         self._reader = Reader(self.forms.Packet, names)
         self._translates = any(stack.translator is not None for stack in self.stacks.values())

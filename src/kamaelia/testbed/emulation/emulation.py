@@ -28,7 +28,7 @@ from .verbs import Verbs
 from .warden import Plan, launch
 
 if TYPE_CHECKING:
-    from ..network import Host, Network
+    from ..network import Host
 
 TIMEOUT = 60.0
 """Seconds that a program may take by default."""
@@ -157,7 +157,9 @@ class Emulation:
             )
         for host in self.network.hosts.values():
             if host.has_disk:
-                raise UsageError(f"{host.name}.disk: emulated hosts have the machine's files; simulate it instead")
+                raise UsageError(
+                    f"{host.name}.disk: emulated hosts have the machine's files; simulate it instead"
+                )
             if host.kind == "switch" and host.patterns:
                 raise UsageError(f"{host.name}.run(): an emulated switch has no address, so it runs nothing")
 
@@ -405,7 +407,9 @@ class Emulation:
 
 def _arguments(command: Sequence[str | PathLike[str]]) -> tuple[str, ...]:
     if isinstance(command, (str, bytes)) or not command:
-        raise UsageError(f"command={command!r}: give the program and its arguments, as in ['ping', '-c', '1']")
+        raise UsageError(
+            f"command={command!r}: give the program and its arguments, as in ['ping', '-c', '1']"
+        )
     return tuple(os.fspath(one) for one in command)
 
 

@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 from asyncio import events
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ...axon.errors import KamaeliaError
 from ...observe import measures
@@ -27,6 +27,9 @@ from .verbs import Verbs
 
 if TYPE_CHECKING:
     from ..network import Network
+
+
+E = TypeVar("E", bound=BaseException)
 
 
 class HostReport(NamedTuple):
@@ -120,7 +123,8 @@ def run_host(network: Network, name: str, seed: int | str, grace: float, start: 
     except Exception as failure:
         error = error or failure
         result = None
-    pipe.send("finished", HostReport(name, result, _portable(error), measured, discarded))
+    error = None if error is None else _portable(error)
+    pipe.send("finished", HostReport(name, result, error, measured, discarded))
     sys.stdout.flush()
     sys.stderr.flush()
 
@@ -156,10 +160,8 @@ def _carried(result: Any) -> Any:
     return result
 
 
-def _portable(error: BaseException | None) -> BaseException | None:
+def _portable(error: E) -> E | Exception:
     """Return an error as it can be brought to another process."""
-    if error is None:
-        return None
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:
@@ -167,9 +169,10 @@ def _portable(error: BaseException | None) -> BaseException | None:
     return error
 
 
-def _replaced(error: BaseException) -> BaseException:
+def _replaced(error: BaseException) -> Exception:
     if isinstance(error, ExceptionGroup):
-        return error.derive([_portable(one) for one in error.exceptions])
+        group: ExceptionGroup[Exception] = error.derive([_portable(one) for one in error.exceptions])
+        return group
     other = RemoteFailure(f"{type(error).__name__}: {error}")
     for note in getattr(error, "__notes__", ()):
         other.add_note(note)

@@ -125,11 +125,11 @@ class Load:
         found = []
         for share in (0.5, 0.99):
             rank, passed = ceil(share * count), 0
-            for microseconds, packets in enumerate(self._late):
+            for microseconds, packets in enumerate(self._late, 1):
                 passed += packets
                 if passed >= rank:
+                    found.append(min(most, microseconds / 1e6))
                     break
-            found.append(min(most, (microseconds + 1) / 1e6) if count else 0.0)
         return Lateness(count, found[0], found[1], most)
 
     def look(self, now: int) -> None:
@@ -144,8 +144,8 @@ class Load:
         late = self.lateness()
         refused: dict[str, int] = {}
         for one in self.of.values():
-            for why, packets in one.refused.items():
-                refused[why] = refused.get(why, 0) + packets
+            for why, number in one.refused.items():
+                refused[why] = refused.get(why, 0) + number
         packets = max((one.most[0] for one in self.of.values()), default=0.0)
         bits = max((one.most[1] for one in self.of.values()), default=0.0)
         return EmulationReport(

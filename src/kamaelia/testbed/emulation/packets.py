@@ -72,13 +72,13 @@ class Reader:
         first = raw[0] if raw else 0
         if first == 0x45 and len(raw) > 27 and not raw[6] & 0x3F and not raw[7]:
             protocol = raw[9]
-            if protocol == TCP or protocol == UDP:
+            if protocol in (TCP, UDP):
                 key = raw[9:10] + raw[12:24]
                 ends = self._flows.get(key) or self._learn(key, protocol, raw[12:16], raw[16:20], 20, raw)
                 return self._make(ends, raw, raw[1], raw[8], 20)
         elif first >> 4 == 6 and len(raw) > 47:
             protocol = raw[6]
-            if protocol == TCP or protocol == UDP:
+            if protocol in (TCP, UDP):
                 key = raw[6:7] + raw[8:44]
                 ends = self._flows.get(key) or self._learn(key, protocol, raw[8:24], raw[24:40], 40, raw)
                 return self._make(ends, raw, (first & 15) << 4 | raw[1] >> 4, raw[7], 40)
@@ -94,10 +94,11 @@ class Reader:
         packet.ttl = ttl
         return packet
 
-    def _learn(
-        self, key: bytes, protocol: int, source: bytes, target: bytes, start: int, raw: bytes
-    ) -> Ends:
-        ports = int.from_bytes(raw[start : start + 2], "big"), int.from_bytes(raw[start + 2 : start + 4], "big")
+    def _learn(self, key: bytes, protocol: int, source: bytes, target: bytes, start: int, raw: bytes) -> Ends:
+        ports = (
+            int.from_bytes(raw[start : start + 2], "big"),
+            int.from_bytes(raw[start + 2 : start + 4], "big"),
+        )
         ends = self._ends(protocol, address_text(source), address_text(target), *ports)
         if len(self._flows) >= MOST_FLOWS:
             self._flows.clear()

@@ -1,7 +1,7 @@
 """Outside programs on emulated hosts: started there, their output kept, and ended when their time is over.
 
-Each is the leader of a session of its own. When it has ended, or its time is over, all of its group is told to
-end (SIGTERM), and killed two seconds later.
+Each is the leader of a session of its own. When its time is over, all of its group is told to end (SIGTERM),
+and killed two seconds later; when it has ended, what is left of its group is killed at once.
 """
 
 from __future__ import annotations
@@ -136,11 +136,11 @@ class RunningProgram:
         self._popen.returncode = os.waitstatus_to_exitcode(status)
         for descriptor in self._streams:
             self.read(descriptor)
-        outputs = [bytes(self.output[one]) for one in self._streams] or [b"", b""]
+        stdout, stderr = [bytes(self.output[one]) for one in self._streams] or [b"", b""]
         for stream in (self._popen.stdout, self._popen.stderr):
             if stream is not None:
                 stream.close()
-        return Finished(self.args, self._popen.returncode, *outputs, self.timed_out, self.truncated)
+        return Finished(self.args, self._popen.returncode, stdout, stderr, self.timed_out, self.truncated)
 
 
 def _entering(namespace: int, host: str) -> Callable[[], None]:

@@ -28,7 +28,9 @@ def missing() -> list[str]:
         True
     """
     if not sys.platform.startswith("linux"):
-        return [f"an emulation needs network namespaces and TUN devices, which are Linux's; this is {sys.platform}"]
+        return [
+            f"an emulation needs network namespaces and TUN devices, which are Linux's; this is {sys.platform}"
+        ]
     found = []
     if not os.path.exists(DEVICE):
         found.append(
