@@ -37,7 +37,7 @@ with network.emulation() as running:
 
 
 def with_mark(mark: str) -> list[str]:
-    """Return the processes whose command has a text in it; those that are forked have that of their parent."""
+    """Return the processes whose command has a text in it; those that are forked have their parent's."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():

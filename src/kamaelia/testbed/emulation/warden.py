@@ -6,18 +6,21 @@ Processes of an emulation::
                                                +-- a host's components
                                                +-- a host's programs, and what these start
 
-The launcher gives itself namespaces of processes and of mounts, and forks the warden, which so is process 1 of
-that world. When process 1 ends, the kernel kills all others at once, however far they have gone from their
+The launcher gives itself namespaces of processes and of mounts, and forks the warden, which so is process 1
+of that world. When process 1 ends, the kernel kills all others at once, however far they have gone from their
 parents; with them go the network namespaces that nobody else holds, and with the box the devices. No name of
-them stands in any file system. So nothing can be left behind: not by an exception, not by Ctrl-C, and not when
-whoever emulates is killed with SIGKILL. Then the connection to it breaks, at which the warden ends; and the
-kernel has been told to kill the launcher and the warden with their parents, if even that should fail.
+them stands in any file system. So nothing can be left behind, to be swept up later: not by an exception, not
+by Ctrl-C, and not when whoever emulates is killed with SIGKILL. Then the connection to it breaks, at which
+the warden ends; and the kernel has been told to kill the launcher and the warden with their parents, if even
+that should fail.
 
 The launcher is forked, and nothing is loaded anew, because components are made by functions of the scenario,
-which may stand anywhere, and cannot be sent to another program.
+which may stand anywhere, and cannot be sent to another program. A fork has only the thread that forks: the
+others of whoever emulates are not there, and what they have locked stays so. The warden has one thread for
+good, and forks all others.
 
-The warden sets up the hosts, starts what runs on them, and passes on what there is to say. It waits for all at
-once in one thread.
+The warden sets up the hosts, starts what runs on them, and passes on what there is to say. It waits for all
+at once in one thread.
 """
 
 from __future__ import annotations
