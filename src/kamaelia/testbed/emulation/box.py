@@ -227,6 +227,7 @@ class Box(Simulation):
             for call in self.network.script_of_runs:
                 call(self)
             self._look()
+            self.line.send("begun")
             self.look_for_end()
             self._obey(orders)
             self._carry(files)

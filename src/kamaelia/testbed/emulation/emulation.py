@@ -137,7 +137,7 @@ class Emulation:
             self._pump(lambda: self.setup > 0)
             self._running = {host.name for host in self.network.hosts.values() if host.patterns}
             self._tell("begin")
-            self._began = monotonic()
+            self._pump(lambda: self._began > 0)
         except BaseException:
             self._abandon()
             raise
@@ -369,6 +369,9 @@ class Emulation:
 
     def _on_ready(self, setup: float) -> None:
         self.setup = setup
+
+    def _on_begun(self) -> None:
+        self._began = monotonic()
 
     def _on_failed(self, error: Exception) -> None:
         raise error

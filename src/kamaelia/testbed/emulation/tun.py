@@ -45,8 +45,6 @@ SYSCTLS = {
 """Of all devices, and of those to come."""
 SYSCTLS_ONCE = {
     "ipv4/tcp_no_metrics_save": "1",
-    "ipv4/ping_group_range": "0 2147483647",
-    "ipv4/ip_unprivileged_port_start": "0",
 }
 
 
@@ -94,8 +92,12 @@ def open_tun(addresses: Sequence[str], *, mtu: int, number: int) -> int:
 
 def _set(where: str, value: str) -> None:
     path = Path("/proc/sys/net") / where
-    if path.exists():  # a kernel without IPv6 has none of its own
+    if not path.exists():  # a kernel without IPv6 has none of its own
+        return
+    try:
         path.write_text(value)
+    except OSError as error:
+        raise OSError(error.errno, f"{error.strerror}: {value} to {path}") from None
 
 
 __all__ = ["DEVICE", "NAME", "QUEUE", "open_tun", "quieten"]

@@ -262,8 +262,12 @@ class Warden:
     # -- components -----------------------------------------------------------------------------------
 
     def _do_begin(self) -> None:
-        """Let time begin, and start what hosts run."""
+        """Let time begin."""
         self._box.send("go")
+
+    def _box_begun(self) -> None:
+        """Packets are carried now: start what hosts run."""
+        self._pipe.send("begun")
         names = [host.name for host in self._network.hosts.values() if host.patterns]
         apart = min(HEAD_START, ALL_STARTS / max(1, len(names)))
         now = monotonic()
