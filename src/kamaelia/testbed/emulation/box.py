@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...axon import UsageError, core
 from ...axon.clock import monotonic_nanoseconds
-from ..addresses import ALL_HOSTS, MOST_HOSTS, ipv4_of, ipv6_of, is_group
+from ..addresses import ALL_HOSTS, MOST_HOSTS, ipv4_of, ipv6_of, is_group, is_ipv6
 from ..captures import headers
 from ..forms import forms
 from ..measures_network import Metrics
@@ -78,6 +78,12 @@ class EmulatedStack:
         elif not self.simulation.faults.keeps_out(self, packet):
             self.note_delivery(packet)
             self.simulation.write(self, packet)
+
+    def _translate(self: Any, packet: Packet, channel: Channel) -> bool:
+        """See `Stack`. Translators are of IPv4."""
+        if is_ipv6(packet.target):
+            return is_group(packet.target)
+        return super()._translate(packet, channel)  # type: ignore[misc, no-any-return]
 
     def take_delivered(self: Any, packet: Packet) -> None:
         """See `Stack`: a packet has come to its host."""
