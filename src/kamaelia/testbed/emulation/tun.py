@@ -11,7 +11,6 @@ another one in a simulation; so all that can be switched off is.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import socket
 import struct
@@ -69,6 +68,8 @@ def open_tun(addresses: Sequence[str], *, mtu: int, number: int) -> int:
 
     Raises `OSError`.
     """
+    import fcntl  # which only Unix has: all modules can be imported everywhere
+
     descriptor = os.open(DEVICE, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         fcntl.ioctl(descriptor, _TUNSETIFF, struct.pack("16sH22x", NAME.encode(), _IFF_TUN | _IFF_NO_PI))

@@ -27,7 +27,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 import selectors
 import signal
 import sys
@@ -160,6 +159,8 @@ class Warden:
         self._is_over = False
         self._selector = selectors.DefaultSelector()
         began = monotonic()
+        import resource  # which only Unix has
+
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         _mount_files(files_of(self._network))
