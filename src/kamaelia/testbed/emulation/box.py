@@ -229,6 +229,7 @@ class Box(Simulation):
                 files.register(descriptor, select.EPOLLIN)
             files.register(self.line.fileno(), select.EPOLLIN)
             self._began = monotonic_nanoseconds()
+            self.load.begin()
             self.network.simulation = self
             for call in self.network.script_of_runs:
                 call(self)
