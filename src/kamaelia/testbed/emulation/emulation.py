@@ -426,12 +426,19 @@ def _await_end(launcher: int) -> None:
     """Wait until the launcher has ended, and with it all else; kill it if that takes too long."""
     deadline = monotonic() + PATIENCE
     while monotonic() < deadline:
-        pid, _ = os.waitpid(launcher, os.WNOHANG)
-        if pid:
+        if _has_ended(launcher):
             return
         sleep_for_real(0.002)
     os.kill(launcher, signal.SIGKILL)
-    os.waitpid(launcher, 0)
+    while not _has_ended(launcher):
+        sleep_for_real(0.002)
+
+
+def _has_ended(child: int) -> bool:
+    try:
+        return os.waitpid(child, os.WNOHANG)[0] != 0
+    except ChildProcessError:  # somebody else waits for all children of this process
+        return True
 
 
 __all__ = ["Emulation", "EmulationReport", "EmulationWarning", "Program"]

@@ -30,6 +30,7 @@ import os
 import selectors
 import signal
 import sys
+import warnings
 from asyncio import events
 from collections.abc import Callable
 from pathlib import Path
@@ -81,7 +82,9 @@ def launch(plan: Plan) -> tuple[int, Pipe]:
     sys.stdout.flush()  # what is still to be written would be written by each process
     sys.stderr.flush()
     parent = os.getpid()
-    launcher = os.fork()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of other threads, from 3.12 on: see above
+        launcher = os.fork()
     if launcher:
         there.close()
         return launcher, here
