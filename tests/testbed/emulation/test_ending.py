@@ -12,7 +12,7 @@ import pytest
 
 from kamaelia.testbed import Network
 
-pytestmark = [pytest.mark.needs("right:emulation"), pytest.mark.one_core]
+pytestmark = [pytest.mark.needs("right:emulation", "program:pgrep"), pytest.mark.one_core]
 
 MARK = f"4{os.getpid()}"  # seconds, and what our processes are found by
 SCENARIO = """
