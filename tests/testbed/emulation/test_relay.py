@@ -168,6 +168,40 @@ def test_faults_can_be_made_before_and_what_fails_is_raised(sockets) -> None:
             time.sleep(0.1)
 
 
+def test_links_change_while_it_lasts_whoever_says_so(sockets) -> None:
+    real = sockets.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    real.bind(("127.0.0.1", 0))
+    real.settimeout(0.2)
+    network = phone_and_server()
+    (link,) = network.links
+    door = Door("phone", "server:53", protocol="udp")
+    exit_ = Exit("server:53", f"127.0.0.1:{real.getsockname()[1]}", protocol="udp")
+    with network.relay([door], [exit_]) as relay:
+        client = sockets.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        client.connect(("127.0.0.1", relay.port(door)))
+
+        def reaches() -> bool:
+            client.send(b"x")
+            try:
+                return real.recv(100) == b"x"
+            except TimeoutError:
+                return False
+
+        seen = [reaches()]
+        link.cut()
+        seen.append(reaches())
+        link.repair()
+        seen.append(reaches())
+        network.partition("phone", "server")
+        seen.append(reaches())
+        network.repair("phone", "server")
+        link.set(loss=1.0)
+        seen.append(reaches())
+        with pytest.raises(UsageError, match="loss='a lot'"):
+            link.set(loss="a lot")
+    assert seen == [True, False, True, False, False]
+
+
 def test_nothing_is_left_of_a_relay() -> None:
     threads = threading.active_count()
     with phone_and_server().relay([DOOR]) as relay:

@@ -24,17 +24,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import select
 import socket
 import threading
+from _thread import get_ident
 from collections.abc import Callable, Coroutine, Iterable
+from concurrent.futures import Future
 from dataclasses import dataclass
+from queue import SimpleQueue
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ...axon import UsageError
 from ...axon.clock import monotonic_nanoseconds, nanoseconds
 from ..errors import EmulationError
+from ..faults import Faults
 from ..simulation import Simulation
 from ..stand_ins.where import allowed
 
@@ -51,6 +56,7 @@ MOST_CONNECTIONS = 1000
 """Real sockets of one relay; who comes to a door then is let go at once."""
 BACKLOG = 100  # connections that wait at a door
 PIECE = 65536  # bytes
+PATIENCE = 10.0  # seconds that a thread waits for the relay to do something
 TURNS = 1 << 40  # of the clock: more than there can be
 SECOND = 10**9
 
@@ -178,6 +184,28 @@ class Relay:
             self._simulation.close()
 
 
+def _in_its_thread(verb: Any) -> Any:
+    """Return a verb of faults that is done by the thread of the relay, whoever uses it."""
+
+    @functools.wraps(verb)
+    def use(self: Any, *args: Any, **options: Any) -> Any:
+        simulation: RealTime = getattr(self, "_simulation", self)
+        return simulation.do(functools.partial(verb, self, *args, **options))
+
+    return use
+
+
+class RealTimeFaults(Faults):
+    """Faults that any thread may make."""
+
+    partition = _in_its_thread(Faults.partition)
+    hold = _in_its_thread(Faults.hold)
+    open = _in_its_thread(Faults.open)
+    open_all = _in_its_thread(Faults.open_all)
+    call_at = _in_its_thread(Faults.call_at)
+    call_when = _in_its_thread(Faults.call_when)
+
+
 class RealTime(Simulation):
     """A simulation on the clock of the machine, whose hosts also have real sockets.
 
@@ -187,6 +215,8 @@ class RealTime(Simulation):
 
     def __init__(self, relay: Relay, seed: int | str, grace: float) -> None:
         super().__init__(relay.network, seed, grace, None)
+        self.faults = RealTimeFaults(self)
+        self._wishes: SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = SimpleQueue()
         self._relay = relay
         self._files = select.epoll()
         self._waiting: dict[int, dict[int, Callable[[], None]]] = {}  # by file and event
@@ -200,9 +230,26 @@ class RealTime(Simulation):
         self.unsent = 0
         """Datagrams that a real socket did not take."""
 
+    change = _in_its_thread(Simulation.change)
+    cut = _in_its_thread(Simulation.cut)
+    crash = _in_its_thread(Simulation.crash)
+    restart = _in_its_thread(Simulation.restart)
+    pause = _in_its_thread(Simulation.pause)
+    run_script = _in_its_thread(Simulation.run_script)
+
+    def do(self, call: Callable[[], Any]) -> Any:
+        """Call something in the thread of the relay, between two turns of the clock; return its result."""
+        if self.thread in (0, get_ident()):
+            return call()
+        answer: Future[Any] = Future()
+        self._wishes.put((call, answer))
+        self._bell.send(b"x")
+        return answer.result(PATIENCE)
+
     def tell_to_stop(self) -> None:
         """End it, from another thread."""
         with contextlib.suppress(OSError):  # it has just failed
+            self._wishes.put((self._end_time, Future()))
             self._bell.send(b"x")
 
     def close(self) -> None:
@@ -220,7 +267,7 @@ class RealTime(Simulation):
         super()._start(until)
         self._tick()
         self._zero = monotonic_nanoseconds()
-        self.on_ready(self._rung, select.EPOLLIN, self._has_been_told)
+        self._listen_to_bell()
         for exit_ in self._relay.exits:
             self._serve_exit(exit_)
         for door, listening in self._relay._listening.items():
@@ -231,8 +278,20 @@ class RealTime(Simulation):
         """So the clock always has something to wait for."""
         self.call_at(self.clock.now + SECOND, self._tick)
 
-    def _has_been_told(self) -> None:
-        self._time_is_over = True
+    def _listen_to_bell(self) -> None:
+        self.on_ready(self._rung, select.EPOLLIN, self._hear_bell)
+
+    def _hear_bell(self) -> None:
+        """Another thread wants something."""
+        with contextlib.suppress(BlockingIOError):
+            self._rung.recv(PIECE)
+        while not self._wishes.empty():
+            call, answer = self._wishes.get()
+            try:
+                answer.set_result(call())
+            except Exception as error:
+                answer.set_exception(error)
+        self._listen_to_bell()
 
     def _drive(self, seconds: float) -> None:
         """See `Simulation`: let things happen when it is their time, and look after real sockets."""
