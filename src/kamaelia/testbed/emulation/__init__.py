@@ -14,17 +14,19 @@ process, the box, which does to real packets what a simulation does to simulated
 | `tun`, `netlink`, `kernel`, `names` | devices, addresses, calls of the kernel, names of hosts |
 | `verbs` | faults, from outside the box |
 | `lateness` | how faithful it was |
-| `relay` | without rights: a simulated network in real time, with ports of this machine |
+| `relay` | without rights: a simulated network in real time (`realtime`) |
+| `doors` | ports of this machine that lead into it and out (`streams`, `datagrams`) |
 | `rights` | what it needs, and what is missing |
 | `pipes` | objects between these processes |
 """
 
 from ..errors import EmulationError
+from .doors import Door, Exit
 from .emulation import Emulation, EmulationWarning, Program
 from .hosts import RemoteFailure
 from .lateness import EmulationReport, Lateness
 from .programs import Finished
-from .relay import Door, Exit, Relay
+from .relay import Relay
 from .rights import missing
 
 __all__ = [
