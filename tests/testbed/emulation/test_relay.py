@@ -1,6 +1,7 @@
 """Without rights: real programs talk through a simulated network, whose ports are this machine's."""
 
 import contextlib
+import gc
 import socket
 import threading
 import time
@@ -14,6 +15,15 @@ from kamaelia.testbed import Network
 from kamaelia.testbed.emulation import Door, EmulationError, Exit, Relay
 
 pytestmark = [pytest.mark.one_core]
+
+
+@pytest.fixture(autouse=True)
+def nothing_pending(caplog) -> Iterator[None]:
+    """Have Python find what was left to itself, such as tasks that nobody has ended; asyncio logs these."""
+    yield
+    gc.collect()
+    assert [one.getMessage() for one in caplog.get_records("call") if one.name == "asyncio"] == []
+    assert [one.getMessage() for one in caplog.records if one.name == "asyncio"] == []
 
 
 @pytest.fixture

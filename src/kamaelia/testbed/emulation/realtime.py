@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ..network import Network
 
 PATIENCE = 10.0  # seconds that another thread waits for something to be done
+NAP = 0.001  # seconds between two looks whether tasks have ended
 PIECE = 4096  # bytes
 TURNS = 1 << 40  # of the clock: more than there can be
 SECOND = 10**9
@@ -163,11 +164,17 @@ class RealTime(Simulation):
         clock.go_to(now)
 
     def _stop(self) -> None:
-        self.faults.due = 0
+        """See `Simulation`; the tasks that join sockets end, too."""
         for task in list(self._tasks):
             task.cancel()
-        self.clock.settle()
         super()._stop()
+        loops = [loop for loop in self._loops if not loop.is_frozen]
+        left = [loop.create_task(loop.end_tasks()) for loop in loops]
+        end = self._real + nanoseconds(PATIENCE)
+        while not all(task.done() for task in left) and self._real < end:
+            self._catch_up()
+            self.clock.settle()
+            select.select((), (), (), NAP)
 
     # -- real sockets ---------------------------------------------------------------------------------
 
