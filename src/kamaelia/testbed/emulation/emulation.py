@@ -119,6 +119,7 @@ class Emulation:
         self._next = 0
         self._reports: dict[str, HostReport] = {}
         self._running: set[str] = set()
+        self._beginning: set[str] = set()  # hosts whose components have not begun
         self._is_idle = self._has_failed = False  # nothing is due that was said before; a script
         self._answers: dict[int, Any] = {}
         self._outcome: tuple[Any, ...] | None = None
@@ -136,8 +137,10 @@ class Emulation:
         try:
             self._pump(lambda: self.setup > 0)
             self._running = {host.name for host in self.network.hosts.values() if host.patterns}
+            self._beginning = set(self._running)
             self._tell("begin")
             self._pump(lambda: self._began > 0)
+            self._pump(lambda: not self._beginning, PATIENCE)
         except BaseException:
             self._abandon()
             raise
@@ -370,6 +373,9 @@ class Emulation:
     def _on_ready(self, setup: float) -> None:
         self.setup = setup
 
+    def _on_host_began(self, name: str) -> None:
+        self._beginning.discard(name)
+
     def _on_begun(self) -> None:
         self._began = monotonic()
 
@@ -384,6 +390,7 @@ class Emulation:
         self._running.discard(told.name)
 
     def _on_crashed(self, name: str) -> None:
+        self._beginning.discard(name)
         self._running.discard(name)
 
     def _on_restarted(self, name: str) -> None:

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 E = TypeVar("E", bound=BaseException)
 
 
+HEAD_START = 0.01
+"""Seconds that a host's components have, before the next host begins: servers listen by then."""
+
+
 class HostReport(NamedTuple):
     """What came of what a host ran."""
 
@@ -104,6 +108,8 @@ def run_host(network: Network, name: str, seed: int | str, grace: float, start: 
         run = HostRun(name, loop, network.hosts[name].patterns, seed, grace, start)
         loop.add_reader(pipe.fileno(), _obey, run, pipe)
         run.system.start(*run.components)
+        await asyncio.sleep(HEAD_START)
+        pipe.send("began", name)
         await run.system.wait()
         loop.remove_reader(pipe.fileno())
 

@@ -48,9 +48,7 @@ from .tun import open_tun, quieten
 if TYPE_CHECKING:
     from ..network import Network
 
-HEAD_START = 0.01  # seconds between the starts of two hosts, so that servers come before their clients
-ALL_STARTS = 1.0  # seconds that the starts of all hosts take at most
-LOOKING = 0.1  # seconds between two looks at the time of programs
+ALL_STARTS = 2.0  # seconds in which hosts begin one after the other; those that are left then begin at once
 
 
 class Plan:
@@ -157,7 +155,9 @@ class Warden:
         self._hosts: dict[str, tuple[int, Pipe]] = {}
         self._pids: dict[int, str] = {}  # of processes that run components
         self._starts: dict[str, int] = {}
-        self._to_start: list[tuple[float, str]] = []
+        self._to_start: list[str] = []
+        self._beginning = ""  # the host that has been started last, and has not begun
+        self._all_at_once = 0.0  # when those that are left are to begin
         self._crashed: set[str] = set()
         self._is_over = False
         self._selector = selectors.DefaultSelector()
@@ -234,14 +234,15 @@ class Warden:
                 if files.get(key.fd) is key:  # another of these may have closed it
                     key.data()
             now = monotonic()
-            while self._to_start and self._to_start[0][0] <= now:
-                self._start_host(self._to_start.pop(0)[1])
+            while self._to_start and (not self._beginning or now >= self._all_at_once):
+                self._beginning = self._to_start.pop(0)
+                self._start_host(self._beginning)
             for program in list(self._programs.values()):
                 program.look_at_time(now)
 
     def _until_next(self) -> float | None:
         times = [program.deadline for program in self._programs.values()]
-        times += [when for when, _ in self._to_start[:1]]
+        times += [self._all_at_once] if self._to_start else []
         return max(0.0, min(times) - monotonic()) if times else None
 
     def _obey(self) -> None:
@@ -272,10 +273,8 @@ class Warden:
     def _box_begun(self) -> None:
         """Packets are carried now: start what hosts run."""
         self._pipe.send("begun")
-        names = [host.name for host in self._network.hosts.values() if host.patterns]
-        apart = min(HEAD_START, ALL_STARTS / max(1, len(names)))
-        now = monotonic()
-        self._to_start = [(now + place * apart, name) for place, name in enumerate(names)]
+        self._to_start = [host.name for host in self._network.hosts.values() if host.patterns]
+        self._all_at_once = monotonic() + ALL_STARTS
 
     def _start_host(self, name: str) -> None:
         here, there = Pipe.pair()
@@ -306,13 +305,21 @@ class Warden:
         for what, *arguments in said:
             if what == "act":
                 self._box.send("act", *arguments)
-            else:
+                continue
+            self._has_begun(name)
+            if what != "began":
                 self._hosts.pop(name, None)
                 self._pipe.send(what, *arguments)
 
+    def _has_begun(self, name: str) -> None:
+        """What a host runs has begun, or will not."""
+        if self._beginning == name:
+            self._beginning = ""
+        self._pipe.send("host_began", name)
+
     def _do_stop(self) -> None:
         """Stop what hosts run, as Ctrl-C would."""
-        for _, name in self._to_start:
+        for name in self._to_start:
             self._pipe.send("finished", HostReport(name, None, None, {}, None))
         self._to_start = []
         for _, pipe in self._hosts.values():
@@ -384,6 +391,7 @@ class Warden:
             del self._hosts[name]
             code = os.waitstatus_to_exitcode(status)
             why = f"signal {-code}" if code < 0 else f"status {code}"
+            self._has_begun(name)
             error = RuntimeError(f"the process of host {name} has ended by itself, with {why}")
             self._pipe.send("finished", HostReport(name, None, error, {}, None))
 
