@@ -1,6 +1,7 @@
 """What the network between the hosts does to real packets: each as its kernel sees it."""
 
 import asyncio
+import json
 import sys
 import time
 
@@ -247,3 +248,40 @@ def test_hosts_that_have_nothing_to_say_say_nothing() -> None:
     trace = network.emulate(5)
     assert [one for one in trace.metrics.links.values() if one.sent] == []
     assert trace.events == []
+
+
+@pytest.mark.slow
+@pytest.mark.needs("program:iperf3")
+def test_a_connection_gets_what_the_link_carries_less_its_headers() -> None:
+    network = far_apart(rate="5 Mbit/s", delay="10 ms", queue="25 kB")
+    with network.emulation(keep=None) as running:
+        server = running.start("b", ["iperf3", "-s", "-1"])
+        wait_for_socket(running, "b", "tcp6", ":1451 ")
+        told = running.command("a", ["iperf3", "-c", "b", "-t", "2", "-C", "cubic", "-J"]).text
+        server.wait(5)
+    goodput = json.loads(told)["end"]["sum_received"]["bits_per_second"]
+    assert 4.5e6 < goodput < 5e6 * 1448 / 1500
+
+
+def test_a_translator_that_runs_something_hears_what_it_has_asked_for() -> None:
+    @component
+    async def fetch(inbox, outbox):
+        reader, writer = await asyncio.open_connection("server", 1500)
+        answer = await reader.read()
+        writer.close()
+        return answer
+
+    @component
+    async def serve(inbox, outbox):
+        async def answer(reader, writer):
+            writer.write(writer.get_extra_info("peername")[0].encode())
+            writer.close()
+
+        async with await asyncio.start_server(answer, port=1500) as server:
+            await server.serve_forever()
+
+    network = Network()
+    server = network.host("server").run(serve)
+    home = network.nat("home", address="192.0.2.1").run(fetch)
+    network.link(server, home)
+    assert network.emulate(5, until=home).results["home"] == b"192.0.2.1"

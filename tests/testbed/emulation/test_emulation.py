@@ -271,6 +271,12 @@ def test_what_cannot_be_emulated_is_refused_before_it_begins() -> None:
     with pytest.raises(UsageError, match="simulate it instead"):
         network.emulate(1)
     network = Network()
+    network.host("anna")
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        network.emulate(1, capture={"anna": "/nowhere/anna.pcapng"})
+    with pytest.raises(UsageError, match="there is no host and no link 'bert'"):
+        network.emulate(1, capture=["bert"])
+    network = Network()
     network.switch("hub").run(whoami)
     with pytest.raises(UsageError, match="runs nothing"):
         network.emulate(1)

@@ -83,7 +83,10 @@ class EmulatedStack:
         """See `Stack`. Translators are of IPv4."""
         if is_ipv6(packet.target):
             return is_group(packet.target)
-        return super()._translate(packet, channel)  # type: ignore[misc, no-any-return]
+        if super()._translate(packet, channel):  # type: ignore[misc]
+            return True
+        # What the router itself has asked for, if it runs anything, is for its kernel to know.
+        return self.has(packet.target) and bool(self.simulation.network.hosts[self.name].patterns)
 
     def take_delivered(self: Any, packet: Packet) -> None:
         """See `Stack`: a packet has come to its host."""

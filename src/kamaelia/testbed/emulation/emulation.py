@@ -104,7 +104,7 @@ class Emulation:
     """A network in namespaces of this machine, while it lasts. Made by `Network.emulation`.
 
     Entered, all hosts are there, and what they run has begun; left, all of it ends and is gone, whatever has
-    happened.
+    happened. Use it from one thread.
     """
 
     def __init__(self, plan: Plan, errors: str) -> None:

@@ -171,9 +171,10 @@ class Warden:
         self._box = self._start_box(devices)
         for descriptor in devices.values():
             os.close(descriptor)
-        for said in self._wait_for_box():
-            if said[0] == "failed":
-                raise said[1]
+        for what, *arguments in self._wait_for_box():
+            if what == "failed":  # of what it was asked for, and not for want of rights
+                self._pipe.send("failed", *arguments)
+                raise Gone
         self.setup = monotonic() - began
 
     def _make_hosts(self) -> dict[str, int]:
