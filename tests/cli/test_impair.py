@@ -93,17 +93,16 @@ def test_ctrl_c_is_for_the_program_and_the_second_ends_everything(lossy) -> None
     command = [sys.executable, "-m", "kamaelia", "impair", "lossy.py", "--quiet", "--", "bash", "-c"]
     for then, times, code in (("exit 5", 1, 5), (":", 2, 130)):
         script = f"trap 'echo heard; {then}' INT; echo ready; while true; do sleep 0.02; done"
-        started = subprocess.Popen(
+        with subprocess.Popen(
             [*command, script], stdout=subprocess.PIPE, text=True, start_new_session=True
-        )
-        assert started.stdout is not None
-        assert started.stdout.readline() == "ready\n"
-        for _ in range(times):
+        ) as started:
+            assert started.stdout is not None
+            assert started.stdout.readline() == "ready\n"
             started.send_signal(signal.SIGINT)
             if times == 2:
-                started.stdout.readline()
-        assert started.wait(10) == code
-        started.stdout.close()
+                assert started.stdout.readline() == "heard\n"
+                started.send_signal(signal.SIGINT)
+            assert started.wait(20) == code
 
 
 @pytest.mark.parametrize(

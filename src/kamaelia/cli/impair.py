@@ -143,6 +143,32 @@ def main(words: Sequence[str]) -> int:
     return run(running, host, command, timeout, starts, quiet=options.quiet)
 
 
+class Interrupts:
+    """Ctrl-C, from when a command is about to begin: the first waits until it can be told of it."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._are_let_through = False
+
+    def let_through(self) -> None:
+        """The command can be told: raise `KeyboardInterrupt` for the first, also if it has come already."""
+        self._are_let_through = True
+        if self._count:
+            raise KeyboardInterrupt
+
+    def _hear(self, number: int, frame: Any) -> None:
+        self._count += 1
+        if self._are_let_through or self._count > 1:
+            raise KeyboardInterrupt
+
+    def __enter__(self) -> Interrupts:
+        self._before = signal.signal(signal.SIGINT, self._hear)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+
 def run(
     running: Emulation,
     host: str,
@@ -156,7 +182,7 @@ def run(
     from kamaelia.testbed.emulation import EmulationError
 
     try:
-        with running:
+        with running, Interrupts() as interrupts:
             try:
                 for other, line in starts:
                     running.start(other, ["sh", "-c", line], timeout=timeout, capture=False)
@@ -164,7 +190,7 @@ def run(
             except OSError as error:
                 complain(f"kamaelia impair: {error}")
                 return USAGE
-            finished = _await(program)
+            finished = _await(program, interrupts)
     except EmulationError as error:
         complain(f"kamaelia impair: {error}")
         return USAGE
@@ -178,13 +204,13 @@ def run_here(relay: Relay, command: Sequence[str], timeout: float, *, quiet: boo
     from kamaelia.testbed.emulation import EmulationError
 
     try:
-        with relay:
+        with relay, Interrupts() as interrupts:
             try:
                 started = subprocess.Popen(command, start_new_session=True)
             except OSError as error:
                 complain(f"kamaelia impair: {error}")
                 return USAGE
-            code = _await_here(started, timeout)
+            code = _await_here(started, timeout, interrupts)
     except EmulationError as error:
         complain(f"kamaelia impair: {error}")
         return USAGE
@@ -192,10 +218,11 @@ def run_here(relay: Relay, command: Sequence[str], timeout: float, *, quiet: boo
     return _outcome(relay.trace, command, timeout, code, quiet=quiet)
 
 
-def _await_here(started: subprocess.Popen[bytes], timeout: float) -> int:
+def _await_here(started: subprocess.Popen[bytes], timeout: float, interrupts: Interrupts) -> int:
     """Wait for the end of the command, and end what is left of its group; Ctrl-C is for it."""
     try:
         try:
+            interrupts.let_through()
             return _code(started.wait(timeout))
         except KeyboardInterrupt:
             os.killpg(started.pid, signal.SIGINT)
@@ -228,9 +255,10 @@ def _outcome(trace: Trace, command: Sequence[str], timeout: float, code: int, *,
     return code
 
 
-def _await(program: Program) -> Finished:
+def _await(program: Program, interrupts: Interrupts) -> Finished:
     """Wait for the end of the command; Ctrl-C is for it."""
     try:
+        interrupts.let_through()
         return program.wait()
     except KeyboardInterrupt:
         program.signal(signal.SIGINT)

@@ -65,7 +65,7 @@ def test_bytes_go_both_ways_with_the_delay_of_the_link_and_ends_are_passed_on(so
         there.close()
         assert client.recv(100) == b"bye"
         assert client.recv(100) == b""
-        assert 0.12 <= time.monotonic() - began < 1  # one round trip to connect, one for this
+        assert 0.12 <= time.monotonic() - began < 5  # one round trip to connect, one for this
     assert relay.trace.metrics.links["phone > server"].sent >= 3
 
 
@@ -89,7 +89,7 @@ def test_who_sends_more_than_the_link_takes_is_held_back(sockets) -> None:
         taking.join(5)
         took = time.monotonic() - began
     assert sum(got) == 400_000
-    assert 0.4 < took < 1
+    assert 0.4 < took < 5
 
 
 def test_a_component_of_the_network_is_reached_without_an_exit(sockets) -> None:
