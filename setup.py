@@ -1,4 +1,4 @@
-"""How the compiled forms of the core and the wire are built; everything else is in pyproject.toml.
+"""How the compiled forms of the core, the wire and TCP are built; everything else is in pyproject.toml.
 
 Two variables of the environment, each with "1" for yes:
 
@@ -11,13 +11,33 @@ Two variables of the environment, each with "1" for yes:
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 
 from setuptools import Extension, setup
+
+sys.path.insert(0, str(Path(__file__).parent / "tools"))
+import typed
 
 PURE = os.environ.get("KAMAELIA_BUILD_PURE") == "1"
 REQUIRE = os.environ.get("KAMAELIA_BUILD_REQUIRE") == "1"
 if PURE and REQUIRE:
     raise SystemExit("KAMAELIA_BUILD_PURE=1 and KAMAELIA_BUILD_REQUIRE=1 contradict each other")
+
+# What TCP as packets is made of, in the order in which the parts need each other.
+TCP = (
+    "segment",
+    "round_trip",
+    "congestion",
+    "cubic",
+    "scoreboard",
+    "recovery",
+    "sender",
+    "receiver",
+    "connection",
+    "endpoint",
+)
+TCP_FOLDER, TCP_SOURCE = Path("src/kamaelia/testbed/tcp"), Path("build/typed/_tcp.pyx")
 
 # The last: sums of floats are made as they are written, and so the same on every machine.
 OPTIONS = ["-O3", "-ffp-contract=off"] if os.name == "posix" else []
@@ -29,6 +49,7 @@ EXTENSIONS = [
         depends=["src/kamaelia/testbed/_capture.pxi"],
         extra_compile_args=OPTIONS,
     ),
+    Extension("kamaelia.testbed._tcp", [str(TCP_SOURCE)], extra_compile_args=OPTIONS),
 ]
 
 
@@ -37,6 +58,8 @@ def extensions() -> list[Extension]:
     if PURE:
         return []
     from Cython.Build import cythonize
+
+    typed.write(TCP_FOLDER, TCP, TCP_SOURCE)
 
     made: list[Extension] = cythonize(
         EXTENSIONS, build_dir="build/cython", include_path=["src"], language_level=3

@@ -40,7 +40,9 @@ cdef extern from *:
         traverseproc tp_traverse
         inquiry tp_clear
 
+cdef int TCP = _protocols.TCP
 cdef int UDP = _protocols.UDP
+cdef int RESEND = _protocols.RESEND
 cdef int SEND = _protocols.SEND
 cdef int FORWARD = _protocols.FORWARD
 cdef int DELIVER = _protocols.DELIVER
@@ -539,6 +541,10 @@ cdef class Node:
     cdef public str group
     cdef public dict table
     cdef public object udp
+    cdef public dict connections
+    cdef object last_source  # of a segment, its port, and what takes those
+    cdef object last_port
+    cdef object last_take
     cdef public long long sent
     cdef public long long received
     cdef public long long bytes_sent
@@ -617,11 +623,27 @@ cdef class Node:
 
     cdef int deliver_here(self, Packet packet) except -1:
         cdef PyObject* socket
+        cdef PyObject* end
+        cdef PyObject* take
         cdef DatagramSocket only
         self.received += 1
         self.bytes_received += packet.size
         if self.fabric.recorder is not None:
             self.fabric.recorder.note(DELIVER, packet, None, 0)
+        if packet.protocol == TCP and self.connections is not None and not packet.spoiled:
+            # Most hosts hear from one socket at a time, and all its packets have the same tuple for it.
+            if packet.source is self.last_source and packet.port == self.last_port:
+                take = <PyObject*>self.last_take
+            else:
+                take = NULL
+                end = PyDict_GetItemWithError(self.connections, (packet.port, packet.target, packet.source))
+                if end != NULL:
+                    self.last_source, self.last_port = packet.source, packet.port
+                    self.last_take = (<object>end).take
+                    take = <PyObject*>self.last_take
+            if take != NULL:
+                (<object>take)(packet.data, packet.tos & 3, self.fabric.clock.now)
+                return 0
         if packet.protocol == UDP and not packet.spoiled:
             if isinstance(self.udp, DatagramSocket):
                 only = <DatagramSocket>self.udp
@@ -634,6 +656,35 @@ cdef class Node:
                 return (<DatagramSocket>socket).take_here(packet.data, packet.source)
         self.take_delivered(packet)
         return 0
+
+    def call(self, context, function):
+        self.fabric.clock.enter(self.loop)
+        PyContext_Enter(<PyObject*>context)
+        try:
+            PyObject_CallFunctionObjArgs(function, NULL, NULL, NULL)
+        finally:
+            PyContext_Exit(<PyObject*>context)
+
+    def forget_last(self):
+        self.last_source = self.last_port = self.last_take = None
+
+    def send_like(self, Packet template, kind, int size, data, int ecn, bint again):
+        cdef Packet packet = template.copied()
+        cdef Fabric fabric = self.fabric
+        cdef PyObject* way
+        packet.kind, packet.size, packet.data = kind, size, data
+        packet.tos |= ecn
+        fabric.packets += 1
+        packet.number = fabric.packets
+        self.sent += 1
+        self.bytes_sent += size
+        if fabric.recorder is not None:
+            fabric.recorder.note(RESEND if again else SEND, packet, None, 0)
+        way = PyDict_GetItemWithError(self.table, packet.target)
+        if way == NULL or way == <PyObject*>self:
+            self.emit(packet)
+        else:
+            (<Channel>way).carry_on(packet)
 
     def count_sent(self, Packet packet):
         self.count(packet)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ..axon import core
-from . import capture, channel, datagram, stack, wire
+from . import capture, channel, datagram, stack, tcp, wire
 
 
 class Forms(NamedTuple):
@@ -23,9 +23,11 @@ class Forms(NamedTuple):
     DatagramTransport: Any
     Recorder: Any
     Capture: Any
+    tcp: Any
+    """The module with the classes of TCP as packets."""
 
 
-def _put_together(base: Any, blocks: type[Any]) -> Forms:
+def _put_together(base: Any, blocks: type[Any], tcp: Any) -> Forms:
     """Join the classes of the wire with what else they can do."""
 
     def join(name: str, above: type[Any], part: type[Any], slots: tuple[str, ...]) -> type[Any]:
@@ -44,6 +46,7 @@ def _put_together(base: Any, blocks: type[Any]) -> Forms:
         join("DatagramTransport", base.DatagramSocket, datagram.DatagramTransport, datagram.SLOTS),
         base.Recorder,
         join("Capture", blocks, capture.Capture, capture.SLOTS),
+        tcp,
     )
 
 
@@ -55,9 +58,9 @@ def forms() -> Forms:
     name = "compiled" if core.form == "compiled" else "plain"
     if name not in _made:
         if name == "compiled":
-            from . import _wire
+            from . import _tcp, _wire
 
-            _made[name] = _put_together(_wire, _wire.PacketBlocks)
+            _made[name] = _put_together(_wire, _wire.PacketBlocks, _tcp)
         else:
-            _made[name] = _put_together(wire, capture.PlainBlocks)
+            _made[name] = _put_together(wire, capture.PlainBlocks, tcp)
     return _made[name]

@@ -101,7 +101,7 @@ class TooLarge:
 
     def arrive(self, stack: Stack, packet: Packet) -> None:
         """The sender hears of it."""
-        stack.learn_mtu(self.about.target, self.mtu)
+        stack.hear_too_large(self.about, self.mtu)
 
 
 def send_in_fragments(transport: Any, data: bytes, way: Any) -> None:
@@ -139,7 +139,7 @@ def refuse_too_large(stack: Stack, packet: Packet, channel: Channel) -> None:
         return
     version = 6 if is_ipv6(packet.target) else 4
     if sender is stack:  # it knows its own links, unless one has just been changed
-        stack.learn_mtu(packet.target, channel.mtu)
+        stack.hear_too_large(packet, channel.mtu)
         return
     answer = stack.simulation.forms.Packet()
     answer.protocol, answer.kind = (ICMPV6 if version == 6 else ICMP), "icmp too large"

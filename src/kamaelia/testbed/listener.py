@@ -15,9 +15,9 @@ from .options import AF_UNIX
 from .protocols import LISTEN
 
 if TYPE_CHECKING:
+    from .end import End
     from .loop import HostLoop
     from .sockets import SimulatedSocket
-    from .stream import StreamEnd
 
 ProtocolFactory = Callable[[], asyncio.BaseProtocol]
 
@@ -32,10 +32,10 @@ class Listener:
         self.backlog = backlog
         """One more than this may wait to be accepted, as in Linux; who comes then is not answered, and tries
         again. Those whose handshakes are under way do not count."""
-        self.accepts: Callable[[StreamEnd], object] | None = None
+        self.accepts: Callable[[End], object] | None = None
         """Called with each connection, where nobody asks for them one by one."""
         self.is_open = False
-        self._queue: deque[StreamEnd] = deque()
+        self._queue: deque[End] = deque()
 
     @property
     def port(self) -> int:
@@ -73,7 +73,7 @@ class Listener:
         while self._queue:
             self._queue.popleft().reset()
 
-    def arrived(self, end: StreamEnd) -> None:
+    def arrived(self, end: End) -> None:
         """A connection is made."""
         if self.accepts is not None:
             self.accepts(end)
@@ -81,13 +81,13 @@ class Listener:
             self._queue.append(end)
             self.socket.readable()
 
-    def serve(self, accepts: Callable[[StreamEnd], object]) -> None:
+    def serve(self, accepts: Callable[[End], object]) -> None:
         """Have somebody be given each connection, and those that wait already."""
         self.accepts = accepts
         while self._queue:
             accepts(self._queue.popleft())
 
-    def take(self) -> StreamEnd | None:
+    def take(self) -> End | None:
         """Return the first connection that waits, if there is one."""
         return self._queue.popleft() if self._queue else None
 
@@ -122,10 +122,10 @@ class Server(events.AbstractServer):
         self._waiters: list[asyncio.Future[None]] | None = []
         self._forever: asyncio.Future[None] | None = None
 
-    def _accept(self, end: StreamEnd) -> None:
+    def _accept(self, end: End) -> None:
         self._loop.call_soon(self._make_transport, end, context=self._context)
 
-    def _make_transport(self, end: StreamEnd) -> None:
+    def _make_transport(self, end: End) -> None:
         try:
             protocol = self._protocol_factory()
             self._loop._make_transport(end, protocol, None, server=self, **self._options)

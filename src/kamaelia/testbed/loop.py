@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     import ssl as ssl_module
 
     from .disk import MountedDisk
+    from .end import End
     from .stack import Stack
-    from .stream import StreamEnd
 
 
 FILE_BLOCK = 256 * 1024  # bytes that are read of a file at once
@@ -529,7 +529,7 @@ class HostLoop(VirtualLoop):
         delay: float | None,
         interleave: int | None,
         all_errors: bool,
-    ) -> StreamEnd:
+    ) -> End:
         """Connect to the first address of a host that answers, or to several a delay apart."""
         infos = await self.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM, flags=flags)
         if not infos:
@@ -539,7 +539,7 @@ class HostLoop(VirtualLoop):
             targets = _interleaved(targets, interleave or 1)
         errors: list[OSError] = []
 
-        async def connect(target: Address) -> StreamEnd:
+        async def connect(target: Address) -> End:
             try:
                 local = self._local_address(local_addr, family_of(target[0]))
                 return await self._connect_from(local, target)
@@ -566,7 +566,7 @@ class HostLoop(VirtualLoop):
         finally:
             errors = []  # an error has this frame in its traceback
 
-    async def _connect_from(self, local: Any, target: Address) -> StreamEnd:
+    async def _connect_from(self, local: Any, target: Address) -> End:
         if local is not None:
             try:
                 self.stack.streams.check_free(local[1])
@@ -575,14 +575,14 @@ class HostLoop(VirtualLoop):
         return await self.stack.streams.connect(target[0], target[1], local)
 
     async def _race(
-        self, attempts: Sequence[Callable[[], Coroutine[Any, Any, StreamEnd]]], delay: float
-    ) -> StreamEnd | None:
+        self, attempts: Sequence[Callable[[], Coroutine[Any, Any, End]]], delay: float
+    ) -> End | None:
         """Begin attempts one by one, each a delay after the one before or when that has failed; the first to
         succeed wins ("happy eyeballs", RFC 8305). Return None if none does."""
-        begun: list[asyncio.Task[StreamEnd]] = []
+        begun: list[asyncio.Task[End]] = []
         left = list(attempts)
         next_at = 0.0
-        winner: StreamEnd | None = None
+        winner: End | None = None
         try:
             while winner is None:
                 if left and (not begun or begun[-1].done() or self.time() >= next_at):
@@ -688,7 +688,7 @@ class HostLoop(VirtualLoop):
         ]
 
     async def _open(
-        self, end: StreamEnd, protocol_factory: ProtocolFactory, **how: Any
+        self, end: End, protocol_factory: ProtocolFactory, **how: Any
     ) -> tuple[Any, asyncio.BaseProtocol]:
         """Give a protocol to an end of a connection, and wait until it is connected (`_make_transport`)."""
         waiter = self.create_future()
@@ -707,7 +707,7 @@ class HostLoop(VirtualLoop):
 
     def _make_transport(
         self,
-        end: StreamEnd,
+        end: End,
         protocol: asyncio.BaseProtocol,
         waiter: asyncio.Future[None] | None,
         *,
@@ -1002,7 +1002,7 @@ def _check_socket(sock: Any, kind: int | None, what: str, family: int | None = N
         raise ValueError(f"A UNIX Domain Stream Socket was expected, got {sock!r}")
 
 
-def _end_of(sock: SimulatedSocket, what: str) -> StreamEnd:
+def _end_of(sock: SimulatedSocket, what: str) -> End:
     """Return the connection of a socket, for a transport."""
     if sock.end is None or sock.end.is_connecting:
         raise ValueError(f"{what}(sock={sock!r}): the socket is not connected")

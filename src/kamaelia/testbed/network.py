@@ -26,6 +26,7 @@ from .rules import Rule
 from .settings import DEFAULT_QUEUE, DEFAULTS, MTU, LinkSettings, changed, make_settings
 from .simulation import Simulation
 from .snapshot import NetworkSnapshot
+from .tcp import LinuxTCP
 from .trace import Trace
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Host:
         "patterns",
         "routes",
         "rules",
+        "tcp",
         "translation",
     )
 
@@ -90,6 +92,8 @@ class Host:
         """Of a translator: how long mappings of UDP and of TCP last, in seconds."""
         self.routes: tuple[tuple[Any, str], ...] = ()
         """Those set by `route`: networks, and to which neighbour packets for them go."""
+        self.tcp: LinuxTCP | None = None
+        """How it sends TCP as packets, where that is different from others."""
         self.patterns: tuple[Any, ...] = ()
         """What it runs, in each simulation anew."""
         self._disk: HostDisk | None = None
@@ -245,6 +249,8 @@ class Network:
     Arguments:
         ipv6: have the names of hosts stand for addresses of IPv6 as well as of IPv4. Hosts have both in any
             case
+        tcp: send TCP as packets, as Linux does, with these settings: ``tcp=LinuxTCP()``. Without it
+            connections are bytes in order, which is faster, and has no congestion control
 
     Example:
         >>> from kamaelia import component
@@ -276,7 +282,9 @@ class Network:
         0.000000 listen  tcp server:1500
     """
 
-    def __init__(self, *, ipv6: bool = False) -> None:
+    def __init__(self, *, ipv6: bool = False, tcp: LinuxTCP | None = None) -> None:
+        self.tcp = tcp
+        """How TCP is sent as packets; None where connections are bytes in order."""
         self.ipv6 = ipv6
         """The names of hosts stand for their addresses of IPv6 as well."""
         self.hosts: dict[str, Host] = {}
@@ -299,6 +307,7 @@ class Network:
         igmp: int | None = None,
         mld: int | None = None,
         rules: Iterable[Rule] = (),
+        tcp: LinuxTCP | None = None,
     ) -> Host:
         """Add a host.
 
@@ -308,11 +317,18 @@ class Network:
             igmp: the version that it speaks, 2 or 3; 3 by default
             mld: the version that it speaks, 1 or 2; 2 by default
             rules: which packets it lets in; see `Rule`
+            tcp: how it sends TCP as packets, if not as the network's others do
 
         Raises `UsageError` when the name or an address is taken, or is none.
         """
+        if tcp is not None and self.tcp is None:
+            raise UsageError(
+                f"host({name!r}, tcp=...): in this network connections are bytes in order; write "
+                "Network(tcp=LinuxTCP()) to have packets"
+            )
         host = self._add(name, "host", address, igmp=igmp, mld=mld)
         host.rules = _rules(name, rules)
+        host.tcp = tcp
         return host
 
     def router(

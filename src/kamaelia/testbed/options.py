@@ -47,6 +47,8 @@ SO_PEERCRED = 17
 SO_REUSEPORT = 15
 IPV6_TCLASS = 67
 TCP_SYNCNT = 7
+TCP_INFO = 11
+TCP_CONGESTION = 13
 
 DEFAULT_BUFFER = 212_992  # bytes, as on Linux
 SMALLEST_RECEIVE, SMALLEST_SEND, LARGEST_BUFFER = 2304, 4608, 2 * 8_388_608
@@ -92,7 +94,8 @@ _TCP = {
     TCP_SYNCNT: Option("TCP_SYNCNT", 6),
     9: Option("TCP_DEFER_ACCEPT"),
     12: Option("TCP_QUICKACK", 1),
-    13: Option("TCP_CONGESTION", b"reno"),
+    TCP_INFO: Option("TCP_INFO", b"", True),
+    TCP_CONGESTION: Option("TCP_CONGESTION", b"reno"),
     18: Option("TCP_USER_TIMEOUT"),
     23: Option("TCP_FASTOPEN"),
     25: Option("TCP_NOTSENT_LOWAT"),
@@ -144,6 +147,10 @@ OPTIONS: dict[int, dict[int, Option]] = {
     socket.IPPROTO_IP: _IP,
     socket.IPPROTO_IPV6: _IPV6,
 }
+TTL = {(socket.IPPROTO_IP, socket.IP_TTL), (socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS)}
+"""The options that say how many routers a packet passes."""
+TOS = {(socket.IPPROTO_IP, socket.IP_TOS), (socket.IPPROTO_IPV6, IPV6_TCLASS)}
+"""The options that say of which class it is."""
 LEVELS = {
     socket.SOL_SOCKET: "SOL_SOCKET",
     socket.IPPROTO_TCP: "IPPROTO_TCP",
@@ -171,6 +178,14 @@ def number_in(value: Any) -> int:
         return int(value)
     data = bytes(value[:4])
     return int.from_bytes(data.ljust(4, b"\0"), "little", signed=True) if data else 0
+
+
+def congestion_name(value: Any) -> str:
+    """Return the name of a congestion control. Raises `OSError` for one that there is not."""
+    name = value.rstrip(b"\0").decode("ascii", "replace") if isinstance(value, bytes) else str(value)
+    if name not in ("cubic", "reno"):
+        raise FileNotFoundError(errno.ENOENT, f"no congestion control {name!r}: there are 'cubic' and 'reno'")
+    return name
 
 
 def buffer_size(asked: int, smallest: int) -> int:

@@ -37,6 +37,7 @@ from .faults import Faults
 from .forms import Forms, forms
 from .fragments import icmp_size
 from .hostrun import HostRun, judge
+from .links import RandomStream
 from .loop import HostLoop
 from .measures_network import Metrics, host_metrics, link_metrics, measures_of
 from .multicast import Groups
@@ -109,6 +110,7 @@ class Simulation:
         self._is_stopping = False
         self._collections = 0
         self._last_number = FIRST_NUMBER
+        self.first_numbers = RandomStream(seed, "first numbers of TCP")
         self.numbered = 0  # objects that have a number for their hash
         self._numbered: WeakValueDictionary[int, SimulatedSocket] = WeakValueDictionary()
         self._loops: list[HostLoop] = []  # all that there were
@@ -144,6 +146,8 @@ class Simulation:
         stack = self.forms.Stack(self, host.name, len(self._by_number) + 1, host.kind)
         self._by_number.append(stack)
         self.stacks[host.name] = stack
+        if self.network.tcp is not None or host.tcp is not None:
+            stack.tcp_settings = host.tcp or self.network.tcp
         if host.group_options:
             stack.group_options = host.group_options
         if host.rules or host.translation is not None:

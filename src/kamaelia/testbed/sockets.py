@@ -5,7 +5,7 @@ set so, and the loop's ``sock_`` methods wait for it; else with an error that sa
 that works for the host, that of a script or of ``run_in_executor``, they do block, in virtual time: the
 thread gives the baton to the loop until it can go on (`kamaelia.axon.baton`).
 
-Behind each stands a part of its host's kernel: a `StreamEnd` for a connection of TCP or of Unix, a `Listener`
+Behind each stands a part of its host's kernel: an `End` for a connection of TCP or of Unix, a `Listener`
 for a server, a `DatagramTransport` for UDP; a socket that was just made has none. Giving a socket to the loop
 (``create_connection(sock=...)``) moves that to a transport.
 
@@ -42,7 +42,6 @@ from .futures import hash_on_host
 from .options import (
     AF_UNIX,
     DEFAULT_BUFFER,
-    IPV6_TCLASS,
     MSG_NOSIGNAL,
     OPTIONS,
     POLLERR,
@@ -54,8 +53,13 @@ from .options import (
     SO_NWRITE,
     SO_PEERCRED,
     SO_REUSEPORT,
+    TCP_CONGESTION,
+    TCP_INFO,
     TCP_SYNCNT,
+    TOS,
+    TTL,
     buffer_size,
+    congestion_name,
     number_in,
     option_of,
 )
@@ -64,9 +68,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .datagram import DatagramTransport
+    from .end import End
     from .listener import Listener
     from .stack import Stack
-    from .stream import StreamEnd
 
 INTERFACE = 1  # the number of the one interface that a host has
 INTERFACES = ("eth0", "lo")  # what it is called: it leads to the others, and to the host itself
@@ -137,7 +141,7 @@ class SimulatedSocket:
         self.only6 = only6
         """Of IPv6, it does not speak IPv4 as well."""
         self.options: dict[tuple[int, int], Any] | None = None
-        self.end: StreamEnd | None = None
+        self.end: End | None = None
         """Its connection, if it uses that itself."""
         self.listener: Listener | None = None
         self.transport: DatagramTransport | None = None
@@ -242,19 +246,23 @@ class SimulatedSocket:
             if self.local is not None:
                 raise OSError(errno.EINVAL, "Invalid argument: IPV6_V6ONLY is set before the socket is bound")
             self.only6 = bool(number_in(value))
-        elif key in _TTL or key in _TOS:
+        elif key == (socket.IPPROTO_TCP, TCP_CONGESTION):
+            congestion_name(value)
+        elif key in TTL or key in TOS:
             self._mark(key, number_in(value))
         elif level in (socket.IPPROTO_IP, socket.IPPROTO_IPV6) and self.type == socket.SOCK_DGRAM:
             self.kernel_of_datagrams().memberships.set(level, option, value)
+        if (end := self.connection) is not None:
+            end.option_was_set(level, option, value)
         return value
 
     def _mark(self, key: tuple[int, int], number: int) -> None:
-        if key in _TTL and not (number == -1 or 1 <= number <= 255):
+        if key in TTL and not (number == -1 or 1 <= number <= 255):
             raise OSError(errno.EINVAL, f"Invalid argument: a packet passes 1 to 255 routers, not {number}")
         target: Any = self.connection or self.transport
         if target is None:
             return
-        if key in _TTL:
+        if key in TTL:
             target.set_ttl(64 if number == -1 else number)
         else:
             target.set_tos(number & 0xFF)
@@ -280,6 +288,11 @@ class SimulatedSocket:
             value = 536 if (end := self.connection) is None else end.segment
         elif asked == (socket.IPPROTO_TCP, socket.TCP_NODELAY):
             value = int(self._nodelay)
+        elif asked == (socket.IPPROTO_TCP, TCP_INFO):
+            value = b"" if (end := self.connection) is None else end.info()
+        elif asked == (socket.IPPROTO_TCP, TCP_CONGESTION) and asked not in (self.options or {}):
+            settings = self.node.tcp_settings
+            value = value if settings is None else settings.congestion.encode()
         elif asked == (socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):
             value = int(self.only6)
         if length:
@@ -291,7 +304,7 @@ class SimulatedSocket:
         return (self.options or {}).get((level, option), OPTIONS[level][option].default)
 
     @property
-    def connection(self) -> StreamEnd | None:
+    def connection(self) -> End | None:
         """Its connection, also where a transport has it."""
         return self.end if self.used_by is None else self.used_by._end
 
@@ -411,7 +424,7 @@ class SimulatedSocket:
         made.own_end(end)
         return made, made.remote
 
-    def own_end(self, end: StreamEnd) -> None:
+    def own_end(self, end: End) -> None:
         """Be told what happens to a connection."""
         self.end = end
         end.owner = self
@@ -500,7 +513,7 @@ class SimulatedSocket:
             return 0 if trouble is None else trouble.errno or 0
         return 0
 
-    def _stream(self, *, sends: bool = False) -> StreamEnd:
+    def _stream(self, *, sends: bool = False) -> End:
         """Return the connection. Raises `OSError` if there is none."""
         self._check_open()
         end = self.end
@@ -881,9 +894,7 @@ class Watch:
             self.look()
 
 
-_TTL = {(socket.IPPROTO_IP, socket.IP_TTL), (socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS)}
-_TOS = {(socket.IPPROTO_IP, socket.IP_TOS), (socket.IPPROTO_IPV6, IPV6_TCLASS)}
-_LATER = _TTL | _TOS | {(socket.SOL_SOCKET, socket.SO_BROADCAST)}
+_LATER = TTL | TOS | {(socket.SOL_SOCKET, socket.SO_BROADCAST)}
 _KINDS = {socket.SOCK_STREAM: "TCP", socket.SOCK_DGRAM: "UDP"}
 _SHOWN: dict[int, Callable[[SimulatedSocket], int]] = {
     socket.SO_TYPE: lambda sock: sock.type,

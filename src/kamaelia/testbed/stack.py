@@ -41,7 +41,7 @@ from .addresses import (
     unmapped,
 )
 from .fragments import Reassembly, refuse_too_large
-from .options import AF_UNIX
+from .ports import choose, collide, in_use
 from .protocols import (
     DELIVER,
     DENIED,
@@ -66,12 +66,12 @@ if TYPE_CHECKING:
     from .channel import Channel
     from .datagram import DatagramTransport
     from .hostrun import HostRun
-    from .listener import Listener
     from .multicast import HostSide
     from .nat import Translator
     from .simulation import Simulation
     from .sockets import SimulatedSocket
-    from .stream import Segment, StreamEnd
+    from .streams import Streams
+    from .tcp import LinuxTCP
     from .wire import Node as Base
     from .wire import Packet
 else:
@@ -103,6 +103,8 @@ class Stack(Base):
     group_options: Mapping[str, Any] = NO_OPTIONS
     _reassembly: Reassembly | None = None
     _mtus: dict[str, int] | None = None  # to addresses, that others have told of
+    tcp_settings: LinuxTCP | None = None
+    """How it sends TCP as packets; None where connections are bytes in order."""
 
     def __init__(self, simulation: Simulation, name: str, number: int, kind: str) -> None:
         super().__init__(simulation.fabric)
@@ -323,6 +325,8 @@ class Stack(Base):
                 packet.data.lost(packet)
         elif packet.protocol == UDP:
             self.deliver_datagram(packet)
+        elif isinstance(packet.data, self.simulation.forms.tcp.Segment):
+            self.streams.take_segment(packet)
         else:
             packet.data.arrive(self, packet)
 
@@ -367,7 +371,8 @@ class Stack(Base):
         for one in self.sockets():
             one.closing = True
             one.reading = False
-        self.udp = self._streams = self._next_ports = None
+        self.udp = self._streams = self._next_ports = self.connections = None
+        self.forget_last()
         self.member = None
         self.simulation.groups.vanish(self)
         self.look()
@@ -421,6 +426,12 @@ class Stack(Base):
             self._reassembly = Reassembly(self)
         return self._reassembly
 
+    def hear_too_large(self, about: Packet, mtu: int) -> None:
+        """One of its packets has not fitted into a link somewhere."""
+        self.learn_mtu(about.target, mtu)
+        if isinstance(about.data, self.simulation.forms.tcp.Segment):
+            self.streams.hear_too_large(about, mtu)
+
     def learn_mtu(self, address: str, mtu: int) -> None:
         """Packets to an address may be so large, and no larger."""
         if self._mtus is None:
@@ -438,6 +449,8 @@ class Stack(Base):
     def streams(self) -> Streams:
         """Its listeners and connections."""
         if self._streams is None:
+            from .streams import Streams
+
             self._streams = Streams(self)
         return self._streams
 
@@ -447,7 +460,7 @@ class Stack(Base):
         """Return a port for datagrams: the one asked for if it is free, any for 0. Raises `OSError`."""
         if port == 0:
             return self.free_port(socket.SOCK_DGRAM)
-        others = [one for one in self.sockets_of(port) if _collide(host, only6, one.local_host, one.only6)]
+        others = [one for one in self.sockets_of(port) if collide(host, only6, one.local_host, one.only6)]
         if others and not (reuse_port and all(other.reuse_port for other in others)):
             raise in_use(self.name, port)
         return port
@@ -519,7 +532,7 @@ class Stack(Base):
                 best, score = [], fits
             if fits == score >= 0:
                 best.append(one)
-        return _choose(best, source) if best else None
+        return choose(best, source) if best else None
 
     def group_sockets(
         self, group: str, port: int, source: Address, interface: int
@@ -576,219 +589,9 @@ SLOTS = (
 )
 
 
-class Streams:
-    """The listeners and connections of one host."""
-
-    def __init__(self, stack: Stack) -> None:
-        self.stack = stack
-        self._listeners: dict[int, list[Listener]] = {}
-        self._ends: dict[StreamEnd, None] = {}
-        self._client_ports: dict[int, StreamEnd] = {}
-        self._bound: dict[int, list[SimulatedSocket]] = {}  # sockets that have taken a port
-        self._unix_paths: dict[str | bytes, int] = {}  # the port that stands for a path
-
-    async def connect(
-        self, host: str | bytes, port: int, local: Any = None, sock: SimulatedSocket | None = None
-    ) -> StreamEnd:
-        """Connect to a server, which takes a round trip. Raises `OSError`."""
-        end = self.start_connecting(host, port, local, sock)
-        assert end.connected is not None
-        try:
-            await end.connected
-        except BaseException:
-            end.close()
-            raise
-        return end
-
-    def start_connecting(
-        self, host: str | bytes, port: int, local: Any = None, sock: SimulatedSocket | None = None
-    ) -> StreamEnd:
-        """Begin to connect to a server. Raises `OSError` for what is known at once."""
-        from .stream import StreamEnd
-
-        stack, address = self.stack.resolve(host, port)
-        own = local[1] if local is not None else 0
-        if sock is None or sock not in self._bound.get(own, ()):
-            self.check_free(own)
-        own = own or self.stack.free_port(socket.SOCK_STREAM)
-        fixed = local is not None and not is_any(local[0]) and not is_loopback(local[0])
-        source = unmapped(local[0]) if fixed else self.stack.source_address(address)
-        end = StreamEnd(self.stack, stack, (source, own), (address, port), sock)
-        self._client_ports[own] = end
-        self._ends[end] = None
-        end.connect()
-        return end
-
-    def check_free(self, port: int) -> None:
-        """Raise `OSError` if a port is taken from which somebody wants to connect; 0 stands for any."""
-        if port and self.has_port(port):
-            raise in_use(self.stack.name, port)
-
-    def pair(self) -> tuple[SimulatedSocket, SimulatedSocket]:
-        """Return two Unix sockets that are connected with each other."""
-        from .sockets import SimulatedSocket
-        from .stream import StreamEnd
-
-        ports = [self.stack.free_port(socket.SOCK_STREAM) for _ in range(2)]
-        ends: list[StreamEnd] = []
-        for own, other in (ports, reversed(ports)):
-            sock = SimulatedSocket(self.stack, socket.SOCK_STREAM, family=AF_UNIX)
-            sock.be_unix("", "")
-            end = StreamEnd(self.stack, self.stack, (LOOPBACK, own), (LOOPBACK, other), sock)
-            sock.own_end(end)
-            self._ends[end] = None
-            ends.append(end)
-        ends[0].peer, ends[1].peer = ends[1], ends[0]
-        return ends[0].socket, ends[1].socket
-
-    def knock(self, segment: Segment, packet: Packet) -> None:
-        """Somebody asks for a connection."""
-        from .stream import RST, SYN_ACK, Segment, StreamEnd
-
-        client = segment.sender
-        listeners = [one for one in self._listeners.get(packet.port, ()) if one.hears(packet.target)]
-        listener = _choose(listeners, packet.source) if listeners else None
-        if listener is not None and listener.is_full:
-            self.stack.ignore(packet, "listener full")
-            segment.lost(packet)  # which is how the client takes it
-            return
-        end = StreamEnd(self.stack, client.stack, (packet.target, packet.port), packet.source[:2])
-        end.peer = client
-        if listener is None:
-            end.dead = True
-            Segment(RST, end, client).send()
-            return
-        end.listener = listener
-        end.inherit(listener.socket)
-        self._ends[end] = None
-        Segment(SYN_ACK, end, client).send()
-
-    def listen(self, listener: Listener) -> None:
-        """Accept connections to a listener's port."""
-        self._listeners.setdefault(listener.port, []).append(listener)
-
-    def stop_listening(self, listener: Listener) -> None:
-        """Accept no more."""
-        _remove(self._listeners, listener.port, listener)
-
-    def port(self, host: str, port: int, *, reuse_port: bool, only6: bool) -> int:
-        """Return a port for a server: the one asked for if it is free, any for 0. Raises `OSError`."""
-        if port == 0:
-            return self.stack.free_port(socket.SOCK_STREAM)
-        others = [one for one in self._bound.get(port, ()) if _collide(host, only6, one.local[0], one.only6)]
-        if others and not (reuse_port and all(other.reuse_port for other in others)):
-            raise in_use(self.stack.name, port)
-        return port
-
-    def bind(self, port: int, sock: SimulatedSocket) -> None:
-        """A socket has taken a port."""
-        self._bound.setdefault(port, []).append(sock)
-
-    def unbind(self, sock: SimulatedSocket) -> None:
-        """A socket has gone that may have taken a port."""
-        if sock.family == AF_UNIX:
-            is_own = self._unix_paths.get(sock.local) == sock.unix_port  # nobody else has taken it meanwhile
-            if is_own and not sock.keeps_path:
-                del self._unix_paths[sock.local]
-        elif sock.local is not None:
-            _remove(self._bound, sock.local[1], sock)
-
-    def has_port(self, port: int) -> bool:
-        """Say whether somebody has a port."""
-        taken = port in self._bound or port in self._client_ports or port in self._listeners
-        return taken or port in self._unix_paths.values()
-
-    def take_unix_path(self, path: Any) -> int:
-        """Return the port that stands for a path from now on. Raises `OSError` if it is taken."""
-        if path in self._unix_paths:
-            raise OSError(errno.EADDRINUSE, f"address already in use: {path} of {self.stack.name}")
-        port = self._unix_paths[path] = self.stack.free_port(socket.SOCK_STREAM)
-        return port
-
-    def free_unix_name(self) -> bytes:
-        """Return an abstract name that nobody has, for a socket that is bound to none."""
-        number = 0
-        while (name := b"\0%05x" % number) in self._unix_paths:
-            number += 1
-        return name
-
-    def unix_port(self, path: Any) -> int:
-        """Return the port that stands for a path. Raises `OSError`."""
-        if path not in self._unix_paths:
-            if isinstance(path, bytes):
-                raise ConnectionRefusedError(errno.ECONNREFUSED, f"nobody listens to {path!r}")
-            raise FileNotFoundError(errno.ENOENT, f"no such file or directory: {path} of {self.stack.name}")
-        return self._unix_paths[path]
-
-    def leave_unix_path(self, path: Any) -> None:
-        """Have a path mean nothing any more, whoever listens there."""
-        self._unix_paths.pop(path, None)
-
-    def forget_end(self, end: StreamEnd) -> None:
-        """An end of a connection has been closed."""
-        self._ends.pop(end, None)
-        if self._client_ports.get(end.port) is end:
-            del self._client_ports[end.port]
-
-    def vanish(self) -> None:
-        """The power is off."""
-        for end in self._ends:
-            end.dead = end.closed = True
-            if end.owner is not None:
-                end.owner.cut_off()
-                end.owner = None
-        for listeners in self._listeners.values():
-            for listener in listeners:
-                listener.is_open = False
-
-    def close_listeners(self) -> None:
-        """The program has ended."""
-        for listeners in list(self._listeners.values()):
-            for listener in list(listeners):
-                listener.close()
-        self._unix_paths.clear()
-        self._bound.clear()
-
-    def close_ends(self) -> None:
-        """The program has ended."""
-        for end in list(self._ends):
-            if end.owner is not None:
-                end.owner.cut_off()
-            end.close()
-
-
-def in_use(name: str, port: int) -> OSError:
-    """Make the error that says that a port is taken."""
-    return OSError(errno.EADDRINUSE, f"address already in use: port {port} of {name}")
-
-
-def _collide(host: str, only6: bool, other: str, other_only6: bool) -> bool:
-    """Say whether two sockets cannot both have a port."""
-    if is_group(host) or is_group(other):
-        return host == other or ANY in (host, other) or ANY6 in (host, other)
-    if is_ipv6(host) != is_ipv6(other):  # a socket of IPv6 may be one of IPv4 as well
-        six, its_only6, four = (host, only6, other) if is_ipv6(host) else (other, other_only6, host)
-        return not its_only6 and (six == ANY6 or unmapped(six) == four)
-    return True
-
-
-def _choose(candidates: list[T], source: Any) -> T:
-    """Choose among sockets that share a port, always the same one for the same sender."""
-    number: int = sum(source[0].encode()) + source[1]
-    return candidates[number % len(candidates)]
-
-
-def _remove(table: dict[K, list[T]], key: K, one: T) -> None:
-    others = table.get(key, [])
-    if one in others:
-        others.remove(one)
-        if not others:
-            del table[key]
-
-
 def error_of(number: int) -> OSError:
     """Return an error of the kernel's."""
     return OSError(number, os.strerror(number))
 
 
-__all__ = ["ICMP", "ICMPV6", "SLOTS", "Stack", "Streams", "error_of", "in_use"]
+__all__ = ["ICMP", "ICMPV6", "SLOTS", "Stack", "error_of", "in_use"]

@@ -33,20 +33,20 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import errno
-import socket
-from asyncio import constants, events, protocols, transports
+from asyncio import constants, protocols, transports
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from .addresses import family_of, is_ipv6, is_loopback, socket_address
-from .options import AF_UNIX, number_in
+from .addresses import is_ipv6, is_loopback
+from .end import End
+from .options import AF_UNIX
 from .protocols import ACCEPT, CONNECT, EXPIRE, REFUSE, RESET, TCP
 from .sockets import SimulatedSocket
 
 if TYPE_CHECKING:
     from .channel import Channel
-    from .listener import Listener, Server
+    from .listener import Server
     from .loop import HostLoop
     from .stack import Stack
     from .wire import Packet
@@ -146,7 +146,7 @@ class Segment:
             stack.emit(packet)
 
 
-class StreamEnd:
+class StreamEnd(End):
     """One end of a connection, in the kernel of a simulated host."""
 
     def __init__(
@@ -157,33 +157,12 @@ class StreamEnd:
         remote: Any,
         sock: SimulatedSocket | None = None,
     ) -> None:
-        self.stack = stack
-        self.remote_stack = remote_stack
-        self.port: int = local[1]
-        self.remote = remote  # host and port
-        family = family_of(local[0])
-        self.source = socket_address(local[0], local[1], family)
-        shown = socket_address(remote[0], remote[1], family)
-        if sock is None:
-            sock = SimulatedSocket(stack, socket.SOCK_STREAM, self.source, shown, family)
-        elif sock.family != AF_UNIX:
-            sock.local = socket_address(local[0], local[1], sock.family)
-            sock.remote = socket_address(remote[0], remote[1], sock.family)
-        self.socket = sock
-        self.name = f"{stack.name}:{local[1]}"
-        self.remote_name = f"{remote_stack.name}:{remote[1]}"
+        super().__init__(stack, remote_stack, local, remote, sock)
         self.headers = HEADERS[6 if is_ipv6(remote[0]) else 4]
-        self.tos, self.ttl = 0, 64
         path, back = self._paths(remote[0], local[0])
         self.delay = sum(channel.delay for channel in path) / 1e9
         self.round_trip = self.delay + sum(channel.delay for channel in back) / 1e9
         self.peer: StreamEnd | None = None
-        self.listener: Listener | None = None  # which accepts it, at a server
-        self.owner: Any = None  # a transport, or a socket, that is told what happens
-        self.connected: asyncio.Future[None] | None = None  # at a client, until it is
-        self.dead = False  # reset, refused or expired: nothing is sent or received any more
-        self.closed = False  # by its owner
-        self.error: OSError | None = None  # raised by the next call, once
 
         self.segment = min([channel.mtu - self.headers for channel in path], default=LOCAL_SEGMENT)
         self.window = WINDOW
@@ -221,33 +200,6 @@ class StreamEnd:
         near = local if here.has(local) else (here.address6 if six else here.address)
         return here.path_to(there, far), there.path_to(here, near)
 
-    def inherit(self, sock: SimulatedSocket) -> None:
-        """It was made by a socket that listens, and has its options."""
-        if sock.options:
-            self.socket.options = dict(sock.options)
-        if sock.family == AF_UNIX:
-            self.socket.be_unix(sock.local, "")
-        elif sock.family != self.socket.family:  # which speaks both
-            self.socket.family = sock.family
-            self.socket.local = socket_address(self.source[0], self.port, sock.family)
-            self.socket.remote = socket_address(self.remote[0], self.remote[1], sock.family)
-        self._take_options()
-
-    def give_up(self) -> None:
-        """Whoever waits for the connection does not any more."""
-        if self.is_connecting:
-            self.dead = True
-            assert self.connected is not None
-            self.connected.cancel()
-
-    def _take_options(self) -> None:
-        sock = self.socket
-        for (level, option), value in (sock.options or {}).items():
-            if (level, option) == (socket.SOL_SOCKET, socket.SO_RCVBUF):
-                self.set_window(number_in(value) // 2)
-            elif (level, option) == (socket.SOL_SOCKET, socket.SO_SNDBUF):
-                self.set_send_buffer(number_in(value) // 2)
-
     def connect(self) -> asyncio.Future[None]:
         """Ask the other host for a connection."""
         self.connected = self.stack.loop.create_future()
@@ -256,9 +208,7 @@ class StreamEnd:
 
     def send(self, data: bytes | bytearray | memoryview) -> int:
         """Send as much as the window takes now; return how many bytes. Raises `OSError`."""
-        if self.error is not None:
-            error, self.error = self.error, None
-            raise error
+        self.raise_error()
         if self.dead or self._fin_sent or (self.socket.family == AF_UNIX and self._peer_is_gone):
             raise BrokenPipeError(errno.EPIPE, "Broken pipe")
         now = self.stack.simulation.time
@@ -310,9 +260,7 @@ class StreamEnd:
             if self.peer is not None and not self.peer.dead:
                 self.peer.acknowledge(len(data), self.stack.simulation.time + self.delay)
             return data
-        if self.error is not None:
-            error, self.error = self.error, None
-            raise error
+        self.raise_error()
         if self._end_arrived or self.dead:
             return b""
         raise BlockingIOError(errno.EAGAIN, "nothing has arrived")
@@ -334,14 +282,6 @@ class StreamEnd:
     def set_send_buffer(self, size: int) -> None:
         """Have so much under way, and no more."""
         self.send_buffer = size
-
-    def set_ttl(self, ttl: int) -> None:
-        """Let segments pass so many routers."""
-        self.ttl = ttl
-
-    def set_tos(self, tos: int) -> None:
-        """Mark segments with a class of service."""
-        self.tos = tos
 
     def _nagle(self, now: float) -> bool:
         """Say whether something small has to wait for those before it, until the other side has them all."""
@@ -411,11 +351,6 @@ class StreamEnd:
             self.shut_down()
 
     # -- as the network sees it -------------------------------------------------------------------
-
-    @property
-    def is_connecting(self) -> bool:
-        """It has asked for a connection, and not been answered."""
-        return self.connected is not None and not self.connected.done()
 
     def reset(self) -> None:
         """Give the connection up, and tell the other end."""
@@ -500,8 +435,7 @@ class StreamEnd:
         if self.is_connecting:
             assert self.connected is not None
             self.stack.note_end(REFUSE, self.name, self.remote_name)
-            why = f"Connect call failed {self.remote}: refused by {self.remote_name}"
-            self._fail(ConnectionRefusedError(errno.ECONNREFUSED, why))
+            self._fail(self.refused())
             return
         self.stack.note_end(RESET, self.name, self.remote_name)
         if self._end_arrived:
@@ -510,16 +444,9 @@ class StreamEnd:
             self._fail(ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"))
 
     def _fail(self, error: OSError) -> None:
-        self.dead = True
-        if self.is_connecting:
-            assert self.connected is not None
-            self.connected.set_exception(error)
-            return
-        self.error = error
-        if self.owner is not None:
-            self.owner.readable()
-            if self._wants_room:
-                self._has_room()
+        self.note_failure(error)
+        if self._wants_room:
+            self._has_room()
 
     def _has_room(self) -> None:
         self._wants_room = False
@@ -528,9 +455,6 @@ class StreamEnd:
             self._room_timer = None
         if self.owner is not None:
             self.owner.writable()
-
-    def __repr__(self) -> str:
-        return f"<end {self.name} of a connection to {self.remote_name}>"
 
 
 class StreamTransport(transports._FlowControlMixin, asyncio.Transport):
@@ -545,7 +469,7 @@ class StreamTransport(transports._FlowControlMixin, asyncio.Transport):
     def __init__(
         self,
         loop: HostLoop,
-        end: StreamEnd,
+        end: End,
         protocol: asyncio.BaseProtocol,
         waiter: asyncio.Future[None] | None = None,
         server: Server | None = None,
@@ -595,32 +519,32 @@ class StreamTransport(transports._FlowControlMixin, asyncio.Transport):
         """See asyncio."""
         if self.is_reading():
             self._paused = True
+            self._end.read_by(None, self._context)
 
     def resume_reading(self) -> None:
         """See asyncio."""
         if self._paused and not self._closing:
             self._paused = False
             self._read_soon()
+            if self._reads:
+                self._end.read_by(self._read_unless_over, self._context)
 
     def readable(self) -> None:
         """Something has arrived: bytes, the end, or an error."""
         if self._loop.is_frozen:
             self._read_soon()
         elif self._reads and not self._paused and not self._closing:
-            self._run(self._read)
-
-    def _run(self, call: Callable[[], None]) -> None:
-        """Call the protocol, as the loop would."""
-        running = events._get_running_loop()
-        events._set_running_loop(self._loop)
-        try:
-            self._context.run(call)
-        finally:
-            events._set_running_loop(running)
+            self._end.stack.call(self._context, self._read)
 
     def _start_reading(self) -> None:
         self._reads = True
         self._read_soon()
+        if self.is_reading():
+            self._end.read_by(self._read_unless_over, self._context)
+
+    def _read_unless_over(self) -> None:
+        if self._reads and not self._closing:
+            self._read()
 
     def _read_soon(self) -> None:
         if self._look_again is None:
@@ -661,7 +585,7 @@ class StreamTransport(transports._FlowControlMixin, asyncio.Transport):
             doing = "reading from simulated transport" if what == "read" else f"protocol.{what}() call"
             self._fatal_error(error, f"Fatal error: {doing} failed.")
             return
-        if self._end._arrived or self._end._end_arrived or self._end.error is not None:
+        if self._end.is_readable():
             self._read_soon()
 
     def _read_end(self) -> None:
@@ -709,7 +633,7 @@ class StreamTransport(transports._FlowControlMixin, asyncio.Transport):
         if self._loop.is_frozen:
             self._loop.call_soon(self.writable, context=self._context)
         elif self._buffer and not self._losses:
-            self._run(self._write_rest)
+            self._end.stack.call(self._context, self._write_rest)
 
     def _write_rest(self) -> None:
         try:

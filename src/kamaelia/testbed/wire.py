@@ -42,7 +42,9 @@ from .protocols import (
     LOSE,
     LOST_AT_RANDOM,
     QUEUE_FULL,
+    RESEND,
     SEND,
+    TCP,
     UDP,
 )
 from .record import PlainRecorder
@@ -378,6 +380,7 @@ class Node:
     __slots__ = (
         "bytes_received",
         "bytes_sent",
+        "connections",
         "fabric",
         "forwards",
         "group",
@@ -400,6 +403,8 @@ class Node:
         self.table: dict[str, Any] = NO_WAYS
         # The only socket, if it takes whatever comes to its port; else all by port: such a one, or several.
         self.udp: Any = None
+        # What takes segments of TCP, by port, own address and the other's; None where it is bytes in order.
+        self.connections: dict[Any, Any] | None = None
         # A socket that alone takes all that comes to its port for a group that it has joined.
         self.member: DatagramSocket | None = None
         self.group = ""
@@ -460,6 +465,11 @@ class Node:
         self.bytes_received += packet.size
         if self.fabric.recorder is not None:
             self.fabric.recorder.record(DELIVER, packet, None, 0)
+        if packet.protocol == TCP and self.connections is not None and not packet.spoiled:
+            end = self.connections.get((packet.port, packet.target, packet.source))
+            if end is not None:
+                end.take(packet.data, packet.tos & 3, self.fabric.clock.now)
+                return
         if packet.protocol == UDP and not packet.spoiled:
             socket = self.udp
             if type(socket) is dict:
@@ -470,6 +480,33 @@ class Node:
                 socket.take(packet.data, packet.source)
                 return
         self.take_delivered(packet)  # type: ignore[attr-defined]
+
+    def call(self, context: contextvars.Context, function: Callable[[], object]) -> None:
+        """Call something as the loop of this node would."""
+        clock: Any = self.fabric.clock
+        if self.loop is not clock.running:
+            clock.enter(self.loop)
+        context.run(function)
+
+    def forget_last(self) -> None:
+        """One of the connections is no more: who keeps the one that was found last does not any more."""
+
+    def send_like(self, template: Packet, kind: str, size: int, data: Any, ecn: int, again: bool) -> None:
+        """Send a packet that is like another, but for this; the other is never sent itself."""
+        packet = template.copy()
+        packet.kind, packet.size, packet.data = kind, size, data
+        packet.tos |= ecn
+        fabric = self.fabric
+        fabric.packets = packet.number = fabric.packets + 1
+        self.sent += 1
+        self.bytes_sent += size
+        if fabric.recorder is not None:
+            fabric.recorder.record(RESEND if again else SEND, packet, None, 0)
+        way = self.table.get(packet.target)
+        if way is None or way is self:
+            self.emit(packet)  # type: ignore[attr-defined]
+        else:
+            way.carry(packet)
 
     def count_sent(self, packet: Packet) -> None:
         """A packet leaves its host: give it its number."""
