@@ -52,9 +52,9 @@ def with_mark(mark: str) -> list[str]:
 
 def wait_until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 10
-    while not condition() and time.monotonic() < deadline:
+    while not condition():
+        assert time.monotonic() < deadline, with_mark(MARK)
         time.sleep(0.01)
-    assert condition(), with_mark(MARK)
 
 
 def wait_until_gone() -> None:
@@ -77,7 +77,7 @@ def run() -> Iterator[Callable[[str], subprocess.Popen[str]]]:
         programs.append(started)
         assert started.stdout is not None and started.stdout.readline() == "running\n"
         # it, the launcher, the warden, the box, two hosts, two programs
-        wait_until(lambda: len(with_mark(MARK)) == 8)
+        wait_until(lambda: len(with_mark(MARK)) == 8 and not any(" sh " in one for one in with_mark(MARK)))
         return started
 
     yield run
@@ -117,7 +117,8 @@ def test_nothing_is_left_after_an_exception_and_it_is_the_one_that_is_raised() -
     network.link(network.host("a"), network.host("b"))
     with pytest.raises(ZeroDivisionError), network.emulation() as running:
         running.start("a", ["sh", "-c", f"setsid sleep {MARK}3 & exec sleep 100"])
-        wait_until(lambda: len(with_mark(f"sleep {MARK}3")) == 1)
+        # the one in a session of its own is there, and no shell that would still become one of both
+        wait_until(lambda: [one.split()[1:] for one in with_mark(MARK)] == [["sleep", f"{MARK}3"]])
         _ = 1 / 0
     assert with_mark(f"{MARK}3") == []
     assert network.simulation is None
