@@ -647,7 +647,7 @@ class Network:
 
         Real packets pass the links that are described here, with the same losses for the same seed
         (`emulation`). Arguments and what is raised are those of `simulate`; the trace says how faithful it
-        was, too (``trace.emulation``). Hosts start one after the other, 10 ms apart, so make servers first.
+        was, too (``trace.emulation``). Hosts start one after the other, so make servers first.
 
         Raises `EmulationError` if the machine lacks something for it, or does not let us.
         """
