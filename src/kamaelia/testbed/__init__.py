@@ -36,6 +36,7 @@ theory:
 | `experiments` | one scenario with many parameters and seeds, and what that says; a room of its own |
 | `shrinking` | from a run that fails to the smallest one that fails in the same way |
 | `loopback` | the same on real sockets of this machine |
+| `emulation` | the same on real sockets, in network namespaces, over the same links |
 
 Not modelled: broadcast, ICMP but for
 what concerns ports, sizes and groups, protocols by which routers find each other (routes are computed, and
@@ -44,7 +45,7 @@ known to all at once), the time that computing takes.
 
 from .check import RunsDiffer, check
 from .disk import DiskCall, DiskTrace, HostDisk
-from .errors import SimulationError
+from .errors import EmulationError, SimulationError
 from .experiments import Experiment, Study
 from .gml import network_from_gml, to_gml
 from .loop import HostLoop
@@ -74,6 +75,7 @@ __all__ = [
     "DirectionSnapshot",
     "DiskCall",
     "DiskTrace",
+    "EmulationError",
     "Event",
     "Experiment",
     "FlowMetrics",

@@ -30,6 +30,7 @@ from .tcp import LinuxTCP
 from .trace import Trace
 
 if TYPE_CHECKING:
+    from .emulation import Door, Emulation, Exit, Relay
     from .stack import Stack
 
 GRACE = 5.0  # seconds that a host's system has to finish what it was sent, when time is over
@@ -619,6 +620,132 @@ class Network:
         length, last = units.seconds(seconds, "seconds"), self._last(until)
         _check(errors)
         return run_on_loopback(self, seed, units.seconds(grace, "grace"), length, last, errors)
+
+    def emulation(
+        self,
+        *,
+        seed: int | str = 0,
+        grace: float | str = GRACE,
+        errors: str = "raise",
+        keep: int | None = KEEP,
+        measure: str | Iterable[str] = (),
+        capture: Mapping[Host | str, str | PathLike[str]] | Iterable[Host | str] = (),
+        snaplen: int = LONGEST,
+    ) -> Emulation:
+        """Return an emulation of this network, to be entered with ``with``, for running programs on hosts.
+
+        In it, each host has a kernel's network of its own, on this machine, and runs its components in a
+        process of its own, on real sockets and in real time; real packets pass the links that are described
+        here, with the same losses for the same seed. See `Emulation`. When it is left, what still runs is
+        stopped, and ``trace`` has what came of it.
+
+        Arguments are those of `simulate`. It forks this process, so do not call it where other threads are
+        at work.
+
+        When it is entered, it raises `EmulationError` if the machine lacks something, or does not let us.
+        """
+        from .emulation.emulation import Emulation  # who does not emulate need not load it
+        from .emulation.warden import Plan
+
+        _check(errors)
+        plan = Plan(
+            self,
+            seed=seed,
+            grace=units.seconds(grace, "grace"),
+            keep=keep,
+            measure=_wanted(measure),
+            captures=_captured(capture),
+            snaplen=snaplen,
+        )
+        return Emulation(plan, errors)
+
+    def emulate(
+        self,
+        seconds: float | str = 60.0,
+        *,
+        seed: int | str = 0,
+        until: Host | str | None = None,
+        grace: float | str = GRACE,
+        errors: str = "raise",
+        keep: int | None = KEEP,
+        measure: str | Iterable[str] = (),
+        capture: Mapping[Host | str, str | PathLike[str]] | Iterable[Host | str] = (),
+        snaplen: int = LONGEST,
+    ) -> Trace:
+        """Run the same components on real sockets, in real time, in network namespaces of this machine.
+
+        Real packets pass the links that are described here, with the same losses for the same seed
+        (`emulation`). Arguments and what is raised are those of `simulate`; the trace says how faithful it
+        was, too (``trace.emulation``). Hosts start one after the other, so make servers first.
+
+        Raises `EmulationError` if the machine lacks something for it, or does not let us.
+        """
+        length, last = units.seconds(seconds, "seconds"), self._last(until)
+        emulation = self.emulation(
+            seed=seed,
+            grace=grace,
+            errors=errors,
+            keep=keep,
+            measure=measure,
+            capture=capture,
+            snaplen=snaplen,
+        )
+        with emulation:
+            emulation.wait(length, until=last)
+        assert emulation.trace is not None
+        return emulation.trace
+
+    def relay(
+        self,
+        doors: Iterable[Door],
+        exits: Iterable[Exit] = (),
+        *,
+        seed: int | str = 0,
+        grace: float | str = GRACE,
+        errors: str = "raise",
+        capture: Mapping[Host | str, str | PathLike[str]] | Iterable[Host | str] = (),
+        snaplen: int = LONGEST,
+    ) -> Relay:
+        """Return a relay, to be entered with ``with``: programs talk through this network, without rights.
+
+        It is a simulation in real time, into which ports of 127.0.0.1 lead (`Door`), and out of it to real
+        servers (`Exit`). See `Relay`; other arguments are those of `simulate`.
+
+        Raises `UsageError` for doors and exits that lead nowhere; when it is entered, `EmulationError` for
+        ports that are taken.
+
+        Example:
+            >>> import socket
+            >>> from kamaelia.testbed import Network
+            >>> from kamaelia.testbed.emulation import Door, Exit
+            >>> real = socket.create_server(("127.0.0.1", 0))
+            >>> network = Network()
+            >>> phone, server = network.host("phone"), network.host("server")
+            >>> link = network.link(phone, server, delay="20 ms")
+            >>> door = Door("phone", "server:80")
+            >>> outside = Exit("server:80", f"127.0.0.1:{real.getsockname()[1]}")
+            >>> with network.relay([door], [outside]) as relay:
+            ...     client = socket.create_connection(("127.0.0.1", relay.port(door)))
+            ...     client.sendall(b"hello")
+            ...     connection, _ = real.accept()
+            ...     print(connection.recv(100))
+            b'hello'
+            >>> for one in (client, connection, real):
+            ...     one.close()
+        """
+        from .emulation.relay import Relay
+
+        _check(errors)
+        return Relay(
+            self,
+            doors,
+            exits,
+            seed=seed,
+            grace=units.seconds(grace, "grace"),
+            errors=errors,
+            captures=_captured(capture),
+            snaplen=snaplen,
+        )
 
     # -- looking at a run ---------------------------------------------------------------------------
 
