@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from . import baton, core
 
 monotonic = time.monotonic
+monotonic_nanoseconds = time.monotonic_ns
 thread_time = time.thread_time  # how long the processor has worked for the thread that asks
 sleep_for_real = time.sleep
 

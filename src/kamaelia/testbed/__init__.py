@@ -32,6 +32,7 @@ theory:
 | `captures` | files of packets, as machines; `capture`: writing one in a run; `pcap_source`: playing one |
 | `simulated` | a test over many seeds; `check`: where two runs part that should be the same |
 | `loopback` | the same on real sockets of this machine |
+| `emulation` | the same on real sockets, in network namespaces, over the same links |
 
 Not modelled: broadcast, congestion control and acknowledgements of TCP as packets (`stream`), ICMP but for
 what concerns ports, sizes and groups, protocols by which routers find each other (routes are computed, and
@@ -40,7 +41,7 @@ known to all at once), the time that computing takes.
 
 from .check import RunsDiffer, check
 from .disk import DiskCall, DiskTrace, HostDisk
-from .errors import SimulationError
+from .errors import EmulationError, SimulationError
 from .gml import network_from_gml, to_gml
 from .loop import HostLoop
 from .measures import Measure, Stamp
@@ -68,6 +69,7 @@ __all__ = [
     "DirectionSnapshot",
     "DiskCall",
     "DiskTrace",
+    "EmulationError",
     "Event",
     "FlowMetrics",
     "Host",

@@ -30,6 +30,7 @@ from .tcp import LinuxTCP
 from .trace import Trace
 
 if TYPE_CHECKING:
+    from .emulation import Emulation
     from .stack import Stack
 
 GRACE = 5.0  # seconds that a host's system has to finish what it was sent, when time is over
@@ -590,6 +591,80 @@ class Network:
         length, last = units.seconds(seconds, "seconds"), self._last(until)
         _check(errors)
         return run_on_loopback(self, seed, units.seconds(grace, "grace"), length, last, errors)
+
+    def emulation(
+        self,
+        *,
+        seed: int | str = 0,
+        grace: float | str = GRACE,
+        errors: str = "raise",
+        keep: int | None = KEEP,
+        measure: str | Iterable[str] = (),
+        capture: Mapping[Host | str, str | PathLike[str]] | Iterable[Host | str] = (),
+        snaplen: int = LONGEST,
+    ) -> Emulation:
+        """Return an emulation of this network, to be entered with ``with``, for running programs on hosts.
+
+        In it, each host has a kernel's network of its own, on this machine, and runs its components in a
+        process of its own, on real sockets and in real time; real packets pass the links that are described
+        here, with the same losses for the same seed. See `Emulation`. When it is left, what still runs is
+        stopped, and ``trace`` has what came of it.
+
+        Arguments are those of `simulate`. It forks this process, so do not call it where other threads are at
+        work.
+
+        Raises `EmulationError`, when it is entered, if the machine lacks something for it, or does not let us.
+        """
+        from .emulation.emulation import Emulation  # who does not emulate need not load it
+        from .emulation.warden import Plan
+
+        _check(errors)
+        plan = Plan(
+            self,
+            seed=seed,
+            grace=units.seconds(grace, "grace"),
+            keep=keep,
+            measure=_wanted(measure),
+            captures=_captured(capture),
+            snaplen=snaplen,
+        )
+        return Emulation(plan, errors)
+
+    def emulate(
+        self,
+        seconds: float | str = 60.0,
+        *,
+        seed: int | str = 0,
+        until: Host | str | None = None,
+        grace: float | str = GRACE,
+        errors: str = "raise",
+        keep: int | None = KEEP,
+        measure: str | Iterable[str] = (),
+        capture: Mapping[Host | str, str | PathLike[str]] | Iterable[Host | str] = (),
+        snaplen: int = LONGEST,
+    ) -> Trace:
+        """Run the same components on real sockets, in real time, in network namespaces of this machine.
+
+        Real packets pass the links that are described here, with the same losses for the same seed
+        (`emulation`). Arguments and what is raised are those of `simulate`; the trace says how faithful it
+        was, too (``trace.emulation``). Hosts start one after the other, 10 ms apart, so make servers first.
+
+        Raises `EmulationError` if the machine lacks something for it, or does not let us.
+        """
+        length, last = units.seconds(seconds, "seconds"), self._last(until)
+        emulation = self.emulation(
+            seed=seed,
+            grace=grace,
+            errors=errors,
+            keep=keep,
+            measure=measure,
+            capture=capture,
+            snaplen=snaplen,
+        )
+        with emulation:
+            emulation.wait(length, until=last)
+        assert emulation.trace is not None
+        return emulation.trace
 
     # -- looking at a run ---------------------------------------------------------------------------
 

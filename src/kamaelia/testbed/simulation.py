@@ -34,7 +34,7 @@ from .addresses import ipv4_of, ipv6_of, is_ipv6, number_of
 from .capture import Captures
 from .disk import KEEP as KEEP_CALLS
 from .faults import Faults
-from .forms import forms
+from .forms import Forms, forms
 from .fragments import icmp_size
 from .hostrun import HostRun, judge
 from .links import RandomStream
@@ -77,7 +77,7 @@ class Simulation:
     ) -> None:
         self.network = network
         self.remote = Remote() if remote is None else remote
-        self.forms = forms()
+        self.forms = self._make_forms()
         self.clock = VirtualClock()
         self.fabric = self.forms.Fabric(self.clock)
         self.fabric.recorder = None if keep is None else self.forms.Recorder(self.clock, keep)
@@ -130,6 +130,10 @@ class Simulation:
         for host in network.hosts.values():
             for route, neighbour in host.routes:
                 self._add_route(self.stacks[host.name], route, self.stacks[neighbour])
+
+    def _make_forms(self) -> Forms:
+        """Return of which classes all is made."""
+        return forms()
 
     @property
     def time(self) -> float:
