@@ -96,7 +96,7 @@ STARS: dict[str, list[str]] = {
     "parts": ["parts"],
 }
 # Those tried in a test of their own.
-ALONE = {"start_kamaelia", "star_kamaelia", "hosts_kamaelia", "queues_kamaelia"}
+ALONE = {"start_kamaelia", "star_kamaelia", "dumbbell_kamaelia", "hosts_kamaelia", "queues_kamaelia"}
 PAGES = (
     ("http_kamaelia", "function"),
     ("http_kamaelia", "page"),
@@ -284,6 +284,16 @@ def test_kamaelias_star_is_right_in_each_arm(words: list[str]) -> None:
     assert 72 <= line["delivered"] <= 80
     assert line["each"] == pytest.approx(line["seconds"] / line["delivered"])
     assert "virtual time" in line["about"]
+
+
+def test_all_that_is_sent_over_kamaelias_dumbbell_is_counted() -> None:
+    lines = [run_module("dumbbell_kamaelia", 3, 100), run_module("dumbbell_kamaelia", 3, 100, **ours.PURE)]
+    for line in lines:
+        assert line["used"] == pytest.approx(line["received"] * 8 / 1e8)
+        assert 0.02 < line["used"] <= 1
+        assert line["delivered"] > line["received"] / 1460
+        assert line["rate"] == pytest.approx(line["delivered"] / line["seconds"])
+    assert lines[0]["delivered"] == lines[1]["delivered"]
 
 
 def test_what_is_lost_of_kamaelias_star_does_not_depend_on_the_core_or_the_arm() -> None:

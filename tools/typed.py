@@ -214,6 +214,13 @@ class _Body(ast.NodeTransformer):
             return ast.Constant(self.constants[node.id])
         return node
 
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        # C would shift a number of 32 bits.
+        self.generic_visit(node)
+        if isinstance(node.op, ast.LShift) and isinstance(node.left, ast.Constant):
+            node.left = ast.Name(f"(<long long>{node.left.value})", ast.Load())
+        return node
+
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
         if node.value is None:
             return ast.Pass()

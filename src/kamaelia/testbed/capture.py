@@ -220,7 +220,9 @@ def packet_bytes(packet: Packet) -> bytes:
 
 
 def _segment(packet: Packet) -> bytes:
-    segment: Segment = packet.data
+    if not isinstance(packet.data, Segment):
+        return _linux_segment(packet)
+    segment = packet.data
     sender, peer = segment.sender, segment.receiver
     sequence = first_number(sender.name, sender.remote_name)
     if segment.kind not in (SYN, SYN_ACK):
@@ -242,6 +244,29 @@ def _segment(packet: Packet) -> bytes:
         flags=flags,
         window=WINDOW,
         mss=sender.segment if segment.kind in (SYN, SYN_ACK) else None,
+    )
+
+
+def _linux_segment(packet: Packet) -> bytes:
+    """Return the bytes of a segment where TCP is packets."""
+    segment = packet.data
+    opens = segment.scale >= 0 or segment.mss >= 0
+    blocks = [edge & 0xFFFFFFFF for edge in segment.sack]
+    return headers.tcp(
+        packet.source[0],
+        packet.target,
+        packet.source[1],
+        packet.port,
+        segment.data,
+        sequence=segment.seq & 0xFFFFFFFF,
+        acknowledgement=segment.ack & 0xFFFFFFFF if segment.flags & headers.ACK else 0,
+        flags=segment.flags,
+        window=min(segment.window >> segment.shift, 65535),
+        mss=segment.mss if opens else None,
+        window_scale=segment.scale if segment.scale >= 0 else None,
+        sack_permitted=segment.sack_allowed,
+        timestamps=None if segment.stamp < 0 else (segment.stamp & 0xFFFFFFFF, segment.echo & 0xFFFFFFFF),
+        sack=tuple(zip(blocks[::2], blocks[1::2], strict=True)),
     )
 
 

@@ -130,7 +130,7 @@ def judge(runs: list[HostRun], errors: str, hint: str) -> dict[str, Exception]:
 
 
 def conclude(failed: dict[str, Exception], hint: str) -> None:
-    """Raise what has failed, by host, as one error, with a hint how to see it again; nothing if nothing has."""
+    """Raise what has failed, by host, as one error with a hint how to see it again; if anything has."""
     if failed:
         raise _one_error(failed, hint)
 

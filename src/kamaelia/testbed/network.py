@@ -610,10 +610,10 @@ class Network:
         here, with the same losses for the same seed. See `Emulation`. When it is left, what still runs is
         stopped, and ``trace`` has what came of it.
 
-        Arguments are those of `simulate`. It forks this process, so do not call it where other threads are at
-        work.
+        Arguments are those of `simulate`. It forks this process, so do not call it where other threads are
+        at work.
 
-        Raises `EmulationError`, when it is entered, if the machine lacks something for it, or does not let us.
+        When it is entered, it raises `EmulationError` if the machine lacks something, or does not let us.
         """
         from .emulation.emulation import Emulation  # who does not emulate need not load it
         from .emulation.warden import Plan

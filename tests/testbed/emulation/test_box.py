@@ -12,7 +12,10 @@ from kamaelia.testbed.captures import read_pcapng
 from kamaelia.testbed.emulation import Emulation
 from kamaelia.testbed.links import CoDel, Corruption
 
-pytestmark = [pytest.mark.needs("right:emulation"), pytest.mark.one_core]
+pytestmark = [
+    pytest.mark.needs("right:emulation", "program:ping", "program:nstat"),
+    pytest.mark.one_core,
+]
 
 
 def datagram_program(then: str) -> list[str]:
@@ -116,6 +119,7 @@ def test_ipv6_goes_the_same_ways_and_hears_what_is_too_big() -> None:
     assert "3 received" in told
 
 
+@pytest.mark.needs("program:iperf3")
 def test_an_active_queue_marks_real_packets_and_the_connection_slows_down() -> None:
     network = Network()
     a, b = network.host("a"), network.host("b")
@@ -233,7 +237,7 @@ for payload in (b'', bytes(3), bytes(20)):  # TCP and UDP that are too short, an
 
 @component
 async def idle(inbox, outbox):
-    await asyncio.sleep(1.5)
+    await asyncio.sleep(1.1)
 
 
 @pytest.mark.slow

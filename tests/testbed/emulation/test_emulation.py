@@ -277,6 +277,7 @@ def test_what_cannot_be_emulated_is_refused_before_it_begins() -> None:
 
 
 @one_core
+@pytest.mark.needs("program:ping")
 def test_rules_of_hosts_and_routers_hold_for_real_packets() -> None:
     network = Network()
     wall = network.router("wall", rules=[Rule("deny", protocol="icmp", target="10.0.0.3")])
@@ -286,7 +287,7 @@ def test_rules_of_hosts_and_routers_hold_for_real_packets() -> None:
     with network.emulation() as running:
         to = {"inside": "outside", "outside": "inside"}
         lost = {
-            one: running.command(one, ["ping", "-c1", "-W1", other], check=False).returncode
+            one: running.command(one, ["ping", "-c1", "-W0.2", other], check=False).returncode
             for one, other in to.items()
         }
     assert lost == {"inside": 1, "outside": 1}  # the request, and the answer

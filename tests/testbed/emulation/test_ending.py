@@ -12,7 +12,7 @@ import pytest
 
 from kamaelia.testbed import Network
 
-pytestmark = [pytest.mark.needs("right:emulation"), pytest.mark.one_core]
+pytestmark = [pytest.mark.needs("right:emulation", "program:pgrep"), pytest.mark.one_core]
 
 MARK = f"4{os.getpid()}"  # seconds, and what our processes are found by
 SCENARIO = """
@@ -37,7 +37,7 @@ with network.emulation() as running:
 
 
 def with_mark(mark: str) -> list[str]:
-    """Return the processes whose command has a text in it; those that are forked have that of their parent."""
+    """Return the processes whose command has a text in it; those that are forked have their parent's."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():

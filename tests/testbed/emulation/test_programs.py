@@ -9,7 +9,7 @@ from kamaelia.axon.errors import UsageError
 from kamaelia.testbed import Network
 from kamaelia.testbed.emulation import EmulationError, programs
 
-pytestmark = [pytest.mark.needs("right:emulation"), pytest.mark.one_core]
+pytestmark = [pytest.mark.needs("right:emulation", "program:ps"), pytest.mark.one_core]
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...axon import UsageError, core
 from ...axon.clock import monotonic_nanoseconds
-from ..addresses import ALL_HOSTS, MOST_HOSTS, ipv4_of, ipv6_of, is_group
+from ..addresses import ALL_HOSTS, MOST_HOSTS, ipv4_of, ipv6_of, is_group, is_ipv6
 from ..captures import headers
 from ..forms import forms
 from ..measures_network import Metrics
@@ -78,6 +78,12 @@ class EmulatedStack:
         elif not self.simulation.faults.keeps_out(self, packet):
             self.note_delivery(packet)
             self.simulation.write(self, packet)
+
+    def _translate(self: Any, packet: Packet, channel: Channel) -> bool:
+        """See `Stack`. Translators are of IPv4."""
+        if is_ipv6(packet.target):
+            return is_group(packet.target)
+        return super()._translate(packet, channel)  # type: ignore[misc, no-any-return]
 
     def take_delivered(self: Any, packet: Packet) -> None:
         """See `Stack`: a packet has come to its host."""
@@ -223,10 +229,12 @@ class Box(Simulation):
                 files.register(descriptor, select.EPOLLIN)
             files.register(self.line.fileno(), select.EPOLLIN)
             self._began = monotonic_nanoseconds()
+            self.load.begin()
             self.network.simulation = self
             for call in self.network.script_of_runs:
                 call(self)
             self._look()
+            self.line.send("begun")
             self.look_for_end()
             self._obey(orders)
             self._carry(files)

@@ -137,7 +137,7 @@ class Emulation:
             self._pump(lambda: self.setup > 0)
             self._running = {host.name for host in self.network.hosts.values() if host.patterns}
             self._tell("begin")
-            self._began = monotonic()
+            self._pump(lambda: self._began > 0)
         except BaseException:
             self._abandon()
             raise
@@ -370,6 +370,9 @@ class Emulation:
     def _on_ready(self, setup: float) -> None:
         self.setup = setup
 
+    def _on_begun(self) -> None:
+        self._began = monotonic()
+
     def _on_failed(self, error: Exception) -> None:
         raise error
 
@@ -423,12 +426,19 @@ def _await_end(launcher: int) -> None:
     """Wait until the launcher has ended, and with it all else; kill it if that takes too long."""
     deadline = monotonic() + PATIENCE
     while monotonic() < deadline:
-        pid, _ = os.waitpid(launcher, os.WNOHANG)
-        if pid:
+        if _has_ended(launcher):
             return
         sleep_for_real(0.002)
     os.kill(launcher, signal.SIGKILL)
-    os.waitpid(launcher, 0)
+    while not _has_ended(launcher):
+        sleep_for_real(0.002)
+
+
+def _has_ended(child: int) -> bool:
+    try:
+        return os.waitpid(child, os.WNOHANG)[0] != 0
+    except ChildProcessError:  # somebody else waits for all children of this process
+        return True
 
 
 __all__ = ["Emulation", "EmulationReport", "EmulationWarning", "Program"]

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from kamaelia.observe.tables import quantity
+from kamaelia.observe.tables import percent, quantity
 
-from ...axon.clock import monotonic_nanoseconds
+from ...axon.clock import monotonic_nanoseconds, thread_time
 
 if TYPE_CHECKING:
     from .packets import Reader
@@ -53,6 +53,8 @@ class EmulationReport:
     """Of all packets that were given to hosts."""
     busiest: dict[str, float]
     """The most that one host sent or received in a second: ``packets`` and ``bits``."""
+    busy: float
+    """The share of one processor that the box has used."""
     is_urgent: bool
     """The box ran before all ordinary processes; that takes a right (CAP_SYS_NICE)."""
     malformed: int
@@ -68,7 +70,7 @@ class EmulationReport:
         lines = [f"{late.packets:,} packets left the box late by {shown}"]
         lines.append(
             f"the busiest second of a host: {self.busiest['packets']:,.0f} packets, "
-            f"{quantity(self.busiest['bits'], 'bit/s')}"
+            f"{quantity(self.busiest['bits'], 'bit/s')}; the box used {percent(self.busy)} of a processor"
         )
         return "\n".join([*lines, *self.warnings])
 
@@ -110,7 +112,12 @@ class Load:
         self.is_urgent = False
         self._late = [0] * MICROSECONDS
         self._latest = 0
-        self._looked = monotonic_nanoseconds()
+        self.begin()
+
+    def begin(self) -> None:
+        """The time has begun."""
+        self._began = self._looked = monotonic_nanoseconds()
+        self._worked = thread_time()
 
     def late(self, nanoseconds: int) -> None:
         """A packet has left the box so long after its time."""
@@ -151,6 +158,7 @@ class Load:
         return EmulationReport(
             late,
             {"packets": packets, "bits": bits},
+            (thread_time() - self._worked) / max(1e-9, (monotonic_nanoseconds() - self._began) / SECOND),
             self.is_urgent,
             reader.malformed,
             refused,

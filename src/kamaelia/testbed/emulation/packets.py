@@ -69,14 +69,14 @@ class Reader:
 
     def read(self, raw: bytes) -> Packet | None:
         """Return the packet that has come from a host; None for one that is to be dropped."""
-        first = raw[0] if raw else 0
-        if first == 0x45 and len(raw) > 27 and not raw[6] & 0x3F and not raw[7]:
+        first, length = (raw[0], len(raw)) if raw else (0, 0)
+        if first == 0x45 and length > 27 and raw[2] << 8 | raw[3] == length and not (raw[6] & 0x3F or raw[7]):
             protocol = raw[9]
             if protocol in (TCP, UDP):
                 key = raw[9:10] + raw[12:24]
                 ends = self._flows.get(key) or self._learn(key, protocol, raw[12:16], raw[16:20], 20, raw)
                 return self._make(ends, raw, raw[1], raw[8], 20)
-        elif first >> 4 == 6 and len(raw) > 47:
+        elif first >> 4 == 6 and length > 47 and (raw[4] << 8 | raw[5]) + 40 == length:
             protocol = raw[6]
             if protocol in (TCP, UDP):
                 key = raw[6:7] + raw[8:44]
@@ -121,7 +121,8 @@ class Reader:
         except UsageError:
             self.malformed += 1
             return None
-        if not found.complete or found.length != len(raw):
+        told = int.from_bytes(raw[2:4], "big") if found.version == 4 else found.length
+        if not found.complete or not found.length == told == len(raw):  # 0 means "long" in captures only
             self.malformed += 1
             return None
         protocol, data, kind = found.protocol, raw, f"ip {found.protocol}"

@@ -28,13 +28,11 @@ def missing() -> list[str]:
         True
     """
     if not sys.platform.startswith("linux"):
-        return [
-            f"an emulation needs network namespaces and TUN devices, which are Linux's; this is {sys.platform}"
-        ]
+        return [f"network namespaces and TUN devices are Linux's, and this is {sys.platform}: simulate it"]
     found = []
     if not os.path.exists(DEVICE):
         found.append(
-            f"there is no {DEVICE}: load the kernel's module tun (modprobe tun), or in a container give it the "
+            f"there is no {DEVICE}: load the kernel's module tun (modprobe tun), or give a container the "
             f"device (--device {DEVICE})"
         )
     elif not os.access(DEVICE, os.R_OK | os.W_OK):
@@ -42,8 +40,8 @@ def missing() -> list[str]:
     if not has_rights() and not _may_have_own_users():
         found.append(
             "no right to make network namespaces: run this as root, give it CAP_SYS_ADMIN and CAP_NET_ADMIN, "
-            "or let everybody make user namespaces (sysctl user.max_user_namespaces and, on Debian and Ubuntu, "
-            "kernel.unprivileged_userns_clone and kernel.apparmor_restrict_unprivileged_userns)"
+            "or let everybody make user namespaces (sysctl user.max_user_namespaces and, on Debian and "
+            "Ubuntu, kernel.unprivileged_userns_clone and kernel.apparmor_restrict_unprivileged_userns)"
         )
     return found
 

@@ -11,7 +11,6 @@ another one in a simulation; so all that can be switched off is.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import socket
 import struct
@@ -29,7 +28,7 @@ QUEUE = 50_000
 SMALLEST_MTU6 = 1280
 """Bytes; on a device with less the kernel has no IPv6 (RFC 8200)."""
 
-_TUNSETIFF = 0x400454CA
+_TUNSETIFF, _TUNSETPERSIST = 0x400454CA, 0x400454CB
 _IFF_TUN, _IFF_NO_PI = 0x0001, 0x1000
 
 SYSCTLS = {
@@ -45,8 +44,6 @@ SYSCTLS = {
 """Of all devices, and of those to come."""
 SYSCTLS_ONCE = {
     "ipv4/tcp_no_metrics_save": "1",
-    "ipv4/ping_group_range": "0 2147483647",
-    "ipv4/ip_unprivileged_port_start": "0",
 }
 
 
@@ -62,7 +59,8 @@ def quieten() -> None:
 def open_tun(addresses: Sequence[str], *, mtu: int, number: int) -> int:
     """Make the device of a host in the network namespace of this process, and return its descriptor.
 
-    It is not blocking. The device is gone when nobody has the descriptor any more.
+    It is not blocking. The device goes with its namespace; to take it away when the descriptor is closed, the
+    kernel would need some 25 ms for each, one after the other.
 
     Arguments:
         addresses: of the host; that of each family which comes first is where packets come from
@@ -71,9 +69,12 @@ def open_tun(addresses: Sequence[str], *, mtu: int, number: int) -> int:
 
     Raises `OSError`.
     """
+    import fcntl  # which only Unix has: all modules can be imported everywhere
+
     descriptor = os.open(DEVICE, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         fcntl.ioctl(descriptor, _TUNSETIFF, struct.pack("16sH22x", NAME.encode(), _IFF_TUN | _IFF_NO_PI))
+        fcntl.ioctl(descriptor, _TUNSETPERSIST, 1)
         with Netlink() as netlink:
             index = socket.if_nametoindex(NAME)
             netlink.set_link(socket.if_nametoindex("lo"))
@@ -94,8 +95,12 @@ def open_tun(addresses: Sequence[str], *, mtu: int, number: int) -> int:
 
 def _set(where: str, value: str) -> None:
     path = Path("/proc/sys/net") / where
-    if path.exists():  # a kernel without IPv6 has none of its own
+    if not path.exists():  # a kernel without IPv6 has none of its own
+        return
+    try:
         path.write_text(value)
+    except OSError as error:
+        raise OSError(error.errno, f"{error.strerror}: {value} to {path}") from None
 
 
 __all__ = ["DEVICE", "NAME", "QUEUE", "open_tun", "quieten"]

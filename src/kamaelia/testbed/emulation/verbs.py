@@ -1,7 +1,8 @@
 """The verbs of faults, used while a network is emulated: they are told to the box, which is another process.
 
-This stands where a `Simulation` stands while one runs (``network.simulation``), for all that `Host`, `Network`
-and `NetworkLink` ask of it. What was said before the emulation is not told: the box was forked with it.
+This stands where a `Simulation` stands while one runs (``network.simulation``), for all that `Host`,
+`Network` and `NetworkLink` ask of it. What was said before the emulation is not told: the box was forked with
+it.
 """
 
 from __future__ import annotations

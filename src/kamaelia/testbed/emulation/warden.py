@@ -6,28 +6,31 @@ Processes of an emulation::
                                                +-- a host's components
                                                +-- a host's programs, and what these start
 
-The launcher gives itself namespaces of processes and of mounts, and forks the warden, which so is process 1 of
-that world. When process 1 ends, the kernel kills all others at once, however far they have gone from their
+The launcher gives itself namespaces of processes and of mounts, and forks the warden, which so is process 1
+of that world. When process 1 ends, the kernel kills all others at once, however far they have gone from their
 parents; with them go the network namespaces that nobody else holds, and with the box the devices. No name of
-them stands in any file system. So nothing can be left behind: not by an exception, not by Ctrl-C, and not when
-whoever emulates is killed with SIGKILL. Then the connection to it breaks, at which the warden ends; and the
-kernel has been told to kill the launcher and the warden with their parents, if even that should fail.
+them stands in any file system. So nothing can be left behind, to be swept up later: not by an exception, not
+by Ctrl-C, and not when whoever emulates is killed with SIGKILL. Then the connection to it breaks, at which
+the warden ends; and the kernel has been told to kill the launcher and the warden with their parents, if even
+that should fail.
 
 The launcher is forked, and nothing is loaded anew, because components are made by functions of the scenario,
-which may stand anywhere, and cannot be sent to another program.
+which may stand anywhere, and cannot be sent to another program. A fork has only the thread that forks: the
+others of whoever emulates are not there, and what they have locked stays so. The warden has one thread for
+good, and forks all others.
 
-The warden sets up the hosts, starts what runs on them, and passes on what there is to say. It waits for all at
-once in one thread.
+The warden sets up the hosts, starts what runs on them, and passes on what there is to say. It waits for all
+at once in one thread.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import resource
 import selectors
 import signal
 import sys
+import warnings
 from asyncio import events
 from collections.abc import Callable
 from pathlib import Path
@@ -79,7 +82,9 @@ def launch(plan: Plan) -> tuple[int, Pipe]:
     sys.stdout.flush()  # what is still to be written would be written by each process
     sys.stderr.flush()
     parent = os.getpid()
-    launcher = os.fork()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of other threads, from 3.12 on: see above
+        launcher = os.fork()
     if launcher:
         there.close()
         return launcher, here
@@ -157,6 +162,8 @@ class Warden:
         self._is_over = False
         self._selector = selectors.DefaultSelector()
         began = monotonic()
+        import resource  # which only Unix has
+
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         _mount_files(files_of(self._network))
@@ -259,8 +266,12 @@ class Warden:
     # -- components -----------------------------------------------------------------------------------
 
     def _do_begin(self) -> None:
-        """Let time begin, and start what hosts run."""
+        """Let time begin."""
         self._box.send("go")
+
+    def _box_begun(self) -> None:
+        """Packets are carried now: start what hosts run."""
+        self._pipe.send("begun")
         names = [host.name for host in self._network.hosts.values() if host.patterns]
         apart = min(HEAD_START, ALL_STARTS / max(1, len(names)))
         now = monotonic()

@@ -346,6 +346,8 @@ class Connection:
             taken = max(sender.now // 1_000_000 - segment.echo, 1) * 1_000_000
         sender.trip.sample_least(taken, sender.now)
         sender.trip.sample(taken, sender.una, sender.nxt)
+        if sender.resent > 1 and segment.echo != self.opened_at // 1_000_000:
+            sender.window.size = 1  # RFC 6298, section 5.7; Linux forgives one
         sender.expiries = sender.backoff = 0
         sender.peer_window = segment.window
         sender.largest_window = max(sender.largest_window, segment.window)
@@ -434,6 +436,7 @@ class Connection:
                 receiver.ack_now = True  # a challenge: RFC 5961, section 3.2
         elif flags & SYN:
             if self.state == SYN_RECEIVED and segment.seq + 1 == receiver.nxt:
+                sender.resent += 1
                 self.ask()
             else:
                 receiver.ack_now = True
@@ -561,6 +564,7 @@ class Connection:
         if self.is_marked:
             flags |= ECE
         segment = Segment(flags, seq, receiver.nxt, receiver.offer(), data)
+        segment.shift = receiver.scale
         segment.stamp = self.sender.now // 1_000_000
         segment.echo = self.recent
         segment.options = TIMESTAMPS

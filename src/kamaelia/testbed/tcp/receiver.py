@@ -8,9 +8,10 @@ gaps are gathered for a twentieth of a round trip.
 **What has come out of order** is told in up to three blocks, the newest first (RFC 2018), and what has come
 twice in one before these (RFC 2883).
 
-**The window** opens with what is used of it. It begins at half of the buffer; while segments come in, up to
-two more are allowed for each; and once in a round trip the buffer is made large enough for twice what was
-read in the last, up to its greatest size, so that the other side is never held up by it.
+**The window** opens with what is used of it. It is that part of the buffer that data take, beside what each
+segment takes in memory. It begins at half of the first buffer; while segments come in, up to two more are
+allowed for each; and once in a round trip the buffer is made large enough for twice what was read in the
+last, up to its greatest size, so that the other side is never held up by it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ LEAST_DELAY = 40_000_000  # nanoseconds by which an acknowledgement is put off
 QUICK = 16  # segments that are acknowledged at once
 FEW = 3  # acknowledgements of gaps in a row that are sent at once
 GATHER = 1_000_000  # nanoseconds at most
+OVERHEAD = 856  # bytes of memory that a segment takes beside its data
 
 
 class Receiver:
@@ -61,6 +63,7 @@ class Receiver:
         "patience",
         "pushed",
         "quick",
+        "ratio",
         "read_since",
         "read_until",
         "round_trip",
@@ -91,7 +94,8 @@ class Receiver:
         self.largest_buffer: int = settings.largest_receive_buffer
         self.buffer_is_fixed = False
         self.scale = min(max(max(self.largest_buffer, self.buffer).bit_length() - 16, 0), 14)
-        self.clamp = self.buffer >> 1
+        self.ratio = 128  # of 256 parts of the buffer, how many are for data
+        self.clamp = self.window_of(self.buffer)
         self.offered_most: int = self.clamp // mss * mss if self.clamp > mss else self.clamp
         self.offered = min(self.offered_most, 65535)  # bytes, in the last acknowledgement
         self.last_acked = 0  # its number
@@ -135,62 +139,38 @@ class Receiver:
             smoothed: the round trip, as the sender knows it; 0 if it does not
             timeout: the sender's time-out
         """
-        seq, data, ends = segment.seq, segment.data, bool(segment.flags & FIN)
+        seq, data, nxt = segment.seq, segment.data, self.nxt
         size = len(data)
         end = seq + size
-        nxt = self.nxt
         if size < self.full_size or segment.flags & PSH:
             self.pushed = min(self.pushed + 1, 2) if size < self.full_size else self.pushed or 1
-        if seq == nxt and end <= self.last_acked + self.offered:
-            self.note_arrival(size, timeout)
-            if size:
-                self.arrived.append(data)
-                self.arrived_bytes += size
-                self.nxt = end
-            if ends:
-                self.finish(end)
-            if self.held:
-                self.join()
-            self.decide(smoothed)
-            return True
-        if end <= nxt and not (ends and end == nxt and self.end_seq < 0):
-            self.duplicate = (seq, end)
-            self.enter_quick(QUICK)
-            self.ack_now = True
-            return False
+        if segment.flags & FIN:
+            self.end_seq = end
+            end += 1  # it counts as a byte
         edge = self.last_acked + self.offered
-        if seq >= edge and size:
+        if end <= nxt or (seq >= edge and size):
+            if end <= nxt:
+                self.duplicate = (seq, end)
             self.enter_quick(QUICK)
             self.ack_now = True
             return False
         self.note_arrival(size, timeout)
+        if seq > nxt:
+            self.hold(seq, end, data)
+            self.decide(smoothed)
+            return False
         if seq < nxt:
             self.duplicate = (seq, nxt)
-            data, seq = data[nxt - seq :], nxt
+            data = data[nxt - seq :]
             self.enter_quick(QUICK)
-        if end > edge:
-            data, end, ends = data[: edge - seq], edge, False
-        if seq == nxt:
-            if data:
-                self.arrived.append(data)
-                self.arrived_bytes += len(data)
-                self.nxt = end
-            if ends:
-                self.finish(end)
-            if self.held:
-                self.join()
-            self.decide(smoothed)
-            return True
-        self.hold(seq, end, data)
-        if ends:
-            self.end_seq = end
+        if data:
+            self.arrived.append(data)
+            self.arrived_bytes += len(data)
+        self.nxt = end
+        if self.held:
+            self.join()
         self.decide(smoothed)
-        return False
-
-    def finish(self, end: int) -> None:
-        """The end has come in order."""
-        self.end_seq = end
-        self.nxt = end + 1
+        return True
 
     def has_ended(self) -> bool:
         """Say whether the end has come, and all before it."""
@@ -212,13 +192,13 @@ class Receiver:
             after = held[place]
             if after[1] <= end:  # it lies within
                 self.duplicate = (after[0], after[1])
-                self.held_bytes -= after[1] - after[0]
+                self.held_bytes -= len(after[2])
                 del held[place]
                 continue
             self.duplicate = (after[0], end)
             data, end = data[: after[0] - seq], after[0]
         held.insert(place, (seq, end, data))
-        self.held_bytes += end - seq
+        self.held_bytes += len(data)
         self.note_block(seq, end)
 
     def note_block(self, begin: int, end: int) -> None:
@@ -239,18 +219,17 @@ class Receiver:
             if seq > self.nxt:
                 break
             count += 1
-            self.held_bytes -= end - seq
+            self.held_bytes -= len(data)
             if end <= self.nxt:
                 continue
             data = data[self.nxt - seq :]
-            self.arrived.append(data)
-            self.arrived_bytes += len(data)
+            if data:
+                self.arrived.append(data)
+                self.arrived_bytes += len(data)
             self.nxt = end
         if count:
             del held[:count]
             self.blocks = [block for block in self.blocks if block[1] > self.nxt]
-        if self.end_seq == self.nxt:
-            self.nxt += 1
         self.ack_now = True
 
     def read(self, most: int) -> bytes:
@@ -282,10 +261,10 @@ class Receiver:
     def note_arrival(self, size: int, timeout: int) -> None:
         """A segment has come: learn how large they are, how often they come, and let more come."""
         now = self.now
-        if size >= self.full_size:
+        if size > self.full_size:
             self.full_size = min(size, self.mss)
-        elif size > 0 and self.full_size > self.mss:
-            self.full_size = self.mss
+            self.ratio = (size << 8) // (size + OVERHEAD)
+            self.clamp = self.window_of(self.buffer)
         if self.patience == 0:
             self.enter_quick(QUICK)
             self.patience = LEAST_DELAY
@@ -401,13 +380,18 @@ class Receiver:
 
     # -- the window ---------------------------------------------------------------------------------
 
+    def window_of(self, space: int) -> int:
+        """Return how many bytes of data have room in so much memory."""
+        return space * self.ratio >> 8
+
     def free(self) -> int:
         """Return how many bytes there is room for."""
-        return (self.buffer >> 1) - self.arrived_bytes - self.held_bytes
+        count = len(self.arrived) + len(self.held)
+        return self.window_of(self.buffer - self.arrived_bytes - self.held_bytes - count * OVERHEAD)
 
     def select_window(self) -> int:
         """Return how many bytes may come now."""
-        full = min(self.buffer >> 1, self.clamp)
+        full = min(self.window_of(self.buffer), self.clamp)
         free = self.free()
         mss = min(self.full_size, full)
         if free < full >> 1:
@@ -439,10 +423,10 @@ class Receiver:
             if self.held:
                 window += self.held[-1][1] - self.nxt
             self.space = read
-            buffer = min(window << 1, self.largest_buffer)
+            buffer = min((window << 8) // self.ratio, self.largest_buffer)
             if not self.buffer_is_fixed and buffer > self.buffer:
                 self.buffer = buffer
-                self.clamp = buffer >> 1
+                self.clamp = self.window_of(buffer)
         self.read_until = self.copied
         self.read_since = self.now
 
@@ -456,7 +440,7 @@ class Receiver:
         """Have a buffer of this size, and no other."""
         self.buffer = size
         self.buffer_is_fixed = True
-        self.clamp = size >> 1
+        self.clamp = self.window_of(size)
         self.offered_most = min(self.offered_most, self.clamp)
 
     def measure(self, segment: Segment, echo: int) -> None:

@@ -637,7 +637,7 @@ class Recovery:
     def stop_waiting(self) -> None:
         """What was late by a little is lost now."""
         board = self.board
-        in_flight, lost = board.in_flight(), board.lost_out
+        in_flight, lost = board.in_flight(), board.lost
         wait = self.detect_losses()
         if wait:
             self.set_timer(REORDERING, wait + LEAST_PROBE)
@@ -646,7 +646,7 @@ class Recovery:
         if board.in_flight() != in_flight:
             if self.state != RECOVERY:
                 self.enter_recovery(False)
-                self.reduce(1, board.lost_out - lost, 0)
+                self.reduce(1, board.lost - lost, 0)
             self.send_lost()
         if self.timer != RETRANSMIT and self.timer != REORDERING:
             self.rearm()

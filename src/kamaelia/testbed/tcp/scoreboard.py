@@ -42,6 +42,7 @@ class Scoreboard:
         "again_out",
         "head",
         "highest",
+        "lost",
         "lost_from",
         "lost_out",
         "pieces",
@@ -56,6 +57,8 @@ class Scoreboard:
         """How many are sacked."""
         self.lost_out = 0
         """How many are lost, whether they were sent again or not."""
+        self.lost = 0
+        """How many were ever found to be lost."""
         self.again_out = 0
         """How many were sent again, and are not acknowledged nor lost again."""
         self.highest = 0
@@ -136,6 +139,9 @@ class Scoreboard:
         if not marks & LOST:
             self.lost_out += 1
             piece.marks |= LOST
+            self.lost += 1
+        elif marks & AGAIN:
+            self.lost += 1
         if piece.seq < self.lost_from:
             self.lost_from = piece.seq
 

@@ -35,6 +35,7 @@ class Segment:
         "sack_allowed",
         "scale",
         "seq",
+        "shift",
         "stamp",
         "window",
     )
@@ -47,6 +48,8 @@ class Segment:
         """What comes next in the other direction; counts if the flag `ACK` is set."""
         self.window = window
         """How many bytes after that may be sent."""
+        self.shift = 0
+        """By how many bits that is shifted where it is written down."""
         self.data = data
         self.again = False
         """It was sent before."""

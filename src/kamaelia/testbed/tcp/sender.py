@@ -41,6 +41,7 @@ from .segment import ECE, FIN, PSH, SYN, Segment
 from .settings import LinuxTCP
 
 MANY = 2**31
+LONGEST_BURST = 65160  # bytes of data
 
 
 class Sender(Recovery):
@@ -158,35 +159,82 @@ class Sender(Recovery):
         mss = self.segment_size()
         sent = 0
         limited = False
+        burst = self.burst_size()
         edge = self.una + self.peer_window
         if board.out() == 0 and self.unsent_bytes and self.last_sent:
             self.look_for_idleness()
-        while self.unsent_bytes or self.ends == 1:
-            if sent >= most:
-                break
-            if board.in_flight() >= window.size and most != 1:
+        while (self.unsent_bytes or self.ends == 1) and sent < most:
+            room = 1 if most == 1 else window.size - board.in_flight()
+            if room <= 0:
                 limited = True
                 break
-            size = min(self.unsent_bytes, mss)
-            if self.nxt + size > edge:
+            if self.nxt + min(self.unsent_bytes, mss) > edge:
                 break
-            if size < mss and not self.ends and self.must_wait(size) and most != 1:
+            if self.unsent_bytes > mss and most != 1 and self.gathers(room, edge, mss, burst):
+                limited = room * mss < edge - self.nxt
                 break
-            self.send_next(size)
-            sent += 1
+            count = self.send_burst(min(room, max(window.size >> 1, 1), burst), edge, mss, most == 1)
+            if count == 0:
+                break
+            sent += count
         if sent:
             if self.is_reducing():
                 self.prr_out += sent
             if most != 1:
                 self.schedule_probe(False)
             limited = limited or board.in_flight() >= window.size
-            window.validate(limited, board.out(), self.una, self.nxt, self.now, self.timeout())
-            return False
-        if limited:
+        if sent or limited:
             window.validate(limited, board.out(), self.una, self.nxt, self.now, self.timeout())
         return board.out() == 0 and (self.unsent_bytes > 0 or self.ends == 1)
 
-    def must_wait(self, size: int) -> bool:
+    def send_burst(self, most: int, edge: int, mss: int, is_probe: bool) -> int:
+        """Send some segments at once; return how many."""
+        count = 0
+        while count < most and (self.unsent_bytes or self.ends == 1):
+            size = min(self.unsent_bytes, mss)
+            if self.nxt + size > edge:
+                break
+            if size < mss and not self.ends and not is_probe and self.must_wait():
+                break
+            self.send_next(size)
+            count += 1
+        if count > 1:
+            last: Sent = self.ready[-1]
+            last.flags |= PSH
+        return count
+
+    def gathers(self, room: int, edge: int, mss: int, burst: int) -> bool:
+        """Say whether to wait for room for more: Linux would rather hand over many segments at once.
+
+        Not if nothing was sent for a millisecond, nor if the next acknowledgement is not expected within one.
+        """
+        trip = self.trip.smoothed >> 3
+        if self.state >= RECOVERY or self.now - self.last_sent > 1_000_000:
+            return False
+        for_window, for_peer = room * mss, edge - self.nxt
+        limit = min(for_window, for_peer)
+        if limit >= burst * mss or limit >= min(self.peer_window, self.window.size * mss) // 3:
+            return False
+        first = self.board.first()
+        if first is None or first.time + trip - self.now > min(trip >> 1, 1_000_000):
+            return False
+        return limit <= min(self.unsent_bytes, LONGEST_BURST) or self.ends == 0
+
+    def burst_size(self) -> int:
+        """Return how many segments go out at once: what is sent in a millisecond, at least two.
+
+        Linux hands them to the device as one, and marks the last with PSH.
+        """
+        trip = self.trip
+        if trip.smoothed == 0:
+            return 2
+        window = self.window
+        faster = 16 if window.size < window.threshold >> 1 else 10  # eighths of the rate of the window
+        size = window.size * self.mss * faster * 1_000_000 // trip.smoothed
+        size += 65536 >> min(trip.least // 512_000, 31)
+        return min(max(size // self.mss, 2), 44)
+
+    def must_wait(self) -> bool:
         """Say whether a segment that is not full waits for the acknowledgement of another."""
         return not self.nodelay and self.board.out() > 0 and self.small_end > self.una
 
@@ -234,7 +282,7 @@ class Sender(Recovery):
         if ack > self.nxt:
             return False
         board = self.board
-        prior_una, prior_delivered, prior_lost = self.una, self.delivered, board.lost_out
+        prior_una, prior_delivered, prior_lost = self.una, self.delivered, board.lost
         prior_highest = board.highest if board.sacked_out else prior_una
         self.newest_delivered = self.first_sacked = self.last_sacked = -1
         self.late_from = NEVER
@@ -277,7 +325,7 @@ class Sender(Recovery):
             self.set_probe_or_rearm()
         arrived = self.delivered - prior_delivered
         if self.state == REDUCING or self.state == RECOVERY:
-            self.reduce(arrived, board.lost_out - prior_lost, flags)
+            self.reduce(arrived, board.lost - prior_lost, flags)
         elif arrived and flags & (CONFIRMED if self.reordering <= 3 else ADVANCED | SACKED_MORE):
             self.congestion.grow(arrived, self.now)
         if self.after_recovery:
