@@ -21,7 +21,9 @@ theory:
 | `wire` | packets, and the straight path that most of them take, in two forms (`forms`) |
 | `links` | models of what links do: loss, delay, rates, queues; `channel` puts them on the path |
 | `stack` | a host's addresses and ports; routers and switches (`routing`, `nat`, `rules`, `fragments`) |
-| `datagram` | simulated UDP; `stream`: simulated TCP (`listener`) |
+| `datagram` | simulated UDP |
+| `stream` | simulated TCP as bytes in order (`end`, `streams`, `listener`, `ports`) |
+| `tcp` | TCP as packets, after Linux: a pure machine; `packet_end` puts it behind sockets |
 | `groups` | IGMP and MLD, as machines; `multicast`: where packets to groups go (`memberships`) |
 | `loop` | the event loop in front of all this (`single`); `sockets`: what looks like a socket (`options`) |
 | `stand_ins` | what simulated code gets in place of the machine's time, chance and sockets (`futures`) |
@@ -34,7 +36,7 @@ theory:
 | `loopback` | the same on real sockets of this machine |
 | `emulation` | the same on real sockets, in network namespaces, over the same links |
 
-Not modelled: broadcast, congestion control and acknowledgements of TCP as packets (`stream`), ICMP but for
+Not modelled: broadcast, ICMP but for
 what concerns ports, sizes and groups, protocols by which routers find each other (routes are computed, and
 known to all at once), the time that computing takes.
 """
@@ -62,6 +64,7 @@ from .snapshot import (
     NetworkLinkSnapshot,
     NetworkSnapshot,
 )
+from .tcp import LinuxTCP
 from .topologies import cdn, chain, dumbbell, full_mesh, grid, ring, star, tree
 from .trace import Event, Trace
 
@@ -79,6 +82,7 @@ __all__ = [
     "HostSnapshot",
     "LinkMetrics",
     "LinkParameters",
+    "LinuxTCP",
     "LossSnapshot",
     "Measure",
     "Metrics",
