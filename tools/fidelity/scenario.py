@@ -19,7 +19,12 @@ TOTAL_RETRANS = 31  # its place in struct tcp_info
 CHUNK = bytes(65536)
 BEGIN = 0.5  # seconds after which all hosts are ready
 LATER = 0.1  # seconds from a new list of losses to the flow that it is for
-PATIENCE = 30.0
+LONGER = 5.0  # seconds that flows have after the bulk transfer, where many packets are lost
+
+
+def seconds(cell: Cell) -> float:
+    """Return how long a run takes."""
+    return 2 * BEGIN + SECONDS + (LONGER if cell.loss > 0.005 else 0.0)
 
 
 def listening(control: str) -> socket.socket:
@@ -43,7 +48,7 @@ async def connected(control: str, receiver: str) -> tuple[socket.socket, float]:
     return sock, began
 
 
-def receiver(control: str, end: float) -> Any:
+def receiver(cell: Cell) -> Any:
     """Return a component that receives connection after connection; its result is what each was like."""
 
     @component
@@ -59,12 +64,13 @@ def receiver(control: str, end: float) -> Any:
                     count, last = count + len(data), loop.time()
             except OSError:
                 pass
-            found.append((count, last))
-            writer.close()
+            finally:
+                found.append((count, last))
+                writer.close()
 
-        server = await asyncio.start_server(take, sock=listening(control))
+        server = await asyncio.start_server(take, sock=listening(cell.control))
         async with server:
-            await asyncio.sleep(BEGIN + SECONDS + end)
+            await asyncio.sleep(seconds(cell) - BEGIN)
         return found
 
     return receive()
@@ -109,9 +115,9 @@ def flow_sender(control: str, where: str, lane: Lane) -> Any:
             sock, began = await connected(control, where)
             await loop.sock_sendall(sock, bytes(lane.size))
             sock.shutdown(socket.SHUT_WR)
+            found.append((slot, began))
             await loop.sock_recv(sock, 1)
             sock.close()
-            found.append((slot, began))
         return found
 
     return send()
@@ -121,20 +127,21 @@ def build(cell: Cell, seed: int) -> Network:
     """Return the network of a cell."""
     network = Network(tcp=LinuxTCP(congestion=cell.control))
     lost = LossList(cell.lost(seed, "bulk"))
-    _dumbbell(network, cell, "bulk", lost, bulk_sender(cell.control, "bulk-to"), 0.0)
+    _dumbbell(network, cell, "bulk", lost, bulk_sender(cell.control, "bulk-to"))
     for lane in cell.lanes:
-        link = _dumbbell(network, cell, lane.name, LossList([]), flow_sender(cell.control, f"{lane.name}-to", lane), 0.0)
+        sender = flow_sender(cell.control, f"{lane.name}-to", lane)
+        link = _dumbbell(network, cell, lane.name, LossList([]), sender)
         for slot in range(lane.slots):
             model = LossList(cell.lost(seed, f"{lane.name} {slot}"))
             network.at(BEGIN + lane.first + slot * lane.slot, link.set, direction="there", loss=model)
     return network
 
 
-def _dumbbell(network: Network, cell: Cell, name: str, loss: LossList, sender: Any, end: float) -> Any:
+def _dumbbell(network: Network, cell: Cell, name: str, loss: LossList, sender: Any) -> Any:
     """Add a sender, two routers and a receiver; return the link between the routers."""
     first, second = network.router(f"{name}-a"), network.router(f"{name}-b")
     network.link(network.host(f"{name}-from").run(sender), first)
-    network.link(second, network.host(f"{name}-to").run(receiver(cell.control, end)))
+    network.link(second, network.host(f"{name}-to").run(receiver(cell)))
     return network.link(
         first,
         second,
