@@ -8,6 +8,7 @@
 | a method or function | ``cpdef``, with types; ``__init__`` and its like stay ``def`` |
 | ``int``, ``bool`` | ``long long``, ``bint`` |
 | a class of these modules, or None | that class |
+| a class that no other derives from | final; not for the garbage collector if it can be in no cycle |
 | ``name: Type = value`` in a function | the same, with ``cdef Type name`` |
 | a constant of a module that is a whole number | that number, wherever it is used |
 
@@ -26,6 +27,8 @@ DIRECTIVES = (
     "# cython: auto_pickle=False, binding=False, infer_types=True, annotation_typing=False",
 )
 PLAIN = {"int": "long long", "bool": "bint", "bytes": "bytes", "str": "str", "float": "double"}
+ACYCLIC = {*PLAIN.values(), "tuple"}
+"""Types of attributes that can be in no cycle: tuples are taken to hold numbers."""
 CONTAINERS = {"list": "list", "dict": "dict", "tuple": "tuple"}
 
 
@@ -36,7 +39,7 @@ class Translator:
         self.package = package
         self.constants: dict[str, int] = {}
         self.classes: dict[str, set[str]] = {}  # their attributes, with those of their bases
-        self.bases: dict[str, str] = {}
+        self.bases: set[str] = set()  # classes that others are made of
         self.lines: list[str] = []
 
     # -- types --------------------------------------------------------------------------------------
@@ -118,12 +121,16 @@ class Translator:
     def add_class(self, node: ast.ClassDef) -> None:
         """Put down a class."""
         base = ast.unparse(node.bases[0]) if node.bases else ""
-        self.bases[node.name] = base
         self.classes[node.name] = set(self.classes.get(base, ()))
-        self.lines += ["", "", f"cdef class {node.name}{f'({base})' if base else ''}:"]
         methods = [one for one in node.body if isinstance(one, ast.FunctionDef)]
         found = self.attributes(node.name, methods)
         self.check_slots(node, found)
+        self.lines += ["", ""]
+        if node.name not in self.bases:
+            self.lines.append("@cython.final")
+        if set(found.values()) <= ACYCLIC and not base:
+            self.lines += ["@cython.no_gc", "@cython.freelist(1024)"]
+        self.lines.append(f"cdef class {node.name}{f'({base})' if base else ''}:")
         for name, kind in found.items():
             self.lines.append(f"    cdef public {kind} {name}")
         for one in node.body:
@@ -230,9 +237,15 @@ class _Body(ast.NodeTransformer):
 def translate(folder: Path, modules: tuple[str, ...]) -> str:
     """Return the Cython of some modules of a folder, in the order in which they need each other."""
     translator = Translator(folder.name)
-    for name in modules:
-        translator.add((folder / f"{name}.py").read_text(), set(modules))
-    return "\n".join([*DIRECTIVES, *translator.lines, ""])
+    texts = [(folder / f"{name}.py").read_text() for name in modules]
+    for node in ast.walk(
+        ast.parse("\n".join(text.replace("from __future__ import annotations", "") for text in texts))
+    ):
+        if isinstance(node, ast.ClassDef):
+            translator.bases.update(ast.unparse(base) for base in node.bases)
+    for text in texts:
+        translator.add(text, set(modules))
+    return "\n".join([*DIRECTIVES, "cimport cython", *translator.lines, ""])
 
 
 def write(folder: Path, modules: tuple[str, ...], target: Path) -> None:

@@ -8,10 +8,12 @@ errors.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import errno
 import os
 import socket
 import struct
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .addresses import is_ipv6, socket_address
@@ -102,6 +104,10 @@ class PacketEnd(End):
         """Have the transport called when there is room again."""
         self.connection.wants_room = True
 
+    def read_by(self, reader: Callable[[], None] | None, context: contextvars.Context) -> None:
+        """See `End`."""
+        self.endpoint.reader, self.endpoint.context = reader, context
+
     def receive(self, most: int) -> bytes:
         """Take what has arrived; no bytes mean the end. Raises `OSError`, `BlockingIOError` for nothing."""
         data: bytes = self.endpoint.read(most)
@@ -122,14 +128,7 @@ class PacketEnd(End):
 
     def is_readable(self) -> bool:
         """Say whether there is something to receive: bytes, the end, an error."""
-        receiver = self.connection.receiver
-        return (
-            bool(receiver.arrived_bytes)
-            or receiver.has_ended()
-            or self.dead
-            or self.error is not None
-            or self.stops_receiving
-        )
+        return self.connection.is_readable() or self.dead or self.error is not None or self.stops_receiving
 
     def is_writable(self) -> bool:
         """Say whether there is room to send something."""
@@ -150,7 +149,7 @@ class PacketEnd(End):
         if self.closed:
             return
         self.closed = True
-        self.owner = None
+        self.owner = self.endpoint.reader = None
         if self.socket.resets:
             self.connection.abort(self._now)
         else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .connection import SYN_RECEIVED, TIME_WAIT, Connection
+from .connection import READABLE, SYN_RECEIVED, TIME_WAIT, Connection
 from .recovery import NEVER
 from .segment import SYN, Segment
 
@@ -28,7 +28,18 @@ class Endpoint:
         call_at: calls a function, with an argument, at a time
     """
 
-    __slots__ = ("call_at", "clock", "connection", "headers", "node", "owner", "scheduled", "template")
+    __slots__ = (
+        "call_at",
+        "clock",
+        "connection",
+        "context",
+        "headers",
+        "node",
+        "owner",
+        "reader",
+        "scheduled",
+        "template",
+    )
 
     def __init__(
         self,
@@ -47,6 +58,10 @@ class Endpoint:
         self.owner = owner
         self.call_at = call_at
         self.scheduled = NEVER
+        self.reader: Any = None
+        """What is called, in a context, when there is something to read and nothing else to tell; None if
+        the owner is to be told of that, too."""
+        self.context: Any = None
 
     def take(self, segment: Segment, mark: int) -> None:
         """A segment has come, and this is what the network says of its packet."""
@@ -110,7 +125,10 @@ class Endpoint:
         if connection.events:
             events = connection.events
             connection.events = 0
-            self.owner.happened(events)
+            if events == READABLE and self.reader is not None and not self.clock.frozen:
+                self.node.call(self.context, self.reader)
+            else:
+                self.owner.happened(events)
         due = connection.due()
         if due < self.scheduled:
             self.scheduled = due
