@@ -129,3 +129,34 @@ def test_without_the_rights_it_says_what_is_missing(lossy, capfd, monkeypatch) -
     monkeypatch.setattr(rights, "DEVICE", "/nowhere/tun")
     assert impair("lossy.py", "--", "true") == 2
     assert "does not let us emulate networks: there is no /nowhere/tun" in capfd.readouterr().err
+
+
+RELAYED = "exec 3<>/dev/tcp/127.0.0.1/{port}; cat >&3; cat <&3"
+
+
+def test_without_namespaces_a_door_leads_to_the_same_component(lossy, unused_port) -> None:
+    command = [sys.executable, "-m", "kamaelia", "impair", "lossy.py", f"--door={unused_port}=server:1500"]
+    script = RELAYED.format(port=unused_port)
+    told = subprocess.run(
+        [*command, "--", "bash", "-c", script], input=b"world\n", capture_output=True, timeout=30
+    )
+    assert (told.returncode, told.stdout) == (0, b"hello world\n"), told.stderr
+    assert b"client > server" in told.stderr and b"seed 0, " in told.stderr
+
+
+def test_with_a_door_exit_codes_and_times_are_the_same(lossy, unused_port, capfd) -> None:
+    door = f"--door={unused_port}=server:1500"
+    assert impair("lossy.py", "--quiet", door, "--", "sh", "-c", "exit 7") == 7
+    assert impair("lossy.py", "--quiet", door, "--timeout=0.2", "--", "sleep", "30") == 124
+    assert impair("lossy.py", "--quiet", door, "--", "no-such-program") == 2
+    assert impair("lossy.py", "--quiet", "--door=server:1500", "--", "true") == 2
+    assert "as in 8080=server:80" in capfd.readouterr().err
+
+
+@pytest.fixture
+def unused_port() -> int:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    return port

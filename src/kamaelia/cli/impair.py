@@ -6,6 +6,7 @@ import argparse
 import os
 import re
 import signal
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from .parser import Parser
 
 if TYPE_CHECKING:
     from kamaelia.testbed import Network, Trace
-    from kamaelia.testbed.emulation import Emulation, Finished, Program
+    from kamaelia.testbed.emulation import Door, Emulation, Exit, Finished, Program, Relay
 
 EPILOG = """
 a SCENARIO is what `kamaelia simulate` takes: a function of a file, or of a module, that returns a Network,
@@ -25,10 +26,14 @@ runs on a host, with this terminal, and finds the others by name. It ends with C
 
 Ctrl-C is for COMMAND; the second ends everything.
 
+With a --door there are no namespaces, and no rights are needed: the network is simulated in real time,
+COMMAND runs right here, and reaches it by a port of 127.0.0.1. TCP in the network is the testbed's, then.
+
 examples
   kamaelia impair lossy.py:scenario -- curl http://server:8000/
   kamaelia impair lossy.py --seed=7 --host=phone --start='server=iperf3 -s' -- iperf3 -c server
   kamaelia impair lossy.py --capture=packets -- ping -c 5 server
+  kamaelia impair lossy.py --door=8080=server:80 --exit=server:80=127.0.0.1:8000 -- curl http://127.0.0.1:8080/
 
 exit codes
   0    all went well
@@ -75,6 +80,21 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--timeout", default="10 min", metavar="TIME", help="after which COMMAND is ended (10 min)"
     )
+    relay = made.add_argument_group("without rights")
+    relay.add_argument(
+        "--door",
+        action="append",
+        default=[],
+        metavar="PORT=HOST:PORT",
+        help="a port of 127.0.0.1, and what it leads to in the network; udp:PORT=... for datagrams",
+    )
+    relay.add_argument(
+        "--exit",
+        action="append",
+        default=[],
+        metavar="HOST:PORT=ADDRESS:PORT",
+        help="a port of a host in the network, and the real server that it leads to; likewise",
+    )
     shown = made.add_argument_group("what is shown and written")
     shown.add_argument(
         "--quiet", action="store_true", help="do not show, on standard error, what the links have done"
@@ -103,6 +123,9 @@ def main(words: Sequence[str]) -> int:
         host = _host(network, options.host)
         starts = [_start(network, text) for text in options.start]
         captures = _captures(network, options.capture)
+        doors, exits = doors_and_exits(host, options.door, options.exit)
+        if doors and starts:
+            raise UsageError("--start is for hosts in namespaces, and --door is for doing without these")
     except (NotASystem, UsageError) as error:
         complain(f"kamaelia impair: {error}")
         return USAGE
@@ -113,6 +136,9 @@ def main(words: Sequence[str]) -> int:
         show(error)
         return USAGE
     seed = int(options.seed) if re.fullmatch(r"-?\d+", options.seed) else options.seed
+    if doors:
+        relay = network.relay(doors, exits, seed=seed, errors="collect", capture=captures)
+        return run_here(relay, command, timeout, quiet=options.quiet)
     running = network.emulation(seed=seed, keep=None, errors="collect", capture=captures)
     return run(running, host, command, timeout, starts, quiet=options.quiet)
 
@@ -143,15 +169,61 @@ def run(
         complain(f"kamaelia impair: {error}")
         return USAGE
     assert running.trace is not None
-    code = _code(finished)
-    if finished.timed_out:
+    code = TIMED_OUT if finished.timed_out else _code(finished.returncode)
+    return _outcome(running.trace, command, timeout, code, quiet=quiet)
+
+
+def run_here(relay: Relay, command: Sequence[str], timeout: float, *, quiet: bool) -> int:
+    """Run a command on this machine, while doors lead into a simulated network; return the exit code."""
+    from kamaelia.testbed.emulation import EmulationError
+
+    try:
+        with relay:
+            try:
+                started = subprocess.Popen(command, start_new_session=True)
+            except OSError as error:
+                complain(f"kamaelia impair: {error}")
+                return USAGE
+            code = _await_here(started, timeout)
+    except EmulationError as error:
+        complain(f"kamaelia impair: {error}")
+        return USAGE
+    assert relay.trace is not None
+    return _outcome(relay.trace, command, timeout, code, quiet=quiet)
+
+
+def _await_here(started: subprocess.Popen[bytes], timeout: float) -> int:
+    """Wait for the end of the command, and end what is left of its group; Ctrl-C is for it."""
+    try:
+        try:
+            return _code(started.wait(timeout))
+        except KeyboardInterrupt:
+            os.killpg(started.pid, signal.SIGINT)
+            return _code(started.wait(PATIENCE))
+    except subprocess.TimeoutExpired:
+        os.killpg(started.pid, signal.SIGTERM)
+        try:
+            started.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            pass  # it is killed below
+        return TIMED_OUT
+    finally:
+        try:
+            os.killpg(started.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # there is nobody left
+        started.wait()
+
+
+def _outcome(trace: Trace, command: Sequence[str], timeout: float, code: int, *, quiet: bool) -> int:
+    if code == TIMED_OUT:
         complain(f"kamaelia impair: {command[0]} was ended, as its time of {timeout:g} s was over")
     if not quiet:
-        _show(running.trace)
-    if running.trace.errors:
+        _show(trace)
+    if trace.errors:
         from .simulate import show_failures
 
-        show_failures(running.trace, all=False)
+        show_failures(trace, all=False)
         return code or FAILED
     return code
 
@@ -168,10 +240,7 @@ def _await(program: Program) -> Finished:
         return program.stop()
 
 
-def _code(finished: Finished) -> int:
-    if finished.timed_out:
-        return TIMED_OUT
-    code = finished.returncode
+def _code(code: int) -> int:
     return BY_SIGNAL - code if code < 0 else code
 
 
@@ -181,7 +250,8 @@ def _show(trace: Trace) -> None:
     metrics = trace.metrics
     links = Metrics(metrics.seconds, metrics.links, {}).table()
     complain(links.partition("\nhost")[0].rstrip("\n"))
-    complain(f"seed {trace.seed}, {metrics.seconds:.2f} s; {trace.emulation}")
+    late = "" if trace.emulation is None else f"; {trace.emulation}"
+    complain(f"seed {trace.seed}, {metrics.seconds:.2f} s{late}")
 
 
 def _divided(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
@@ -221,6 +291,31 @@ def _start(network: Network, text: str) -> tuple[str, str]:
             f"--start={text!r}: write the host and a line for the shell, as in server='iperf3 -s'"
         )
     return network.find(name).name, line
+
+
+def doors_and_exits(host: str, doors: Sequence[str], exits: Sequence[str]) -> tuple[list[Door], list[Exit]]:
+    """Return what is meant by ``8080=server:80`` and ``udp:server:53=127.0.0.1:5353``.
+
+    >>> doors, exits = doors_and_exits("phone", ["8080=server:80"], ["udp:server:53=127.0.0.1:5353"])
+    >>> doors, exits[0].protocol
+    ([Door(host='phone', to='server:80', port=8080, protocol='tcp')], 'udp')
+    """
+    from kamaelia.axon import UsageError
+    from kamaelia.testbed.emulation import Door, Exit
+
+    made: list[Door] = []
+    for text in doors:
+        rest = text.removeprefix("udp:")
+        port, _, to = rest.partition("=")
+        if not port.isdigit() or not to:
+            raise UsageError(f"--door={text!r}: write a port and what it leads to, as in 8080=server:80")
+        made.append(Door(host, to, int(port), "tcp" if rest == text else "udp"))
+    outside: list[Exit] = []
+    for text in exits:
+        rest = text.removeprefix("udp:")
+        at, _, to = rest.partition("=")
+        outside.append(Exit(at, to, "tcp" if rest == text else "udp"))
+    return made, outside
 
 
 def _captures(network: Network, folder: str | None) -> dict[Any, str | os.PathLike[str]]:

@@ -30,7 +30,7 @@ from .tcp import LinuxTCP
 from .trace import Trace
 
 if TYPE_CHECKING:
-    from .emulation import Emulation
+    from .emulation import Door, Emulation, Exit, Relay
     from .stack import Stack
 
 GRACE = 5.0  # seconds that a host's system has to finish what it was sent, when time is over
@@ -665,6 +665,58 @@ class Network:
             emulation.wait(length, until=last)
         assert emulation.trace is not None
         return emulation.trace
+
+    def relay(
+        self,
+        doors: Iterable[Door],
+        exits: Iterable[Exit] = (),
+        *,
+        seed: int | str = 0,
+        grace: float | str = GRACE,
+        errors: str = "raise",
+        capture: Mapping[Host | str, str | PathLike[str]] | Iterable[Host | str] = (),
+        snaplen: int = LONGEST,
+    ) -> Relay:
+        """Return a relay, to be entered with ``with``: programs talk through this network, without rights.
+
+        It is a simulation in real time, into which ports of 127.0.0.1 lead (`Door`), and out of it to real
+        servers (`Exit`). See `Relay`; other arguments are those of `simulate`.
+
+        Raises `UsageError` for doors and exits that lead nowhere; when it is entered, `EmulationError` for
+        ports that are taken.
+
+        Example:
+            >>> import socket
+            >>> from kamaelia.testbed import Network
+            >>> from kamaelia.testbed.emulation import Door, Exit
+            >>> real = socket.create_server(("127.0.0.1", 0))
+            >>> network = Network()
+            >>> phone, server = network.host("phone"), network.host("server")
+            >>> link = network.link(phone, server, delay="20 ms")
+            >>> door = Door("phone", "server:80")
+            >>> outside = Exit("server:80", f"127.0.0.1:{real.getsockname()[1]}")
+            >>> with network.relay([door], [outside]) as relay:
+            ...     client = socket.create_connection(("127.0.0.1", relay.port(door)))
+            ...     client.sendall(b"hello")
+            ...     connection, _ = real.accept()
+            ...     print(connection.recv(100))
+            b'hello'
+            >>> for one in (client, connection, real):
+            ...     one.close()
+        """
+        from .emulation.relay import Relay
+
+        _check(errors)
+        return Relay(
+            self,
+            doors,
+            exits,
+            seed=seed,
+            grace=units.seconds(grace, "grace"),
+            errors=errors,
+            captures=_captured(capture),
+            snaplen=snaplen,
+        )
 
     # -- looking at a run ---------------------------------------------------------------------------
 

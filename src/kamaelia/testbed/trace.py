@@ -135,7 +135,7 @@ class Trace:
         captures = self._captures
         if what not in captures:
             if self._again is None:
-                raise UsageError(f"pcap({what!r}): this trace has no packets of it; say capture=[{what!r}] before")
+                raise UsageError(f"pcap({what!r}): it was not captured: say capture=[{what!r}] before")
             trace = self._again(what)
             if trace.fingerprint != self.fingerprint:
                 raise SimulationError(

@@ -14,6 +14,7 @@ process, the box, which does to real packets what a simulation does to simulated
 | `tun`, `netlink`, `kernel`, `names` | devices, addresses, calls of the kernel, names of hosts |
 | `verbs` | faults, from outside the box |
 | `lateness` | how faithful it was |
+| `relay` | without rights: a simulated network in real time, with ports of this machine |
 | `rights` | what it needs, and what is missing |
 | `pipes` | objects between these processes |
 """
@@ -23,16 +24,20 @@ from .emulation import Emulation, EmulationWarning, Program
 from .hosts import RemoteFailure
 from .lateness import EmulationReport, Lateness
 from .programs import Finished
+from .relay import Door, Exit, Relay
 from .rights import missing
 
 __all__ = [
+    "Door",
     "Emulation",
     "EmulationError",
     "EmulationReport",
     "EmulationWarning",
+    "Exit",
     "Finished",
     "Lateness",
     "Program",
+    "Relay",
     "RemoteFailure",
     "missing",
 ]
