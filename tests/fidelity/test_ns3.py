@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tools.fidelity import ns3
-from tools.fidelity.ns3 import Bulk, Dumbbell, Flows, Missing
+from tools.fidelity.dumbbell import Bulk, Dumbbell, Flows
+from tools.fidelity.ns3 import Missing
 
 pytestmark = [pytest.mark.once, pytest.mark.one_core]
 

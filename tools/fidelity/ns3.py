@@ -3,24 +3,20 @@
 `dumbbell.cc` says what is simulated, what of Linux is set there, and what ns-3 does otherwise. Here it is
 compiled, once, into `.build`, which git ignores; it is run; and what it prints is read. `make bench-deps`
 installs ns-3. Where it is not there, or no compiler is, `Missing` says so.
-
-Which packets are lost is no matter of chance here: they are given by their numbers, so that other judges can
-lose the same ones. Packet 0 is the first that leaves the bottleneck's queue towards the receiver, and that is
-the SYN. All that goes there is counted, whatever it is, in `flows` from the first one to the last.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
+
+from .dumbbell import Bulk, Dumbbell, Flows
 
 FOLDER = Path(__file__).resolve().parent
 SOURCE = FOLDER / "dumbbell.cc"
@@ -28,104 +24,20 @@ BUILD = FOLDER / ".build"
 HEADER = Path("/usr/include/ns3/internet-module.h")
 LIBRARIES = ("-Wl,--no-as-needed", "-lns3-internet", "-lns3-network", "-lns3-core")
 LONGEST = 600.0  # seconds that one run may take; the largest cell takes three
-MTU = 1500
-
-Congestion = Literal["cubic", "cubic-repaired", "reno"]
 
 
 class Missing(Exception):
     """Something is not there that this judge needs; the message says what, and what would provide it."""
 
 
-@dataclass(frozen=True)
-class Dumbbell:
-    """A network with one bottleneck, which is the same in both directions but for what is lost.
-
-    Arguments:
-        rate: of the bottleneck, in bits per second
-        rtt: in seconds, without the time that packets wait, and that sending them takes
-        queue: of the bottleneck, in bytes: drop-tail, at least a packet of 1500
-        congestion: ``"cubic"`` and ``"reno"`` are ns-3's as they come; ``"cubic-repaired"`` has what its
-            CUBIC lacks of RFC 9438
-        lost: the numbers, from 0 on, of the packets towards the receiver that are lost behind the queue
-
-    Raises `ValueError` for what is none of that.
-    """
-
-    rate: float
-    rtt: float
-    queue: int
-    congestion: Congestion = "cubic"
-    lost: frozenset[int] = frozenset()
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.rate < math.inf:
-            raise ValueError(f"rate={self.rate!r}: give bits per second, such as 20e6")
-        if not 0 <= self.rtt < 3600:
-            raise ValueError(f"rtt={self.rtt!r}: give seconds, such as 0.08")
-        if not MTU <= self.queue < 2**32 or self.queue % 1:
-            raise ValueError(f"queue={self.queue!r}: give whole bytes, {MTU} at least")
-        if self.congestion not in get_args(Congestion):
-            raise ValueError(
-                f"congestion={self.congestion!r}: it is one of {', '.join(get_args(Congestion))}"
-            )
-        wrong = [number for number in self.lost if not 0 <= number < 2**63]
-        if wrong:
-            raise ValueError(f"lost={wrong[0]!r}: packets are numbered from 0 on")
-
-    def words(self) -> list[str]:
-        """Return what the program is told about it; the numbers go to its standard input."""
-        return [
-            f"--rate={round(self.rate)}",
-            f"--rtt={round(self.rtt * 1e9)}",
-            f"--queue={round(self.queue)}",
-            f"--congestion={self.congestion}",
-        ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Counts:
-    """What was counted in a run, at the sender and at the bottleneck towards the receiver."""
-
-    version: str
-    """Of ns-3."""
-    segments: int
-    """Segments sent that have data, SYN or FIN, however often."""
-    retransmitted: int
-    """How many of those had been sent before."""
-    timeouts: int
-    """How often a retransmission timeout came."""
-    recoveries: int
-    """How often fast recovery began."""
-    packets: int
-    """Packets that left the queue."""
-    lost: int
-    """How many of those were lost because of their number."""
-    dropped: int
-    """Packets for which the queue had no room."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bulk(Counts):
-    """One connection that has sent all the time."""
-
-    received: int
-    """Bytes that the receiving application got."""
-    seconds: float
-    """Within this time, counted from connect()."""
-
-    @property
-    def goodput(self) -> float:
-        """Bits per second."""
-        return self.received * 8 / self.seconds
-
-
-@dataclass(frozen=True, kw_only=True)
-class Flows(Counts):
-    """Connections one after another, each with as many bytes."""
-
-    took: tuple[float | None, ...]
-    """Of each, seconds from connect() to the last byte at the receiver; None where that took too long."""
+def words_of(dumbbell: Dumbbell) -> list[str]:
+    """Return what the program is told of the network; the numbers go to its standard input."""
+    return [
+        f"--rate={round(dumbbell.rate)}",
+        f"--rtt={round(dumbbell.rtt * 1e9)}",
+        f"--queue={round(dumbbell.queue)}",
+        f"--congestion={dumbbell.congestion}",
+    ]
 
 
 def bulk(dumbbell: Dumbbell, seconds: float = 10.0) -> Bulk:
@@ -165,7 +77,7 @@ def numbers(lost: Iterable[int]) -> str:
 
 def _run(dumbbell: Dumbbell, words: list[str]) -> dict[str, Any]:
     """Run the program, and return its line. What is wrong with it is no fault of who asked."""
-    command = [str(program()), *words, *dumbbell.words()]
+    command = [str(program()), *words, *words_of(dumbbell)]
     done = subprocess.run(
         command, input=numbers(dumbbell.lost), capture_output=True, text=True, timeout=LONGEST
     )
