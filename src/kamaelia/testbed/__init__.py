@@ -33,6 +33,7 @@ theory:
 | `measures` | parts that measure what passes (`measures_flow`, `measures_sequence`) |
 | `captures` | files of packets, as machines; `capture`: writing one in a run; `pcap_source`: playing one |
 | `simulated` | a test over many seeds; `check`: where two runs part that should be the same |
+| `experiments` | one scenario with many parameters and seeds, and what that says; a room of its own |
 | `loopback` | the same on real sockets of this machine |
 | `emulation` | the same on real sockets, in network namespaces, over the same links |
 
@@ -44,6 +45,7 @@ known to all at once), the time that computing takes.
 from .check import RunsDiffer, check
 from .disk import DiskCall, DiskTrace, HostDisk
 from .errors import EmulationError, SimulationError
+from .experiments import Experiment, Study
 from .gml import network_from_gml, to_gml
 from .loop import HostLoop
 from .measures import Measure, Stamp
@@ -74,6 +76,7 @@ __all__ = [
     "DiskTrace",
     "EmulationError",
     "Event",
+    "Experiment",
     "FlowMetrics",
     "Host",
     "HostDisk",
@@ -98,6 +101,7 @@ __all__ = [
     "RunsDiffer",
     "SimulationError",
     "Stamp",
+    "Study",
     "Trace",
     "cdn",
     "chain",
