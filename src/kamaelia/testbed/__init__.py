@@ -34,6 +34,7 @@ theory:
 | `captures` | files of packets, as machines; `capture`: writing one in a run; `pcap_source`: playing one |
 | `simulated` | a test over many seeds; `check`: where two runs part that should be the same |
 | `experiments` | one scenario with many parameters and seeds, and what that says; a room of its own |
+| `shrinking` | from a run that fails to the smallest one that fails in the same way |
 | `loopback` | the same on real sockets of this machine |
 | `emulation` | the same on real sockets, in network namespaces, over the same links |
 
