@@ -91,7 +91,8 @@ class Cell:
         """
         if not self.loss:
             return []
-        mark = hashlib.blake2b(f"{self.rate} {self.round_trip} {self.loss}".encode(), digest_size=4).hexdigest()
+        place = f"{self.rate} {self.round_trip} {self.loss}"
+        mark = hashlib.blake2b(place.encode(), digest_size=4).hexdigest()
         stream = RandomStream(seed, f"{mark} {what}")
         most = round(SECONDS * self.rate / 8 / 500) if what == "bulk" else 4000
         return [number for number in range(1, most + 1) if stream.random() < self.loss]

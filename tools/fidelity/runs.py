@@ -49,7 +49,7 @@ class Run:
 
 
 def run(arm: str, cell: Cell, seed: int) -> Run:
-    """Run a cell, and return what was found. Raises `ns3.Missing`, and `EmulationError` without the rights."""
+    """Run a cell, and return what was found. Raises `ns3.Missing`, and `EmulationError`."""
     if arm == "ns-3":
         return _by_ns3(cell, seed)
     network = build(cell, seed)
@@ -76,9 +76,7 @@ def _times(lane: Lane, sent: list[tuple[int, float]] | None, came: list[tuple[in
     begun = [began for _, began in sent or ()]
     ended = [last if count == lane.size else None for count, last in came]
     ended += [None] * (len(begun) - len(ended))
-    return [
-        UNFINISHED if last is None else last - began for began, last in zip(begun, ended, strict=False)
-    ]
+    return [UNFINISHED if last is None else last - began for began, last in zip(begun, ended, strict=False)]
 
 
 def _by_ns3(cell: Cell, seed: int) -> Run:

@@ -134,7 +134,8 @@ def markdown(found: Found) -> str:
     """Return the tables for the documentation."""
     table = rows(found)
     lines = ["| asked | found | |", "| --- | --- | --- |"]
-    lines += [f"| {asked} | {answer} | {'met' if met else 'missed'} |" for asked, answer, met in summary(table)]
+    for asked, answer, met in summary(table):
+        lines.append(f"| {asked} | {answer} | {'met' if met else 'missed'} |")
     lines += [
         "",
         "| cell | goodput, Mbit/s | kernel | ns-3 | sent again | kernel | ns-3 "
