@@ -9,6 +9,7 @@
 | ``int``, ``bool`` | ``long long``, ``bint`` |
 | a class of these modules, or None | that class |
 | a class that no other derives from | final; not for the garbage collector if it can be in no cycle |
+| making an object of such a class | a call of C: ``new_Class``, with what ``__init__`` does |
 | ``name: Type = value`` in a function | the same, with ``cdef Type name`` |
 | a constant of a module that is a whole number | that number, wherever it is used |
 
@@ -40,6 +41,9 @@ class Translator:
         self.constants: dict[str, int] = {}
         self.classes: dict[str, set[str]] = {}  # their attributes, with those of their bases
         self.bases: set[str] = set()  # classes that others are made of
+        self.makers: dict[str, tuple[str, str]] = {}  # parameters of each class, with types and without
+        self.made: set[str] = set()  # classes of which objects are made here
+        self.base = ""  # of the class that is put down
         self.lines: list[str] = []
 
     # -- types --------------------------------------------------------------------------------------
@@ -120,7 +124,7 @@ class Translator:
 
     def add_class(self, node: ast.ClassDef) -> None:
         """Put down a class."""
-        base = ast.unparse(node.bases[0]) if node.bases else ""
+        base = self.base = ast.unparse(node.bases[0]) if node.bases else ""
         self.classes[node.name] = set(self.classes.get(base, ()))
         methods = [one for one in node.body if isinstance(one, ast.FunctionDef)]
         found = self.attributes(node.name, methods)
@@ -135,7 +139,10 @@ class Translator:
             self.lines.append(f"    cdef public {kind} {name}")
         for one in node.body:
             if isinstance(one, ast.FunctionDef):
-                self.add_function(one, "    ")
+                if one.name == "__init__":
+                    self.add_init(node.name, one)
+                else:
+                    self.add_function(one, "    ")
             elif not (isinstance(one, ast.Assign) and ast.unparse(one.targets[0]) == "__slots__"):
                 self.lines.append("    " + ast.unparse(one))
 
@@ -175,12 +182,37 @@ class Translator:
                 if slots != set(found):
                     raise TypeError(f"{node.name}: __init__ and __slots__ differ: {slots ^ set(found)}")
 
+    def add_init(self, name: str, node: ast.FunctionDef) -> None:
+        """Put down how an object is made, from Python and from here."""
+        self.makers[name] = (self.typed(node), ", ".join(self.parameters(node)))
+        inner = ast.FunctionDef(f"init_{name}", node.args, node.body, [], node.returns)
+        self.add_function(ast.fix_missing_locations(inner), "    ")
+        typed, names = self.makers[name]
+        self.lines += ["", f"    def __init__(self, {typed}):", f"        self.init_{name}({names})"]
+
+    def add_makers(self) -> None:
+        """Put down the functions that make objects, when all classes are known."""
+        for name in sorted(self.made):
+            typed, names = self.makers[name]
+            self.lines += [
+                "",
+                "",
+                f"cdef {name} new_{name}({typed}):",
+                f"    cdef {name} made = {name}.__new__({name})",
+                f"    made.init_{name}({names})",
+                "    return made",
+            ]
+
+    def typed(self, node: ast.FunctionDef) -> str:
+        """Return the parameters of a function with their types."""
+        return ", ".join(
+            name if kind == "object" else f"{kind} {name}" for name, kind in self.parameters(node).items()
+        )
+
     def add_function(self, node: ast.FunctionDef, indent: str) -> None:
         """Put down a function or method."""
         arguments = ["self"] if indent else []
-        arguments += [
-            name if kind == "object" else f"{kind} {name}" for name, kind in self.parameters(node).items()
-        ]
+        arguments += [self.typed(node)] if self.parameters(node) else []
         returns = self.type_of(node.returns)
         head = "def "
         if not node.name.startswith("__"):
@@ -207,14 +239,30 @@ class Translator:
 
     def body_of(self, node: ast.AST) -> str:
         """Return the text of some code, with constants and without annotations."""
-        return ast.unparse(_Body(self.constants).visit(node))
+        body = _Body(self.constants, set(self.makers), self.base)
+        text = ast.unparse(body.visit(node))
+        self.made |= body.made
+        return text
 
 
 class _Body(ast.NodeTransformer):
     """Puts numbers for the names of constants, and leaves out annotations."""
 
-    def __init__(self, constants: dict[str, int]) -> None:
+    def __init__(self, constants: dict[str, int], makers: set[str], base: str) -> None:
         self.constants = constants
+        self.makers = makers
+        self.base = base
+        self.made: set[str] = set()
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        function = node.func
+        if isinstance(function, ast.Name) and function.id in self.makers:
+            self.made.add(function.id)
+            function.id = f"new_{function.id}"
+        elif ast.unparse(function) == "super().__init__":
+            node.func = ast.Name(f"self.init_{self.base}", ast.Load())
+        return node
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
         if isinstance(node.ctx, ast.Load) and node.id in self.constants:
@@ -245,6 +293,7 @@ def translate(folder: Path, modules: tuple[str, ...]) -> str:
             translator.bases.update(ast.unparse(base) for base in node.bases)
     for text in texts:
         translator.add(text, set(modules))
+    translator.add_makers()
     return "\n".join([*DIRECTIVES, "cimport cython", *translator.lines, ""])
 
 

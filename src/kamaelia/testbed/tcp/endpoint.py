@@ -29,15 +29,16 @@ class Endpoint:
     """
 
     __slots__ = (
+        "call",
         "call_at",
         "clock",
         "connection",
         "context",
         "headers",
-        "node",
         "owner",
         "reader",
         "scheduled",
+        "send_like",
         "template",
     )
 
@@ -51,7 +52,8 @@ class Endpoint:
         call_at: Callable[..., object],
     ) -> None:
         self.connection = connection
-        self.node = node
+        self.call = node.call  # taken once: they are called for each segment
+        self.send_like = node.send_like
         self.clock = node.fabric.clock
         self.template = template
         self.headers = headers
@@ -63,15 +65,15 @@ class Endpoint:
         the owner is to be told of that, too."""
         self.context: Any = None
 
-    def take(self, segment: Segment, mark: int) -> None:
-        """A segment has come, and this is what the network says of its packet."""
+    def take(self, segment: Segment, mark: int, now: int) -> None:
+        """A segment has come at a time, and this is what the network says of its packet."""
         connection = self.connection
         if connection.state == SYN_RECEIVED and self.owner.is_full():
             return
         if connection.state == TIME_WAIT and segment.flags & SYN:
             self.owner.asked_again(segment)
             return
-        connection.take(segment, mark, self.clock.now)
+        connection.take(segment, mark, now)
         self.follow_up()
 
     def open(self) -> None:
@@ -113,7 +115,7 @@ class Endpoint:
             capable = ECN_CAPABLE if connection.sender.ecn else 0
             segment: Segment
             for segment in out:
-                self.node.send_like(
+                self.send_like(
                     self.template,
                     segment.kind(),
                     self.headers + segment.size(),
@@ -126,7 +128,7 @@ class Endpoint:
             events = connection.events
             connection.events = 0
             if events == READABLE and self.reader is not None and not self.clock.frozen:
-                self.node.call(self.context, self.reader)
+                self.call(self.context, self.reader)
             else:
                 self.owner.happened(events)
         due = connection.due()
