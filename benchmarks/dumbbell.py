@@ -8,21 +8,24 @@ of the link in the middle was used.
 from __future__ import annotations
 
 from . import star
-from .contest import AMOUNT, Contest, Contestant
+from .contest import AMOUNT, Contest, Contestant, Target
 from .ours import Forms
 from .programs import Cpp, Program, Python
 
 PAIRS = 100
+WANTED = 0.3  # of the datagrams in a star
 
 
 def contests(forms: Forms) -> list[Contest]:
-    name = f"Kamaelia, datagrams to {star.FEW} viewers"
+    datagrams = star.ours(forms, star.FEW, name=f"Kamaelia, datagrams to {star.FEW} viewers")
+    in_order = ours(forms, "bytes", name="Kamaelia, bytes in order")
     return [
         Contest(
             f"dumbbell-{PAIRS}",
             f"simulated dumbbell of {PAIRS} connections",
             (star.RATE,),
-            (*forms.contestants(ours(forms)), star.ours(forms, star.FEW, name=name), *ns3()),
+            (*forms.contestants(ours(forms)), in_order, datagrams, *ns3()),
+            (Target(WANTED, datagrams.name),),
         )
     ]
 

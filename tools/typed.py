@@ -266,14 +266,20 @@ class _Body(ast.NodeTransformer):
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
         if isinstance(node.ctx, ast.Load) and node.id in self.constants:
-            return ast.Constant(self.constants[node.id])
+            return self.visit_Constant(ast.Constant(self.constants[node.id]))
+        return node
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        # Cython makes an object of what has more than 32 bits, unless it is told not to.
+        if type(node.value) is int and node.value >= 2**31:
+            return ast.Name(f"{node.value}LL", ast.Load())
         return node
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         # C would shift a number of 32 bits.
         self.generic_visit(node)
         if isinstance(node.op, ast.LShift) and isinstance(node.left, ast.Constant):
-            node.left = ast.Name(f"(<long long>{node.left.value})", ast.Load())
+            node.left = ast.Name(f"{node.left.value}LL", ast.Load())
         return node
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:

@@ -1,12 +1,13 @@
 """Kamaelia: a dumbbell of PAIRS senders and receivers, each pair with a connection that sends all the time.
 
-    dumbbell_kamaelia PAIRS MILLISECONDS
+    dumbbell_kamaelia PAIRS MILLISECONDS [bytes]
 
-It is the network of `dumbbell_ns3.cc`: the link in the middle has 1 Gbit/s, 9 ms, and queues of 2.5 MB, as
-much as it carries in a round trip; those at the ends have 10 Gbit/s, 0.5 ms, and 1000 packets. Connection i
-is opened after i / PAIRS of 20 ms. The figure is how many packets came to the host that they were for, data
-and acknowledgements, a second of this computer's time, until all that was sent has come. Hosts are made and
-started before that, and stopped after it. No trace is kept.
+With "bytes" connections are bytes in order, and else packets as Linux sends them. It is the network of
+`dumbbell_ns3.cc`: the link in the middle has 1 Gbit/s, 9 ms, and queues of 2.5 MB, as much as it carries in a
+round trip; those at the ends have 10 Gbit/s, 0.5 ms, and 1000 packets. Connection i is opened after i / PAIRS
+of 20 ms. The figure is how many packets came to the host that they were for, data and acknowledgements, a
+second of this computer's time, until all that was sent has come. Hosts are made and started before that, and
+stopped after it. No trace is kept.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ from benchmarks.peers.star_common import Times, times
 from benchmarks.peers.stopwatch import numbers, report
 from kamaelia import component, sleep
 from kamaelia.axon import VirtualLoop
-from kamaelia.testbed import Network
+from kamaelia.testbed import LinuxTCP, Network
 
 PAIRS, MILLISECONDS = numbers()
+TCP = None if "bytes" in sys.argv else LinuxTCP()
 PORT = 5001
 RATE = 1e9  # bits a second
 OPENING = 0.02  # seconds in which all are opened
@@ -62,7 +64,7 @@ async def send(inbox: Any, outbox: Any, name: str, start: float) -> None:
 
 
 def make() -> Network:
-    network = Network()
+    network = Network(tcp=TCP)
     left, right = network.router("left"), network.router("right")
     network.link(left, right, **MIDDLE)
     for index in range(PAIRS):

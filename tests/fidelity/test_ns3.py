@@ -79,7 +79,7 @@ def test_what_fails_says_why(stand_in: Any) -> None:
 def test_without_ns3_it_says_what_installs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ns3, "BUILD", tmp_path / "none")
     monkeypatch.setattr(ns3, "HEADER", tmp_path / "none.h")
-    with pytest.raises(Missing, match="`make bench-deps` installs libns3-dev"):
+    with pytest.raises(Missing, match="`make fidelity-deps` installs libns3-dev"):
         ns3.bulk(BELL)
 
 

@@ -39,6 +39,7 @@ WAIT = 60  # seconds until a command must be done
 SENDER, RECEIVER = "10.97.0.1", "10.97.0.2"
 PORT = 5001
 CHUNK = 1 << 16
+READY = 50_000_000  # nanoseconds, after which the receiver waits for who connects
 MTU = 1500
 ETHERNET = 14
 HUGE = 1_000_000  # packets
@@ -175,11 +176,12 @@ class Connections:
         sock = inside(self.sender, lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM))
         sock.setsockopt(socket.IPPROTO_TCP, TCP_CONGESTION, self.job["congestion"].encode())
         received: list[tuple[int, int]] = [(0, 0)]  # bytes, and when
-        begin = time.monotonic_ns()
+        begin = time.monotonic_ns() + READY
         end = begin + round(limit * 1e9)
         taking = threading.Thread(target=self._take, args=(size, end, received))
         taking.start()
         sock.settimeout(limit)
+        time.sleep(max(0, begin - time.monotonic_ns()) / 1e9)
         with contextlib.suppress(TimeoutError, ConnectionError):
             sock.connect((RECEIVER, PORT))
             left = size

@@ -1,7 +1,7 @@
 """A second judge of TCP: the same dumbbell in ns-3, without real time.
 
 `dumbbell.cc` says what is simulated, what of Linux is set there, and what ns-3 does otherwise. Here it is
-compiled, once, into `.build`, which git ignores; it is run; and what it prints is read. `make bench-deps`
+compiled, once, into `.build`, which git ignores; it is run; and what it prints is read. `make fidelity-deps`
 installs ns-3. Where it is not there, or no compiler is, `Missing` says so.
 """
 
@@ -93,9 +93,9 @@ def program() -> Path:
     if made.exists() and made.stat().st_mtime >= SOURCE.stat().st_mtime:
         return made
     if not HEADER.exists():
-        raise Missing("ns-3 is not installed: `make bench-deps` installs libns3-dev")
+        raise Missing("ns-3 is not installed: `make fidelity-deps` installs libns3-dev")
     if shutil.which("g++") is None:
-        raise Missing("there is no compiler g++: `make bench-deps` installs it")
+        raise Missing("there is no compiler g++: `make fidelity-deps` installs it")
     BUILD.mkdir(exist_ok=True)
     # Two may compile at the same time; nobody runs what is half written.
     with tempfile.TemporaryDirectory(dir=BUILD) as folder:

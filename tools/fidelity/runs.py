@@ -11,6 +11,7 @@ from typing import Any
 
 from . import ns3
 from .cells import SECONDS, Cell, Lane
+from .dumbbell import Dumbbell
 from .scenario import build, seconds
 
 ARMS = ("simulated", "kernel", "ns-3")
@@ -83,9 +84,9 @@ def _by_ns3(cell: Cell, seed: int) -> Run:
     """Ask ns-3, which counts packets from 0."""
     control: Any = cell.control
 
-    def dumbbell(what: str) -> ns3.Dumbbell:
+    def dumbbell(what: str) -> Dumbbell:
         lost = frozenset(number - 1 for number in cell.lost(seed, what))
-        return ns3.Dumbbell(cell.rate, cell.round_trip, cell.queue_bytes, control, lost)
+        return Dumbbell(cell.rate, cell.round_trip, cell.queue_bytes, control, lost)
 
     bulk = ns3.bulk(dumbbell("bulk"), SECONDS)
     flows: dict[int, list[float]] = {}

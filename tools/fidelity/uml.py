@@ -2,12 +2,13 @@
 
 `linux` says what is made there. It is real TCP in real time, but nobody else is at work in that kernel, and
 no program of ours is on the way of a packet. Its processor is a process of this machine: so round trips are a
-little too long, and `Counts.rtt` tells by how much. It needs Debian's user-mode-linux, kmod, iproute2,
-nftables and iputils-ping.
+little too long, and `Counts.rtt` tells by how much. Its clock ticks a hundred times a second. It needs
+Debian's user-mode-linux, kmod, iproute2, nftables and iputils-ping: `make fidelity-deps` installs them.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from tools.qdiscs.uml import Missing, inside
 from .dumbbell import Bulk, Dumbbell, Flows
 
 MODULES = ("veth", "bridge", "sch_netem", "nf_tables", "nft_numgen", "nft_objref")
+PROGRAMS = {"nft": "nftables", "ping": "iputils-ping"}  # besides those that `inside` needs
 SETTING_UP = 2.0  # seconds
 
 
@@ -45,6 +47,9 @@ def run(jobs: Sequence[BulkJob | FlowsJob]) -> list[Bulk | Flows]:
     Raises `Missing` where there is no such kernel, or not all was done in it, and `ValueError` for congestion
     control that Linux does not have.
     """
+    for program, package in PROGRAMS.items():
+        if shutil.which(program) is None:
+            raise Missing(f"no program {program}: `make fidelity-deps` installs {package}")
     length = 0.0
     for job in jobs:
         if job.dumbbell.congestion not in ("cubic", "reno"):

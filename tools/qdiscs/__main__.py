@@ -129,11 +129,14 @@ def text(data: dict[str, Any]) -> str:
     count = [finding.agrees for one in (*first, *second) for finding in one.findings]
     judged = [agrees for agrees in count if agrees is not None]
     parts = [f"{judged.count(True)} of {len(judged)} figures agree."]
-    parts += [f"### tbf of Linux {data['kernel']}", table(first), "What both were told:", told(first)]
-    parts += [f"### netem, codel, fq_codel, red and tbf of Linux {data['version']}", table(second)]
+    if first:
+        parts += [f"### tbf of Linux {data['kernel']}", table(first), "What both were told:", told(first)]
+    if second:
+        parts += [f"### netem, codel, fq_codel, red and tbf of Linux {data['version']}", table(second)]
     if any(one.reason for one in second):
         parts += ["What does not agree, and why:", reasons(second)]
-    parts += ["What both were told:", told(second)]
+    if second:
+        parts += ["What both were told:", told(second)]
     return "\n\n".join(parts)
 
 

@@ -6,9 +6,9 @@ network namespace that is made inside leaves nothing outside, and `/run` and `/t
 one folder, made for the purpose, can be written: jobs and answers lie there. It has no network but its own.
 
 The jobs are done by a module that needs only Python's own library, such as `real`, with the Python that runs
-this. What the time is worth in there, two of the
-scenarios find out: it is one processor, with timers of the machine's own kernel. Who may have it run before
-others, as root may, does: with others at work its timers are late by milliseconds, and then by 0.1.
+this. What the time is worth in there, two of the scenarios find out: it is one processor, with timers of the
+machine's own kernel. Who may have it run before others, as root may, does: with others at work its timers
+are late by milliseconds, and then by 0.1.
 """
 
 from __future__ import annotations

@@ -61,7 +61,8 @@ class PacketEnd(End):
         first = int(simulation.first_numbers.random() * 2**32)
         self.connection = tcp.Connection(stack.tcp_settings, first, self.mss)
         template = self.template = simulation.forms.Packet()
-        template.protocol = TCP
+        template.number = template.size = 0
+        template.kind, template.data, template.protocol = "", None, TCP
         template.source, template.target, template.port = self.source, address, remote[1]
         template.name, template.target_name = self.name, self.remote_name
         template.flow = (self.source, address, remote[1], TCP)
