@@ -120,7 +120,9 @@ def test_an_experiment_of_the_file_is_run_as_it_is(capsys: pytest.CaptureFixture
     (summary,) = told["summaries"]
     assert (summary["of"], [one["where"] for one in summary["groups"]]) == ("drawn", [{"add": 0}, {"add": 5}])
     assert summary["groups"][1]["mean"] == pytest.approx(summary["groups"][0]["mean"] + 5)
-    more = json.loads(experiment(capsys, "coins.py:experiment", "--json", "--seeds=5", "--compare=add").out)
+    more = json.loads(
+        experiment(capsys, "coins.py:experiment", "--json", "--seeds=5", "--compare=add", "--jobs=1").out
+    )
     assert (more["runs"], more["key"]) == (10, told["key"])
     (comparison,) = more["comparisons"]
     assert comparison["mean"] == pytest.approx(5) and comparison["count"] == 5

@@ -98,15 +98,15 @@ def test_variants_lose_the_same_packets_with_the_same_seed() -> None:
     experiment = Experiment(
         line,
         loss=0.2,
-        seeds=10,
+        seeds=5,
         seconds=3,
         outcome=losses,
     )
     plain = [one.outcome["lost"] for one in run(experiment).runs]
-    assert len(set(plain)) == 10
+    assert len(set(plain)) == 5
     variants: list[dict[str, Any]] = [{"queue": "codel"}, {"delay": 0.2}, {"others": 7}]
     for variant in variants:
-        other = Experiment(line, loss=0.2, seeds=10, seconds=3, outcome=losses, **variant)
+        other = Experiment(line, loss=0.2, seeds=5, seconds=3, outcome=losses, **variant)
         assert [one.outcome["lost"] for one in run(other).runs] == plain, variant
 
 

@@ -86,6 +86,27 @@ def test_what_results_depend_on_makes_another_experiment() -> None:
     assert same.place() == places[0]
 
 
+def test_another_process_finds_the_same_experiment() -> None:
+    """Where texts have other hashes, and so sets another order."""
+    program = """if True:
+        from tests.testbed.experiments.scenarios import coin
+        from kamaelia.testbed import Experiment
+        words = lambda trace: {word: 1 for word in "abcdefgh" if word in {"a", "b", "c", "d", "e", "f"}}
+        print(Experiment(coin, outcome=words).place())
+    """
+    places = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "PYTHONHASHSEED": seed},
+            check=True,
+            capture_output=True,
+            timeout=50,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(places) == 1
+
+
 def test_changed_code_makes_another_experiment(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also code that the scenario's file imports."""
     monkeypatch.syspath_prepend(here)
@@ -270,6 +291,12 @@ def test_whoever_changes_their_mind_afterwards_is_seen_to() -> None:
         ("Heads.", 0),
         ("Tails, of course.", 2),
     ]
+
+
+def test_who_says_nothing_has_not_changed_their_mind() -> None:
+    run(Experiment(coin, seeds=2, hypothesis="Heads."))
+    study, _ = run(Experiment(coin, seeds=3))
+    assert [one["hypothesis"] for one in study.about["hypotheses"]] == ["Heads."]
 
 
 def test_sessions_say_by_what_they_were_made() -> None:

@@ -172,6 +172,15 @@ def test_the_table_has_a_row_for_each_combination() -> None:
     ]
 
 
+def test_a_row_has_the_parameter_and_the_number_that_is_called_like_it() -> None:
+    made = Study(
+        {}, [{"loss": 0.1}], [7], [Run({"loss": 0.1}, 7, {"loss": 0.09}, {"links.lost": 4, "seed": 1.0})]
+    )
+    (row,) = made.rows
+    assert (row["loss"], row["outcome loss"], row["seed"], row["outcome seed"]) == (0.1, 0.09, 7, 1.0)
+    assert row["links.lost"] == 4 and row["error"] is None
+
+
 def test_outcomes_are_of_interest_and_without_them_what_varies() -> None:
     made = study(queue, QUEUES)
     assert (made.outcomes, made.interesting()) == (["p95"], ["p95"])

@@ -18,7 +18,7 @@ from kamaelia.axon import ComponentsFailed, UsageError
 from kamaelia.cli import main
 from kamaelia.testbed import Network, simulated
 from kamaelia.testbed.captures import read_pcapng
-from kamaelia.testbed.shrinking import NotShrunk, Shrunk, shrink
+from kamaelia.testbed.shrinking import NotShrunk, Shrunk, leaving, shrink
 from kamaelia.testbed.simulated import SEED, SEEDS, SHRINK
 from tests.testbed.shrinking.systems import asking, coins, nothing_came, test_all_is_answered
 
@@ -199,6 +199,22 @@ def test_the_command_does_so_for_the_first_seed_that_fails(capsys: pytest.Captur
     assert main(words) == 1
     said = capsys.readouterr().err
     assert "smaller: faults     2 > 1" in said and "(it needs: crash of host client-1 at 3 s" in said
+
+
+def test_of_a_search_that_ends_early_it_is_said(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leaving, "SHOWN", 2)
+    said = leaving.shrink_and_leave(asking, {}, 11, here, "why", "python3", None, seconds=40, within=0)
+    assert [line.partition(":")[0] for line in said] == [
+        "made smaller",
+        "it still has",
+        "it still has",
+        "it still has 4 more",
+        "it may be smaller still",
+        "to run that",
+    ]
+    assert said[4].endswith("(its time was over)") and said[5].endswith(
+        "python3 .kamaelia/failures/why/failure.py"
+    )
 
 
 def test_what_passes_is_left_alone(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,7 @@
 """Where runs are made: a pool of processes of our own, this thread, or whatever executor somebody has.
 
 An executor is asked for nothing but ``submit`` and futures with ``add_done_callback``, so those of
-`concurrent.futures`, and of Dask, Ray, MPI and others that are made like them, will do. It is never given
+`concurrent.futures`, and others that are made like them, such as Dask's, will do. It is never given
 more than `WINDOW` runs at a time.
 
 The pool of our own starts fresh interpreters (``spawn``), which share nothing with this one and hear no
@@ -111,8 +111,23 @@ class Conductor:
 
     def _go(self, executor: Executor, waiting: deque[Task], window: int, suspects: list[Task] | None) -> None:
         """Carry out what is waiting, until nothing is, or the executor is broken."""
-        over: SimpleQueue[Future[Run]] = SimpleQueue()
         under_way: dict[Future[Run], Task] = {}
+        try:
+            self._go_on(executor, waiting, window, suspects, under_way)
+        except BaseException:
+            for future in under_way:
+                future.cancel()  # of an executor that is not ours, and may have more to do
+            raise
+
+    def _go_on(
+        self,
+        executor: Executor,
+        waiting: deque[Task],
+        window: int,
+        suspects: list[Task] | None,
+        under_way: dict[Future[Run], Task],
+    ) -> None:
+        over: SimpleQueue[Future[Run]] = SimpleQueue()
         broken = False
         while under_way or (waiting and not broken and not self._stop()):
             while waiting and len(under_way) < window and over.empty() and not broken and not self._stop():

@@ -28,14 +28,14 @@ from .figures import DETAILS
 from .identity import digest, machine, revision, sources, versions
 from .journal import FORMAT, Journal
 from .reference import FunctionReference
-from .run import Run, Task, place_of, replay_of, run_key
+from .run import Run, Task, place_of, run_key
 from .study import Study
 
 FOLDER = ".kamaelia/experiments"
 JOURNAL, RESULTS = "runs.jsonl", "results.parquet"  # in the folder of an experiment
 SEEDS = 20
 WITHIN = 3600.0  # seconds of real time for a run
-MOST_RUNS = 1_000_000
+MOST_RUNS = 100_000
 
 _OPTIONS = ("until", "grace", "measure", "keep")  # of Network.simulate
 _ADDRESS = re.compile(r"\bat 0x[0-9a-f]+\b")
@@ -199,6 +199,7 @@ class Experiment:
 
     def tasks(self) -> Iterator[Task]:
         """Yield the runs that it has: of the first seed all combinations, then of the second ..."""
+        where = str(self._scenario)
         for seed, (point, named) in itertools.product(self.seeds, zip(self.points, self.labels, strict=True)):
             yield Task(
                 self._scenario,
@@ -210,7 +211,7 @@ class Experiment:
                 self.options,
                 self.details,
                 self.within,
-                replay_of(self._scenario, point, seed, self.seconds),
+                where,
             )
 
     def describe(self) -> dict[str, Any]:
@@ -240,8 +241,11 @@ class Experiment:
 
     def place(self, folder: str | PathLike[str] = FOLDER) -> Path:
         """Return the folder in which its results are kept."""
+        return self._place(folder, self.describe()["key"])
+
+    def _place(self, folder: str | PathLike[str], key: str) -> Path:
         name = re.sub(r"[^\w.-]+", "-", self.name)[:60]
-        return Path(folder) / f"{name}-{self.describe()['key'][:12]}"
+        return Path(folder) / f"{name}-{key[:12]}"
 
     def run(
         self,
@@ -279,10 +283,12 @@ class Experiment:
         if executor is None:
             self._check_can_leave()
         header = self.describe()
-        place = None if folder is None else self.place(folder)
+        place = None if folder is None else self._place(folder, header["key"])
         if place is not None:
             _keep_out_of_git(place)
         with Journal(None if place is None else place / JOURNAL, header, fresh) as journal:
+            if place is not None and fresh:
+                (place / RESULTS).unlink(missing_ok=True)
             journal.add_hypothesis(self.hypothesis, self.expected, _now())
             missing = [task for task in self.tasks() if _is_missing(task, journal.runs, retry)]
             if missing and not (stop is not None and stop()):
@@ -426,8 +432,17 @@ def _body(function: Any) -> str:
 
 
 def _code(code: CodeType) -> str:
-    inner = [_code(one) if isinstance(one, CodeType) else repr(one) for one in code.co_consts]
-    return f"{code.co_code.hex()} {code.co_names} {code.co_varnames} {inner}"
+    return f"{code.co_code.hex()} {code.co_names} {code.co_varnames} {_constant(code.co_consts)}"
+
+
+def _constant(value: Any) -> str:
+    if isinstance(value, CodeType):
+        return _code(value)
+    if isinstance(value, (tuple, frozenset)):
+        parts = [_constant(one) for one in value]
+        # The order of a set of texts is another in each process.
+        return f"({', '.join(parts if isinstance(value, tuple) else sorted(parts))})"
+    return repr(value)
 
 
 def _now() -> str:

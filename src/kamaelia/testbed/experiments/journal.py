@@ -92,15 +92,15 @@ class Journal:
 
     def add_run(self, run: Run) -> None:
         """A run is over."""
+        run = run.with_shared_names()
         self.runs[run.key] = run
         self._append({"run": asdict(run)})
 
     def add_hypothesis(self, hypothesis: str, expected: str, at: str) -> None:
-        """Somebody expects something, unless they have before."""
+        """Somebody expects something, which is written down unless it was before."""
         said = {"hypothesis": hypothesis, "expected": expected}
-        if self.hypotheses and {name: self.hypotheses[-1][name] for name in said} == said:
-            return
-        if hypothesis or expected or self.hypotheses:
+        known = self.hypotheses and {name: self.hypotheses[-1][name] for name in said} == said
+        if (hypothesis or expected) and not known:
             self._append({"hypothesis": {**said, "at": at}})
             self._note_hypothesis({**said, "at": at})
             self._sync(force=True)
@@ -133,7 +133,7 @@ class Journal:
             if not self._length:
                 self._check(line, path)
             elif "run" in line:
-                run = Run(**line["run"])
+                run = Run(**line["run"]).with_shared_names()
                 self.runs[run.key] = run
             elif "session" in line:
                 self.sessions.append(line["session"])

@@ -12,8 +12,9 @@ import os
 import shlex
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from sys import intern
 from typing import Any
 
 from ...axon import UsageError, report
@@ -64,6 +65,11 @@ class Run:
             return None
         return self.outcome.get(name, self.figures.get(name))
 
+    def with_shared_names(self) -> Run:
+        """Return the same run with names that all runs share: of a hundred numbers they take most memory."""
+        outcome = {intern(name): value for name, value in self.outcome.items()}
+        return replace(self, outcome=outcome, figures={intern(k): v for k, v in self.figures.items()})
+
     @property
     def key(self) -> str:
         """What it is known by: parameters and seed."""
@@ -88,22 +94,21 @@ def place_of(parameters: Mapping[str, Any]) -> tuple[tuple[str, bool, Any], ...]
     return tuple((name, isinstance(value, bool), value) for name, value in sorted(parameters.items()))
 
 
-def replay_of(
-    scenario: FunctionReference, arguments: Mapping[str, Any], seed: int | str, seconds: float
-) -> str:
+def replay_of(where: str, arguments: Mapping[str, Any], seed: int | str, seconds: float) -> str:
     """Return how a run is made again: a command, or Python where a command cannot say it.
 
-    >>> stream = FunctionReference("package.star", None, None, "stream")
+    >>> stream = "package.star:stream"
     >>> replay_of(stream, {"queue": "codel", "loss": 0.1}, 3, 60)
     'kamaelia simulate package.star:stream --seed=3 --seconds=60 --param=queue=codel --param=loss=0.1'
     >>> from kamaelia.testbed.links import UniformLoss
     >>> replay_of(stream, {"loss": UniformLoss("5 %")}, 3, 60)
     'stream(loss=UniformLoss(share=0.05)).simulate(60, seed=3)'
     """
-    if scenario.code is not None or not all(map(_is_literal, arguments.values())):
+    function = where.rpartition(":")[2]
+    if "<" in function or not all(map(_is_literal, arguments.values())):
         given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
-        return f"{scenario.name}({given}).simulate({seconds:g}, seed={seed!r})"
-    words = ["kamaelia", "simulate", str(scenario), f"--seed={seed}", f"--seconds={seconds:g}"]
+        return f"{function}({given}).simulate({seconds:g}, seed={seed!r})"
+    words = ["kamaelia", "simulate", where, f"--seed={seed}", f"--seconds={seconds:g}"]
     for name, value in arguments.items():
         is_plain = isinstance(value, str) and not _is_python(value)
         words.append(f"--param={name}={value if is_plain else repr(value)}")
@@ -142,8 +147,13 @@ class Task:
     details: int
     within: float
     """Real time after which the run is given up, in seconds."""
-    replay: str
-    """How the run is made again."""
+    where: str
+    """The scenario as the command finds it."""
+
+    @property
+    def replay(self) -> str:
+        """How the run is made again."""
+        return replay_of(self.where, self.arguments, self.seed, self.seconds)
 
 
 def carry_out(task: Task) -> Run:
@@ -215,8 +225,9 @@ def _given_up_after(seconds: float, network: Network) -> Iterator[list[bool]]:
     def give_up() -> None:
         simulation = network.simulation
         if simulation is not None:
-            gave_up.append(True)
-            simulation.remote.ask(simulation.end_soon)
+            with suppress(UsageError):  # it is over just now
+                simulation.remote.ask(simulation.end_soon)
+                gave_up.append(True)
 
     timer = threading.Timer(seconds, give_up)
     timer.daemon = True

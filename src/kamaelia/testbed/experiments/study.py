@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import fsum, isnan, nan
 from os import PathLike
 from pathlib import Path
@@ -160,16 +161,17 @@ class Study:
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """Each run as one flat row: parameters, seed, all numbers, error, replay, took, fingerprint."""
-        return [
-            {
-                **run.parameters,
-                "seed": run.seed,
-                **run.values,
-                **{name: getattr(run, name) for name in ("error", "replay", "took", "fingerprint")},
-            }
-            for run in self.runs
-        ]
+        """Each run as one flat row: parameters, seed, error, replay, took, fingerprint, and all numbers.
+
+        A number that is called as a parameter or one of these is has ``outcome `` before its name.
+        """
+        rows = []
+        for run in self.runs:
+            row = {**run.parameters, "seed": run.seed}
+            row |= {name: getattr(run, name) for name in ("error", "replay", "took", "fingerprint")}
+            row |= {f"outcome {name}" if name in row else name: value for name, value in run.values.items()}
+            rows.append(row)
+        return rows
 
     @property
     def parameters(self) -> dict[str, list[Any]]:
@@ -181,12 +183,12 @@ class Study:
         """The parameters that have several values."""
         return [name for name, values in self.parameters.items() if len(values) > 1]
 
-    @property
+    @cached_property
     def measures(self) -> list[str]:
         """The names of all numbers; those of the outcome come first."""
         return list(dict.fromkeys([*self.outcomes, *(name for run in self.runs for name in run.figures)]))
 
-    @property
+    @cached_property
     def outcomes(self) -> list[str]:
         """The names of those that the experiment's own function has made."""
         return list(dict.fromkeys(name for run in self.runs for name in run.outcome))

@@ -12,6 +12,9 @@ from ...axon import UsageError
 from ..simulated import Simulated, can_be_written, failure_folder
 from .shrunk import NotShrunk, shrink
 
+SHOWN = 10
+"""Faults that are shown, at most; all are in the file."""
+
 
 def shrink_and_leave(
     scenario: Callable[..., Any] | Simulated,
@@ -41,9 +44,12 @@ def shrink_and_leave(
         found = shrink(scenario, plain, fixed=fixed, seed=seed, tell=tell, **options)
     except NotShrunk as error:
         return [f"it was not made smaller: {error}"]
-    notes = [f"made smaller: {found.title}", *(f"it needs: {fault}" for fault in found.faults)]
+    needs = "it still has" if found.ended else "it needs"
+    notes = [f"made smaller: {found.title}", *(f"{needs}: {fault}" for fault in found.faults[:SHOWN])]
+    if len(found.faults) > SHOWN:
+        notes.append(f"{needs} {len(found.faults) - SHOWN} more")
     if found.ended:
-        notes.append(f"it may be smaller still: {found.ended}")
+        notes.append(f"it may be smaller still: the search has ended early ({found.ended})")
     try:
         path = found.write(failure_folder(where, name) / "failure.py")[0]
     except (OSError, UsageError) as error:

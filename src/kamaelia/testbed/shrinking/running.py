@@ -11,11 +11,14 @@ the failure that is looked for.
 from __future__ import annotations
 
 import ctypes
+import gc
 import itertools
 import logging
+import sys
 import threading
+import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
     from ..trace import Trace
 
 
+AGAIN = 0.1  # real seconds after which a run is told once more that it has taken too long
+
+
 class TooLong(Exception):
     """A run has taken many more turns of the clock than the first one."""
 
@@ -42,28 +48,36 @@ class Stuck(KeyboardInterrupt):
 
 @contextmanager
 def _at_most(seconds: float | None) -> Iterator[None]:
-    """Raise `Stuck` in this thread, wherever it is, if it is not over in time."""
+    """Raise `Stuck` in this thread, wherever it is, if it is not over in time.
+
+    Again and again, for it may be lost: what is raised while Python throws something away is only printed.
+    """
     if seconds is None:
         yield
         return
-    thread, lock, is_over = threading.get_ident(), threading.Lock(), False
+    thread, over, before = threading.get_ident(), threading.Event(), sys.unraisablehook
 
-    def strike() -> None:
-        with lock:
-            if not is_over:
-                _raise_in(thread, Stuck)
+    def watch() -> None:
+        late = over.wait(seconds)
+        while not late:
+            sys.unraisablehook = lambda lost: None if lost.exc_type is Stuck else before(lost)
+            warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
+            _raise_in(thread, Stuck)
+            late = over.wait(AGAIN)
 
-    timer = threading.Timer(seconds, strike)
-    timer.daemon = True
-    timer.start()
+    watcher = threading.Thread(target=watch, name="ends what is stuck", daemon=True)
+    watcher.start()
     try:
         yield
     finally:
-        with lock:
-            is_over = True
-        timer.cancel()
-        timer.join()
-        _raise_in(thread, None)  # if it has been asked for, and not happened yet
+        while watcher.is_alive():
+            with suppress(Stuck):  # which may be raised here, too
+                over.set()
+                watcher.join()
+        with suppress(Stuck):
+            for _ in range(100):  # Python looks at each turn whether something is to be raised still
+                pass
+        sys.unraisablehook = before
 
 
 @contextmanager
@@ -77,9 +91,12 @@ def _silence() -> Iterator[None]:
         logging.disable(before)
 
 
-def _raise_in(thread: int, error: type[BaseException] | None) -> None:
-    what = None if error is None else ctypes.py_object(error)
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), what)
+def _raise_in(thread: int, error: type[BaseException]) -> None:
+    """Have something raised in a thread, soon.
+
+    There is a way to take that back, too: it is never used, for with tracing on Python 3.11 hangs after it.
+    """
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(error))
 
 
 @dataclass(frozen=True)
@@ -90,6 +107,10 @@ class Limits:
     """Of the virtual clock."""
     seconds: float
     """Of real time."""
+
+
+STUCK = Failure("it takes too long", frozenset())
+"""How a run fails that was ended; it is like no other."""
 
 
 class Counting(Remote):
@@ -218,17 +239,20 @@ def _play(
         return trace
 
     failure: Failure | None = None
-    try:
-        with _silence(), _at_most(None if limits is None else limits.seconds):
-            said = subject.once(parameters, simulate)
-        if said:
-            failure = Failure.by_word(said)
-    except Stuck as error:
-        failure = Failure.of(error)
-    except BaseException as error:
-        if not is_failure(error):
-            raise
-        failure = Failure.of(error)
+    with _silence(), warnings.catch_warnings():
+        try:
+            with _at_most(None if limits is None else limits.seconds):
+                said = subject.once(parameters, simulate)
+            if said:
+                failure = Failure.by_word(said)
+        except Stuck:
+            failure = STUCK
+        except BaseException as error:
+            if not is_failure(error):
+                raise
+            failure = Failure.of(error)
+        if failure is STUCK:
+            gc.collect()  # what it has left half done, which would complain
     return Played(failure, turns, seconds_taken, fingerprint), number
 
 

@@ -129,7 +129,7 @@ class Shrunk:
         control = CONTROLS.get(self.control, "it fails as well without faults, and with other seeds")
         lines.append(f"  control: {control}")
         if self.ended:
-            lines.append(f"  ended before nothing could be left out any more: {self.ended}")
+            lines.append(f"  it may be smaller still: the search has ended early ({self.ended})")
         return "\n".join(lines)
 
 
