@@ -23,7 +23,7 @@ INTEROP := tools/interop/.venv/.has-interop
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # pip must not be at work in .venv twice at the same time
-.PHONY: help demo test lint dist test-deps bench-deps interop-deps qdiscs-deps fidelity-deps docs soak planted fuzz vendor test-studio bench bench-observed interop conformance qdiscs clean
+.PHONY: help demo test lint dist test-deps bench-deps interop-deps qdiscs-deps fidelity-deps docs soak planted fuzz vendor test-studio bench bench-observed interop conformance fidelity qdiscs clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -94,6 +94,9 @@ conformance: $(TEST) ## run Python's own tests of asyncio on the simulated loop,
 interop: $(INTEROP) ## have strangers' programs judge Kamaelia, and rewrite docs/explanation/interop.md
 	@tools/interop/.venv/bin/python -m tools.interop --write --all $(ARGS)
 
+# Some twenty minutes, nearly all of it the kernel's; it goes on where it was ended. ARGS="--fresh" begins anew.
+fidelity: $(TEST) ## compare simulated TCP with the kernel's and ns-3's, and rewrite docs/explanation/tcp-fidelity.md
+	@$(BIN)/python -m tools.fidelity --write $(ARGS)
 # Five minutes. Needs root; the kernels with queues that this one lacks are started by it (user-mode-linux).
 qdiscs: $(TEST) ## compare queues and links with the kernel's, and rewrite docs/explanation/kernel-queues.md
 	@$(BIN)/python -m tools.qdiscs --write $(ARGS)
