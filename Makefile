@@ -23,7 +23,7 @@ INTEROP := tools/interop/.venv/.has-interop
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # pip must not be at work in .venv twice at the same time
-.PHONY: help demo test lint dist test-deps bench-deps interop-deps docs soak fuzz vendor test-studio bench bench-observed interop conformance clean
+.PHONY: help demo test lint dist test-deps bench-deps interop-deps qdiscs-deps fidelity-deps docs soak planted fuzz vendor test-studio bench bench-observed interop conformance fidelity qdiscs clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -52,6 +52,12 @@ bench-deps: ## install the Debian packages that the benchmarks use (benchmarks/d
 interop-deps: ## install the Debian packages that `make interop` uses (tools/interop/debian-packages.txt)
 	@sh tools/debian.sh tools/interop/debian-packages.txt
 
+qdiscs-deps: ## install the Debian packages that `make qdiscs` uses (tools/qdiscs/debian-packages.txt)
+	@sh tools/debian.sh tools/qdiscs/debian-packages.txt
+
+fidelity-deps: ## install the Debian packages that `make fidelity` uses (tools/fidelity/debian-packages.txt)
+	@sh tools/debian.sh tools/fidelity/debian-packages.txt
+
 docs: $(DOCS) ## build the documentation into site/
 	@# not --quiet: with it, --strict does not see the warnings either
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict && echo "Now open site/index.html."
@@ -64,6 +70,9 @@ vendor: $(BASE) ## fetch the scripts of others that the Studio ships, and verify
 
 soak: $(TEST) ## the long tests, which run for minutes
 	@$(BIN)/pytest -m soak --timeout=0 -o faulthandler_timeout=0
+
+planted: $(TEST) ## shrink ten failures that were planted in networks of 50 hosts, and show what is left
+	@$(BIN)/python -m tests.testbed.shrinking.planted
 
 # Two or three hours. ARGS="--runs 10000 --only http_server" does less.
 fuzz: $(FUZZ) ## give each machine a million inputs that nobody has thought of
@@ -85,11 +94,18 @@ conformance: $(TEST) ## run Python's own tests of asyncio on the simulated loop,
 interop: $(INTEROP) ## have strangers' programs judge Kamaelia, and rewrite docs/explanation/interop.md
 	@tools/interop/.venv/bin/python -m tools.interop --write --all $(ARGS)
 
+# Some twenty minutes, nearly all of it the kernel's; it goes on where it was ended. ARGS="--fresh" begins anew.
+fidelity: $(TEST) ## compare simulated TCP with the kernel's and ns-3's, and rewrite docs/explanation/tcp-fidelity.md
+	@$(BIN)/python -m tools.fidelity --write $(ARGS)
+# Five minutes. Needs root; the kernels with queues that this one lacks are started by it (user-mode-linux).
+qdiscs: $(TEST) ## compare queues and links with the kernel's, and rewrite docs/explanation/kernel-queues.md
+	@$(BIN)/python -m tools.qdiscs --write $(ARGS)
+
 dist: $(DIST) ## build what is published, and try it in fresh environments
 	@$(BIN)/python tools/dist.py
 
 clean: ## remove everything that was made, .venv included
-	rm -rf .venv .venv-3.* benchmarks/.venv benchmarks/.venv-* benchmarks/.build tools/interop/.venv build dist site .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .autobahn .venv-autobahn .kamaelia
+	rm -rf .venv .venv-3.* benchmarks/.venv benchmarks/.venv-* benchmarks/.build tools/fidelity/.build tools/interop/.venv build dist site .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .autobahn .venv-autobahn .kamaelia
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	rm -rf src/*.egg-info
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from . import (
+    dumbbell,
     echo,
     fan,
     forward,
@@ -46,6 +47,7 @@ FAMILIES = (
     workers,
     start,
     star,
+    dumbbell,
     hosts,
     queue_rows,
 )

@@ -26,6 +26,7 @@ import pytest
 from hypothesis import settings
 
 from kamaelia.axon import core
+from kamaelia.testbed import emulation
 
 # In CI the same examples each time: what landed cannot fail there by chance. `make soak` and people explore.
 settings.register_profile("ci", derandomize=True, print_blob=True)
@@ -70,7 +71,12 @@ def missing(need: str) -> str | None:
         )
     if need == "right:namespaces":
         return None if may_make_namespaces() else "no right to make network namespaces: run this as root"
-    raise pytest.UsageError(f"needs({need!r}): say 'program:NAME', 'module:NAME' or 'right:namespaces'")
+    if need == "right:emulation":
+        lacking = emulation.missing()
+        return f"no emulation: {lacking[0]}" if lacking else None
+    raise pytest.UsageError(
+        f"needs({need!r}): say 'program:NAME', 'module:NAME', 'right:namespaces' or 'right:emulation'"
+    )
 
 
 @functools.cache

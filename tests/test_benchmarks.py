@@ -96,7 +96,7 @@ STARS: dict[str, list[str]] = {
     "parts": ["parts"],
 }
 # Those tried in a test of their own.
-ALONE = {"start_kamaelia", "star_kamaelia", "hosts_kamaelia", "queues_kamaelia"}
+ALONE = {"start_kamaelia", "star_kamaelia", "dumbbell_kamaelia", "hosts_kamaelia", "queues_kamaelia"}
 PAGES = (
     ("http_kamaelia", "function"),
     ("http_kamaelia", "page"),
@@ -284,6 +284,22 @@ def test_kamaelias_star_is_right_in_each_arm(words: list[str]) -> None:
     assert 72 <= line["delivered"] <= 80
     assert line["each"] == pytest.approx(line["seconds"] / line["delivered"])
     assert "virtual time" in line["about"]
+
+
+def check_dumbbell(*words: str, **environ: str) -> contest.Line:
+    line = run_module("dumbbell_kamaelia", 3, 100, *words, **environ)
+    assert line["used"] == pytest.approx(line["received"] * 8 / 1e8)
+    assert 0.02 < line["used"] <= 1
+    assert line["delivered"] > line["received"] / 1460
+    assert line["rate"] == pytest.approx(line["delivered"] / line["seconds"])
+    return line
+
+
+def test_all_that_is_sent_over_kamaelias_dumbbell_is_counted() -> None:
+    in_order = check_dumbbell("bytes")
+    assert in_order["delivered"] == check_dumbbell("bytes", **ours.PURE)["delivered"]
+    packets = check_dumbbell()
+    assert packets["delivered"] > 1.4 * packets["received"] / 1448, "acknowledgements are packets as well"
 
 
 def test_what_is_lost_of_kamaelias_star_does_not_depend_on_the_core_or_the_arm() -> None:

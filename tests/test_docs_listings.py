@@ -414,6 +414,12 @@ LISTINGS = {
 }
 
 
+NEEDS = {
+    "docs/how-to/emulate-a-network.md": pytest.mark.needs("right:emulation", "program:ping"),
+}
+"""What the listings of a page need."""
+
+
 @pytest.fixture(scope="module")
 def pages() -> Iterator[dict[str, Page]]:
     """Hold the sessions of the pages that have been begun."""
@@ -426,7 +432,7 @@ def pages() -> Iterator[dict[str, Page]]:
 @pytest.mark.parametrize(
     ("name", "index"),
     [
-        pytest.param(name, index, id=listing.where)
+        pytest.param(name, index, id=listing.where, marks=NEEDS.get(name, ()))
         for name, listings in LISTINGS.items()
         for index, listing in enumerate(listings)
     ],

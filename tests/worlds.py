@@ -1,4 +1,5 @@
-"""One test body, three worlds: alone, in a simulated network, and on real sockets of this machine.
+"""One test body, four worlds: alone, in a simulated network, on real sockets of this machine, and on such in
+namespaces.
 
 A test of a protocol component takes a world and says what a peer says; what comes back is the same in each:
 
@@ -6,7 +7,7 @@ A test of a protocol component takes a world and says what a peer says; what com
     def test_echo(world):
         assert world.converse(Echo, b"hello") == b"hello"
 
-`Simulated` and `OnLoopback` also run any network: ``world.run(network, until="client")``.
+`Simulated`, `OnLoopback` and `InNamespaces` also run any network: ``world.run(network, until="client")``.
 """
 
 from __future__ import annotations
@@ -74,15 +75,26 @@ class OnLoopback(_Networked):
         return network.loopback(seed=7, **options)
 
 
+class InNamespaces(_Networked):
+    """Real sockets, each host in a network of its own, over the same links as simulated ones."""
+
+    name = "in namespaces"
+
+    def run(self, network: Network, **options: Any) -> Trace:
+        """Run any network."""
+        return network.emulate(seed=7, **options)
+
+
 @pytest.fixture
 def world(request: pytest.FixtureRequest) -> Any:
     """One of the worlds, for a test marked with `every_world`."""
     return request.param()
 
 
+_IN_NAMESPACES = pytest.param(InNamespaces, marks=pytest.mark.needs("right:emulation"))
 every_world = pytest.mark.parametrize(
-    "world", [Alone, Simulated, OnLoopback], ids=lambda kind: kind.name, indirect=True
+    "world", [Alone, Simulated, OnLoopback, _IN_NAMESPACES], ids=lambda kind: kind.name, indirect=True
 )
 every_network = pytest.mark.parametrize(
-    "world", [Simulated, OnLoopback], ids=lambda kind: kind.name, indirect=True
+    "world", [Simulated, OnLoopback, _IN_NAMESPACES], ids=lambda kind: kind.name, indirect=True
 )

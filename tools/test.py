@@ -31,6 +31,8 @@ SOURCES = (
     "src/kamaelia/axon/_core.pxd",
     "src/kamaelia/testbed/_wire.pyx",
     "src/kamaelia/testbed/_capture.pxi",
+    "tools/typed.py",
+    *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "src/kamaelia/testbed/tcp").glob("*.py"))),
 )
 VERSIONS = ("3.11", "3.12", "3.13")
 # What is left of the short tests on a version that has others on both sides: what asyncio may do another way.

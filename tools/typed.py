@@ -8,6 +8,8 @@
 | a method or function | ``cpdef``, with types; ``__init__`` and its like stay ``def`` |
 | ``int``, ``bool`` | ``long long``, ``bint`` |
 | a class of these modules, or None | that class |
+| a class that no other derives from | final; not for the garbage collector if it can be in no cycle |
+| making an object of such a class | a call of C: ``new_Class``, with what ``__init__`` does |
 | ``name: Type = value`` in a function | the same, with ``cdef Type name`` |
 | a constant of a module that is a whole number | that number, wherever it is used |
 
@@ -26,6 +28,8 @@ DIRECTIVES = (
     "# cython: auto_pickle=False, binding=False, infer_types=True, annotation_typing=False",
 )
 PLAIN = {"int": "long long", "bool": "bint", "bytes": "bytes", "str": "str", "float": "double"}
+ACYCLIC = {*PLAIN.values(), "tuple"}
+"""Types of attributes that can be in no cycle: tuples are taken to hold numbers."""
 CONTAINERS = {"list": "list", "dict": "dict", "tuple": "tuple"}
 
 
@@ -36,7 +40,10 @@ class Translator:
         self.package = package
         self.constants: dict[str, int] = {}
         self.classes: dict[str, set[str]] = {}  # their attributes, with those of their bases
-        self.bases: dict[str, str] = {}
+        self.bases: set[str] = set()  # classes that others are made of
+        self.makers: dict[str, tuple[str, str]] = {}  # parameters of each class, with types and without
+        self.made: set[str] = set()  # classes of which objects are made here
+        self.base = ""  # of the class that is put down
         self.lines: list[str] = []
 
     # -- types --------------------------------------------------------------------------------------
@@ -117,18 +124,25 @@ class Translator:
 
     def add_class(self, node: ast.ClassDef) -> None:
         """Put down a class."""
-        base = ast.unparse(node.bases[0]) if node.bases else ""
-        self.bases[node.name] = base
+        base = self.base = ast.unparse(node.bases[0]) if node.bases else ""
         self.classes[node.name] = set(self.classes.get(base, ()))
-        self.lines += ["", "", f"cdef class {node.name}{f'({base})' if base else ''}:"]
         methods = [one for one in node.body if isinstance(one, ast.FunctionDef)]
         found = self.attributes(node.name, methods)
         self.check_slots(node, found)
+        self.lines += ["", ""]
+        if node.name not in self.bases:
+            self.lines.append("@cython.final")
+        if set(found.values()) <= ACYCLIC and not base:
+            self.lines += ["@cython.no_gc", "@cython.freelist(1024)"]
+        self.lines.append(f"cdef class {node.name}{f'({base})' if base else ''}:")
         for name, kind in found.items():
             self.lines.append(f"    cdef public {kind} {name}")
         for one in node.body:
             if isinstance(one, ast.FunctionDef):
-                self.add_function(one, "    ")
+                if one.name == "__init__":
+                    self.add_init(node.name, one)
+                else:
+                    self.add_function(one, "    ")
             elif not (isinstance(one, ast.Assign) and ast.unparse(one.targets[0]) == "__slots__"):
                 self.lines.append("    " + ast.unparse(one))
 
@@ -168,12 +182,37 @@ class Translator:
                 if slots != set(found):
                     raise TypeError(f"{node.name}: __init__ and __slots__ differ: {slots ^ set(found)}")
 
+    def add_init(self, name: str, node: ast.FunctionDef) -> None:
+        """Put down how an object is made, from Python and from here."""
+        self.makers[name] = (self.typed(node), ", ".join(self.parameters(node)))
+        inner = ast.FunctionDef(f"init_{name}", node.args, node.body, [], node.returns)
+        self.add_function(ast.fix_missing_locations(inner), "    ")
+        typed, names = self.makers[name]
+        self.lines += ["", f"    def __init__(self, {typed}):", f"        self.init_{name}({names})"]
+
+    def add_makers(self) -> None:
+        """Put down the functions that make objects, when all classes are known."""
+        for name in sorted(self.made):
+            typed, names = self.makers[name]
+            self.lines += [
+                "",
+                "",
+                f"cdef {name} new_{name}({typed}):",
+                f"    cdef {name} made = {name}.__new__({name})",
+                f"    made.init_{name}({names})",
+                "    return made",
+            ]
+
+    def typed(self, node: ast.FunctionDef) -> str:
+        """Return the parameters of a function with their types."""
+        return ", ".join(
+            name if kind == "object" else f"{kind} {name}" for name, kind in self.parameters(node).items()
+        )
+
     def add_function(self, node: ast.FunctionDef, indent: str) -> None:
         """Put down a function or method."""
         arguments = ["self"] if indent else []
-        arguments += [
-            name if kind == "object" else f"{kind} {name}" for name, kind in self.parameters(node).items()
-        ]
+        arguments += [self.typed(node)] if self.parameters(node) else []
         returns = self.type_of(node.returns)
         head = "def "
         if not node.name.startswith("__"):
@@ -200,25 +239,47 @@ class Translator:
 
     def body_of(self, node: ast.AST) -> str:
         """Return the text of some code, with constants and without annotations."""
-        return ast.unparse(_Body(self.constants).visit(node))
+        body = _Body(self.constants, set(self.makers), self.base)
+        text = ast.unparse(body.visit(node))
+        self.made |= body.made
+        return text
 
 
 class _Body(ast.NodeTransformer):
     """Puts numbers for the names of constants, and leaves out annotations."""
 
-    def __init__(self, constants: dict[str, int]) -> None:
+    def __init__(self, constants: dict[str, int], makers: set[str], base: str) -> None:
         self.constants = constants
+        self.makers = makers
+        self.base = base
+        self.made: set[str] = set()
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        function = node.func
+        if isinstance(function, ast.Name) and function.id in self.makers:
+            self.made.add(function.id)
+            function.id = f"new_{function.id}"
+        elif ast.unparse(function) == "super().__init__":
+            node.func = ast.Name(f"self.init_{self.base}", ast.Load())
+        return node
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
         if isinstance(node.ctx, ast.Load) and node.id in self.constants:
-            return ast.Constant(self.constants[node.id])
+            return self.visit_Constant(ast.Constant(self.constants[node.id]))
+        return node
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        # Cython makes an object of what has more than 32 bits, unless it is told not to.
+        if type(node.value) is int and node.value >= 2**31:
+            return ast.Name(f"{node.value}LL", ast.Load())
         return node
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         # C would shift a number of 32 bits.
         self.generic_visit(node)
         if isinstance(node.op, ast.LShift) and isinstance(node.left, ast.Constant):
-            node.left = ast.Name(f"(<long long>{node.left.value})", ast.Load())
+            node.left = ast.Name(f"{node.left.value}LL", ast.Load())
         return node
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
@@ -230,9 +291,16 @@ class _Body(ast.NodeTransformer):
 def translate(folder: Path, modules: tuple[str, ...]) -> str:
     """Return the Cython of some modules of a folder, in the order in which they need each other."""
     translator = Translator(folder.name)
-    for name in modules:
-        translator.add((folder / f"{name}.py").read_text(), set(modules))
-    return "\n".join([*DIRECTIVES, *translator.lines, ""])
+    texts = [(folder / f"{name}.py").read_text() for name in modules]
+    for node in ast.walk(
+        ast.parse("\n".join(text.replace("from __future__ import annotations", "") for text in texts))
+    ):
+        if isinstance(node, ast.ClassDef):
+            translator.bases.update(ast.unparse(base) for base in node.bases)
+    for text in texts:
+        translator.add(text, set(modules))
+    translator.add_makers()
+    return "\n".join([*DIRECTIVES, "cimport cython", *translator.lines, ""])
 
 
 def write(folder: Path, modules: tuple[str, ...], target: Path) -> None:

@@ -31,8 +31,9 @@
 #include <cmath>
 #include <iostream>
 #include <string>
-#include <unordered_map>
 #include <vector>
+
+#include "table_ns3.h"
 
 extern "C" {
 #include "common.h"
@@ -53,54 +54,6 @@ static double cpu_now() {
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
     return time.tv_sec + time.tv_nsec / 1e9;
 }
-
-/* Routes by destination. */
-class Table : public Ipv4RoutingProtocol {
-  public:
-    static TypeId GetTypeId() {
-        static TypeId id = TypeId("Table").SetParent<Ipv4RoutingProtocol>().AddConstructor<Table>();
-        return id;
-    }
-
-    std::unordered_map<uint32_t, Ptr<Ipv4Route>> routes;
-
-    Ptr<Ipv4Route> RouteOutput(Ptr<Packet>, const Ipv4Header &header, Ptr<NetDevice>,
-                               Socket::SocketErrno &error) override {
-        auto found = routes.find(header.GetDestination().Get());
-        error = found == routes.end() ? Socket::ERROR_NOROUTETOHOST : Socket::ERROR_NOTERROR;
-        return found == routes.end() ? nullptr : found->second;
-    }
-
-    bool RouteInput(Ptr<const Packet> packet, const Ipv4Header &header, Ptr<const NetDevice> device,
-                    UnicastForwardCallback forward, MulticastForwardCallback, LocalDeliverCallback deliver,
-                    ErrorCallback) override {
-        uint32_t interface = ip->GetInterfaceForDevice(device);
-        if (ip->IsDestinationAddress(header.GetDestination(), interface)) {
-            deliver(packet, header, interface);
-            return true;
-        }
-        auto found = routes.find(header.GetDestination().Get());
-        if (found == routes.end()) return false;
-        forward(found->second, packet, header);
-        return true;
-    }
-
-    void SetIpv4(Ptr<Ipv4> one) override { ip = one; }
-    void NotifyInterfaceUp(uint32_t) override {}
-    void NotifyInterfaceDown(uint32_t) override {}
-    void NotifyAddAddress(uint32_t, Ipv4InterfaceAddress) override {}
-    void NotifyRemoveAddress(uint32_t, Ipv4InterfaceAddress) override {}
-    void PrintRoutingTable(Ptr<OutputStreamWrapper>, Time::Unit) const override {}
-
-  private:
-    Ptr<Ipv4> ip;
-};
-
-class TableHelper : public Ipv4RoutingHelper {
-  public:
-    TableHelper *Copy() const override { return new TableHelper(*this); }
-    Ptr<Ipv4RoutingProtocol> Create(Ptr<Node>) const override { return CreateObject<Table>(); }
-};
 
 /* A viewer, and the one who sends to it; times in nanoseconds. */
 struct Viewer {

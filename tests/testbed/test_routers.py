@@ -69,6 +69,70 @@ async def ask(
     return len(heard.data), [error.errno for error in heard.errors]
 
 
+# --- hosts that were removed ------------------------------------------------------------------------
+
+
+def star_of_three(loss: str = "20 %") -> Network:
+    network = Network()
+    network.router("hub")
+    for name in ("first", "server", "client"):
+        network.host(name)
+        network.link("hub", name, delay="10 ms", loss=loss)
+    network.hosts["server"].run(answer())
+    network.hosts["client"].run(ask(sizes=range(20, 40)))
+    return network
+
+
+def test_who_is_removed_changes_nothing_for_the_others() -> None:
+    network = star_of_three()
+    before = network.simulate(seed=3)
+    network.remove("first")
+    after = network.simulate(seed=3)
+    assert after.events == before.events and after.results["server"] == before.results["server"]
+    assert {data[1][0] for data in before.results["server"]} == {"10.0.0.4"}
+    assert list(after.metrics.hosts) == ["hub", "server", "client"] == list(network.hosts)
+    assert repr(network) == "<network of 3 hosts and 2 links>"
+    assert network.host("another").number == 5
+
+
+def test_what_is_sent_to_a_removed_host_comes_to_nobody() -> None:
+    network = star_of_three(loss="0 %")
+    network.remove("server")
+    trace = network.simulate()
+    assert trace.results == {"client": (0, [])}
+    events = [(one.what, one.where, one.why) for one in trace.events]
+    assert events == [("send", "", ""), ("drop", "server", "host down")] * 20
+    assert trace.metrics.links["client > hub"].sent == 0
+
+
+def test_a_connection_to_a_removed_host_gets_no_answer() -> None:
+    @component
+    async def connect(inbox: Any, outbox: Any) -> Any:
+        try:
+            async with asyncio.timeout(5):
+                await asyncio.open_connection("server", 80)
+        except TimeoutError:
+            return asyncio.get_running_loop().time()
+
+    network = star_of_three()
+    network.hosts["first"].run(connect)
+    network.remove("server", network.hosts["client"])
+    network.at("1 s", network.hosts["first"].pause, "1 s")
+    assert network.simulate().results == {"first": 5.0}
+
+
+def test_mistakes_about_removed_hosts_are_explained() -> None:
+    network = star_of_three()
+    network.remove("first")
+    with pytest.raises(UsageError, match="the host 'first' was removed from this network"):
+        network.remove("first")
+    with pytest.raises(UsageError, match="this network has a host of this name already"):
+        network.host("first")
+    network.at("1 s", network.remove, "client")
+    with pytest.raises(UsageError, match=r"remove\(\) is for before a simulation"):
+        network.simulate()
+
+
 # --- ways -------------------------------------------------------------------------------------------
 
 
@@ -104,6 +168,21 @@ def test_a_route_that_was_set_comes_before_the_shortest_way() -> None:
     assert ways() == ["short", "short"]
     with pytest.raises(UsageError, match=r"a\.route\('10\.0\.0\.1/8'\): .* has host bits set"):
         a.route("10.0.0.1/8", "long")
+
+
+@pytest.mark.timeout(20)
+def test_a_last_link_that_takes_longer_than_a_way_to_the_next_router_and_back() -> None:
+    network = Network()
+    network.host("a").run(ask(to="b"))
+    network.host("b").run(answer())
+    for name in ("near", "far"):
+        network.router(name)
+    network.link("a", "near", delay="1 ms")
+    network.link("near", "far", delay="1 ms")
+    network.link("far", "b", delay="20 ms")
+    trace = network.simulate()
+    assert [one.time for one in trace.events if one.what == "deliver"] == [0.022, 0.044]
+    assert trace.results["a"] == (1, [])
 
 
 def test_a_switch_takes_nothing_of_the_ttl() -> None:

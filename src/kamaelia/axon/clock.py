@@ -37,8 +37,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from . import baton, core
 
 monotonic = time.monotonic
+monotonic_nanoseconds = time.monotonic_ns
 thread_time = time.thread_time  # how long the processor has worked for the thread that asks
 sleep_for_real = time.sleep
+calendar_for_real = time.time  # seconds since 1970-01-01 00:00 UTC, where there is no loop to ask
 
 
 EPOCH = 946_684_800.0  # 2000-01-01 00:00:00 UTC in Unix time: the calendar when virtual time is 0

@@ -28,6 +28,8 @@ from .output import CannotPrint, complain, flush, say
 VERBS = {
     "run": "run Python files, module:name, or one-line expressions",
     "simulate": "run a simulated network, and show what was measured",
+    "impair": "run any program behind the links of an emulated network",
+    "experiment": "run one with many parameters and seeds, and say what that says",
     "list": "list the parts that are installed",
     "describe": "describe a part: boxes, types, arguments, example, picture",
     "top": "show what the components of a running system do, and who holds it up",

@@ -16,6 +16,7 @@ from .output import terminal_columns
 
 if TYPE_CHECKING:
     from kamaelia.testbed import Network
+    from kamaelia.testbed.experiments import Standing
 
 DRAWN_EVERY = 0.1  # seconds between two looks
 
@@ -125,6 +126,63 @@ def bar(now: float, end: float, took: float, columns: int, number: int = 1, coun
     return f"[{'#' * done}{'-' * (width - done)}]{text}"
 
 
+class RunsProgress:
+    """Shows on a terminal how many runs of an experiment are over; to be called with each `Standing`."""
+
+    def __init__(self) -> None:
+        self.is_ending = False
+        """No more runs are begun."""
+        self._began = monotonic()
+        self._drawn = 0.0
+        self._is_drawn = False
+
+    def __call__(self, standing: Standing) -> None:
+        columns = terminal_columns(sys.stderr)
+        now = monotonic()
+        if columns is None or (self._is_drawn and now - self._drawn < DRAWN_EVERY):
+            return
+        self._drawn = now
+        self._write(bar_of_runs(standing, now - self._began, columns, self.is_ending)[: columns - 1])
+
+    def clear(self) -> None:
+        """Take it off the terminal."""
+        if self._is_drawn:
+            self._write("")
+
+    def _write(self, text: str) -> None:
+        with contextlib.suppress(OSError, ValueError):  # it is gone
+            sys.stderr.write(f"\r{text}\x1b[K")
+            sys.stderr.flush()
+        self._is_drawn = bool(text)
+
+
+def bar_of_runs(standing: Standing, took: float, columns: int, is_ending: bool = False) -> str:
+    """Return how far an experiment has come.
+
+    Arguments:
+        standing: that
+        took: real time since it has begun
+        columns: how wide it may be
+        is_ending: no more runs are begun
+
+    >>> from kamaelia.testbed.experiments import Standing
+    >>> bar_of_runs(Standing(total=100, known=20, done=30, failed=1), 10, 70)
+    '[#########----------] 50 of 100 runs, 1 failed, 3 a second, 0:17 left'
+    """
+    over = standing.known + standing.done
+    text = f" {over:,} of {standing.total:,} runs"
+    if standing.failed:
+        text += f", {standing.failed:,} failed"
+    if is_ending:
+        text += ", ending: Ctrl-C gives up those under way"
+    elif standing.done and took:
+        left = round(took * standing.left / standing.done)
+        text += f", {standing.done / took:.3g} a second, {left // 60}:{left % 60:02} left"
+    width = max(10, min(40, columns - len(text) - 3))
+    done = int(over / standing.total * width)
+    return f"[{'#' * done}{'-' * (width - done)}]{text}"
+
+
 class _CtrlC:
     """Hears Ctrl-C for the time of a ``with`` block; its derived classes say what that means."""
 
@@ -186,3 +244,21 @@ class Cancelling(_CtrlC):
     def _hear(self, number: int, frame: FrameType | None) -> None:
         self._happened = True
         raise KeyboardInterrupt
+
+
+class Ending(_CtrlC):
+    """Has the first Ctrl-C end a series of runs when those that are under way are over; the second cancels.
+
+    Arguments:
+        progress: is to say so
+    """
+
+    def __init__(self, progress: RunsProgress) -> None:
+        self.happened = False
+        """There was one."""
+        self._progress = progress
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        if self.happened:
+            raise KeyboardInterrupt
+        self.happened = self._progress.is_ending = True

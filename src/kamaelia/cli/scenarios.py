@@ -6,6 +6,7 @@ import ast
 import inspect
 import re
 from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import Any
 
 from kamaelia.axon.errors import suggestion
@@ -50,11 +51,7 @@ class Scenario:
         return network
 
     def _look_up(self) -> Any:
-        said = NAME.fullmatch(self.text)
-        where, name = (said["where"], said["name"]) if said else (self.text, "")
-        if not where.endswith(".py") and not re.fullmatch(r"[\w.]+", where):
-            raise NotASystem(f"{where!r} is no file of Python, and no module: write such as star.py:stream")
-        module = load_file(where) if where.endswith(".py") else load_module(where, self.text)
+        module, where, name = locate(self.text)
         known = [
             other
             for other, value in vars(module).items()
@@ -72,11 +69,7 @@ class Scenario:
                     f"{self.text}: say which function describes the network, such as {where}:stream; "
                     f"there is {names}"
                 )
-        found: Any = module
-        for part in name.split("."):
-            if not hasattr(found, part):
-                raise NotASystem(f"{self.text}: {part!r} is not in {where}; {suggestion(part, known)}")
-            found = getattr(found, part)
+        found = named(module, where, name, self.text, known)
         test = getattr(found, "simulated", None)
         if could_be_system(found) or not (callable(found) or isinstance(found, Network)):
             raise NotASystem(f"{self.text} is {found!r}: neither a Network nor a function that describes one")
@@ -103,6 +96,31 @@ class Scenario:
             raise NotASystem(
                 f"{self.text} needs arguments: {' '.join(f'--param {one}=...' for one in missing)}"
             )
+
+
+def locate(text: str) -> tuple[ModuleType, str, str]:
+    """Load the module that is meant; return it, where it is from, and the name of what is meant in it.
+
+    The name is empty where none is said. Raises `NotASystem`, and what the module raises.
+
+    >>> locate("os.path:basename")[1:]
+    ('os.path', 'basename')
+    """
+    said = NAME.fullmatch(text)
+    where, name = (said["where"], said["name"]) if said else (text, "")
+    if not where.endswith(".py") and not re.fullmatch(r"[\w.]+", where):
+        raise NotASystem(f"{where!r} is no file of Python, and no module: write such as star.py:stream")
+    return load_file(where) if where.endswith(".py") else load_module(where, text), where, name
+
+
+def named(module: ModuleType, where: str, name: str, text: str, known: Sequence[str]) -> Any:
+    """Return what has a name in a module, with dots for what is in that. Raises `NotASystem` if none has."""
+    found: Any = module
+    for part in name.split("."):
+        if not hasattr(found, part):
+            raise NotASystem(f"{text}: {part!r} is not in {where}; {suggestion(part, known)}")
+        found = getattr(found, part)
+    return found
 
 
 def parameters(texts: Sequence[str]) -> dict[str, Any]:

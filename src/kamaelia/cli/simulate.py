@@ -36,6 +36,7 @@ examples
   kamaelia simulate star.py:stream --seeds=1000
   kamaelia simulate star.py:stream --seed=412 --trace=out.txt --capture=packets
   kamaelia simulate star.py:stream --check
+  kamaelia simulate test_star.py:test_stream --shrink
   kamaelia simulate star.py:stream --studio --speed=1
 
 exit codes
@@ -79,6 +80,11 @@ def parser() -> argparse.ArgumentParser:
     )
     what.add_argument(
         "--no-payloads", action="store_true", help="with --check: pass over what is in the packets (TLS)"
+    )
+    what.add_argument(
+        "--shrink",
+        action="store_true",
+        help="when it fails, look for the smallest run that fails in the same way, and leave that as a file",
     )
     looks = made.add_argument_group("looking at it")
     looks.add_argument(
@@ -128,6 +134,8 @@ def main(words: Sequence[str]) -> int:
         else:
             _check_options(options)
             network = scenario()
+            if options.shrink and found is network:
+                raise UsageError("--shrink makes many runs, each of a new network: name a function")
     except (NotASystem, UsageError) as error:
         complain(f"kamaelia simulate: {error}")
         return USAGE
@@ -135,12 +143,18 @@ def main(words: Sequence[str]) -> int:
         show(error)
         return USAGE
     if isinstance(found, Simulated):
+        if options.shrink:
+            found.shrink, found.tell = True, complain_of
         return run_test(found, scenario.arguments, seeds if options.seed or options.seeds else None)
     if options.check:
         return check(scenario, options, seeds[0])
     if options.seeds is not None:
-        return run_several(scenario, network, options, seeds)
-    return run_one(scenario, network, options, seeds[0])
+        code, seed = run_several(scenario, network, options, seeds)
+    else:
+        code, seed = run_one(scenario, network, options, seeds[0]), seeds[0]
+    if code == FAILED and options.shrink:
+        shrink(scenario, options, seed)
+    return code
 
 
 def _seeds(options: argparse.Namespace) -> Sequence[int | str]:
@@ -168,6 +182,8 @@ def _check_options(options: argparse.Namespace) -> None:
         raise UsageError("--inspect, --studio and --speed are for one run: leave --seeds and --check out")
     if options.speed is not None:
         checked_speed(options.speed)
+    if options.check and options.shrink:
+        raise UsageError("--check looks at runs that part, and --shrink at those that fail: give one of them")
     if options.check and (options.trace or options.capture):
         raise UsageError("--check writes neither a trace nor packets: leave --trace and --capture out")
 
@@ -272,8 +288,8 @@ def run_one(scenario: Scenario, network: Network, options: argparse.Namespace, s
 
 def run_several(
     scenario: Scenario, network: Network, options: argparse.Namespace, seeds: Sequence[int | str]
-) -> int:
-    """Make a run with each seed until one fails, and show a line of each."""
+) -> tuple[int, int | str]:
+    """Make a run with each seed until one fails, and show a line of each; return the last one, too."""
     from kamaelia.axon.clock import monotonic
     from kamaelia.testbed.simulated import Sweep
 
@@ -312,7 +328,26 @@ def run_several(
                 break
     if options.json:
         print_json({"scenario": scenario.text, "arguments": scenario.arguments, "runs": rows})
-    return code
+    return code, seed
+
+
+def shrink(scenario: Scenario, options: argparse.Namespace, seed: int | str) -> None:
+    """Look for the smallest run that fails like one that has, and leave it."""
+    from kamaelia.testbed.shrinking.leaving import shrink_and_leave
+    from kamaelia.testbed.simulated import python
+
+    found = scenario.find()
+    name = f"{found.__module__}.{found.__qualname__}"
+    said = shrink_and_leave(
+        found, scenario.arguments, seed, Path(), name, python(), complain_of, seconds=options.seconds
+    )
+    for line in said:
+        complain(line)
+
+
+def complain_of(stage: object) -> None:
+    """Show how far the search for the smallest run has come."""
+    complain(f"smaller: {stage}")
 
 
 def check(scenario: Scenario, options: argparse.Namespace, seed: int | str) -> int:

@@ -21,8 +21,9 @@ theory:
 | `wire` | packets, and the straight path that most of them take, in two forms (`forms`) |
 | `links` | models of what links do: loss, delay, rates, queues; `channel` puts them on the path |
 | `stack` | a host's addresses and ports; routers and switches (`routing`, `nat`, `rules`, `fragments`) |
-| `datagram` | simulated UDP; `stream`: simulated TCP, as bytes in order (`streams`, `listener`) |
-| `tcp` | TCP as packets, after Linux, as a machine; `packet_end`: that on a host |
+| `datagram` | simulated UDP |
+| `stream` | simulated TCP as bytes in order (`end`, `streams`, `listener`, `ports`) |
+| `tcp` | TCP as packets, after Linux: a pure machine; `packet_end` puts it behind sockets |
 | `groups` | IGMP and MLD, as machines; `multicast`: where packets to groups go (`memberships`) |
 | `loop` | the event loop in front of all this (`single`); `sockets`: what looks like a socket (`options`) |
 | `stand_ins` | what simulated code gets in place of the machine's time, chance and sockets (`futures`) |
@@ -32,7 +33,10 @@ theory:
 | `measures` | parts that measure what passes (`measures_flow`, `measures_sequence`) |
 | `captures` | files of packets, as machines; `capture`: writing one in a run; `pcap_source`: playing one |
 | `simulated` | a test over many seeds; `check`: where two runs part that should be the same |
+| `experiments` | one scenario with many parameters and seeds, and what that says; a room of its own |
+| `shrinking` | from a run that fails to the smallest one that fails in the same way |
 | `loopback` | the same on real sockets of this machine |
+| `emulation` | the same on real sockets, in network namespaces, over the same links |
 
 Not modelled: ICMP but for what concerns ports, sizes, ways and groups, protocols by which routers find each
 other (routes are computed, and known to all at once), the time that computing takes.
@@ -40,7 +44,8 @@ other (routes are computed, and known to all at once), the time that computing t
 
 from .check import RunsDiffer, check
 from .disk import DiskCall, DiskTrace, HostDisk
-from .errors import SimulationError
+from .errors import EmulationError, SimulationError
+from .experiments import Experiment, Study
 from .gml import network_from_gml, to_gml
 from .loop import HostLoop
 from .measures import Measure, Stamp
@@ -69,7 +74,9 @@ __all__ = [
     "DirectionSnapshot",
     "DiskCall",
     "DiskTrace",
+    "EmulationError",
     "Event",
+    "Experiment",
     "FlowMetrics",
     "Host",
     "HostDisk",
@@ -94,6 +101,7 @@ __all__ = [
     "RunsDiffer",
     "SimulationError",
     "Stamp",
+    "Study",
     "Trace",
     "cdn",
     "chain",

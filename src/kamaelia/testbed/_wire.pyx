@@ -542,6 +542,9 @@ cdef class Node:
     cdef public dict table
     cdef public object udp
     cdef public dict connections
+    cdef object last_source  # of a segment, its port, and what takes those
+    cdef object last_port
+    cdef object last_take
     cdef public long long sent
     cdef public long long received
     cdef public long long bytes_sent
@@ -621,15 +624,25 @@ cdef class Node:
     cdef int deliver_here(self, Packet packet) except -1:
         cdef PyObject* socket
         cdef PyObject* end
+        cdef PyObject* take
         cdef DatagramSocket only
         self.received += 1
         self.bytes_received += packet.size
         if self.fabric.recorder is not None:
             self.fabric.recorder.note(DELIVER, packet, None, 0)
         if packet.protocol == TCP and self.connections is not None and not packet.spoiled:
-            end = PyDict_GetItemWithError(self.connections, (packet.port, packet.target, packet.source))
-            if end != NULL:
-                (<object>end).take(packet.data, packet.tos & 3)
+            # Most hosts hear from one socket at a time, and all its packets have the same tuple for it.
+            if packet.source is self.last_source and packet.port == self.last_port:
+                take = <PyObject*>self.last_take
+            else:
+                take = NULL
+                end = PyDict_GetItemWithError(self.connections, (packet.port, packet.target, packet.source))
+                if end != NULL:
+                    self.last_source, self.last_port = packet.source, packet.port
+                    self.last_take = (<object>end).take
+                    take = <PyObject*>self.last_take
+            if take != NULL:
+                (<object>take)(packet.data, packet.tos & 3, self.fabric.clock.now)
                 return 0
         if packet.protocol == UDP and not packet.spoiled:
             if isinstance(self.udp, DatagramSocket):
@@ -651,6 +664,9 @@ cdef class Node:
             PyObject_CallFunctionObjArgs(function, NULL, NULL, NULL)
         finally:
             PyContext_Exit(<PyObject*>context)
+
+    def forget_last(self):
+        self.last_source = self.last_port = self.last_take = None
 
     def send_like(self, Packet template, kind, int size, data, int ecn, bint again):
         cdef Packet packet = template.copied()

@@ -51,6 +51,7 @@ from ..axon import UsageError, units
 from ..axon.arguments import check_whole
 from ..axon.clock import EPOCH, calendar, nanoseconds
 from ..axon.errors import shorten, suggestion
+from .faults import note
 from .filesystem import FileSystem, Node, canonical, error
 from .links import RandomStream
 
@@ -211,15 +212,15 @@ class HostDisk:
         Raises `UsageError` for what is neither, and when there is no room for it.
         """
         content = _content(name, data)
-        self._do(lambda disk: disk.put(name, content))
+        self._do(lambda disk: disk.put(name, content), "put", name, content)
 
     def make_folder(self, name: str) -> None:
         """Have a folder, and those that it is in."""
-        self._do(lambda disk: disk.make_folder(name))
+        self._do(lambda disk: disk.make_folder(name), "make_folder", name)
 
     def remove(self, name: str) -> None:
         """Take a file away. Raises `FileNotFoundError` when there is none."""
-        self._do(lambda disk: disk.remove(name))
+        self._do(lambda disk: disk.remove(name), "remove", name)
 
     def truncate(self, name: str, size: int | str) -> None:
         """Cut a file, as somebody does who writes it anew. Raises `FileNotFoundError` when there is none.
@@ -228,7 +229,7 @@ class HostDisk:
             name: of the file
             size: bytes that it keeps, or text such as ``"1 kB"``
         """
-        self._do(lambda disk: disk.truncate(name, size))
+        self._do(lambda disk: disk.truncate(name, size), "truncate", name, size)
 
     def set(self, **changes: Any) -> None:
         """Change the disk; what is not named stays as it is.
@@ -245,7 +246,7 @@ class HostDisk:
 
         Raises `UsageError` for quantities that are none.
         """
-        self._do(lambda disk: disk.set(**changes))
+        self._do(lambda disk: disk.set(**changes), "set", **changes)
 
     def fail(
         self, *calls: str, name: str = "*", after: int = 0, times: int | None = None, error: str = "EIO"
@@ -263,11 +264,12 @@ class HostDisk:
         Raises `UsageError` for calls and errors that there are not.
         """
         failing = Failing.make(calls, name, after, times, error)
-        self._do(lambda disk: disk.fail(failing))
+        said = {"name": name, "after": after, "times": times, "error": error}
+        self._do(lambda disk: disk.fail(failing), "fail", *calls, **said)
 
     def repair(self) -> None:
         """No call fails any more, and the disk is neither full nor hanging nor read-only."""
-        self._do(lambda disk: disk.repair())
+        self._do(lambda disk: disk.repair(), "repair")
 
     def after_each(self, call: Callable[[DiskCall], object]) -> None:
         """Have something called after each call, before anything else happens: to break things just then.
@@ -275,7 +277,7 @@ class HostDisk:
         Arguments:
             call: with what was called
         """
-        self._do(lambda disk: disk.after_each(call))
+        self._do(lambda disk: disk.after_each(call), "after_each", call)
 
     def begin(self, clock: Any, seed: int | str, keep: int = KEEP) -> SimulatedDisk:
         """Return the disk for one run, in which so many calls are written down."""
@@ -284,9 +286,10 @@ class HostDisk:
             step(disk)
         return disk
 
-    def _do(self, step: Callable[[SimulatedDisk], None]) -> None:
+    def _do(self, step: Callable[[SimulatedDisk], None], verb: str, /, *args: Any, **options: Any) -> None:
         running = self._find()
         if running is not None:
+            note(self, verb, *args, **options)
             step(running)
         else:
             step(self._draft)

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import errno
 import socket
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .addresses import family_of, socket_address
@@ -142,6 +144,12 @@ class End:
     def wait_for_room(self) -> None:
         """Have the owner called when there is room again."""
         raise NotImplementedError
+
+    def read_by(self, reader: Callable[[], None] | None, context: contextvars.Context) -> None:
+        """Have this be called when something has come, instead of the owner; None for the owner again.
+
+        It need not be, where that makes nothing faster.
+        """
 
     def receive(self, most: int) -> bytes:
         """Take what has arrived; no bytes mean the end. Raises `OSError`, `BlockingIOError` for nothing."""

@@ -23,4 +23,14 @@ class SimulationError(KamaeliaError, RuntimeError):
     """
 
 
-__all__ = ["SimulationError"]
+class EmulationError(KamaeliaError, RuntimeError):
+    """A network could not be emulated, or a program on one of its hosts has failed; the message says why.
+
+    Example:
+        >>> from kamaelia.testbed import EmulationError
+        >>> issubclass(EmulationError, RuntimeError)
+        True
+    """
+
+
+__all__ = ["EmulationError", "SimulationError"]

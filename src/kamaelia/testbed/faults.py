@@ -19,13 +19,18 @@ each. `at` and `when` put it off, `disturb` draws faults from the seed.
 the host hears nothing, and, when it is there again, that there is no such connection. (Python has to end
 what it has begun: what stands in ``finally`` runs when the simulation is over, with no network and no effect
 on it.) What the host had in memory is gone; a simulated disk keeps what was synced to it.
+
+**A journal.** Each use of a verb is a `Deed`. Who sets `journal` while a step of a network's script begins is
+told of all deeds that come of that step, now or later, also those that are drawn, those of scripts, and those
+that wait for a condition: so it can be said what has really happened (`shrinking`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextvars import ContextVar, copy_context
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..axon import UsageError, units
 from ..axon.clock import nanoseconds
@@ -37,6 +42,53 @@ if TYPE_CHECKING:
     from .simulation import Simulation
     from .stack import Stack
     from .wire import Packet
+
+
+class Deed(NamedTuple):
+    """One use of a verb, as data."""
+
+    target: Any
+    """The network, or the host, link or disk whose verb it is."""
+    verb: str
+    """Such as ``"crash"``."""
+    args: tuple[Any, ...] = ()
+    options: Mapping[str, Any] = {}
+
+
+journal: ContextVar[Callable[[Deed], object] | None] = ContextVar("journal", default=None)
+"""Who is told of the deeds that come of the step that begins now."""
+
+
+def note(target: Any, verb: str, /, *args: Any, **options: Any) -> None:
+    """Tell whoever keeps a journal of a deed."""
+    write = journal.get()
+    if write is not None:
+        write(Deed(target, verb, args, options))
+
+
+def _carried(call: Callable[..., object]) -> Callable[..., object]:
+    """Return what does something later, and has it noted where deeds are noted now."""
+    return call if journal.get() is None else partial(copy_context().run, call)
+
+
+class Step:
+    """Something that is done at the beginning of each simulation of a network.
+
+    Arguments:
+        call: what is done
+        deed: the verb that was used for it
+    """
+
+    __slots__ = ("call", "deed")
+
+    def __init__(self, call: Callable[[Simulation], None], deed: Deed) -> None:
+        self.call = call
+        self.deed = deed
+
+    def __call__(self, simulation: Simulation) -> None:
+        target, verb, args, options = self.deed
+        note(target, verb, *args, **options)
+        self.call(simulation)
 
 
 class Wall:
@@ -140,7 +192,7 @@ class Faults:
     def call_at(self, when: int, call: Callable[[], object]) -> None:
         """Do something at a time."""
         self.due += 1
-        self._simulation.call_at(max(when, self._simulation.clock.now), self._do, call)
+        self._simulation.call_at(max(when, self._simulation.clock.now), self._do, _carried(call))
 
     def _do(self, call: Callable[[], object]) -> None:
         self.due -= 1
@@ -152,9 +204,8 @@ class Faults:
         if condition():
             call()
         else:
-            self._simulation.call_at(
-                self._simulation.clock.now + every, self.call_when, condition, every, call
-            )
+            again = _carried(self.call_when)
+            self._simulation.call_at(self._simulation.clock.now + every, again, condition, every, call)
 
 
 def _pairs(a: Sequence[Stack], b: Sequence[Stack], one_way: bool) -> Iterable[tuple[Stack, Stack]]:
@@ -207,7 +258,7 @@ class Disturbance:
     def _put_off(self, simulation: Simulation, stream: RandomStream) -> None:
         when = simulation.clock.now + nanoseconds(stream.exponential(self.every))
         if self.until is None or when <= self.until:
-            simulation.call_at(when, self._strike, simulation, stream)
+            simulation.call_at(when, _carried(self._strike), simulation, stream)
 
     def _strike(self, simulation: Simulation, stream: RandomStream) -> None:
         self._put_off(simulation, stream)

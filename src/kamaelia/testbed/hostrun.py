@@ -124,9 +124,15 @@ def judge(runs: list[HostRun], errors: str, hint: str) -> dict[str, Exception]:
         except Exception as error:
             failed[run.name] = error
         report.warn_about_discarded(run.system.discarded)
-    if failed and errors == "raise":
-        raise _one_error(failed, hint)
+    if errors == "raise":
+        conclude(failed, hint)
     return failed
+
+
+def conclude(failed: dict[str, Exception], hint: str) -> None:
+    """Raise what has failed, by host, as one error with a hint how to see it again; if anything has."""
+    if failed:
+        raise _one_error(failed, hint)
 
 
 def _one_error(failed: dict[str, Exception], hint: str) -> ComponentsFailed:

@@ -99,7 +99,7 @@ class NetworkTarget:
             raise RequestError(
                 "this is a simulated network: say with 'system' which host is meant, or ask for 'network'"
             )
-        stacks = self._simulation.stacks
+        stacks = self._simulation.present
         if name not in stacks:
             raise RequestError(f"there is no host {name!r}; {suggestion(name[:50], stacks)}")
         run = stacks[name].run
@@ -191,7 +191,7 @@ class NetworkTarget:
         link = given.take("link")
         links = self._simulation.watch.links
         if isinstance(link, int) and not isinstance(link, bool):
-            number = link - len(self._simulation.stacks) - 1
+            number = link - len(self._simulation.present) - 1
             if not 0 <= number < len(links):
                 raise RequestError(f"no link has the number {link}")
             return links[number][0]
@@ -339,7 +339,7 @@ class Watching(Stream):
     def frame(self) -> dict[str, Any]:
         """Return the next frame."""
         simulation = self._simulation
-        stacks, links = simulation.stacks, simulation.watch.links
+        stacks, links = simulation.present, simulation.watch.links
         now = simulation.clock.now
         self._frame += 1
         frame: dict[str, Any] = {"frame": self._frame, "time": now / 1e9}

@@ -18,7 +18,7 @@ from ..axon.system import INSPECT
 from .addresses import MOST_HOSTS, canonical, is_any, is_group, is_loopback, number_of
 from .captures.pcapng import LONGEST
 from .disk import HostDisk, SimulatedDisk
-from .faults import KINDS, Disturbance
+from .faults import KINDS, Deed, Disturbance, Step, note
 from .groups import Timing
 from .loopback import run_on_loopback
 from .remote import Remote
@@ -30,6 +30,7 @@ from .tcp import LinuxTCP
 from .trace import Trace
 
 if TYPE_CHECKING:
+    from .emulation import Door, Emulation, Exit, Relay
     from .stack import Stack
 
 GRACE = 5.0  # seconds that a host's system has to finish what it was sent, when time is over
@@ -61,6 +62,7 @@ class Host:
         "kind",
         "name",
         "network",
+        "number",
         "patterns",
         "routes",
         "rules",
@@ -79,6 +81,8 @@ class Host:
         self.network = network
         self.name = name
         """By which other hosts reach it."""
+        self.number = len(network.hosts) + len(network.removed) + 1
+        """Counted from 1 in the order of their making; its addresses come from it."""
         self.kind = kind
         """``"host"``, ``"router"`` or ``"switch"``."""
         self.addresses = addresses
@@ -154,16 +158,17 @@ class Host:
 
     def crash(self) -> None:
         """Switch the host off: no code of it runs any more, and nobody is told (`faults`)."""
-        self.network.act(lambda simulation: simulation.crash(self.name))
+        self.network.act(lambda simulation: simulation.crash(self.name), Deed(self, "crash"))
 
     def restart(self) -> None:
         """Switch the host on again: all that it runs begins anew."""
-        self.network.act(lambda simulation: simulation.restart(self.name))
+        self.network.act(lambda simulation: simulation.restart(self.name), Deed(self, "restart"))
 
     def pause(self, seconds: float | str) -> None:
         """Let no code of the host run for some time, such as ``"200 ms"``; its kernel goes on."""
         length = nanoseconds(units.seconds(seconds, "pause"))
-        self.network.act(lambda simulation: simulation.pause(self.name, length))
+        deed = Deed(self, "pause", (length / 1e9,))
+        self.network.act(lambda simulation: simulation.pause(self.name, length), deed)
 
     def set_clock(self, *, skew: float | None = None, drift: float | None = None) -> None:
         """Have the host's clocks be wrong.
@@ -180,7 +185,7 @@ class Host:
         def act(simulation: Simulation) -> None:
             simulation.loop_of(simulation.stacks[self.name]).set_clock(skew, drift)
 
-        self.network.act(act)
+        self.network.act(act, Deed(self, "set_clock", (), {"skew": skew, "drift": drift}))
 
     def __repr__(self) -> str:
         return f"<{self.kind} {self.name}>"
@@ -223,6 +228,7 @@ class NetworkLink:
                 )
         simulation = self.a.network.simulation
         if simulation is not None:
+            note(self, "set", direction=direction, **changes)
             simulation.change(self, direction, changes)
             return
         if direction != "back":
@@ -232,11 +238,11 @@ class NetworkLink:
 
     def cut(self) -> None:
         """Let the link carry nothing, in both directions; ways lead around it, if there are others."""
-        self.a.network.act(lambda simulation: simulation.cut(self, repaired=False))
+        self.a.network.act(lambda simulation: simulation.cut(self, repaired=False), Deed(self, "cut"))
 
     def repair(self) -> None:
         """Let the link carry everything again."""
-        self.a.network.act(lambda simulation: simulation.cut(self, repaired=True))
+        self.a.network.act(lambda simulation: simulation.cut(self, repaired=True), Deed(self, "repair"))
 
     def __repr__(self) -> str:
         return f"<link {self.a.name} {'>' if self.one_way else '-'} {self.b.name}>"
@@ -288,6 +294,8 @@ class Network:
         """The names of hosts stand for their addresses of IPv6 as well."""
         self.hosts: dict[str, Host] = {}
         """By name, in the order of their making."""
+        self.removed: dict[str, Host] = {}
+        """Those that were taken out again (`remove`), by name."""
         self.links: list[NetworkLink] = []
         """In the order of their making."""
         self.group_timing = Timing()
@@ -404,7 +412,7 @@ class Network:
         )
 
     def _add(self, name: str, kind: str, address: str | Iterable[str], **group_options: Any) -> Host:
-        if name in self.hosts:
+        if name in self.hosts or name in self.removed:
             raise UsageError(f"{kind}({name!r}): this network has a host of this name already")
         if not _NAME.fullmatch(name) or name == "localhost" or re.fullmatch(r"[\d.]+", name):
             raise UsageError(
@@ -502,6 +510,28 @@ class Network:
         self.links.append(link)
         return link
 
+    def remove(self, *hosts: Host | str) -> None:
+        """Take hosts out of the network, with what they run, and their links.
+
+        For the others nothing else changes: addresses and random streams stay as they are, also those that
+        the names of removed hosts stand for. What is sent there leaves, and comes to nobody, as with a
+        machine that is switched off; no link that is left has to carry it.
+
+        Raises `UsageError` for a host that is not there, and while a simulation runs.
+
+        Example:
+            >>> network = Network()
+            >>> link = network.link(network.host("server"), network.host("phone"))
+            >>> network.remove("phone")
+            >>> network
+            <network of 1 hosts and 0 links>
+        """
+        if self.simulation is not None:
+            raise UsageError("remove() is for before a simulation; while one runs, crash the host")
+        for host in [self.find(one) for one in hosts]:
+            self.removed[host.name] = self.hosts.pop(host.name)
+        self.links = [one for one in self.links if {one.a.name, one.b.name}.isdisjoint(self.removed)]
+
     def simulate(
         self,
         seconds: float | str = 60.0,
@@ -591,6 +621,132 @@ class Network:
         _check(errors)
         return run_on_loopback(self, seed, units.seconds(grace, "grace"), length, last, errors)
 
+    def emulation(
+        self,
+        *,
+        seed: int | str = 0,
+        grace: float | str = GRACE,
+        errors: str = "raise",
+        keep: int | None = KEEP,
+        measure: str | Iterable[str] = (),
+        capture: Mapping[Host | str, str | PathLike[str]] | Iterable[Host | str] = (),
+        snaplen: int = LONGEST,
+    ) -> Emulation:
+        """Return an emulation of this network, to be entered with ``with``, for running programs on hosts.
+
+        In it, each host has a kernel's network of its own, on this machine, and runs its components in a
+        process of its own, on real sockets and in real time; real packets pass the links that are described
+        here, with the same losses for the same seed. See `Emulation`. When it is left, what still runs is
+        stopped, and ``trace`` has what came of it.
+
+        Arguments are those of `simulate`. It forks this process, so do not call it where other threads are
+        at work.
+
+        When it is entered, it raises `EmulationError` if the machine lacks something, or does not let us.
+        """
+        from .emulation.emulation import Emulation  # who does not emulate need not load it
+        from .emulation.warden import Plan
+
+        _check(errors)
+        plan = Plan(
+            self,
+            seed=seed,
+            grace=units.seconds(grace, "grace"),
+            keep=keep,
+            measure=_wanted(measure),
+            captures=_captured(capture),
+            snaplen=snaplen,
+        )
+        return Emulation(plan, errors)
+
+    def emulate(
+        self,
+        seconds: float | str = 60.0,
+        *,
+        seed: int | str = 0,
+        until: Host | str | None = None,
+        grace: float | str = GRACE,
+        errors: str = "raise",
+        keep: int | None = KEEP,
+        measure: str | Iterable[str] = (),
+        capture: Mapping[Host | str, str | PathLike[str]] | Iterable[Host | str] = (),
+        snaplen: int = LONGEST,
+    ) -> Trace:
+        """Run the same components on real sockets, in real time, in network namespaces of this machine.
+
+        Real packets pass the links that are described here, with the same losses for the same seed
+        (`emulation`). Arguments and what is raised are those of `simulate`; the trace says how faithful it
+        was, too (``trace.emulation``). Hosts start one after the other, so make servers first.
+
+        Raises `EmulationError` if the machine lacks something for it, or does not let us.
+        """
+        length, last = units.seconds(seconds, "seconds"), self._last(until)
+        emulation = self.emulation(
+            seed=seed,
+            grace=grace,
+            errors=errors,
+            keep=keep,
+            measure=measure,
+            capture=capture,
+            snaplen=snaplen,
+        )
+        with emulation:
+            emulation.wait(length, until=last)
+        assert emulation.trace is not None
+        return emulation.trace
+
+    def relay(
+        self,
+        doors: Iterable[Door],
+        exits: Iterable[Exit] = (),
+        *,
+        seed: int | str = 0,
+        grace: float | str = GRACE,
+        errors: str = "raise",
+        capture: Mapping[Host | str, str | PathLike[str]] | Iterable[Host | str] = (),
+        snaplen: int = LONGEST,
+    ) -> Relay:
+        """Return a relay, to be entered with ``with``: programs talk through this network, without rights.
+
+        It is a simulation in real time, into which ports of 127.0.0.1 lead (`Door`), and out of it to real
+        servers (`Exit`). See `Relay`; other arguments are those of `simulate`.
+
+        Raises `UsageError` for doors and exits that lead nowhere; when it is entered, `EmulationError` for
+        ports that are taken.
+
+        Example:
+            >>> import socket
+            >>> from kamaelia.testbed import Network
+            >>> from kamaelia.testbed.emulation import Door, Exit
+            >>> real = socket.create_server(("127.0.0.1", 0))
+            >>> network = Network()
+            >>> phone, server = network.host("phone"), network.host("server")
+            >>> link = network.link(phone, server, delay="20 ms")
+            >>> door = Door("phone", "server:80")
+            >>> outside = Exit("server:80", f"127.0.0.1:{real.getsockname()[1]}")
+            >>> with network.relay([door], [outside]) as relay:
+            ...     client = socket.create_connection(("127.0.0.1", relay.port(door)))
+            ...     client.sendall(b"hello")
+            ...     connection, _ = real.accept()
+            ...     print(connection.recv(100))
+            b'hello'
+            >>> for one in (client, connection, real):
+            ...     one.close()
+        """
+        from .emulation.relay import Relay
+
+        _check(errors)
+        return Relay(
+            self,
+            doors,
+            exits,
+            seed=seed,
+            grace=units.seconds(grace, "grace"),
+            errors=errors,
+            captures=_captured(capture),
+            snaplen=snaplen,
+        )
+
     # -- looking at a run ---------------------------------------------------------------------------
 
     def snapshot(self) -> NetworkSnapshot:
@@ -623,7 +779,8 @@ class Network:
         self.act(
             lambda simulation: simulation.faults.partition(
                 *_stacks(simulation, first, second), one_way=one_way
-            )
+            ),
+            Deed(self, "partition", (first, second), {"one_way": one_way}),
         )
 
     def repair(self, a: Hosts | None = None, b: Hosts | None = None) -> None:
@@ -634,7 +791,8 @@ class Network:
         """Keep what comes from one host, or some, to another, or some, and back unless ``one_way``."""
         first, second = self._names(a), self._names(b)
         self.act(
-            lambda simulation: simulation.faults.hold(*_stacks(simulation, first, second), one_way=one_way)
+            lambda simulation: simulation.faults.hold(*_stacks(simulation, first, second), one_way=one_way),
+            Deed(self, "hold", (first, second), {"one_way": one_way}),
         )
 
     def release(self, a: Hosts | None = None, b: Hosts | None = None) -> None:
@@ -642,23 +800,26 @@ class Network:
         self._open(a, b, held=True)
 
     def _open(self, a: Hosts | None, b: Hosts | None, *, held: bool) -> None:
+        verb = "release" if held else "repair"
         if a is None or b is None:
             if a is not b:
                 raise UsageError("repair and release take the hosts of both sides, or none")
-            self.act(lambda simulation: simulation.faults.open_all())
+            self.act(lambda simulation: simulation.faults.open_all(), Deed(self, verb))
             return
         first, second = self._names(a), self._names(b)
         self.act(
             lambda simulation: simulation.faults.open(
                 *_stacks(simulation, first, second), one_way=False, held=held
-            )
+            ),
+            Deed(self, verb, (first, second)),
         )
 
     def at(self, time: float | str, call: Callable[..., object], *args: Any, **options: Any) -> None:
         """Do something at a virtual time: ``network.at("10 s", server.crash)``."""
         when = nanoseconds(units.seconds(time, "time"))
         self.act(
-            lambda simulation: simulation.faults.call_at(when, functools.partial(call, *args, **options))
+            lambda simulation: simulation.faults.call_at(when, functools.partial(call, *args, **options)),
+            Deed(self, "at", (time, call)),
         )
 
     def when(
@@ -676,7 +837,8 @@ class Network:
         self.act(
             lambda simulation: simulation.faults.call_when(
                 condition, period, functools.partial(call, *args, **options)
-            )
+            ),
+            Deed(self, "when", (condition, call)),
         )
 
     def disturb(
@@ -703,7 +865,8 @@ class Network:
         names = None if hosts is None else tuple(self.find(host).name for host in hosts)
         disturbance = Disturbance(faults, every, lasting, names, until)
         number = len(self.script_of_runs)
-        self.act(lambda simulation: disturbance.begin(simulation, number))
+        deed = Deed(self, "disturb", (disturbance.faults,))
+        self.act(lambda simulation: disturbance.begin(simulation, number), deed)
 
     def script(self, body: Callable[[], Coroutine[Any, Any, object]]) -> None:
         """Have a coroutine run beside the hosts, in virtual time: for faults that follow each other.
@@ -721,14 +884,20 @@ class Network:
             ...     server.restart()
             >>> network.script(trouble)
         """
-        self.act(lambda simulation: simulation.run_script(body))
+        self.act(lambda simulation: simulation.run_script(body), Deed(self, "script", (body,)))
 
-    def act(self, call: Callable[[Simulation], None]) -> None:
-        """Do something to the simulation that runs; if none does, at the beginning of each that will."""
+    def act(self, call: Callable[[Simulation], None], deed: Deed | None = None) -> None:
+        """Do something to the simulation that runs; if none does, at the beginning of each that will.
+
+        Arguments:
+            call: what is done
+            deed: the verb that was used, for those who keep a journal
+        """
+        step = call if deed is None else Step(call, deed)
         if self.simulation is not None:
-            call(self.simulation)
+            step(self.simulation)
         else:
-            self.script_of_runs.append(call)
+            self.script_of_runs.append(step)
 
     def _names(self, hosts: Hosts) -> list[str]:
         if isinstance(hosts, (Host, str)):
@@ -741,6 +910,8 @@ class Network:
     def find(self, host: Host | str) -> Host:
         """Return the host that is meant. Raises `UsageError` for one that is not there."""
         name = host.name if isinstance(host, Host) else host
+        if name in self.removed:
+            raise UsageError(f"the host {name!r} was removed from this network")
         if name not in self.hosts:
             raise UsageError(f"there is no host {name!r}; {suggestion(name, self.hosts)}")
         if isinstance(host, Host) and self.hosts[name] is not host:

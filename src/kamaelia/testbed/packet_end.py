@@ -8,10 +8,12 @@ errors.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import errno
 import os
 import socket
 import struct
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .addresses import is_ipv6, socket_address
@@ -60,8 +62,8 @@ class PacketEnd(End):
         first = int(simulation.first_numbers.random() * 2**32)
         self.connection = tcp.Connection(stack.tcp_settings, first, self.mss)
         template = self.template = simulation.forms.Packet()
-        template.protocol, template.kind, template.size, template.number = TCP, "tcp", 0, 0
-        template.data = None
+        template.number = template.size = 0
+        template.kind, template.data, template.protocol = "", None, TCP
         template.source, template.target, template.port = self.source, address, remote[1]
         template.name, template.target_name = self.name, self.remote_name
         template.flow = (self.source, address, remote[1], TCP)
@@ -104,6 +106,10 @@ class PacketEnd(End):
         """Have the transport called when there is room again."""
         self.connection.wants_room = True
 
+    def read_by(self, reader: Callable[[], None] | None, context: contextvars.Context) -> None:
+        """See `End`."""
+        self.endpoint.reader, self.endpoint.context = reader, context
+
     def receive(self, most: int) -> bytes:
         """Take what has arrived; no bytes mean the end. Raises `OSError`, `BlockingIOError` for nothing."""
         data: bytes = self.endpoint.read(most)
@@ -124,14 +130,7 @@ class PacketEnd(End):
 
     def is_readable(self) -> bool:
         """Say whether there is something to receive: bytes, the end, an error."""
-        receiver = self.connection.receiver
-        return (
-            bool(receiver.arrived_bytes)
-            or receiver.has_ended()
-            or self.dead
-            or self.error is not None
-            or self.stops_receiving
-        )
+        return self.connection.is_readable() or self.dead or self.error is not None or self.stops_receiving
 
     def is_writable(self) -> bool:
         """Say whether there is room to send something."""
@@ -152,7 +151,7 @@ class PacketEnd(End):
         if self.closed:
             return
         self.closed = True
-        self.owner = None
+        self.owner = self.endpoint.reader = None
         if self.socket.resets:
             self.connection.abort(self._now)
         else:

@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .addresses import parsed
+from .settings import make_settings
 
 if TYPE_CHECKING:
     from .channel import Channel
@@ -39,6 +40,9 @@ class Routes:
         self._from: dict[Stack, dict[Stack, tuple[Distance, Channel | None]]] = {}
         self._asked: dict[Stack, int] = {}
         self._onwards: dict[Stack, list[Channel]] = {}
+        self.nowhere: set[Stack] = set()
+        """Hosts that have an address and are not there: packets for them leave, and come to nobody."""
+        self._dead_ends: dict[tuple[Stack, Stack], Channel] = {}
 
     def forget(self) -> None:
         """Links have been cut or repaired."""
@@ -48,6 +52,8 @@ class Routes:
     def find(self, start: Stack, target: Stack, address: str) -> Channel | None:
         """Return the first link on the way to a host, and have all on the way know theirs; None if there is
         none."""
+        if target in self.nowhere or start in self.nowhere:
+            return self._dead_end(start, target)
         way = self._way(start, target)
         for channel in way:
             if channel.near.routes and channel.near is not start and channel.near.static_route(address):
@@ -55,17 +61,28 @@ class Routes:
             channel.near.own_table().setdefault(address, channel)
         return way[0] if way else None
 
+    def _dead_end(self, start: Stack, target: Stack) -> Channel:
+        """Return a link that leads straight to a host that is not there; nobody else sees it."""
+        channel = self._dead_ends.get((start, target))
+        if channel is None:
+            simulation = start.simulation
+            both = start.channels, target.channels_in
+            channel = simulation.forms.Channel(start, target, make_settings(), simulation.seed)
+            start.channels, target.channels_in = both
+            self._dead_ends[start, target] = channel
+        return channel
+
     def _way(self, start: Stack, target: Stack) -> list[Channel]:
         end = _only_neighbour(target) or target
         if end is start:
             end = target
         if end in self._towards:
-            return self._follow(start, target, self._towards[end])
+            return self._follow(start, target, end)
         if start not in self._from and self._asked.get(start, 0) < 1:
             self._asked[start] = self._asked.get(start, 0) + 1
             self._keep(self._towards)
-            tree = self._towards[end] = _distances_towards(end)
-            return self._follow(start, target, tree)
+            self._towards[end] = _distances_towards(end)
+            return self._follow(start, target, end)
         if start not in self._from:
             self._keep(self._from)
             self._from[start] = _all_from(start)
@@ -75,7 +92,9 @@ class Routes:
         if len(trees) >= MOST_TREES:
             del trees[next(iter(trees))]
 
-    def _follow(self, start: Stack, target: Stack, tree: dict[Stack, Distance]) -> list[Channel]:
+    def _follow(self, start: Stack, target: Stack, end: Stack) -> list[Channel]:
+        """Return the way to a host by the distances to its end, which is the host or its only neighbour."""
+        tree = self._towards[end]
         way: list[Channel] = []
         at = start
         while at is not target:
@@ -84,7 +103,9 @@ class Routes:
             for channel in self._candidates(at, target):
                 if channel.near is not at or not channel.is_open:
                     continue
-                distance = (0, 0) if channel.far is target else tree.get(channel.far)
+                # From the only neighbour the last link is the way, however long it takes.
+                further = None if at is end else tree.get(channel.far)
+                distance = (0, 0) if channel.far is target else further
                 if distance is None:
                     continue
                 whole = (channel.metric + distance[0], 1 + distance[1], channel.interface)

@@ -31,6 +31,7 @@ determined by the seed, and `check` says where.
 | --- | --- |
 | ``KAMAELIA_SEED=7`` | run this seed only, as the command does that a failure shows |
 | ``KAMAELIA_SEEDS=1000:2000`` | run these instead of those of the test; ``500`` for the first 500 |
+| ``KAMAELIA_SHRINK=1`` | of what fails, look for the smallest run that fails in the same way (`shrinking`) |
 
 Nothing here needs pytest: what `simulated` makes is a function that can be called. Where pytest calls it, the
 other parameters are fixtures, as ever; they are the same for all seeds of one call.
@@ -67,7 +68,8 @@ if TYPE_CHECKING:
     from .simulation import Simulation
     from .trace import Trace
 
-SEED, SEEDS = "KAMAELIA_SEED", "KAMAELIA_SEEDS"  # variables of the environment
+# Variables of the environment.
+SEED, SEEDS, SHRINK = "KAMAELIA_SEED", "KAMAELIA_SEEDS", "KAMAELIA_SHRINK"
 FOLDER = ".kamaelia/failures"
 FOLDERS = 50
 """Of how many tests there is something in that folder, at most."""
@@ -101,6 +103,7 @@ def simulated(
     within: float | str | None = None,
     jobs: int = 1,
     check: bool = False,
+    shrink: bool = False,
     **options: Any,
 ) -> Callable[[Callable[..., Any]], Callable[..., None]]:
     """Run a test with one seed after the other, until one fails.
@@ -121,6 +124,8 @@ def simulated(
         within: real time after which no further seed is begun; then the test has passed
         jobs: how many processes share the seeds, where Python can fork. What fails is run again in this one
         check: run each seed twice, and fail where the two runs part (`kamaelia.testbed.check`)
+        shrink: of what fails, look for the smallest run that fails in the same way, for a minute at most
+            (`kamaelia.testbed.shrinking`), and leave it as a file
         options: further arguments of `Network.simulate`, such as ``until="phone"``
 
     Raises what the body or its simulation has raised, with notes: seed, command, files. Raises `UsageError`
@@ -153,7 +158,7 @@ def simulated(
     limit = None if within is None else units.seconds(within, "within")
 
     def decorate(body: Callable[..., Any]) -> Callable[..., None]:
-        test = Simulated(body, which, seconds, limit, jobs, check, options)
+        test = Simulated(body, which, seconds, limit, jobs, check, options, shrink)
 
         @functools.wraps(body)
         def run_with_seeds(*args: Any, **kwargs: Any) -> None:
@@ -180,6 +185,7 @@ class Simulated:
         jobs: int,
         check: bool,
         options: dict[str, Any],
+        shrink: bool = False,
     ) -> None:
         if inspect.iscoroutinefunction(body) or inspect.isasyncgenfunction(body):
             raise UsageError(
@@ -197,6 +203,10 @@ class Simulated:
         self.jobs = jobs
         self.check = check
         self.options = options
+        self.shrink = shrink
+        """Whether the smallest run is looked for that fails like one that has."""
+        self.tell: Callable[[object], object] | None = None
+        """Is told how far that has come."""
         parameters = inspect.signature(body).parameters
         self.own = tuple(name for name in OWN if name in parameters)
         """What the body is given here."""
@@ -234,7 +244,7 @@ class Simulated:
             try:
                 self.once(args, kwargs, seed, self._simulate)
             except BaseException as error:
-                if _is_failure(error):
+                if is_failure(error):
                     self._explain(error, args, kwargs, seed, done, len(seeds), monotonic() - began)
                 raise
             done += 1
@@ -361,14 +371,23 @@ class Simulated:
                 f"a second run with this seed has ended otherwise ({again}): it depends on more than the "
                 "seed, and kamaelia.testbed.check says where two runs part"
             )
+        elif self.shrink or os.environ.get(SHRINK, "0") not in ("", "0"):
+            notes += self._shrink(args, kwargs, seed)
         # Of several that failed, reports show each, and nothing that is said about all.
         about = error.exceptions[-1] if isinstance(error, ComponentsFailed) else error
         for note in notes:
             about.add_note(note)
 
+    def _shrink(self, args: tuple[Any, ...], kwargs: dict[str, Any], seed: Seed) -> list[str]:
+        """Look for the smallest run that fails in the same way, and leave it; return what is to be said."""
+        from .shrinking.leaving import shrink_and_leave  # which knows this module
+
+        given = dict(self.signature.bind(*args, **kwargs).arguments)
+        where = Path(self._started_in)
+        return shrink_and_leave(self, given, seed, where, self._folder_name(), python(), self.tell)
+
     def _record(self, args: tuple[Any, ...], kwargs: dict[str, Any], seed: Seed) -> tuple[str, str | None]:
         """Run a seed again and write down what happens; return where, and how it has ended, if it was run."""
-        folder = Path(self._started_in, FOLDER, self._folder_name())
         runs: list[Simulation] = []
         places: list[Path] = []
         options = {"snaplen": SNAPLEN, **self.options}
@@ -394,17 +413,14 @@ class Simulated:
                     runs.clear()
 
         try:
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
-            folder.parent.joinpath(".gitignore").write_text("*\n")
-            _forget_oldest(folder.parent)
+            folder = failure_folder(self._started_in, self._folder_name(), anew=True)
         except OSError as error:
             return f"cannot be written down ({error})", None
         ended = "it has passed"
         try:
             self.once(args, kwargs, seed, simulate)
         except BaseException as error:
-            if not _is_failure(error):
+            if not is_failure(error):
                 raise
             ended = _shown(error)
         files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
@@ -421,12 +437,16 @@ class Simulated:
             path, _, rest = test.partition("::")
             if not Path(self._started_in, path).exists():
                 path = self.body.__code__.co_filename
-            return f"{which} {_python()} -m pytest {shlex.quote(f'{path}::{rest}')}"
-        if not args and _can_be_written(kwargs) and "<locals>" not in self.body.__qualname__:
+            return f"{which} {python()} -m pytest {shlex.quote(f'{path}::{rest}')}"
+        if (
+            not args
+            and all(map(can_be_written, (kwargs or {}).values()))
+            and "<locals>" not in self.body.__qualname__
+        ):
             words = ["-m", "kamaelia", "simulate", self._address(), f"--seed={seed}"]
             words += [f"--param={name}={value!r}" for name, value in (kwargs or {}).items()]
-            return f"{_python()} {shlex.join(words)}"
-        return f"{which} {_python()} {shlex.join(sys.orig_argv[1:])}".rstrip()
+            return f"{python()} {shlex.join(words)}"
+        return f"{which} {python()} {shlex.join(sys.orig_argv[1:])}".rstrip()
 
     def _address(self) -> str:
         """Return where the test is, as the command ``kamaelia`` wants it."""
@@ -472,6 +492,23 @@ def captures_in(folder: Path, network: Network, most: int) -> dict[str, str]:
     return {name: str(folder / f"{name}.pcapng") for name in busy[:most]}
 
 
+def failure_folder(where: str | os.PathLike[str], name: str, *, anew: bool = False) -> Path:
+    """Return the folder for what is left of a failure, and make it. Raises `OSError`.
+
+    Arguments:
+        where: the folder that this one is to be in, a few levels down
+        name: of what has failed
+        anew: nothing is to be in it
+    """
+    folder = Path(where, FOLDER, name)
+    if anew:
+        shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.parent.joinpath(".gitignore").write_text("*\n")
+    _forget_oldest(folder.parent)
+    return folder
+
+
 def which_seeds(seeds: int | str | Iterable[Seed], said: str) -> Sequence[Seed]:
     """Return the seeds that are meant.
 
@@ -501,7 +538,7 @@ def _from_environment() -> Sequence[Seed] | None:
     return None if seeds is None else which_seeds(seeds, f"{SEEDS}={seeds}")
 
 
-def _is_failure(error: BaseException) -> bool:
+def is_failure(error: BaseException) -> bool:
     """Say whether a test has failed; pytest has errors of its own for that."""
     if isinstance(error, Exception):
         return True
@@ -520,22 +557,19 @@ def _current_test(name: str) -> str:
     return found if found.partition("[")[0].rpartition("::")[2] == name else ""
 
 
-def _can_be_written(arguments: dict[str, Any] | None) -> bool:
-    """Say whether all arguments can be written on a command line.
+def can_be_written(value: Any) -> bool:
+    """Say whether a value can be written in a file of Python, and on a command line.
 
-    >>> _can_be_written({"faulty": True, "names": ["a"]}), _can_be_written({"at": object()})
+    >>> can_be_written({"faulty": True, "names": ["a"]}), can_be_written(object())
     (True, False)
     """
-    for value in (arguments or {}).values():
-        try:
-            if ast.literal_eval(repr(value)) != value:
-                return False
-        except (SyntaxError, ValueError):
-            return False
-    return True
+    try:
+        return bool(ast.literal_eval(repr(value)) == value)
+    except (SyntaxError, ValueError):
+        return False
 
 
-def _python() -> str:
+def python() -> str:
     """Return what to write for the Python that runs."""
     found = shutil.which("python")
     if found and os.path.dirname(found) == os.path.dirname(sys.executable):
@@ -580,6 +614,7 @@ __all__ = [
     "NETWORKS",
     "SEED",
     "SEEDS",
+    "SHRINK",
     "SNAPLEN",
     "Simulated",
     "simulated",

@@ -21,6 +21,7 @@ import sys
 from _thread import get_ident
 from asyncio import events
 from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
@@ -34,7 +35,7 @@ from .addresses import ipv4_of, ipv6_of, is_ipv6, number_of
 from .capture import Captures
 from .disk import KEEP as KEEP_CALLS
 from .faults import Faults
-from .forms import forms
+from .forms import Forms, forms
 from .fragments import icmp_size
 from .hostrun import HostRun, judge
 from .links import RandomStream
@@ -77,7 +78,7 @@ class Simulation:
     ) -> None:
         self.network = network
         self.remote = Remote() if remote is None else remote
-        self.forms = forms()
+        self.forms = self._make_forms()
         self.clock = VirtualClock()
         self.fabric = self.forms.Fabric(self.clock)
         self.fabric.recorder = None if keep is None else self.forms.Recorder(self.clock, keep)
@@ -120,7 +121,8 @@ class Simulation:
             for host in network.hosts.values()
             if host.has_disk
         }
-        for host in network.hosts.values():
+        everybody = [*network.hosts.values(), *network.removed.values()]
+        for host in sorted(everybody, key=attrgetter("number")) if network.removed else everybody:
             self._add_stack(host)
         for link in network.links:
             self._add_link(link)
@@ -129,7 +131,13 @@ class Simulation:
                 channel.watch_queue()
         for host in network.hosts.values():
             for route, neighbour in host.routes:
+                if neighbour in network.removed:
+                    continue
                 self._add_route(self.stacks[host.name], route, self.stacks[neighbour])
+
+    def _make_forms(self) -> Forms:
+        """Return of which classes all is made."""
+        return forms()
 
     @property
     def time(self) -> float:
@@ -144,6 +152,10 @@ class Simulation:
         self.stacks[host.name] = stack
         if self.network.tcp is not None or host.tcp is not None:
             stack.tcp_settings = host.tcp or self.network.tcp
+        if host.name in self.network.removed:
+            stack.is_down = True
+            stack.look()
+            self.routes.nowhere.add(stack)
         if host.group_options:
             stack.group_options = host.group_options
         if host.rules or host.translation is not None:
@@ -162,6 +174,13 @@ class Simulation:
         if not link.one_way:
             back = self.forms.Channel(b, a, link.settings_back, self.seed)
             there.back, back.back = back, there
+
+    @property
+    def present(self) -> dict[str, Stack]:
+        """The hosts by name, without those that were removed (`Network.remove`)."""
+        if not self.network.removed:
+            return self.stacks
+        return {name: self.stacks[name] for name in self.network.hosts}
 
     def channels_of(self, link: NetworkLink) -> tuple[Channel, ...]:
         """Return the directions of a link."""
@@ -384,6 +403,8 @@ class Simulation:
 
     def restart(self, name: str) -> None:
         """Switch a host on again: all that it runs is made anew. One that runs is crashed before."""
+        if name in self.network.removed:
+            return
         self.crash(name)
         stack = self.stacks[name]
         stack.is_down = False
@@ -593,7 +614,7 @@ class Simulation:
 
     def _metrics(self) -> Metrics:
         links = {one.name: link_metrics(one) for one in self.each_channel()}
-        hosts = {one.name: host_metrics(one) for one in self.stacks.values()}
+        hosts = {name: host_metrics(stack) for name, stack in self.present.items()}
         return Metrics(self.time, links, hosts, measures_of(self._runs))
 
 

@@ -295,7 +295,7 @@ class NetworkWatch:
                 seconds=simulation.seconds,
                 speed=remote.speed,
                 packets=simulation.fabric.packets,
-                hosts=tuple(map(host_snapshot, simulation.stacks.values())),
+                hosts=tuple(map(host_snapshot, simulation.present.values())),
                 links=tuple(
                     NetworkLinkSnapshot(
                         name,
@@ -345,7 +345,7 @@ class NetworkWatch:
         """Return what a direction is like, as people wrote it."""
         known = self._parameters.get(settings)
         if known is None:
-            given = {name: _as_written(value) for name, value in settings.given.items()}
+            given = {name: as_written(value) for name, value in settings.given.items()}
             given["reordering"] = settings.jitter_reorders  # type: ignore[assignment]
             known = self._parameters[settings] = LinkParameters(**given)  # type: ignore[arg-type]
         return known
@@ -483,7 +483,7 @@ def _plain(value: Any) -> Any:
     return {name: _plain(getattr(value, name)) for name in names} if names else value
 
 
-def _as_written(value: Any) -> str | None:
+def as_written(value: Any) -> str | None:
     """Return a quantity as text."""
     if value is None or isinstance(value, str):
         return value

@@ -375,6 +375,7 @@ class Stack(Base):
             one.closing = True
             one.reading = False
         self.udp = self._streams = self._next_ports = self.connections = None
+        self.forget_last()
         self.member = None
         self.simulation.groups.vanish(self)
         self.look()

@@ -519,12 +519,15 @@ class StreamTransport(transports._FlowControlMixin, asyncio.Transport):
         """See asyncio."""
         if self.is_reading():
             self._paused = True
+            self._end.read_by(None, self._context)
 
     def resume_reading(self) -> None:
         """See asyncio."""
         if self._paused and not self._closing:
             self._paused = False
             self._read_soon()
+            if self._reads:
+                self._end.read_by(self._read_unless_over, self._context)
 
     def readable(self) -> None:
         """Something has arrived: bytes, the end, or an error."""
@@ -536,6 +539,12 @@ class StreamTransport(transports._FlowControlMixin, asyncio.Transport):
     def _start_reading(self) -> None:
         self._reads = True
         self._read_soon()
+        if self.is_reading():
+            self._end.read_by(self._read_unless_over, self._context)
+
+    def _read_unless_over(self) -> None:
+        if self._reads and not self._closing:
+            self._read()
 
     def _read_soon(self) -> None:
         if self._look_again is None:

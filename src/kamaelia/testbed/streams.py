@@ -89,6 +89,7 @@ class Streams:
         connections = self.stack.connections
         if connections is not None and connections.get(end.key) is end.endpoint:
             del connections[end.key]
+            self.stack.forget_last()
         self.forget_end(end)
 
     def take_segment(self, packet: Packet) -> None:

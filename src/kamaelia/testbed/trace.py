@@ -11,13 +11,16 @@ from collections.abc import Callable
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..axon import UsageError
 from .disk import DiskTrace
 from .errors import SimulationError
 from .measures_network import Metrics
 from .protocols import REASONS, WORDS
+
+if TYPE_CHECKING:
+    from .emulation.lateness import EmulationReport
 
 
 class Event(NamedTuple):
@@ -82,6 +85,7 @@ class Trace:
         errors: dict[str, Exception],
         captures: dict[str, io.BytesIO] | None = None,
         disks: dict[str, DiskTrace] | None = None,
+        emulation: EmulationReport | None = None,
     ) -> None:
         self.seed = seed
         """The seed of the run: with it, it can be run again."""
@@ -93,6 +97,8 @@ class Trace:
         """What failed, by the host's name; only with ``errors="collect"``."""
         self.disks = disks or {}
         """What is on the disks of those hosts that have one, by the host's name."""
+        self.emulation = emulation
+        """How faithful an emulation was: how late packets left the box; None in other worlds."""
         self._recorder = recorder
         self._captures = captures or {}
         self._again: Callable[[str], Trace] | None = None
@@ -129,7 +135,7 @@ class Trace:
         captures = self._captures
         if what not in captures:
             if self._again is None:
-                raise UsageError(f"pcap({what!r}): this trace has no packets; they are simulated ones' only")
+                raise UsageError(f"pcap({what!r}): it was not captured: say capture=[{what!r}] before")
             trace = self._again(what)
             if trace.fingerprint != self.fingerprint:
                 raise SimulationError(

@@ -468,7 +468,7 @@ class Node:
         if packet.protocol == TCP and self.connections is not None and not packet.spoiled:
             end = self.connections.get((packet.port, packet.target, packet.source))
             if end is not None:
-                end.take(packet.data, packet.tos & 3)
+                end.take(packet.data, packet.tos & 3, self.fabric.clock.now)
                 return
         if packet.protocol == UDP and not packet.spoiled:
             socket = self.udp
@@ -487,6 +487,9 @@ class Node:
         if self.loop is not clock.running:
             clock.enter(self.loop)
         context.run(function)
+
+    def forget_last(self) -> None:
+        """One of the connections is no more: who keeps the one that was found last does not any more."""
 
     def send_like(self, template: Packet, kind: str, size: int, data: Any, ecn: int, again: bool) -> None:
         """Send a packet that is like another, but for this; the other is never sent itself."""

@@ -23,10 +23,11 @@ numbers u hang together: each is the share below z of the standard normal distri
     z = c * (z of the packet before) + sqrt(1 - c**2) * (a new, normally distributed number)
 
 This first-order autoregressive series remains normally distributed, so u remains uniform and the extra delays
-have exactly the distribution that they would have without. (What netem does instead, averaging u itself,
-makes extreme delays rare.) The correlation of a packet's z with that of the k-th after it is c**k. That of
-normally distributed delays is the same; for `Uniform` it is 6 / pi * asin(c**k / 2), a little less. With 1 a
-link keeps what it has drawn first.
+have exactly the distribution that they would have without. The correlation of a packet's z with that of the
+k-th after it is c**k. That of normally distributed delays is the same; for `Uniform` it is 6 / pi * asin(c**k
+/ 2), a little less. With 1 a link keeps what it has drawn first. (netem averages u itself, which would make
+extreme delays rare. But it goes on with what is left of the average modulo the width of the jitter, in
+nanoseconds: unless that is seconds, no correlation is seen at all. ``python -m tools.qdiscs`` shows it.)
 
 Not modelled: jitter that depends on how much is sent. That comes from queues.
 """

@@ -238,6 +238,10 @@ class Connection:
         """Say whether there is room worth waking somebody for: a third of the buffer."""
         return self.room() >= self.sender.waiting() >> 1
 
+    def is_readable(self) -> bool:
+        """Say whether there is something to read, or the end."""
+        return self.receiver.arrived_bytes > 0 or self.receiver.has_ended()
+
     def has_ended(self) -> bool:
         """Say whether everything has been read that will ever come."""
         return self.receiver.has_ended() and not self.receiver.arrived

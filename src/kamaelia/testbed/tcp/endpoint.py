@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .connection import SYN_RECEIVED, TIME_WAIT, Connection
+from .connection import READABLE, SYN_RECEIVED, TIME_WAIT, Connection
 from .rack import NEVER
 from .segment import SYN, Segment
 
@@ -28,7 +28,19 @@ class Endpoint:
         call_at: calls a function, with an argument, at a time
     """
 
-    __slots__ = ("call_at", "clock", "connection", "headers", "node", "owner", "scheduled", "template")
+    __slots__ = (
+        "call",
+        "call_at",
+        "clock",
+        "connection",
+        "context",
+        "headers",
+        "owner",
+        "reader",
+        "scheduled",
+        "send_like",
+        "template",
+    )
 
     def __init__(
         self,
@@ -40,23 +52,28 @@ class Endpoint:
         call_at: Callable[..., object],
     ) -> None:
         self.connection = connection
-        self.node = node
+        self.call = node.call  # taken once: they are called for each segment
+        self.send_like = node.send_like
         self.clock = node.fabric.clock
         self.template = template
         self.headers = headers
         self.owner = owner
         self.call_at = call_at
         self.scheduled = NEVER
+        self.reader: Any = None
+        """What is called, in a context, when there is something to read and nothing else to tell; None if
+        the owner is to be told of that, too."""
+        self.context: Any = None
 
-    def take(self, segment: Segment, mark: int) -> None:
-        """A segment has come, and this is what the network says of its packet."""
+    def take(self, segment: Segment, mark: int, now: int) -> None:
+        """A segment has come at a time, and this is what the network says of its packet."""
         connection = self.connection
         if connection.state == SYN_RECEIVED and self.owner.is_full():
             return
         if connection.state == TIME_WAIT and segment.flags & SYN:
             self.owner.asked_again(segment)
             return
-        connection.take(segment, mark, self.clock.now)
+        connection.take(segment, mark, now)
         self.follow_up()
 
     def open(self) -> None:
@@ -98,7 +115,7 @@ class Endpoint:
             capable = ECN_CAPABLE if connection.sender.ecn else 0
             segment: Segment
             for segment in out:
-                self.node.send_like(
+                self.send_like(
                     self.template,
                     segment.kind(),
                     self.headers + segment.size(),
@@ -110,7 +127,10 @@ class Endpoint:
         if connection.events:
             events = connection.events
             connection.events = 0
-            self.owner.happened(events)
+            if events == READABLE and self.reader is not None and not self.clock.frozen:
+                self.call(self.context, self.reader)
+            else:
+                self.owner.happened(events)
         due = connection.due()
         if due < self.scheduled:
             self.scheduled = due

@@ -1,0 +1,44 @@
+"""What is kept of each study: a report, all runs, and the beginning of the journal."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from kamaelia.testbed.experiments import Study
+
+pytestmark = [pytest.mark.one_core, pytest.mark.once, pytest.mark.needs("module:duckdb")]
+
+RESULTS = Path(__file__).resolve().parents[2] / "studies" / "results"
+NAMES = sorted(path.stem for path in RESULTS.glob("*.parquet"))
+
+
+def test_there_is_one_of_each_kind() -> None:
+    kept = {path.name for path in RESULTS.iterdir()}
+    assert len(NAMES) == 3
+    assert kept == {f"{name}.{kind}" for name in NAMES for kind in ("parquet", "html", "hypothesis.jsonl")}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_hypothesis_was_there_before_the_first_run(name: str) -> None:
+    begun = (RESULTS / f"{name}.hypothesis.jsonl").read_bytes()
+    (said,) = Study.load(RESULTS / f"{name}.parquet").about["hypotheses"]
+    assert (said["runs"], said["bytes"], said["hash"]) == (0, len(begun), hashlib.sha256(begun).hexdigest())
+    first, last = (json.loads(line) for line in begun.splitlines())
+    assert list(first) == ["experiment"]
+    assert {one: last["hypothesis"][one] for one in ("hypothesis", "expected", "at")}.items() <= said.items()
+    assert said["hash"] in (RESULTS / f"{name}.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_in_it_is_of_the_machine_that_made_it(name: str) -> None:
+    study = Study.load(RESULTS / f"{name}.parquet")
+    assert re.fullmatch(r"[\w-]+/runs\.jsonl", study.about["journal"])
+    for kind in ("html", "hypothesis.jsonl"):
+        assert not re.search(
+            r"/(home|root|tmp|work)/", (RESULTS / f"{name}.{kind}").read_text(encoding="utf-8")
+        )
