@@ -55,7 +55,7 @@ class Checked(Wire):
             assert all(one.end == other.seq for one, other in itertools.pairwise(pieces))
             assert sender.deadline < 2**62, "nothing would be sent again"
         assert sender.window.size >= 1
-        assert receiver.held_bytes == sum(len(data) for _, _, data in receiver.held)
+        assert receiver.held_bytes == sum(len(one.data) for one in receiver.held)
         assert receiver.arrived_bytes == sum(map(len, receiver.arrived))
         assert sender.unsent_bytes == sum(map(len, sender.unsent)) - sender.unsent_from
 

@@ -13,7 +13,7 @@ runs on a wheel as Linux's does.
 from __future__ import annotations
 
 from .round_trip import RoundTrip
-from .scoreboard import AGAIN, EVER_AGAIN, LOST, SACKED, Scoreboard, Sent
+from .scoreboard import AGAIN, EVER_AGAIN, LOST, SACKED, Again, Scoreboard, Sent
 
 OPEN, DISORDER, REDUCING, RECOVERY, LOSS = range(5)
 STATES = ("open", "disorder", "reducing", "recovery", "loss")
@@ -174,24 +174,25 @@ class Rack:
 
     def detect_losses_of_resent(self, patience: int) -> int:
         """Do the same with what was sent again, which stands in the order of time."""
-        again = self.board.again
+        board = self.board
         wait = 0
-        piece: Sent
-        time: int
-        for time, piece in list(again):
-            is_over = piece.time != time or piece.end <= self.una or piece.marks & SACKED
-            if is_over or piece.marks & (LOST | AGAIN) == LOST:
-                if wait == 0:
-                    again.popleft()
-                continue
-            if time > self.rack_time or (time == self.rack_time and piece.end >= self.rack_end):
-                break
-            left = time + patience - self.now
-            if left <= 0:
-                self.board.mark_lost(piece)
-                again.popleft()
-            elif left > wait:
-                wait = left
+        index = board.again_head
+        while index < len(board.again):
+            one: Again = board.again[index]
+            piece = one.piece
+            time = one.time
+            index += 1
+            is_over = piece.time != time or piece.end <= self.una or piece.marks & SACKED != 0
+            if not is_over and piece.marks & (LOST | AGAIN) != LOST:
+                if time > self.rack_time or (time == self.rack_time and piece.end >= self.rack_end):
+                    break
+                left = time + patience - self.now
+                if left > 0:
+                    wait = max(wait, left)
+                    continue
+                board.mark_lost(piece)
+            if wait == 0:
+                board.again_head = index
         return wait
 
     def identify_losses(self, flags: int) -> int:

@@ -29,6 +29,27 @@ GATHER = 1_000_000  # nanoseconds at most
 OVERHEAD = 856  # bytes of memory that a segment takes beside its data
 
 
+class Held:
+    """Something that has come before its turn."""
+
+    __slots__ = ("data", "end", "seq")
+
+    def __init__(self, seq: int, end: int, data: bytes) -> None:
+        self.seq = seq
+        self.end = end
+        self.data = data
+
+
+class Block:
+    """What has come out of order without a gap."""
+
+    __slots__ = ("begin", "end")
+
+    def __init__(self, begin: int, end: int) -> None:
+        self.begin = begin
+        self.end = end
+
+
 class Receiver:
     """What one end of a connection receives."""
 
@@ -82,9 +103,9 @@ class Receiver:
         self.arrived: deque[bytes] = deque()
         self.arrived_bytes = 0
         """That are in order, and have not been read."""
-        self.held: list[tuple[int, int, bytes]] = []  # what has come out of order, by number
+        self.held: list[Held] = []  # what has come out of order, by number
         self.held_bytes = 0
-        self.blocks: list[tuple[int, int]] = []  # of them, the newest first
+        self.blocks: list[Block] = []  # of them, the newest first
         self.duplicate: tuple[int, int] | None = None  # what has come twice
         self.end_seq = -1
         """The number of the end, once it has come; -1 before."""
@@ -185,61 +206,82 @@ class Receiver:
         """Keep what has come before its turn."""
         held = self.held
         place = len(held)
-        while place and held[place - 1][0] > seq:
+        before: Held
+        while place:
+            before = held[place - 1]
+            if before.seq <= seq:
+                break
             place -= 1
-        if place and held[place - 1][1] > seq:
-            known = held[place - 1][1]
-            self.duplicate = (seq, min(end, known))
-            if known >= end:
+        if place and before.end > seq:
+            self.duplicate = (seq, min(end, before.end))
+            if before.end >= end:
                 return
-            data, seq = data[known - seq :], known
-        while place < len(held) and held[place][0] < end:
-            after = held[place]
-            if after[1] <= end:  # it lies within
-                self.duplicate = (after[0], after[1])
-                self.held_bytes -= len(after[2])
+            data, seq = data[before.end - seq :], before.end
+        while place < len(held):
+            after: Held = held[place]
+            if after.seq >= end:
+                break
+            if after.end <= end:  # it lies within
+                self.duplicate = (after.seq, after.end)
+                self.held_bytes -= len(after.data)
                 del held[place]
                 continue
-            self.duplicate = (after[0], end)
-            data, end = data[: after[0] - seq], after[0]
-        held.insert(place, (seq, end, data))
+            self.duplicate = (after.seq, end)
+            data, end = data[: after.seq - seq], after.seq
+        held.insert(place, Held(seq, end, data))
         self.held_bytes += len(data)
         self.note_block(seq, end)
 
     def rightmost(self) -> int:
         """Return the end of what has come out of order; -1 if there is none."""
-        return self.held[-1][1] if self.held else -1
+        if not self.held:
+            return -1
+        last: Held = self.held[-1]
+        return last.end
 
     def note_block(self, begin: int, end: int) -> None:
         """Put a block of what was held first, joined with those that it touches."""
-        kept = []
-        for other in self.blocks:
-            if other[1] < begin or other[0] > end:
-                kept.append(other)
+        blocks = self.blocks
+        place = 0
+        while place < len(blocks):
+            other: Block = blocks[place]
+            if other.end < begin or other.begin > end:
+                place += 1
             else:
-                begin, end = min(begin, other[0]), max(end, other[1])
-        self.blocks = [(begin, end), *kept]
+                begin, end = min(begin, other.begin), max(end, other.end)
+                del blocks[place]
+        blocks.insert(0, Block(begin, end))
 
     def join(self) -> None:
         """The gap before what was held is filled."""
         held = self.held
         count = 0
-        for seq, end, data in held:
-            if seq > self.nxt:
+        while count < len(held):
+            one: Held = held[count]
+            if one.seq > self.nxt:
                 break
             count += 1
-            self.held_bytes -= len(data)
-            if end <= self.nxt:
+            self.held_bytes -= len(one.data)
+            if one.end <= self.nxt:
                 continue
-            data = data[self.nxt - seq :]
+            data: bytes = one.data[self.nxt - one.seq :] if one.seq < self.nxt else one.data
             if data:
                 self.arrived.append(data)
                 self.arrived_bytes += len(data)
-            self.nxt = end
+            self.nxt = one.end
         if count:
             del held[:count]
-            self.blocks = [block for block in self.blocks if block[1] > self.nxt]
+            self.forget_blocks()
         self.ack_now = True
+
+    def forget_blocks(self) -> None:
+        """What lay in some blocks is in order now."""
+        place = len(self.blocks)
+        while place:
+            place -= 1
+            block: Block = self.blocks[place]
+            if block.end <= self.nxt:
+                del self.blocks[place]
 
     def read(self, most: int) -> bytes:
         """Return bytes that are in order, none if there are none."""
@@ -390,11 +432,12 @@ class Receiver:
         if self.duplicate is not None:
             blocks.extend(self.duplicate)
             self.duplicate = None
-        for begin, end in self.blocks:
+        block: Block
+        for block in self.blocks:
             if len(blocks) >= 2 * min(most, MOST_BLOCKS):
                 break
-            blocks.append(begin)
-            blocks.append(end)
+            blocks.append(block.begin)
+            blocks.append(block.end)
         return tuple(blocks)
 
     # -- the window ---------------------------------------------------------------------------------
@@ -440,7 +483,7 @@ class Receiver:
             window = read << 1
             window += 2 * (window * (read - self.space) // self.space)
             if self.held:
-                window += self.held[-1][1] - self.nxt
+                window += self.rightmost() - self.nxt
             self.space = read
             buffer = min((window << 8) // self.ratio, self.largest_buffer)
             if not self.buffer_is_fixed and buffer > self.buffer:

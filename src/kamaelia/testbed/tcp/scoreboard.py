@@ -10,8 +10,6 @@ another order in time, which RACK goes by; it is kept beside, and what is out of
 
 from __future__ import annotations
 
-from collections import deque
-
 SACKED, LOST, AGAIN, EVER_AGAIN = 1, 2, 4, 8
 COMPACT = 512  # pieces that are done with before room is made
 
@@ -34,11 +32,22 @@ class Sent:
         """How many packets had been delivered by then."""
 
 
+class Again:
+    """That a piece was sent again, at some time."""
+
+    __slots__ = ("piece", "time")
+
+    def __init__(self, time: int, piece: Sent) -> None:
+        self.time = time
+        self.piece = piece
+
+
 class Scoreboard:
     """The pieces of one connection."""
 
     __slots__ = (
         "again",
+        "again_head",
         "again_out",
         "head",
         "highest",
@@ -63,8 +72,9 @@ class Scoreboard:
         """How many were sent again, and are not acknowledged nor lost again."""
         self.highest = 0
         """The end of the last that was ever sacked or acknowledged."""
-        self.again: deque[tuple[int, Sent]] = deque()
-        """Those that were sent again, in that order, and when."""
+        self.again: list[Again] = []
+        """Those that were sent again, in that order."""
+        self.again_head = 0  # those before it are done with
         self.lost_from = 0
         """No piece before this number is lost and has not been sent again."""
         self.quiet_from = 0
@@ -80,7 +90,10 @@ class Scoreboard:
 
     def first(self) -> Sent | None:
         """Return the first that is not acknowledged."""
-        return self.pieces[self.head] if self.head < len(self.pieces) else None
+        if self.head >= len(self.pieces):
+            return None
+        piece: Sent = self.pieces[self.head]
+        return piece
 
     def add(self, piece: Sent) -> None:
         """It was sent, after all others."""
@@ -155,7 +168,10 @@ class Scoreboard:
     def note_time(self, piece: Sent, now: int) -> None:
         """It is sent again, which may not count."""
         piece.time = now
-        self.again.append((now, piece))
+        if self.again_head >= COMPACT and self.again_head * 2 >= len(self.again):
+            del self.again[: self.again_head]
+            self.again_head = 0
+        self.again.append(Again(now, piece))
 
     def next_lost(self) -> Sent | None:
         """Return the first that is lost and was not sent again."""
