@@ -1,4 +1,4 @@
-"""Bufferbloat: what telephones and pages feel of others' large transfers, by what queues before an access line.
+"""Bufferbloat: what telephones and pages feel of large transfers, by the queue before a household's line.
 
     server: transfers, answers, a voice            home: transfers, requests, pages, a voice
                           |                                       |
@@ -11,9 +11,9 @@ large transfers of TCP (CUBIC, as Linux does it, in packets) go down it, or up, 
 - **pages**: 100 kB over a new connection, one after the other;
 - **a voice**: 50 packets a second by UDP, in the direction of the transfers.
 
-What waits before the line, in either direction, waits in a queue that drops what comes when it is full, which
-has room for 40, 160 or 640 ms (1, 4 and 16 times what is under way in a round trip), or in one of CoDel, or of
-FQ-CoDel, as RFC 8289 and RFC 8290 have them, with their usual parameters.
+What waits before the line, in either direction, waits in a queue that drops what comes when it is full, and
+has room for 40, 160 or 640 ms (1, 4 and 16 times what is under way in a round trip, which is called BDP), or
+in one of CoDel, or of FQ-CoDel, as RFC 8289 and RFC 8290 have them, with their usual parameters.
 
 ``kamaelia experiment studies/bufferbloat.py`` runs it. README.md beside this has what was expected, written
 before the first run, what has come of it, and what the literature says.
@@ -74,7 +74,7 @@ async def receiving(inbox, outbox):
 
 
 def bulk(to, transfers):
-    """Return a component that sends all the time, over some connections that do not begin at the same moment."""
+    """Return a component that sends all the time, over connections that begin one after the other."""
 
     @component
     async def sending(inbox, outbox):
@@ -93,7 +93,7 @@ def bulk(to, transfers):
 
 
 async def ask(size):
-    """Return how long an answer of so many bytes takes, with its connection; as long as there is time, if longer."""
+    """Return how long so many bytes take, over a new connection, or until there is no more time."""
     began, in_time = clock(), False
     try:
         async with asyncio.timeout(OVER - clock() - 0.1):
@@ -222,14 +222,14 @@ experiment = Experiment(
     details=0,
     name="bufferbloat",
     hypothesis=(
-        "With queues that drop what comes when they are full, everything small waits as long as these are, as "
+        "With queues that drop what comes when they are full, everything small waits as long as these are: "
         "large transfers keep them full. CoDel and FQ-CoDel take that away, whatever room there is; FQ-CoDel "
         "keeps what is small from waiting, and from being dropped, at all. What they cost is throughput of "
         "a transfer that is alone; and where a packet takes longer than CoDel's target, CoDel drops too much."
     ),
     expected=(
         "Voice, median, one transfer down: 16 BDP against CoDel 560 against 22 ms (-540), FQ-CoDel 21 ms. "
-        "Page, four transfers down: 4 BDP against FQ-CoDel 1250 against 520 ms (-730). Requests, median, four "
+        "Page, four transfers down: 4 BDP against FQ-CoDel 1250 against 520 ms (-730). Request, median, four "
         "transfers down: CoDel against FQ-CoDel 100 against 83 ms (-17). Bulk, one transfer down: 4 BDP "
         "against CoDel 9.1 against 7.3 Mbit/s (-1.8); four: 9.2 against 8.9 (-0.3). Voice lost, four "
         "transfers up: 4 BDP against CoDel 0.1 against 10 % (+10), FQ-CoDel 0."
