@@ -81,9 +81,12 @@ def bulk(to, transfers):
         async def transfer(after):
             await sleep(after)
             _, writer = await asyncio.open_connection(to, BULK)
-            while True:
-                writer.write(CHUNK)
-                await writer.drain()
+            try:
+                while True:
+                    writer.write(CHUNK)
+                    await writer.drain()
+            finally:
+                writer.transport.abort()
 
         async with asyncio.TaskGroup() as group:
             for _ in range(transfers):
@@ -98,10 +101,12 @@ async def ask(size):
     try:
         async with asyncio.timeout(OVER - clock() - 0.1):
             reader, writer = await asyncio.open_connection("server", WEB)
-            writer.write(b"%d\n" % size)
-            await reader.readexactly(size)
-            writer.close()
-            in_time = True
+            try:
+                writer.write(b"%d\n" % size)
+                await reader.readexactly(size)
+                in_time = True
+            finally:
+                writer.close()
     except TimeoutError:
         pass
     count("unfinished", not in_time)
