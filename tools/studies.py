@@ -1,4 +1,4 @@
-"""Make reports of the studies' results, or run the studies again: ``make studies``, ``make studies ARGS=--run``.
+"""Make reports of the studies' results, or run the studies again: ``make studies ARGS=--run``.
 
 Results are kept in ``studies/results`` as Parquet, and reports made of them into ``.kamaelia/studies``. With
 ``--run`` all runs are made that are not there yet, under ``.kamaelia/experiments``, and what is kept is
@@ -42,7 +42,9 @@ def run(name: str) -> int:
 
 def main() -> int:
     """Do what the command line says."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(STUDIES))
     parser.add_argument("--run", action="store_true", help="run them again, which takes up to half an hour")
     options = parser.parse_args()
