@@ -23,7 +23,7 @@ INTEROP := tools/interop/.venv/.has-interop
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # pip must not be at work in .venv twice at the same time
-.PHONY: help demo test lint dist test-deps bench-deps interop-deps qdiscs-deps fidelity-deps docs soak planted fuzz vendor test-studio bench bench-observed interop conformance fidelity qdiscs clean
+.PHONY: help demo test lint dist test-deps bench-deps interop-deps qdiscs-deps fidelity-deps docs soak planted studies fuzz vendor test-studio bench bench-observed interop conformance fidelity qdiscs clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -73,6 +73,9 @@ soak: $(TEST) ## the long tests, which run for minutes
 
 planted: $(TEST) ## shrink ten failures that were planted in networks of 50 hosts, and show what is left
 	@$(BIN)/python -m tests.testbed.shrinking.planted
+
+studies: $(TEST) ## make the reports of the studies' results; ARGS=--run runs them again, a quarter of an hour
+	@$(BIN)/python tools/studies.py $(ARGS)
 
 # Two or three hours. ARGS="--runs 10000 --only http_server" does less.
 fuzz: $(FUZZ) ## give each machine a million inputs that nobody has thought of

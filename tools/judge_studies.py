@@ -1,0 +1,108 @@
+"""Run single runs of the studies of TCP in real time, on Linux's own TCP, beside the simulated ones.
+
+    PYTHONPATH=src .venv/bin/python tools/judge_studies.py [bufferbloat] [http] [--seeds 2]
+
+The components are the same, and so are the links, with their queues and losses for a seed: only TCP, UDP and
+the time that programs take are real. It needs root, as `Network.emulate` does.
+
+Two things are put in place of others before a network is emulated. Sockets of TCP choose the congestion
+control that the study asks for, as Linux's default may be another; and `clock`, by which the studies say when
+something begins, counts from the beginning there, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from kamaelia.testbed import Network
+
+TCP_CONGESTION = 13
+STARTING = 0.3  # seconds until all hosts run
+ROOT = Path(__file__).resolve().parents[1]
+HOUSEHOLDS: list[dict[str, Any]] = [
+    {"queue": "4 BDP", "transfers": 1, "direction": "down"},
+    {"queue": "CoDel", "transfers": 1, "direction": "down"},
+    {"queue": "FQ-CoDel", "transfers": 4, "direction": "down"},
+    {"queue": "CoDel", "transfers": 4, "direction": "up"},
+]
+VISITS: list[dict[str, Any]] = [
+    {"page": page, "loss": loss, "http": http}
+    for page, loss in (("100 x 10 kB", 0), ("100 x 10 kB", 1), ("1 x 1000 kB", 1))
+    for http in (1, 3)
+]
+
+
+@contextmanager
+def as_on_linux(study: ModuleType, control: str) -> Iterator[None]:
+    """Put those two things in place."""
+    plain, virtual = socket.socket, study.clock
+    began = time.monotonic() + STARTING
+
+    class Socket(plain):  # type: ignore[misc, valid-type]
+        def __init__(
+            self, family: int = -1, type: int = -1, proto: int = -1, fileno: int | None = None
+        ) -> None:
+            super().__init__(family, type, proto, fileno)
+            inet = self.family in (socket.AF_INET, socket.AF_INET6)
+            if fileno is None and inet and self.type == socket.SOCK_STREAM:
+                self.setsockopt(socket.IPPROTO_TCP, TCP_CONGESTION, control.encode())
+
+    socket.socket, study.clock = Socket, lambda: time.monotonic() - began  # type: ignore[misc, attr-defined]
+    try:
+        yield
+    finally:
+        socket.socket, study.clock = plain, virtual  # type: ignore[misc, attr-defined]
+
+
+def judge(
+    study: ModuleType,
+    make: Callable[..., Network],
+    arguments: dict[str, Any],
+    control: str,
+    seeds: int,
+    seconds: float,
+    until: str | None,
+) -> None:
+    """Run one combination in both ways, and print what came of it."""
+    for seed in range(seeds):
+        simulated = study.outcome(make(**arguments).simulate(seconds, seed=seed, until=until))
+        with as_on_linux(study, control):
+            trace = make(**arguments).emulate(min(seconds, 60), seed=seed, until=until)
+        emulated = study.outcome(trace)
+        print(", ".join(f"{name}={value}" for name, value in arguments.items()), f"seed={seed}")
+        for name, value in simulated.items():
+            print(f"  {name:16}{value:10.4g} simulated{emulated[name]:10.4g} on Linux's own TCP")
+        print(f"  {trace.emulation}".replace("\n", "\n  "), flush=True)
+
+
+def main() -> int:
+    """Do what the command line says."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("studies", nargs="*", choices=["bufferbloat", "http"], help="which; both by default")
+    parser.add_argument("--seeds", type=int, default=2, help="how many, from 0 on")
+    options = parser.parse_args()
+    sys.path.insert(0, str(ROOT / "studies"))
+    if "bufferbloat" in options.studies or not options.studies:
+        study = importlib.import_module("bufferbloat")
+        for arguments in HOUSEHOLDS:
+            judge(study, study.household, arguments, "cubic", options.seeds, study.OVER, None)
+    if "http" in options.studies or not options.studies:
+        study = importlib.import_module("http_1_or_3")
+        for arguments in VISITS:
+            judge(study, study.visit, arguments, "reno", options.seeds, study.SECONDS, "phone")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
