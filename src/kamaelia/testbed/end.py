@@ -151,6 +151,14 @@ class End:
         It need not be, where that makes nothing faster.
         """
 
+    def read_now(self, most: int) -> bytes:
+        """Take what has arrived, and nothing if nothing has; for who was told of it (`read_by`)."""
+        raise NotImplementedError
+
+    def has_more(self) -> bool:
+        """Say whether there is more to read after that, or the end."""
+        raise NotImplementedError
+
     def receive(self, most: int) -> bytes:
         """Take what has arrived; no bytes mean the end. Raises `OSError`, `BlockingIOError` for nothing."""
         raise NotImplementedError

@@ -71,6 +71,8 @@ class PacketEnd(End):
         self.endpoint = tcp.Endpoint(
             self.connection, stack, template, self.ip_header, self, simulation.call_at
         )
+        self.read_now = self.endpoint.read  # type: ignore[method-assign]
+        self.has_more = self.connection.is_readable  # type: ignore[method-assign]
         stack.streams.add_connection(self)
 
     @staticmethod

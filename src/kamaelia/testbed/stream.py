@@ -527,7 +527,7 @@ class StreamTransport(transports._FlowControlMixin, asyncio.Transport):
             self._paused = False
             self._read_soon()
             if self._reads:
-                self._end.read_by(self._read_unless_over, self._context)
+                self._end.read_by(self._read_at_once, self._context)
 
     def readable(self) -> None:
         """Something has arrived: bytes, the end, or an error."""
@@ -540,11 +540,24 @@ class StreamTransport(transports._FlowControlMixin, asyncio.Transport):
         self._reads = True
         self._read_soon()
         if self.is_reading():
-            self._end.read_by(self._read_unless_over, self._context)
+            self._end.read_by(self._read_at_once, self._context)
 
-    def _read_unless_over(self) -> None:
-        if self._reads and not self._closing:
+    def _read_at_once(self) -> None:
+        """Something has come, in a form that can be read without asking whether there is something."""
+        if not self._reads or self._closing:
+            return
+        if self._is_buffered or not (data := self._end.read_now(LONGEST_READ)):
             self._read()
+            return
+        try:
+            self._protocol.data_received(data)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # as asyncio: whatever a protocol raises ends its connection
+            self._fatal_error(error, "Fatal error: protocol.data_received() call failed.")
+            return
+        if self._end.has_more():
+            self._read_soon()
 
     def _read_soon(self) -> None:
         if self._look_again is None:

@@ -329,7 +329,7 @@ class Receiver:
                 self.enter_quick(QUICK)
         self.last_came = now
         if size >= 128 and self.offered_most < self.clamp:
-            room = min(self.clamp, self.free()) - self.offered_most
+            room: int = min(self.clamp, self.free()) - self.offered_most
             if room > 0:
                 self.offered_most += min(room, max(2 * self.mss, 2 * size))
                 self.quick |= 1
@@ -448,14 +448,14 @@ class Receiver:
 
     def free(self) -> int:
         """Return how many bytes there is room for."""
-        count = len(self.arrived) + len(self.held)
+        count: int = len(self.arrived) + len(self.held)
         return self.window_of(self.buffer - self.arrived_bytes - self.held_bytes - count * OVERHEAD)
 
     def select_window(self) -> int:
         """Return how many bytes may come now."""
-        full = min(self.window_of(self.buffer), self.clamp)
-        free = self.free()
-        mss = min(self.full_size, full)
+        full: int = min(self.window_of(self.buffer), self.clamp)
+        free: int = self.free()
+        mss: int = min(self.full_size, full)
         if free < full >> 1:
             self.quick = 0
             free = free >> self.scale << self.scale

@@ -166,7 +166,7 @@ class Sender(Recovery):
         board, window = self.board, self.window
         mss = self.segment_size()
         sent = 0
-        limited = False
+        limited: bool = False
         burst = self.burst_size()
         edge = self.una + self.peer_window
         if board.out() == 0 and self.unsent_bytes and self.last_sent:
