@@ -29,11 +29,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+from tools.namespaces import inside
 
 WAIT = 60  # seconds until a command must be done
 SENDER, RECEIVER = "10.97.0.1", "10.97.0.2"
@@ -44,7 +46,6 @@ MTU = 1500
 ETHERNET = 14
 HUGE = 1_000_000  # packets
 LARGEST = 2**31 - 1  # the counter of nftables begins again there
-CLONE_NEWNET = 0x40000000
 TCP_CONGESTION, TCP_INFO = 13, 11
 SIOCETHTOOL = 0x8946
 OFFLOADS = (0x1F, 0x24, 0x2C)  # ETHTOOL_STSO, SGSO, SGRO
@@ -126,28 +127,6 @@ def _without_offloads(device: str) -> None:
             value = ctypes.create_string_buffer(struct.pack("=II", offload, 0))
             request = struct.pack("16sP", device.encode(), ctypes.addressof(value))
             fcntl.ioctl(any_socket, SIOCETHTOOL, request)
-
-
-def inside(name: str, call: Callable[[], Any]) -> Any:
-    """Call something in a namespace, in a thread of its own; a socket stays where it was made."""
-    answers: list[Any] = []
-    failures: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            with open(f"/run/netns/{name}") as file:
-                if ctypes.CDLL(None, use_errno=True).setns(file.fileno(), CLONE_NEWNET) != 0:
-                    raise OSError(ctypes.get_errno(), f"cannot go into {name}")
-            answers.append(call())
-        except BaseException as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    if failures:
-        raise failures[0]
-    return answers[0]
 
 
 def _do(command: str, told: str | None = None) -> str:

@@ -14,19 +14,19 @@ at which they really came to the qdisc. Neighbours are known and IPv6 is off, so
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import socket
 import struct
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from tools.namespaces import inside
 
 from .streams import HEADS, Packet
 
@@ -41,7 +41,6 @@ SO_TIMESTAMPNS, SO_TIMESTAMPING, SO_RCVBUFFORCE, SO_SNDBUFFORCE = 35, 37, 33, 32
 TX_SCHED, SOFTWARE, OPT_ID, OPT_TSONLY = 1 << 8, 1 << 4, 1 << 7, 1 << 11
 IP_RECVERR, IP_TOS, IP_RECVTOS = 11, 1, 13
 BEFORE_QDISC = 1  # of SCM_TSTAMP_SND, SCHED, ACK
-CLONE_NEWNET = 0x40000000
 
 
 @dataclass
@@ -69,12 +68,12 @@ def through(qdiscs: Sequence[str], packets: Sequence[Packet], tail: float = 0.5)
             where = ["parent", f"{number}:1"] if number else ["root"]
             _do(*f"tc -n {left} qdisc add dev va".split(), *where, "handle", f"{number + 1}:", *words.split())
         with contextlib.ExitStack() as stack:
-            receiver = stack.enter_context(_inside(right, _receiver))
+            receiver = stack.enter_context(inside(right, _receiver))
             senders: dict[int, socket.socket] = {}
             for packet in packets:
                 if packet.flow not in senders:
                     make = _sender(packet.flow, packet.ecn)
-                    senders[packet.flow] = stack.enter_context(_inside(left, make))
+                    senders[packet.flow] = stack.enter_context(inside(left, make))
             numbers = _send(packets, senders)
             rows = _receive(receiver, tail)
             arrived = _stamps(senders, numbers, len(packets))
@@ -179,7 +178,7 @@ def _wire() -> Iterator[tuple[str, str]]:
             _do("ip", "netns", "add", name)
             made.append(name)
         for name in names:
-            _inside(name, _without_ipv6)
+            inside(name, _without_ipv6)
         _do("ip", "-n", left, "link", "add", "va", "type", "veth", "peer", "name", "vb", "netns", right)
         ends = [(left, "va", LEFT, LEFT_MAC), (right, "vb", RIGHT, RIGHT_MAC)]
         for (name, device, address, mac), (_, _, other, its) in zip(ends, reversed(ends), strict=True):
@@ -198,29 +197,6 @@ def _without_ipv6() -> None:
         switch = Path(f"/proc/sys/net/ipv6/conf/{which}/disable_ipv6")
         if switch.exists():
             switch.write_text("1")
-
-
-def _inside(name: str, call: Callable[[], Any]) -> Any:
-    """Call something in a namespace, in a thread of its own; a socket stays where it was made."""
-    answers: list[Any] = []
-    failures: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            with open(f"/run/netns/{name}") as file:
-                if ctypes.CDLL(None, use_errno=True).setns(file.fileno(), CLONE_NEWNET) != 0:
-                    number = ctypes.get_errno()
-                    raise OSError(number, f"cannot go into {name}: {os.strerror(number)}")
-            answers.append(call())
-        except BaseException as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    if failures:
-        raise failures[0]
-    return answers[0]
 
 
 def _do(*words: str) -> str:
