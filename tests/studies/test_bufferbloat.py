@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -17,17 +14,7 @@ pytestmark = [pytest.mark.one_core, pytest.mark.once]
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDIES = ROOT / "studies"
-
-
-@pytest.fixture(scope="module")
-def study() -> Iterator[ModuleType]:
-    spec = importlib.util.spec_from_file_location("bufferbloat", STUDIES / "bufferbloat.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
+STUDY = "bufferbloat"
 
 
 @pytest.fixture

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -22,17 +19,7 @@ pytestmark = [
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDIES = ROOT / "studies"
-
-
-@pytest.fixture(scope="module")
-def study() -> Iterator[ModuleType]:
-    spec = importlib.util.spec_from_file_location("http_1_or_3", STUDIES / "http_1_or_3.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
+STUDY = "http_1_or_3"
 
 
 def load(study: ModuleType, http: int, **parameters: object) -> dict[str, float]:

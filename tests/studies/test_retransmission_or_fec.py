@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import math
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -18,19 +15,7 @@ pytestmark = [pytest.mark.one_core, pytest.mark.once]
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDIES = ROOT / "studies"
-
-
-@pytest.fixture(scope="module")
-def study() -> Iterator[ModuleType]:
-    spec = importlib.util.spec_from_file_location(
-        "retransmission_or_fec", STUDIES / "retransmission_or_fec.py"
-    )
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
+STUDY = "retransmission_or_fec"
 
 
 def test_any_ten_of_twelve_packets_give_all(study: ModuleType) -> None:
