@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from kamaelia import Component, random, sleep
 from kamaelia.testbed.simulated import simulated
-from tests.testbed.zoo import answer, on_udp, to
+from tests.testbed.zoo import on_udp, to
+from tests.testbed.zoo.duplicates import Bank
 
 from . import campus, trouble
 
@@ -30,19 +31,6 @@ class Slot(Component):
                 except TimeoutError:
                     continue
                 break
-
-
-class Bank(Component):
-    def __init__(self, faulty: bool, vault: list[str]) -> None:
-        self.faulty = faulty
-        self.vault = vault
-
-    async def main(self) -> None:
-        async for message in self.inbox:
-            coin = message.data.decode()
-            if self.faulty or coin not in self.vault:
-                self.vault.append(coin)
-            await self.outbox.send(answer(message, coin))
 
 
 @simulated(seeds=[7], seconds=30)
