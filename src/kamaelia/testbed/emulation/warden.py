@@ -200,7 +200,7 @@ class Warden:
                 plan.network, plan.seed, plan.keep, plan.measure, plan.captures, plan.snaplen, devices, there
             )
 
-        self._box_pid = self._fork(body)
+        self._fork(body)
         there.close()
         return here
 

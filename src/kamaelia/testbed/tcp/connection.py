@@ -76,7 +76,6 @@ class Connection:
         "until",
         "user_timeout",
         "wants_room",
-        "was_reset",
     )
 
     def __init__(self, settings: LinuxTCP, seq: int, mss: int) -> None:
@@ -94,7 +93,6 @@ class Connection:
         self.recent = 0  # the newest time of the other side
         self.is_closed = False
         """The program is done with it."""
-        self.was_reset = False
         self.is_marked = (
             False  # the network has marked something, and the other side does not know that we know
         )
@@ -137,7 +135,7 @@ class Connection:
         """Do what is due."""
         self.at(now)
         sender, receiver = self.sender, self.receiver
-        if now >= receiver.ack_by or now >= receiver.gathers_by:
+        if receiver.is_due(now):
             receiver.run_out()
         if now >= sender.deadline:
             if self.state == SYN_SENT or self.state == SYN_RECEIVED:
@@ -356,7 +354,7 @@ class Connection:
         sender = self.sender
         self.state = ESTABLISHED
         sender.stop_timer()
-        sender.una = sender.window_ack = sender.high = segment.ack
+        sender.una = sender.high = segment.ack
         sender.board.highest = sender.board.lost_from = segment.ack
         if sender.expiries == 0:
             taken = sender.now - self.opened_at
@@ -508,7 +506,6 @@ class Connection:
 
     def be_reset(self) -> None:
         """The other side has broken it off."""
-        self.was_reset = True
         if self.state == TIME_WAIT:
             self.end()
         elif self.state == CLOSE_WAIT:

@@ -68,7 +68,6 @@ class Sender(Recovery):
         "unsent",
         "unsent_bytes",
         "unsent_from",
-        "window_ack",
         "window_seq",
     )
 
@@ -78,7 +77,7 @@ class Sender(Recovery):
         self.peer_window = 0
         """How many bytes after `una` the other side takes."""
         self.largest_window = 0
-        self.window_seq = self.window_ack = seq  # of the segment that has said so
+        self.window_seq = seq  # of the segment that has said so
         self.unsent: deque[bytes] = deque()
         self.unsent_from = 0  # bytes of the first that have been sent
         self.unsent_bytes = 0
