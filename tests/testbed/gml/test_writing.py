@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kamaelia.axon import UsageError
-from kamaelia.testbed import Host, Network, NetworkLink, Rule
+from kamaelia.testbed import Host, LinuxTCP, Network, NetworkLink, Rule
 from kamaelia.testbed.gml import network_from_gml, parse_gml, to_gml
 from kamaelia.testbed.groups import Timing
 from kamaelia.testbed.links import (
@@ -227,16 +227,33 @@ def test_a_timing_of_its_own_is_refused() -> None:
         to_gml(network)
 
 
+def test_tcp_as_packets_is_refused() -> None:
+    network = Network(tcp=LinuxTCP())
+    network.host("a")
+    with pytest.raises(UsageError, match="GML has no words for tcp=; set it anew"):
+        to_gml(network)
+
+
+def test_removed_hosts_are_refused() -> None:
+    network = pair()
+    network.remove("b")
+    with pytest.raises(UsageError, match="GML has no words for removed hosts: b"):
+        to_gml(network)
+
+
 def test_nothing_that_a_network_has_is_forgotten_here() -> None:
     """Whoever gives hosts, links or networks more has to say how it is written, or that it is refused."""
     assert {*Host.__slots__} == {
         *("network", "name", "kind", "addresses", "group_options", "translation"),  # written
         *("rules", "routes"),  # refused
+        "tcp",  # refused with that of its network, without which it has none
+        "number",  # its place among the hosts
         *("patterns", "_disk"),  # what runs, and its files
     }
     assert {*NetworkLink.__slots__} == {"a", "b", "one_way", "settings", "settings_back"}
     assert {*vars(Network())} == {
         *("ipv6", "hosts", "links", "group_timing"),
+        *("tcp", "removed"),  # refused
         *("simulation", "script_of_runs", "_taken"),  # what happens, and addresses of hosts again
     }
     names = "delay jitter reordering loss rate queue mtu duplicate corrupt reorder"

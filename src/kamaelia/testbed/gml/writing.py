@@ -11,8 +11,9 @@ edges so that they lead from the node that comes first. Lay links that are not t
 text is to go through networkx.)
 
 GML has no words for models (`GilbertElliott`, `CoDel` ...) nor for functions of time: links that have them
-are refused. So are rules and routes of hosts, and a ``group_timing`` that is not the usual one. What hosts
-run is not part of it, nor their disks, nor what is to happen in a run.
+are refused. So are rules and routes of hosts, a ``group_timing`` that is not the usual one, `LinuxTCP`, and
+networks from which hosts were removed (the others would get other addresses). What hosts run is not part of
+it, nor their disks, nor what is to happen in a run.
 """
 
 from __future__ import annotations
@@ -84,6 +85,10 @@ def to_gml(network: Network) -> str:
     usual = Timing()
     if any(getattr(network.group_timing, name) != getattr(usual, name) for name in Timing.__slots__):
         raise UsageError(f"{network!r}: GML has no words for a group_timing that is not the usual one")
+    if network.tcp is not None:
+        raise UsageError(f"{network!r}: GML has no words for tcp=; set it anew on the network that is read")
+    if network.removed:
+        raise UsageError(f"{network!r}: GML has no words for removed hosts: {', '.join(network.removed)}")
     number_of = {name: number for number, name in enumerate(network.hosts)}
     ends = [(number_of[link.a.name], number_of[link.b.name]) for link in network.links]
     is_directed = bool(ends) and all(link.one_way for link in network.links)
