@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import kamaelia
 from kamaelia.testbed import Network
 from kamaelia.testbed.emulation import EmulationError, missing, rights
 
@@ -61,6 +63,7 @@ def test_another_system_is_told_to_simulate(monkeypatch) -> None:
     assert "Linux's" in told and "darwin" in told
 
 
+SRC = Path(kamaelia.__file__).parent.parent
 PROGRAM = """
 from kamaelia.testbed import Network
 from kamaelia.testbed.emulation.rights import has_rights, missing
@@ -70,18 +73,25 @@ network.link(network.host("a"), network.host("b"), delay="3 ms")
 with network.emulation() as running:
     print(running.command("a", ["ping", "-c1", "b"]).returncode)
 """
+# The checkout and Python may lie where nobody else gets; in a namespace of their own they are elsewhere too.
 AS_NOBODY = """
-mknod -m 666 "$0" c 10 200
-mount --bind "$0" /dev/net/tun
-exec setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --bounding-set=-all "$@"
+mount -t tmpfs -o mode=755 none /mnt
+mknod -m 666 /mnt/tun c 10 200
+mount --bind /mnt/tun /dev/net/tun
+mkdir /mnt/src /mnt/python
+mount --bind "$1" /mnt/src
+mount --bind "$2" /mnt/python
+export PYTHONPATH=/mnt/src LD_LIBRARY_PATH=/mnt/python/lib PYTHONHOME=/mnt/python
+exec setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --bounding-set=-all \\
+    "/mnt/python/bin/$0" -B -c "$3"
 """
 
 
 @pytest.mark.needs("right:emulation", "program:setpriv", "program:ping")
-def test_who_is_not_root_emulates_in_a_user_namespace(tmp_path) -> None:
-    program = [sys.executable, "-B", "-c", PROGRAM]
+def test_who_is_not_root_emulates_in_a_user_namespace() -> None:
+    python = f"python{sys.version_info.major}.{sys.version_info.minor}"
     told = subprocess.run(
-        ["unshare", "--mount", "sh", "-e", "-c", AS_NOBODY, tmp_path / "tun", *program],
+        ["unshare", "--mount", "sh", "-e", "-c", AS_NOBODY, python, SRC, sys.base_prefix, PROGRAM],
         capture_output=True,
         text=True,
         timeout=30,
