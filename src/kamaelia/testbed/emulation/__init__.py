@@ -11,7 +11,8 @@ process, the box, which does to real packets what a simulation does to simulated
 | `box` | the network between the hosts, on the clock of the machine |
 | `packets` | real packets to those of the wire, and back |
 | `hosts`, `programs` | what runs on hosts: components, outside programs |
-| `tun`, `netlink`, `kernel`, `names` | devices, addresses, calls of the kernel, names of hosts |
+| `tun`, `netlink`, `sysctls` | devices, addresses and routes, how a kernel's network is set |
+| `kernel`, `names` | calls of the kernel, names of hosts |
 | `verbs` | faults, from outside the box |
 | `lateness` | how faithful it was |
 | `relay` | without rights: a simulated network in real time (`realtime`) |

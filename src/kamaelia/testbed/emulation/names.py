@@ -16,16 +16,16 @@ NSSWITCH = Path("/etc/nsswitch.conf")
 def addresses_of(network: Network) -> dict[str, list[str]]:
     """Return all addresses of each host, those first that were given to it."""
     return {
-        host.name: [*host.addresses, ipv4_of(number), ipv6_of(number)]
-        for number, host in enumerate(network.hosts.values(), 1)
+        host.name: [*host.addresses, ipv4_of(host.number), ipv6_of(host.number)]
+        for host in network.hosts.values()
     }
 
 
 def names_of(network: Network) -> dict[str, list[str]]:
     """Return which addresses the name of each host stands for."""
     found = {}
-    for number, host in enumerate(network.hosts.values(), 1):
-        own = [*host.addresses, ipv4_of(number), *([ipv6_of(number)] if network.ipv6 else [])]
+    for host in network.hosts.values():
+        own = [*host.addresses, ipv4_of(host.number), *([ipv6_of(host.number)] if network.ipv6 else [])]
         found[host.name] = sorted(dict.fromkeys(own), key=is_ipv6)
     return found
 

@@ -12,6 +12,8 @@ import struct
 from ipaddress import ip_address
 from types import TracebackType
 
+from .sysctls import RouteMetrics
+
 _NLMSG_ERROR = 2
 _REQUEST_ACK, _CREATE_EXCLUSIVELY = 0x5, 0x600
 _NEWLINK, _NEWADDR, _NEWROUTE = 16, 20, 24
@@ -19,7 +21,8 @@ _IFF_UP = 1
 _IFLA_MTU, _IFLA_TXQLEN = 4, 13
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS = 1, 2, 8
 _IFA_F_NODAD = 2
-_RTA_OIF, _RTA_PREFSRC = 4, 7
+_RTA_OIF, _RTA_PREFSRC, _RTA_METRICS = 4, 7, 8
+_RTAX_LOCK, _RTAX_INITCWND, _RTAX_RTO_MIN, _RTAX_CC_ALGO = 1, 11, 13, 16
 _MAIN_TABLE, _STATIC, _UNICAST = 254, 4, 1
 _LINK_SCOPE = 253
 
@@ -61,13 +64,25 @@ class Netlink:
             body += _attribute(_IFA_FLAGS, struct.pack("=I", _IFA_F_NODAD))
         self._ask(_NEWADDR, _CREATE_EXCLUSIVELY, body)
 
-    def add_default_route(self, index: int, family: int, source: str | None = None) -> None:
+    def add_default_route(
+        self, index: int, family: int, metrics: RouteMetrics, source: str | None = None
+    ) -> None:
         """Send everything of a family over a device, from an address unless the sender chooses another."""
         scope = _LINK_SCOPE if family == socket.AF_INET else 0
         body = struct.pack("=BBBBBBBBI", family, 0, 0, 0, _MAIN_TABLE, _STATIC, scope, _UNICAST, 0)
         body += _attribute(_RTA_OIF, struct.pack("=I", index))
         if source is not None:
             body += _attribute(_RTA_PREFSRC, ip_address(source).packed)
+        told = b""
+        if metrics.initial_window is not None:
+            told += _attribute(_RTAX_INITCWND, struct.pack("=I", metrics.initial_window))
+        if metrics.least_timeout is not None:  # which counts only if it is locked
+            told += _attribute(_RTAX_LOCK, struct.pack("=I", 1 << _RTAX_RTO_MIN))
+            told += _attribute(_RTAX_RTO_MIN, struct.pack("=I", metrics.least_timeout))
+        if metrics.congestion is not None:
+            told += _attribute(_RTAX_CC_ALGO, metrics.congestion.encode() + b"\0")
+        if told:
+            body += _attribute(_RTA_METRICS, told)
         self._ask(_NEWROUTE, _CREATE_EXCLUSIVELY, body)
 
     def _ask(self, kind: int, flags: int, body: bytes) -> None:

@@ -3,10 +3,6 @@
 Each emulated host has one, and nothing else, so that every packet to or from it passes the box. Packets are
 whole, with the IP header first: no offloads were asked for, so the kernel has cut and summed them as it does
 for a plain wire (``linux/Documentation/networking/tuntap.rst``).
-
-**Nobody speaks unasked.** An idle Linux host sends router solicitations, looks for duplicates of its IPv6
-addresses and reports groups of its own. On a lossy link each such packet would take a number that belongs to
-another one in a simulation; so all that can be switched off is.
 """
 
 from __future__ import annotations
@@ -15,10 +11,10 @@ import os
 import socket
 import struct
 from collections.abc import Sequence
-from pathlib import Path
 
 from ..addresses import is_ipv6
 from .netlink import Netlink
+from .sysctls import RouteMetrics
 
 DEVICE = "/dev/net/tun"
 NAME = "eth0"
@@ -31,32 +27,8 @@ SMALLEST_MTU6 = 1280
 _TUNSETIFF, _TUNSETPERSIST = 0x400454CA, 0x400454CB
 _IFF_TUN, _IFF_NO_PI = 0x0001, 0x1000
 
-SYSCTLS = {
-    "ipv4/conf/{}/rp_filter": "0",
-    "ipv4/conf/{}/accept_redirects": "0",
-    "ipv4/conf/{}/send_redirects": "0",
-    "ipv6/conf/{}/accept_dad": "0",
-    "ipv6/conf/{}/dad_transmits": "0",
-    "ipv6/conf/{}/accept_ra": "0",
-    "ipv6/conf/{}/router_solicitations": "0",
-    "ipv6/conf/{}/addr_gen_mode": "1",
-}
-"""Of all devices, and of those to come."""
-SYSCTLS_ONCE = {
-    "ipv4/tcp_no_metrics_save": "1",
-}
 
-
-def quieten() -> None:
-    """Set up the network namespace of this process, before it has devices."""
-    for where, value in SYSCTLS.items():
-        for device in ("all", "default"):
-            _set(where.format(device), value)
-    for where, value in SYSCTLS_ONCE.items():
-        _set(where, value)
-
-
-def open_tun(addresses: Sequence[str], *, mtu: int, number: int) -> int:
+def open_tun(addresses: Sequence[str], *, mtu: int, number: int, metrics: RouteMetrics) -> int:
     """Make the device of a host in the network namespace of this process, and return its descriptor.
 
     It is not blocking. The device goes with its namespace; to take it away when the descriptor is closed, the
@@ -66,6 +38,7 @@ def open_tun(addresses: Sequence[str], *, mtu: int, number: int) -> int:
         addresses: of the host; that of each family which comes first is where packets come from
         mtu: bytes of the longest packet
         number: of the host; it gives its link-local address
+        metrics: of its routes
 
     Raises `OSError`.
     """
@@ -82,25 +55,15 @@ def open_tun(addresses: Sequence[str], *, mtu: int, number: int) -> int:
             ipv4 = [one for one in addresses if not is_ipv6(one)]
             for address in ipv4:
                 netlink.add_address(index, address)
-            netlink.add_default_route(index, socket.AF_INET, ipv4[0])
+            netlink.add_default_route(index, socket.AF_INET, metrics, ipv4[0])
             if mtu >= SMALLEST_MTU6:
                 for address in (f"fe80::{number:x}", *(one for one in addresses if is_ipv6(one))):
                     netlink.add_address(index, address)
-                netlink.add_default_route(index, socket.AF_INET6)
+                netlink.add_default_route(index, socket.AF_INET6, metrics)
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
 
 
-def _set(where: str, value: str) -> None:
-    path = Path("/proc/sys/net") / where
-    if not path.exists():  # a kernel without IPv6 has none of its own
-        return
-    try:
-        path.write_text(value)
-    except OSError as error:
-        raise OSError(error.errno, f"{error.strerror}: {value} to {path}") from None
-
-
-__all__ = ["DEVICE", "NAME", "QUEUE", "open_tun", "quieten"]
+__all__ = ["DEVICE", "NAME", "QUEUE", "open_tun"]

@@ -43,7 +43,8 @@ from .hosts import HostReport, enter, run_host
 from .names import addresses_of, files_of, mtu_of
 from .pipes import Gone, Pipe
 from .programs import RunningProgram
-from .tun import open_tun, quieten
+from .sysctls import set_up
+from .tun import open_tun
 
 if TYPE_CHECKING:
     from ..network import Network
@@ -180,12 +181,16 @@ class Warden:
     def _make_hosts(self) -> dict[str, int]:
         """Make the namespace and the device of each host; return the devices."""
         devices = {}
-        for number, (name, addresses) in enumerate(addresses_of(self._network).items(), 1):
-            if self._network.hosts[name].kind == "switch":
+        network = self._network
+        for name, addresses in addresses_of(network).items():
+            host = network.hosts[name]
+            if host.kind == "switch":
                 continue
             kernel.unshare(kernel.CLONE_NEWNET)
-            quieten()
-            devices[name] = open_tun(addresses, mtu=mtu_of(self._network, name), number=number)
+            metrics = set_up(host.tcp or network.tcp)
+            devices[name] = open_tun(
+                addresses, mtu=mtu_of(network, name), number=host.number, metrics=metrics
+            )
             self._namespaces[name] = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         kernel.unshare(kernel.CLONE_NEWNET)  # be on none of them
         return devices
