@@ -112,15 +112,14 @@ def test_the_file_is_a_program(here: Path) -> None:
         assert "seed 11 of scenario" in done.stderr
 
 
+@pytest.mark.once
+@pytest.mark.needs("module:ruff")
 def test_the_file_is_formatted_well(here: Path) -> None:
-    ruff = Path(sys.executable).with_name("ruff")
-    if not ruff.exists():
-        pytest.skip("no module ruff: see the extras in pyproject.toml")
     for number, found in enumerate((drawn(), shrink(test_all_is_answered, seed=0))):
         path = found.write(f"failure_{number}.py")[0]
         # but for the length of lines: one holds the way to this checkout, however long that is
         options = ["--config", ROOT / "pyproject.toml", "--extend-ignore=E501", "--no-cache"]
-        done = subprocess.run([ruff, "check", *options, path], capture_output=True)
+        done = subprocess.run([sys.executable, "-m", "ruff", "check", *options, path], capture_output=True)
         assert done.returncode == 0, done.stdout.decode()
 
 
