@@ -40,8 +40,9 @@ TCP = (
 )
 TCP_FOLDER, TCP_SOURCE = Path("src/kamaelia/testbed/tcp"), Path("build/typed/_tcp.pyx")
 
-# The last: sums of floats are made as they are written, and so the same on every machine.
-OPTIONS = ["-O3", "-ffp-contract=off"] if os.name == "posix" else []
+# Without what debuggers want, which takes a third of the time. The last: sums of floats are made as they are
+# written, and so the same on every machine.
+OPTIONS = ["-O3", "-g0", "-ffp-contract=off"] if os.name == "posix" else []
 EXTENSIONS = [
     Extension("kamaelia.axon._core", ["src/kamaelia/axon/_core.pyx"], extra_compile_args=OPTIONS),
     Extension(
