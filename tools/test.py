@@ -3,8 +3,8 @@
 `make test` runs this after `make lint`. A Python between two others gets the short tests of the framework
 only: what differs there differs on its neighbours too.
 
-Much of the time tests wait, so three passes go on side by side: all tests in two halves, and one short pass
-after the other, whose environments are made meanwhile. The first half is shown as it goes; what the others
+Much of the time tests wait, so four passes go on side by side: all tests in three parts, and one short pass
+after the other, whose environments are made meanwhile. The first part is shown as it goes; what the others
 print is shown when they are done. What could not be run, and what would make it run, is listed at the very
 end; with KAMAELIA_ALL=1 it is a failure.
 """
@@ -37,12 +37,12 @@ SOURCES = (
 VERSIONS = ("3.11", "3.12", "3.13")
 # What is left of the short tests on a version that has others on both sides: what asyncio may do another way.
 BETWEEN = ["tests/axon"]
-# The second of two halves that take about as long as each other; the first has everything else in it.
-SECOND_HALF = [
-    *("tests/axon", "tests/chassis", "tests/flow", "tests/process", "tests/testbed"),
-    *("tests/file", "tests/observe", "tests/testing"),
-]
-SIDE_BY_SIDE = 3
+# Two of three parts that take about as long as each other; the first has everything else in it.
+OTHER_PARTS = {
+    "second part": ["tests/axon", "tests/net", "tests/observe", "tests/process", "tests/protocol"],
+    "third part": ["tests/chassis", "tests/file", "tests/flow", "tests/testbed", "tests/testing"],
+}
+SIDE_BY_SIDE = 4
 # Without pytest's cache, because `pytest --last-failed` is about the run in the foreground.
 IN_BACKGROUND = ["-q", "-p", "no:cacheprovider"]
 
@@ -133,25 +133,28 @@ def all_passes() -> tuple[list[Outcome], list[str]]:
     # The longer one first, so that the other does not end long after everything else.
     others = [version for version in reversed(VERSIONS) if version != own_version]
     with contextlib.ExitStack() as stack:
-        half, *outputs = (
-            stack.enter_context(tempfile.TemporaryFile("w+", errors="replace")) for _ in ("half", *others)
-        )
+        outputs = [
+            stack.enter_context(tempfile.TemporaryFile("w+", errors="replace"))
+            for _ in (*OTHER_PARTS, *others)
+        ]
+        of_parts, of_others = outputs[: len(OTHER_PARTS)], outputs[len(OTHER_PARTS) :]
         running, making = ThreadPoolExecutor(SIDE_BY_SIDE), ThreadPoolExecutor(max_workers=1)
         for pool in (running, making):
             # After Ctrl-C, which those in the background get too, none of them begins any more.
             stack.callback(pool.shutdown, cancel_futures=True)
-        venvs = [making.submit(venv_for, *both) for both in zip(others, outputs, strict=True)]
-        own = Path(sys.executable)
-        ignored = [f"--ignore={one}" for one in SECOND_HALF]
-        first = running.submit(run_pytest, f"Python {own_version}, first half", own, ignored)
-        second = running.submit(
-            run_pytest, f"Python {own_version}, second half", own, [*IN_BACKGROUND, *SECOND_HALF], half
-        )
-        passes = [running.submit(short_pass, *all3) for all3 in zip(others, venvs, outputs, strict=True)]
+        venvs = [making.submit(venv_for, *both) for both in zip(others, of_others, strict=True)]
+        own, name = Path(sys.executable), f"Python {own_version}, "
+        ignored = [f"--ignore={one}" for part in OTHER_PARTS.values() for one in part]
+        first = running.submit(run_pytest, name + "first part", own, ignored)
+        passes: list[Future[Outcome | str]] = [
+            running.submit(run_pytest, name + part, own, [*IN_BACKGROUND, *tests], output)
+            for (part, tests), output in zip(OTHER_PARTS.items(), of_parts, strict=True)
+        ]
+        passes += [running.submit(short_pass, *all3) for all3 in zip(others, venvs, of_others, strict=True)]
 
         outcomes = [first.result()]
         absent: list[str] = []
-        for came_of_it, output in zip([second, *passes], [half, *outputs], strict=True):
+        for came_of_it, output in zip(passes, outputs, strict=True):
             outcome = came_of_it.result()
             output.seek(0)
             sys.stdout.writelines(output)

@@ -13,7 +13,7 @@ from kamaelia.testbed.shrinking.shrunk import _subject
 from tests.testbed.shrinking.planted import PLANTED, TOTAL, names, scenario_of, shrunk, wrong_with
 
 pytestmark = pytest.mark.one_core
-QUICK = ("two_leaders", "unwritten")
+QUICK = ("two_leaders",)
 
 
 @pytest.fixture(autouse=True)
