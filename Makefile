@@ -122,11 +122,11 @@ $(TEST): $(SOURCES)
 	@touch $(BASE) $@
 
 $(FUZZ): $(TEST)
-	@sh tools/venv.sh .venv '.[fuzz]' $(PYTHONS)
+	@sh tools/venv.sh .venv 'kamaelia[fuzz]' $(PYTHONS)
 	@touch $@
 
 $(DIST): $(BASE)
-	@sh tools/venv.sh .venv '.[dist]' $(PYTHONS)
+	@sh tools/venv.sh .venv 'kamaelia[dist]' $(PYTHONS)
 	@touch $@
 
 $(INTEROP): $(SOURCES)
@@ -134,5 +134,5 @@ $(INTEROP): $(SOURCES)
 	@touch $@
 
 $(DOCS): $(BASE)
-	@sh tools/venv.sh .venv '.[docs]' $(PYTHONS)
+	@sh tools/venv.sh .venv 'kamaelia[docs]' $(PYTHONS)
 	@touch $@

@@ -3,7 +3,8 @@
 #
 #     sh tools/venv.sh DIRECTORY WHAT PYTHON...
 #
-# WHAT is what pip is to install, such as '.' or '.[test]'; of the PYTHONs the first that is new enough
+# WHAT is what pip is to install, such as '.' or '.[test]', or 'kamaelia[docs]' for what an extra needs where
+# Kamaelia is there already, which spares compiling it again; of the PYTHONs the first that is new enough
 # is used. This is a shell script because it has to run where Python may be too old for our own syntax.
 set -eu
 
@@ -36,4 +37,6 @@ if ! "$directory/bin/python" -c "" 2>/dev/null; then
 fi
 
 echo "Installing $what into $directory."
-PIP_DISABLE_PIP_VERSION_CHECK=1 "$directory/bin/python" -m pip install --quiet --editable "$what"
+case $what in .*) editable=--editable ;; *) editable= ;; esac
+# shellcheck disable=SC2086 # it is one word or none
+PIP_DISABLE_PIP_VERSION_CHECK=1 "$directory/bin/python" -m pip install --quiet $editable "$what"
