@@ -220,8 +220,7 @@ class Study:
         Arguments:
             of: its name, see `measures`
             by: parameters; all that have several values, if it is left out. Over the others the mean is
-            taken,
-                for each seed, so that the interval is over seeds in any case
+                taken for each seed, so that the interval is over seeds in any case
             confidence: the share of such intervals that is to have the true mean in it
             method: ``"t"``, ``"bca"`` or ``"percentile"`` (`kamaelia.testbed.experiments.intervals`)
 
