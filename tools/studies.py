@@ -1,6 +1,6 @@
 """Make reports of the studies' results, or run the studies again: ``make studies ARGS=--run``.
 
-Results are kept in ``studies/results`` as Parquet, and reports made of them into ``.kamaelia/studies``. With
+Results are kept in ``studies/results`` as JSON, and reports made of them into ``.kamaelia/studies``. With
 ``--run`` all runs are made that are not there yet, under ``.kamaelia/experiments``, and what is kept is
 replaced; names of studies do only these.
 """
@@ -33,7 +33,7 @@ def run(name: str) -> int:
     return subprocess.run(
         [
             *(Path(sys.executable).with_name("kamaelia"), "experiment", FOLDER / where),
-            *(f"--compare={compared}", f"--save={FOLDER / 'results' / name}.parquet"),
+            *(f"--compare={compared}", f"--save={FOLDER / 'results' / name}.json"),
         ],
         cwd=ROOT,
         check=False,
@@ -57,7 +57,7 @@ def main() -> int:
             status = run(name) or status
         REPORTS.mkdir(parents=True, exist_ok=True)
         report = REPORTS / f"{name}.html"
-        Study.load(FOLDER / "results" / f"{name}.parquet").report(report)
+        Study.load(FOLDER / "results" / f"{name}.json").report(report)
         print(f"Wrote {report.relative_to(ROOT)}.")
     return status
 

@@ -54,13 +54,12 @@ def test_small_runs_go_the_way_it_says(short: ModuleType) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.needs("module:duckdb")
 def test_kept_results_come_about_again(study: ModuleType) -> None:
     """One seed of some combinations: within the range of the seeds that are kept, and a tenth around it.
 
     Not exactly as they were: they change with every change of TCP.
     """
-    kept = Study.load(STUDIES / "results" / "bufferbloat.parquet")
+    kept = Study.load(STUDIES / "results" / "bufferbloat.json")
     assert (len(kept.runs), kept.failures, kept.missing) == (study.experiment.total, [], 0)
     assert kept.points == study.experiment.labels
     points = [kept.points[place] for place in (4, 14, 19)]
@@ -75,10 +74,9 @@ def test_kept_results_come_about_again(study: ModuleType) -> None:
             assert 0.9 * min(values) <= run.outcome[name] <= 1.1 * max(values), (run.parameters, name)
 
 
-@pytest.mark.needs("module:duckdb")
 def test_the_page_says_what_came_of_it_and_what_was_written_before(study: ModuleType) -> None:
     page = " ".join((STUDIES / "README.md").read_text(encoding="utf-8").split())
-    kept = Study.load(STUDIES / "results" / "bufferbloat.parquet")
+    kept = Study.load(STUDIES / "results" / "bufferbloat.json")
     (said,) = kept.about["hypotheses"]
     assert said["runs"] == 0
     assert (said["hypothesis"], said["expected"]) == (study.experiment.hypothesis, study.experiment.expected)

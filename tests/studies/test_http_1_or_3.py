@@ -67,14 +67,13 @@ def test_small_runs_go_the_way_it_says(study: ModuleType) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.needs("module:duckdb")
 @pytest.mark.parametrize("name", ["", "_by_control"])
 def test_kept_results_come_about_again(study: ModuleType, name: str) -> None:
     """One seed of some combinations: within the range of the seeds that are kept, and a fifth around it.
 
     Not exactly as they were: they change with every change of TCP, and with the libraries.
     """
-    kept = Study.load(STUDIES / "results" / f"http_1_or_3{name}.parquet")
+    kept = Study.load(STUDIES / "results" / f"http_1_or_3{name}.json")
     experiment = study.controls if name else study.experiment
     assert (len(kept.runs), kept.failures, kept.missing) == (experiment.total, [], 0)
     assert kept.points == experiment.labels
@@ -88,11 +87,10 @@ def test_kept_results_come_about_again(study: ModuleType, name: str) -> None:
         assert 0.8 * min(values) <= run.outcome["page ms"] <= 1.2 * max(values), run.parameters
 
 
-@pytest.mark.needs("module:duckdb")
 def test_the_page_says_what_came_of_it_and_what_was_written_before(study: ModuleType) -> None:
     page = " ".join((STUDIES / "README.md").read_text(encoding="utf-8").split())
-    kept = Study.load(STUDIES / "results" / "http_1_or_3.parquet")
-    controls = Study.load(STUDIES / "results" / "http_1_or_3_by_control.parquet")
+    kept = Study.load(STUDIES / "results" / "http_1_or_3.json")
+    controls = Study.load(STUDIES / "results" / "http_1_or_3_by_control.json")
     for results, experiment in ((kept, study.experiment), (controls, study.controls)):
         (said,) = results.about["hypotheses"]
         assert said["runs"] == 0

@@ -48,11 +48,10 @@ def test_without_losses_nobody_misses_anything(study: ModuleType, monkeypatch: p
 
 
 @pytest.mark.slow
-@pytest.mark.needs("module:duckdb")
 @pytest.mark.parametrize("name", ["", "_by_group"])
 def test_kept_results_come_again(study: ModuleType, name: str) -> None:
     """One seed of some combinations, as a sample."""
-    kept = Study.load(STUDIES / "results" / f"retransmission_or_fec{name}.parquet")
+    kept = Study.load(STUDIES / "results" / f"retransmission_or_fec{name}.json")
     experiment = study.groups if name else study.experiment
     assert (len(kept.runs), kept.failures, kept.missing) == (experiment.total, [], 0)
     assert kept.points == experiment.labels
@@ -65,10 +64,9 @@ def test_kept_results_come_again(study: ModuleType, name: str) -> None:
     assert {run.key: run.outcome for run in again.runs} == {run.key: known[run.key] for run in again.runs}
 
 
-@pytest.mark.needs("module:duckdb")
 def test_the_page_says_what_came_of_it_and_what_was_written_before() -> None:
     page = (STUDIES / "README.md").read_text(encoding="utf-8")
-    kept = Study.load(STUDIES / "results" / "retransmission_or_fec.parquet")
+    kept = Study.load(STUDIES / "results" / "retransmission_or_fec.json")
     (said,) = kept.about["hypotheses"]
     assert said["runs"] == 0
     for rtt, of, digits in ((60, "missed %", 3), (220, "missed %", 2), (60, "extra %", 1)):

@@ -84,7 +84,11 @@ def parser() -> argparse.ArgumentParser:
         help="say how each value of a parameter differs from its first, in pairs of runs",
     )
     shown.add_argument("--report", metavar="FILE", help="write a page of HTML")
-    shown.add_argument("--save", metavar="FILE", help="write all runs as Parquet (needs duckdb)")
+    shown.add_argument(
+        "--save",
+        metavar="FILE",
+        help="write all runs as Parquet (needs duckdb), or their outcomes as FILE.json",
+    )
     shown.add_argument("--json", action="store_true", help="print the results as JSON")
     return made
 
@@ -102,7 +106,7 @@ def main(words: Sequence[str]) -> int:
         for path in (options.report, options.save):
             if path and not Path(path).absolute().parent.is_dir():
                 raise NotASystem(f"cannot write {path}: there is no folder {Path(path).parent}")
-        if options.save:
+        if options.save and not options.save.endswith(".json"):
             _check_duckdb()
     except (NotASystem, UsageError) as error:
         complain(f"kamaelia experiment: {error}")

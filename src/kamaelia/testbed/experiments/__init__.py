@@ -25,7 +25,7 @@ Read in this order; each opens with its theory:
 | `journal` | what has been done so far, on the disk; `identity`: which results are of the same experiment |
 | `study` | what all runs say: `Study`, `Summary`, `Comparison` |
 | `intervals` | means with intervals, pairs, many comparisons (`student`: the distribution behind them) |
-| `parquet` | studies as files, for others to read |
+| `parquet` | studies as files, for others to read (`jsonfile`: small, to be kept) |
 | `report` | a study as a page (`plot`: its pictures) |
 """
 

@@ -348,20 +348,18 @@ class Study:
     # -- where it goes ----------------------------------------------------------------------------------
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write all runs as Parquet: a row each, and what is known of the experiment beside them.
+        """Write all runs, a row each, and what is known of the experiment beside them.
 
-        Raises `UsageError` when duckdb is not installed.
+        As JSON, with the outcomes and no other figures, if the name ends in ``.json``; otherwise as Parquet,
+        with all that was measured. Raises `UsageError` when duckdb is not installed, which that needs.
         """
-        from .parquet import write
-
-        write(self, path)
+        _format_of(path).write(self, path)
 
     @staticmethod
     def load(path: str | PathLike[str]) -> Study:
-        """Read what `save` has written. Raises `UsageError` for other files, and without duckdb."""
-        from .parquet import read
-
-        return read(path)
+        """Read what `save` has written. Raises `UsageError` for other files, and as `save` does."""
+        study: Study = _format_of(path).read(path)
+        return study
 
     def report(self, path: str | PathLike[str], *, of: Iterable[str] | None = None) -> None:
         """Write a page of HTML that needs nothing else: plots, tables, code, versions, seeds, failures.
@@ -493,6 +491,13 @@ def _said_of(intervals: Sequence[Interval]) -> str:
 
 def _place(name: str, value: Any) -> Any:
     return place_of({name: value if value.__hash__ is not None else repr(value)})
+
+
+def _format_of(path: str | PathLike[str]) -> Any:
+    """Return the module that reads and writes files of that name."""
+    from . import jsonfile, parquet
+
+    return jsonfile if Path(path).suffix == ".json" else parquet
 
 
 __all__ = ["COLUMNS", "METHODS", "Comparison", "Group", "Study", "Summary", "differences", "p_text", "told"]
