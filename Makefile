@@ -23,7 +23,7 @@ INTEROP := tools/interop/.venv/.has-interop
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # pip must not be at work in .venv twice at the same time
-.PHONY: help demo test lint dist test-deps bench-deps interop-deps qdiscs-deps fidelity-deps docs soak planted studies fuzz vendor test-studio bench bench-observed interop conformance fidelity qdiscs clean
+.PHONY: help demo test lint dist test-deps bench-deps interop-deps qdiscs-deps fidelity-deps docs soak planted studies fuzz vendor test-studio bench bench-observed bench-lateness interop conformance fidelity qdiscs clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -88,6 +88,9 @@ bench: $(BASE) ## measure Kamaelia beside its peers, and rewrite docs/explanatio
 bench-observed: $(BASE) ## measure what it costs to be looked at, and rewrite its table in docs/explanation/speed.md
 	@$(BIN)/python -m benchmarks.observed --write $(ARGS)
 
+bench-lateness: $(BASE) ## measure how late packets leave an emulated network, and rewrite its table in docs/explanation/emulation.md
+	@$(BIN)/python -m benchmarks.lateness --write
+
 # Half a minute for each Python: .venv's, and those of the short passes where they are there.
 conformance: $(TEST) ## run Python's own tests of asyncio on the simulated loop, and rewrite docs/explanation/simulated-loop.md
 	@for python in $(BIN)/python $(wildcard .venv-3.*/bin/python); do \
@@ -100,6 +103,7 @@ interop: $(INTEROP) ## have strangers' programs judge Kamaelia, and rewrite docs
 # Some twenty minutes, nearly all of it the kernel's; it goes on where it was ended. ARGS="--fresh" begins anew.
 fidelity: $(TEST) ## compare simulated TCP with the kernel's and ns-3's, and rewrite docs/explanation/tcp-fidelity.md
 	@$(BIN)/python -m tools.fidelity --write $(ARGS)
+
 # Five minutes. Needs root; the kernels with queues that this one lacks are started by it (user-mode-linux).
 qdiscs: $(TEST) ## compare queues and links with the kernel's, and rewrite docs/explanation/kernel-queues.md
 	@$(BIN)/python -m tools.qdiscs --write $(ARGS)
