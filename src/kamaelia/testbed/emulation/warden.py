@@ -442,10 +442,6 @@ class Warden:
         self._is_over = True
         self._box.send("end")
 
-    def _do_leave(self) -> None:
-        """Nothing is wanted any more."""
-        raise Gone
-
 
 def _mount_files(files: dict[str, str]) -> None:
     """Have this world see other files in place of some, and its own processes only in ``/proc``."""
