@@ -17,7 +17,11 @@ network, or none that is modelled, and what was set is told again.
 | ``SO_PEERCRED`` | of Unix sockets, the process at the other end: always 1, of root |
 | ``TCP_NODELAY`` | without it a small segment waits until all before it are acknowledged (Nagle) |
 | ``TCP_MAXSEG`` | can be asked for |
+| ``SO_KEEPALIVE``, ``TCP_KEEPIDLE``, ``_KEEPINTVL``, ``_KEEPCNT`` | of packets: who is silent is asked |
 | ``TCP_SYNCNT`` | how often a syn is sent again that is not answered |
+| ``TCP_USER_TIMEOUT`` | of packets: for how many milliseconds anything is sent again |
+| ``TCP_QUICKACK`` | of packets: acknowledgements are sent at once for a while, or not |
+| ``TCP_CONGESTION``, ``TCP_INFO`` | of packets: the congestion control; what the kernel knows |
 | ``IP_TOS``, ``IPV6_TCLASS`` | the class of service, and ECN: queues may mark packets instead of dropping |
 | ``IP_TTL``, ``IPV6_UNICAST_HOPS`` | routers that packets may pass |
 | ``IPV6_V6ONLY`` | a socket of IPv6 does not speak IPv4 as well |
@@ -46,9 +50,20 @@ SO_NWRITE = 0x1024
 SO_PEERCRED = 17
 SO_REUSEPORT = 15
 IPV6_TCLASS = 67
+TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT = 4, 5, 6
 TCP_SYNCNT = 7
 TCP_INFO = 11
+TCP_QUICKACK = 12
 TCP_CONGESTION = 13
+TCP_USER_TIMEOUT = 18
+RANGES = {
+    TCP_KEEPIDLE: range(1, 32768),
+    TCP_KEEPINTVL: range(1, 32768),
+    TCP_KEEPCNT: range(1, 128),
+    TCP_SYNCNT: range(1, 128),
+    TCP_USER_TIMEOUT: range(2**31),
+}
+"""What options of TCP may be set to, as on Linux."""
 
 DEFAULT_BUFFER = 212_992  # bytes, as on Linux
 SMALLEST_RECEIVE, SMALLEST_SEND, LARGEST_BUFFER = 2304, 4608, 2 * 8_388_608
@@ -88,15 +103,15 @@ _TCP = {
     socket.TCP_NODELAY: Option("TCP_NODELAY"),
     2: Option("TCP_MAXSEG"),
     3: Option("TCP_CORK"),
-    4: Option("TCP_KEEPIDLE", 7200),
-    5: Option("TCP_KEEPINTVL", 75),
-    6: Option("TCP_KEEPCNT", 9),
+    TCP_KEEPIDLE: Option("TCP_KEEPIDLE", 7200),
+    TCP_KEEPINTVL: Option("TCP_KEEPINTVL", 75),
+    TCP_KEEPCNT: Option("TCP_KEEPCNT", 9),
     TCP_SYNCNT: Option("TCP_SYNCNT", 6),
     9: Option("TCP_DEFER_ACCEPT"),
-    12: Option("TCP_QUICKACK", 1),
+    TCP_QUICKACK: Option("TCP_QUICKACK", 1),
     TCP_INFO: Option("TCP_INFO", b"", True),
     TCP_CONGESTION: Option("TCP_CONGESTION", b"reno"),
-    18: Option("TCP_USER_TIMEOUT"),
+    TCP_USER_TIMEOUT: Option("TCP_USER_TIMEOUT"),
     23: Option("TCP_FASTOPEN"),
     25: Option("TCP_NOTSENT_LOWAT"),
 }

@@ -18,7 +18,17 @@ from typing import TYPE_CHECKING, Any
 
 from .addresses import is_ipv6, socket_address
 from .end import End
-from .options import TCP_CONGESTION, TCP_SYNCNT, congestion_name, number_in
+from .options import (
+    TCP_CONGESTION,
+    TCP_KEEPCNT,
+    TCP_KEEPIDLE,
+    TCP_KEEPINTVL,
+    TCP_QUICKACK,
+    TCP_SYNCNT,
+    TCP_USER_TIMEOUT,
+    congestion_name,
+    number_in,
+)
 from .protocols import ACCEPT, CONNECT, EXPIRE, REFUSE, RESET, TCP
 from .tcp.connection import CONNECTED, FAILED, OVER, READABLE, WRITABLE
 
@@ -29,11 +39,8 @@ if TYPE_CHECKING:
 
 IP_HEADERS = {4: 20, 6: 40}
 TCP_HEADER = 20
+SECOND = 1_000_000_000  # nanoseconds
 LOCAL_MTU = 65535  # bytes of a packet on the way to oneself
-CONGESTION = (socket.IPPROTO_TCP, TCP_CONGESTION)
-KEEPALIVE = (socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-SYN_RETRIES = (socket.IPPROTO_TCP, TCP_SYNCNT)
-USER_TIMEOUT = (socket.IPPROTO_TCP, 18)
 
 
 class PacketEnd(End):
@@ -260,15 +267,27 @@ class PacketEnd(End):
 
     def option_was_set(self, level: int, option: int, value: Any) -> None:
         """Do what an option says that has been set on its socket."""
-        if (level, option) == KEEPALIVE:
-            self.connection.keep_alive(bool(number_in(value)), self._now)
-            self.endpoint.follow_up()
-        elif (level, option) == CONGESTION:
-            self.connection.sender.use(congestion_name(value))
-        elif (level, option) == SYN_RETRIES:
-            self.connection.syn_retries = number_in(value)
-        elif (level, option) == USER_TIMEOUT:
-            self.connection.user_timeout = number_in(value) * 1_000_000
+        connection = self.connection
+        if level == socket.SOL_SOCKET:
+            if option == socket.SO_KEEPALIVE:
+                connection.keep_alive(bool(number_in(value)), self._now)
+        elif level != socket.IPPROTO_TCP:
+            return
+        elif option == TCP_CONGESTION:
+            connection.sender.use(congestion_name(value))
+        elif option == TCP_KEEPIDLE:
+            connection.keep_idle_for(number_in(value) * SECOND, self._now)
+        elif option == TCP_KEEPINTVL:
+            connection.keep_between = number_in(value) * SECOND
+        elif option == TCP_KEEPCNT:
+            connection.keep_count = number_in(value)
+        elif option == TCP_QUICKACK:
+            connection.acknowledge_quickly(bool(number_in(value)), self._now)
+        elif option == TCP_SYNCNT:
+            connection.syn_retries = number_in(value)
+        elif option == TCP_USER_TIMEOUT:
+            connection.user_timeout = number_in(value) * 1_000_000
+        self.endpoint.follow_up()
 
     # -- as the network sees it -------------------------------------------------------------------
 

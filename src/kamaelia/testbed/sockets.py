@@ -48,6 +48,7 @@ from .options import (
     POLLHUP,
     POLLIN,
     POLLOUT,
+    RANGES,
     SMALLEST_RECEIVE,
     SMALLEST_SEND,
     SO_NWRITE,
@@ -248,6 +249,13 @@ class SimulatedSocket:
             self.only6 = bool(number_in(value))
         elif key == (socket.IPPROTO_TCP, TCP_CONGESTION):
             congestion_name(value)
+        elif level == socket.IPPROTO_TCP and option in RANGES and number_in(value) not in RANGES[option]:
+            allowed = RANGES[option]
+            raise OSError(
+                errno.EINVAL,
+                f"Invalid argument: {option_of(level, option).name} is from {allowed.start} to "
+                f"{allowed.stop - 1}, and not {number_in(value)}",
+            )
         elif key in TTL or key in TOS:
             self._mark(key, number_in(value))
         elif level in (socket.IPPROTO_IP, socket.IPPROTO_IPV6) and self.type == socket.SOCK_DGRAM:

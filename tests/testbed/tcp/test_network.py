@@ -297,6 +297,48 @@ def test_a_socket_chooses_its_congestion_control() -> None:
     assert on_a_pair(client, sink).results["client"] == (b"cubic", b"reno")
 
 
+def test_a_socket_asks_in_its_own_time_whether_the_other_side_is_there() -> None:
+    network = Network(tcp=LinuxTCP())
+    link = network.link(network.host("server"), network.host("client"), delay="10 ms")
+
+    async def client(inbox: Any, outbox: Any) -> Any:
+        loop = asyncio.get_running_loop()
+        sock = await connected()
+        for option, value in (("TCP_KEEPIDLE", 3), ("TCP_KEEPINTVL", 2), ("TCP_KEEPCNT", 4)):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        link.cut()
+        begun = loop.time()
+        with pytest.raises(TimeoutError):
+            await loop.sock_recv(sock, 10)
+        sock.close()
+        return loop.time() - begun
+
+    network.hosts["server"].run(component(sink)())
+    network.hosts["client"].run(component(client)())
+    taken = network.simulate(seconds=60, seed=1, until="client").results["client"]
+    assert 3 + 4 * 2 <= taken < 3 + 4 * 2 + 1.5  # the kernel's wheel is coarse
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *(("TCP_KEEPIDLE", 0), ("TCP_KEEPINTVL", 32768), ("TCP_KEEPCNT", 128)),
+        *(("TCP_SYNCNT", 0), ("TCP_USER_TIMEOUT", -1)),
+    ],
+)
+def test_what_linux_refuses_is_refused(option: str, value: int) -> None:
+    async def client(inbox: Any, outbox: Any) -> None:
+        sock = await connected()
+        with pytest.raises(OSError, match=f"Invalid argument: {option} is from .* and not {value}"):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+        sock.close()
+
+    on_a_pair(client, sink)
+    with socket.socket() as real, pytest.raises(OSError, match="Invalid argument"):
+        real.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+
+
 def test_closing_with_linger_at_zero_resets() -> None:
     async def client(inbox: Any, outbox: Any) -> None:
         sock = await connected()

@@ -54,6 +54,17 @@ def test_an_acknowledgement_waits_for_40_ms() -> None:
     assert answers == [begun + 10 * MS + 40 * MS]
 
 
+def test_an_acknowledgement_that_waits_can_be_asked_for() -> None:
+    wire = warm()
+    begun = wire.now
+    wire.do("client", "send", b"x" * 100)
+    wire.run(begun + 25 * MS)
+    wire.do("server", "acknowledge_quickly", True)
+    wire.run(begun + 200 * MS)
+    answers = [when for when, _ in wire.sent["server"] if when > begun]
+    assert answers == [begun + 25 * MS]
+
+
 def test_it_goes_with_an_answer() -> None:
     wire = warm()
     wire.do("client", "send", b"question")
@@ -275,6 +286,28 @@ def test_an_idle_connection_is_asked_whether_it_is_alive() -> None:
         "36090 client rst 1 ack 1",
     ]
     assert wire.client.error == errno.ETIMEDOUT
+
+
+def test_each_connection_may_be_asked_in_its_own_time() -> None:
+    wire = opened(ASKS)
+    client = wire.client
+    client.keep_between, client.keep_count = SECOND, 1
+    wire.do("client", "keep_alive", True)
+    wire.run(4 * SECOND)
+    wire.do("client", "keep_idle_for", 5 * SECOND)  # since something was heard, which was at 20 ms
+    wire.way = lambda side, number, segment: []
+    wire.run(20 * SECOND)
+    assert wire.take_lines() == ["5020 client 0 ack 1", "6020 client rst 1 ack 1"]
+    assert client.error == errno.ETIMEDOUT
+
+
+def test_what_was_waited_for_long_enough_is_asked_at_once() -> None:
+    wire = opened(ASKS)
+    wire.do("client", "keep_alive", True)
+    wire.run(4 * SECOND)
+    wire.do("client", "keep_idle_for", 2 * SECOND)
+    wire.run(4 * SECOND + 500 * MS)
+    assert wire.take_lines() == ["4000 client 0 ack 1", "4010 server 1 ack 1"]
 
 
 def test_what_bears_an_old_time_is_thrown_away() -> None:  # PAWS: RFC 7323, section 5

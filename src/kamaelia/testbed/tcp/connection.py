@@ -59,6 +59,9 @@ class Connection:
         "idle_probes",
         "is_closed",
         "is_marked",
+        "keep_between",
+        "keep_count",
+        "keep_idle",
         "keeps_alive",
         "largest_send_buffer",
         "offers_marks",
@@ -105,6 +108,10 @@ class Connection:
         self.opened_at = self.heard_at = 0
         self.until = NEVER  # when the state ends by itself
         self.keeps_alive = False
+        times = settings.keepalive_times
+        self.keep_idle: int = times[0]  # nanoseconds after which it is asked, ...
+        self.keep_between: int = times[1]  # ... those between two probes, ...
+        self.keep_count: int = times[2]  # ... and how many there are
         self.alive_at = NEVER
         self.answered_at = -BETWEEN_ANSWERS  # when something out of place was
         self.idle_probes = 0
@@ -166,25 +173,41 @@ class Connection:
 
     def look_whether_alive(self) -> None:
         """Nothing was heard for long: ask whether the other side is there."""
-        idle, between, count = self.settings.keepalive_times
-        now = self.sender.now
+        idle, now = self.keep_idle, self.sender.now
         if not self.keeps_alive or self.state == CLOSED or self.state == TIME_WAIT:
             self.alive_at = NEVER
         elif self.sender.waiting() or now - self.heard_at < idle:
             self.alive_at = wheel(now, idle - min(now - self.heard_at, idle - 1), self.settings.tick)
-        elif self.idle_probes >= count:
+        elif self.idle_probes >= self.keep_count:
             self.reset()
             self.fail(self.soft_error or errno.ETIMEDOUT)
         else:
             self.idle_probes += 1
             self.out.append(self.make(ACK, self.sender.una - 1, b""))
-            self.alive_at = wheel(now, between, self.settings.tick)
+            self.alive_at = wheel(now, self.keep_between, self.settings.tick)
 
     def keep_alive(self, wanted: bool, now: int) -> None:
         """Ask, or not, whether the other side is there when nothing was heard for long."""
         self.at(now)
         self.keeps_alive = wanted
-        self.alive_at = wheel(now, self.settings.keepalive_times[0], self.settings.tick) if wanted else NEVER
+        self.alive_at = wheel(now, self.keep_idle, self.settings.tick) if wanted else NEVER
+
+    def keep_idle_for(self, idle: int, now: int) -> None:
+        """Have it be idle for so many nanoseconds before it is asked, since something was heard."""
+        self.at(now)
+        self.keep_idle = idle
+        if self.keeps_alive:
+            waited = now - self.heard_at
+            self.alive_at = wheel(now, idle - waited if waited < idle else 0, self.settings.tick)
+
+    def acknowledge_quickly(self, wanted: bool, now: int) -> None:
+        """Acknowledge at once from now on, until it is seen that there are answers to go with; or do not."""
+        self.at(now)
+        receiver = self.receiver
+        receiver.interactive = not wanted
+        if wanted and receiver.ack_by != NEVER:
+            receiver.ack_now = True
+            self.flush()
 
     # -- what the program does --------------------------------------------------------------------
 
