@@ -11,12 +11,9 @@ from tools.fidelity.table import rows
 
 pytestmark = pytest.mark.one_core
 
-# What the page names as missed.
-MISSED = {
-    "20 Mbit/s, 20 ms, 1 %, 2 BDP, cubic": ("median of 1 MB",),
-    "20 Mbit/s, 20 ms, 2 %, 0.5 BDP, cubic": ("median of 100 kB",),
-    "20 Mbit/s, 80 ms, 0 %, 0.5 BDP, cubic": ("sent again",),
-}
+# What the page names as missed. Once in each run a queue is too full, by three packets or by six: the kernel
+# sends up to four at a time.
+MISSED = {"20 Mbit/s, 80 ms, 0 %, 0.5 BDP, cubic": ("sent again",)}
 KERNEL = {key: one for key, one in load(KEPT).items() if key[0] == "kernel"}
 
 

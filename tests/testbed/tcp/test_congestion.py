@@ -95,25 +95,25 @@ def test_cubic_keeps_seven_tenths_and_leaves_more_to_others_when_the_last_peak_w
     assert cubic.reduced() == 630 and cubic.top == 900
 
 
-def over_a_link(congestion: str) -> Wire:
-    """Return what becomes of 4000 segments over 60 Mbit/s, 100 ms, and a queue of 60 ms."""
+def over_a_link(congestion: str, *, each: int = MS // 5, delay: int = 50 * MS, count: int = 4000) -> Wire:
+    """Return what becomes of many segments over 60 Mbit/s, 100 ms, and a queue of 60 ms."""
     free = 0
 
     def way(side: str, number: int, segment: Any) -> list[int] | None:
         nonlocal free
         if side == "server" or not segment.data:
             return None
-        leaves = max(free, wire.now) + MS // 5
+        leaves = max(free, wire.now) + each
         if leaves - wire.now > 60 * MS:
             return []
         free = leaves
-        return [leaves - wire.now + 50 * MS]
+        return [leaves - wire.now + delay]
 
-    wire = Wire(LinuxTCP(hz=0, congestion=congestion), delay=50 * MS, way=way)
+    wire = Wire(LinuxTCP(hz=0, congestion=congestion), delay=delay, way=way)
     wire.open()
-    wire.stream("client", full(4000))
+    wire.stream("client", full(count))
     wire.run(wire.now + 3 * SECOND)
-    assert len(wire.got["server"]) == 4000 * 1448
+    assert len(wire.got["server"]) == count * 1448
     return wire
 
 
@@ -121,6 +121,13 @@ def test_hystart_ends_slow_start_before_the_queue_is_full() -> None:
     hystart = over_a_link("cubic").client.sender
     assert hystart.resent == 0 and 500 <= hystart.window.threshold <= 800  # 500 packets fill the way
     assert over_a_link("reno").client.sender.resent > 300
+
+
+def test_a_round_begins_with_the_first_answer_to_it_also_while_the_window_is_small() -> None:
+    # 20 Mbit/s and 80 ms: in the fourth round, which begins with 80, a train of answers lasts for more than
+    # half of the round trip and half a millisecond. Linux 6.18 has a window of 150 then.
+    hystart = over_a_link("cubic", each=MS * 6 // 10, delay=40 * MS, count=400).client.sender
+    assert hystart.resent == 0 and hystart.window.threshold == 80 + 69  # 68 times 0.6 ms
 
 
 def test_after_a_pause_the_window_begins_anew() -> None:

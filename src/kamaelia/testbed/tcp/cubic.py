@@ -158,7 +158,7 @@ class Cubic(Reno):
         if self.least == 0 or taken < self.least:
             self.least = taken
         window = self.window
-        if not self.found and window.size < window.threshold and window.size >= LEAST_WINDOW:
+        if not self.found and window.size < window.threshold:
             self.look_for_the_end(taken, acked, following, now)
 
     def look_for_the_end(self, taken: int, acked: int, following: int, now: int) -> None:
@@ -169,6 +169,8 @@ class Cubic(Reno):
             self.round_ends = following
             self.round_least = NO_ROUND_TRIP
             self.samples = 0
+        if window.size < LEAST_WINDOW:
+            return
         if now - self.last_ack <= CLOSE:
             self.last_ack = now
             if now - self.round_begins > (self.least + TRAIN_SLACK) >> 1:
