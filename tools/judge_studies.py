@@ -5,16 +5,13 @@
 The components are the same, and so are the links, with their queues and losses for a seed: only TCP, UDP and
 the time that programs take are real. It needs root, as `Network.emulate` does.
 
-Two things are put in place of others before a network is emulated. Sockets of TCP choose the congestion
-control that the study asks for, as Linux's default may be another; and `clock`, by which the studies say when
-something begins, counts from the beginning there, too.
+`clock`, by which the studies say when something begins, counts from the beginning there, too.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +22,6 @@ from typing import Any
 
 from kamaelia.testbed import Network
 
-TCP_CONGESTION = 13
 STARTING = 0.3  # seconds until all hosts run
 ROOT = Path(__file__).resolve().parents[1]
 HOUSEHOLDS: list[dict[str, Any]] = [
@@ -42,32 +38,21 @@ VISITS: list[dict[str, Any]] = [
 
 
 @contextmanager
-def as_on_linux(study: ModuleType, control: str) -> Iterator[None]:
-    """Put those two things in place."""
-    plain, virtual = socket.socket, study.clock
+def counted_from_now(study: ModuleType) -> Iterator[None]:
+    """Have the study's clock count from when all hosts run."""
+    virtual = study.clock
     began = time.monotonic() + STARTING
-
-    class Socket(plain):  # type: ignore[misc, valid-type]
-        def __init__(
-            self, family: int = -1, type: int = -1, proto: int = -1, fileno: int | None = None
-        ) -> None:
-            super().__init__(family, type, proto, fileno)
-            inet = self.family in (socket.AF_INET, socket.AF_INET6)
-            if fileno is None and inet and self.type == socket.SOCK_STREAM:
-                self.setsockopt(socket.IPPROTO_TCP, TCP_CONGESTION, control.encode())
-
-    socket.socket, study.clock = Socket, lambda: time.monotonic() - began  # type: ignore[misc, attr-defined]
+    study.clock = lambda: time.monotonic() - began  # type: ignore[attr-defined]
     try:
         yield
     finally:
-        socket.socket, study.clock = plain, virtual  # type: ignore[misc, attr-defined]
+        study.clock = virtual  # type: ignore[attr-defined]
 
 
 def judge(
     study: ModuleType,
     make: Callable[..., Network],
     arguments: dict[str, Any],
-    control: str,
     seeds: int,
     seconds: float,
     until: str | None,
@@ -75,7 +60,7 @@ def judge(
     """Run one combination in both ways, and print what came of it."""
     for seed in range(seeds):
         simulated = study.outcome(make(**arguments).simulate(seconds, seed=seed, until=until))
-        with as_on_linux(study, control):
+        with counted_from_now(study):
             trace = make(**arguments).emulate(min(seconds, 60), seed=seed, until=until)
         emulated = study.outcome(trace)
         print(", ".join(f"{name}={value}" for name, value in arguments.items()), f"seed={seed}")
@@ -96,11 +81,11 @@ def main() -> int:
     if "bufferbloat" in options.studies or not options.studies:
         study = importlib.import_module("bufferbloat")
         for arguments in HOUSEHOLDS:
-            judge(study, study.household, arguments, "cubic", options.seeds, study.OVER, None)
+            judge(study, study.household, arguments, options.seeds, study.OVER, None)
     if "http" in options.studies or not options.studies:
         study = importlib.import_module("http_1_or_3")
         for arguments in VISITS:
-            judge(study, study.visit, arguments, "reno", options.seeds, study.SECONDS, "phone")
+            judge(study, study.visit, arguments, options.seeds, study.SECONDS, "phone")
     return 0
 
 
