@@ -17,6 +17,7 @@ MODULES = sorted(
 )
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", MODULES)
 def test_examples(name: str) -> None:
     module = importlib.import_module(name)

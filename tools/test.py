@@ -3,10 +3,10 @@
 `make test` runs this after `make lint`. A Python between two others gets the short tests of the framework
 only: what differs there differs on its neighbours too.
 
-Much of the time tests wait, so four passes go on side by side: all tests in three parts, and one short pass
-after the other, whose environments are made meanwhile. The first part is shown as it goes; what the others
-print is shown when they are done. What could not be run, and what would make it run, is listed at the very
-end; with KAMAELIA_ALL=1 it is a failure.
+Much of the time tests wait, so five passes go on side by side: all tests in three parts, and the short passes,
+whose environments are made meanwhile. The first part is shown as it goes; what the others print is shown when
+they are done. What could not be run, and what would make it run, is listed at the very end; with
+KAMAELIA_ALL=1 it is a failure.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ OTHER_PARTS = {
     "second part": ["tests/axon", "tests/net", "tests/observe", "tests/process", "tests/protocol"],
     "third part": ["tests/chassis", "tests/file", "tests/flow", "tests/testbed", "tests/testing"],
 }
-SIDE_BY_SIDE = 4
+SIDE_BY_SIDE = 5
 # Without pytest's cache, because `pytest --last-failed` is about the run in the foreground.
 IN_BACKGROUND = ["-q", "-p", "no:cacheprovider"]
 

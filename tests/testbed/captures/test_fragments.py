@@ -13,7 +13,7 @@ from kamaelia.testbed.captures.fragments import PATIENCE, Reassembly, fragments
 from kamaelia.testbed.captures.headers import FRAGMENT, UDP, ip, ipv4, ipv6, ipv6_fragment
 from kamaelia.testbed.captures.parsing import parse
 
-pytestmark = pytest.mark.one_core
+pytestmark = [pytest.mark.one_core, pytest.mark.once]
 
 V4, V6 = ("10.0.0.1", "10.0.0.2"), ("fd00::1", "fd00::2")
 DATA = bytes(n * 31 & 255 for n in range(4000))

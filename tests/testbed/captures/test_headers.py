@@ -43,7 +43,7 @@ from kamaelia.testbed.captures.headers import (
 )
 from kamaelia.testbed.captures.parsing import IPPacket, TCPSegment, UDPDatagram, parse
 
-pytestmark = pytest.mark.one_core
+pytestmark = [pytest.mark.one_core, pytest.mark.once]
 
 V4, V6 = ("10.0.0.1", "10.0.0.2"), ("fd00::1", "fd00::2")
 BOTH = pytest.mark.parametrize("ends", [V4, V6], ids=["IPv4", "IPv6"])

@@ -18,7 +18,7 @@ from kamaelia.testbed.captures.pcapng import EPOCH_NS
 
 from .specimens import block, interface, option, packet, pcap, section, write_every_kind
 
-pytestmark = pytest.mark.one_core
+pytestmark = [pytest.mark.one_core, pytest.mark.once]
 
 on_disk = settings(
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]

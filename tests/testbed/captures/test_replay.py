@@ -15,7 +15,7 @@ from kamaelia.testbed.captures.headers import FRAGMENT, TCP, UDP, ip, ipv6, ipv6
 
 from .specimens import DATA, interface, packet, pcap, section, write_every_kind
 
-pytestmark = pytest.mark.one_core
+pytestmark = [pytest.mark.one_core, pytest.mark.once]
 
 V4, V6 = ("10.0.0.1", "10.0.0.2"), ("fd00::1", "fd00::2")
 

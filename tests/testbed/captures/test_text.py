@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kamaelia.axon import UsageError
 from kamaelia.testbed.captures import Divergence, compare, event_line
 
-pytestmark = pytest.mark.one_core
+pytestmark = [pytest.mark.one_core, pytest.mark.once]
 
 EVENTS: list[tuple[tuple[Any, ...], dict[str, Any], str]] = [
     (

@@ -16,6 +16,7 @@ from kamaelia.testbed.links import CoDel, Corruption
 pytestmark = [
     pytest.mark.needs("right:emulation", "program:ping", "program:nstat"),
     pytest.mark.one_core,
+    pytest.mark.once,
 ]
 
 

@@ -9,7 +9,7 @@ import pytest
 from kamaelia import component
 from kamaelia.testbed import Network
 
-pytestmark = [pytest.mark.needs("right:emulation"), pytest.mark.one_core]
+pytestmark = [pytest.mark.needs("right:emulation"), pytest.mark.one_core, pytest.mark.once]
 
 GROUPS = {4: "239.1.2.3", 6: "ff1e::1234"}
 PORT = 5004

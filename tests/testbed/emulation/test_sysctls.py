@@ -11,6 +11,7 @@ from kamaelia.testbed.emulation.sysctls import ROOT
 pytestmark = [
     pytest.mark.needs("right:emulation", "program:ip"),
     pytest.mark.one_core,
+    pytest.mark.once,
 ]
 
 FILES = [

@@ -11,7 +11,7 @@ from kamaelia.axon.errors import UsageError
 from kamaelia.testbed import Network
 from kamaelia.testbed.emulation import Emulation
 
-pytestmark = [pytest.mark.needs("right:emulation", "program:ping"), pytest.mark.one_core]
+pytestmark = [pytest.mark.needs("right:emulation", "program:ping"), pytest.mark.one_core, pytest.mark.once]
 
 
 @pytest.fixture

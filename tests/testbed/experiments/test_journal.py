@@ -21,7 +21,7 @@ from kamaelia.testbed.experiments.journal import Journal
 
 from .scenarios import coin, drawn
 
-pytestmark = pytest.mark.one_core
+pytestmark = [pytest.mark.one_core, pytest.mark.once]
 ROOT = Path(__file__).resolve().parents[3]
 INLINE = InlineExecutor()
 

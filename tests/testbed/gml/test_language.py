@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kamaelia.axon import UsageError
 from kamaelia.testbed.gml import Attribute, format_gml, parse_gml
 
-pytestmark = pytest.mark.one_core
+pytestmark = [pytest.mark.one_core, pytest.mark.once]
 
 
 def plain(attributes: Any) -> Any:

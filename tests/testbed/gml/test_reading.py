@@ -20,7 +20,7 @@ from kamaelia.testbed.wire import NO_LIMIT
 
 from .networks import DATA, MS, described
 
-pytestmark = pytest.mark.one_core
+pytestmark = [pytest.mark.one_core, pytest.mark.once]
 
 
 def graph(*items: str) -> Network:

@@ -30,7 +30,7 @@ from kamaelia.testbed.topologies import cdn, dumbbell, full_mesh, grid, ring, st
 
 from .networks import DATA, described
 
-pytestmark = pytest.mark.one_core
+pytestmark = [pytest.mark.one_core, pytest.mark.once]
 
 
 def pair(**link: Any) -> Network:

@@ -6,7 +6,7 @@ import pytest
 
 from kamaelia.testbed.groups.by_group import ByGroup
 
-pytestmark = pytest.mark.one_core
+pytestmark = [pytest.mark.one_core, pytest.mark.once]
 
 A, B, C = "239.1.2.3", "239.1.2.4", "239.1.2.5"
 

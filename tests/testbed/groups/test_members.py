@@ -23,7 +23,7 @@ from kamaelia.testbed.groups import (
 )
 from kamaelia.testbed.groups.members import TABLE
 
-pytestmark = pytest.mark.one_core
+pytestmark = [pytest.mark.one_core, pytest.mark.once]
 
 SECOND = 10**9
 ALL, BEFORE, SOURCES, NOW = 0, 10 * SECOND, 20 * SECOND, 100 * SECOND

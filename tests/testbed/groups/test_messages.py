@@ -26,7 +26,7 @@ from kamaelia.testbed.groups.messages import (
     to_code,
 )
 
-pytestmark = pytest.mark.one_core
+pytestmark = [pytest.mark.one_core, pytest.mark.once]
 
 SECOND = 10**9
 FOUR, SIX = "10.0.0.254", "fe80::254"

@@ -13,7 +13,7 @@ from kamaelia.testbed.groups import IGMP, MLD, Family, Host, Leave, Query, Repor
 
 from .link import MS, SECOND, Link, Values
 
-pytestmark = pytest.mark.one_core
+pytestmark = [pytest.mark.one_core, pytest.mark.once]
 
 G = "239.1.2.3"
 A, B, C = (f"192.0.2.{n}" for n in (1, 2, 3))

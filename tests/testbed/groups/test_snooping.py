@@ -21,7 +21,7 @@ from kamaelia.testbed.groups import (
     Timing,
 )
 
-pytestmark = pytest.mark.one_core
+pytestmark = [pytest.mark.one_core, pytest.mark.once]
 
 SECOND = 10**9
 G = "239.1.2.3"

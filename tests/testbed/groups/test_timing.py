@@ -10,7 +10,7 @@ from kamaelia.axon import UsageError
 from kamaelia.testbed.groups import Query, Timing
 from kamaelia.testbed.groups.alarms import Alarms
 
-pytestmark = pytest.mark.one_core
+pytestmark = [pytest.mark.one_core, pytest.mark.once]
 
 SECOND = 10**9
 

@@ -6,7 +6,7 @@ import pytest
 
 from .chances import chi_square_p, judge, kolmogorov_p, pooled, run_chances, runs, upper_gamma
 
-pytestmark = pytest.mark.one_core
+pytestmark = [pytest.mark.one_core, pytest.mark.once]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from kamaelia.testbed.links.queues import Discipline
 
 from .packets import MS, Packet, Script, fill, listen, name_of, take_at
 
-pytestmark = pytest.mark.one_core
+pytestmark = [pytest.mark.one_core, pytest.mark.once]
 
 LATE = "waited too long"
 

@@ -17,7 +17,7 @@ from kamaelia.testbed.links.red import RED
 
 from .packets import MS, Packet, name_of
 
-pytestmark = pytest.mark.one_core
+pytestmark = [pytest.mark.one_core, pytest.mark.once]
 
 HASTY_CODEL: dict[str, Any] = {"target": "1 ms", "interval": "4 ms", "mtu": 300}
 QUEUES: dict[str, QueueDescription] = {

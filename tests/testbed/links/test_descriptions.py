@@ -31,7 +31,7 @@ from kamaelia.testbed.links import (
 )
 from kamaelia.testbed.links.quantities import as_text
 
-pytestmark = pytest.mark.one_core
+pytestmark = [pytest.mark.one_core, pytest.mark.once]
 
 
 def rate(seconds: float) -> float:

@@ -12,7 +12,7 @@ import pytest
 from kamaelia.testbed.links.elementary import exp, log, normal_quantile, normal_share
 from kamaelia.testbed.links.random_stream import RandomStream
 
-pytestmark = pytest.mark.one_core
+pytestmark = [pytest.mark.one_core, pytest.mark.once]
 
 SHARES = (
     [2.0**-k for k in range(1, 54)] + [1 - 2.0**-k for k in range(1, 54)] + [k / 997 for k in range(1, 997)]

@@ -12,7 +12,7 @@ from kamaelia.testbed.links.fq_codel import REMEMBERED, FQCoDel, FQCoDelQueue
 
 from .packets import MS, Packet, Script, drain, listen, name_of, send_all, take_at
 
-pytestmark = pytest.mark.one_core
+pytestmark = [pytest.mark.one_core, pytest.mark.once]
 
 
 class OwnQueues(FQCoDelQueue):

@@ -16,7 +16,7 @@ from kamaelia.testbed.links import GilbertElliott, LossModel, RandomStream, Unif
 
 from .chances import ALPHA, SEEDS, chi_square_p, judge, pooled, run_chances, runs
 
-pytestmark = pytest.mark.one_core
+pytestmark = [pytest.mark.one_core, pytest.mark.once]
 
 MS = 10**6
 SECOND = 10**9

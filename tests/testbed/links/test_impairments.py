@@ -17,7 +17,7 @@ from kamaelia.testbed.links.impairments import checksum_sees
 
 from .chances import SEEDS, chi_square_p, judge, pooled
 
-pytestmark = pytest.mark.one_core
+pytestmark = [pytest.mark.one_core, pytest.mark.once]
 
 MS = 10**6
 

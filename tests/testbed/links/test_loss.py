@@ -26,7 +26,7 @@ from kamaelia.testbed.links import (
 
 from .chances import SEEDS, chi_square_p, judge, pooled, runs
 
-pytestmark = pytest.mark.one_core
+pytestmark = [pytest.mark.one_core, pytest.mark.once]
 
 MS = 10**6
 SECOND = 10**9

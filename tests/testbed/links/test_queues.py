@@ -18,7 +18,7 @@ from kamaelia.testbed.links.red import RED
 
 from .packets import MS, Packet, Script, drain, fill, listen, send_all, take_at
 
-pytestmark = pytest.mark.one_core
+pytestmark = [pytest.mark.one_core, pytest.mark.once]
 
 NO_CHANCE = Script()
 

@@ -15,7 +15,7 @@ from kamaelia.testbed.links.random_stream import mix_gamma
 
 from .chances import SEEDS, chi_square_p, judge
 
-pytestmark = pytest.mark.one_core
+pytestmark = [pytest.mark.one_core, pytest.mark.once]
 
 GOLDEN = 0x9E3779B97F4A7C15  # the gamma of a SplittableRandom that was made from a seed
 

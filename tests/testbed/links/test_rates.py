@@ -22,7 +22,7 @@ from kamaelia.testbed.links import (
     rate_model,
 )
 
-pytestmark = pytest.mark.one_core
+pytestmark = [pytest.mark.one_core, pytest.mark.once]
 
 MS = 10**6
 SECOND = 10**9

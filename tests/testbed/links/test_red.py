@@ -14,7 +14,7 @@ from kamaelia.testbed.links.red import RED, REDQueue
 
 from .packets import MS, Packet, Script, fill, name_of
 
-pytestmark = pytest.mark.one_core
+pytestmark = [pytest.mark.one_core, pytest.mark.once]
 
 NEVER, ALWAYS = 0.999999, 0.0
 

@@ -25,7 +25,7 @@ from tests.testbed.shrinking.systems import (
 )
 from tests.testbed.zoo import on_udp
 
-pytestmark = pytest.mark.one_core
+pytestmark = [pytest.mark.one_core, pytest.mark.once]
 
 test_all_is_answered.__test__ = False  # type: ignore[attr-defined] # it is to fail, and not here
 
