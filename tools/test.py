@@ -3,7 +3,7 @@
 `make test` runs this after `make lint`. A Python between two others gets the short tests of the framework
 only: what differs there differs on its neighbours too.
 
-Much of the time tests wait, so five passes go on side by side: all tests in three parts, and the short passes,
+Much of the time tests wait, so five passes go on side by side: all tests in three parts, and the short ones,
 whose environments are made meanwhile. The first part is shown as it goes; what the others print is shown when
 they are done. What could not be run, and what would make it run, is listed at the very end; with
 KAMAELIA_ALL=1 it is a failure.
