@@ -38,6 +38,5 @@ fi
 
 echo "Installing $what into $directory."
 case $what in .*) editable=--editable ;; *) editable= ;; esac
-# Bytecode is made of what is imported, when it is.
 # shellcheck disable=SC2086 # it is one word or none
-PIP_DISABLE_PIP_VERSION_CHECK=1 "$directory/bin/python" -m pip install --quiet --no-compile $editable "$what"
+PIP_DISABLE_PIP_VERSION_CHECK=1 "$directory/bin/python" -m pip install --quiet $editable "$what"
