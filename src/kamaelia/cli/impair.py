@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import signal
 import subprocess
 from collections.abc import Sequence
@@ -111,7 +110,7 @@ def main(words: Sequence[str]) -> int:
     options = parser().parse_args(before)
     from kamaelia.axon import UsageError, units
 
-    from .scenarios import Scenario, parameters
+    from .scenarios import Scenario, parameters, seed_of
     from .show import show
     from .systems import NotASystem
 
@@ -135,7 +134,7 @@ def main(words: Sequence[str]) -> int:
     except Exception as error:  # the user's file may raise anything
         show(error)
         return USAGE
-    seed = int(options.seed) if re.fullmatch(r"-?\d+", options.seed) else options.seed
+    seed = seed_of(options.seed)
     if doors:
         relay = network.relay(doors, exits, seed=seed, errors="collect", capture=captures)
         return run_here(relay, command, timeout, quiet=options.quiet)

@@ -123,6 +123,15 @@ def named(module: ModuleType, where: str, name: str, text: str, known: Sequence[
     return found
 
 
+def seed_of(text: str) -> int | str:
+    """Return a seed of the command line: a whole number, or else the text.
+
+    >>> seed_of("-3"), seed_of("storm")
+    (-3, 'storm')
+    """
+    return int(text) if re.fullmatch(r"-?\d+", text) else text
+
+
 def parameters(texts: Sequence[str]) -> dict[str, Any]:
     """Return the arguments of the command line.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -160,10 +159,11 @@ def main(words: Sequence[str]) -> int:
 def _seeds(options: argparse.Namespace) -> Sequence[int | str]:
     from kamaelia.testbed.simulated import which_seeds
 
+    from .scenarios import seed_of
+
     if options.seeds is not None:
         return which_seeds(options.seeds, f"--seeds={options.seeds}")
-    seed = options.seed or "0"
-    return [int(seed) if re.fullmatch(r"-?\d+", seed) else seed]
+    return [seed_of(options.seed or "0")]
 
 
 def _check_options(options: argparse.Namespace) -> None:
