@@ -106,8 +106,8 @@ def main(words: Sequence[str]) -> int:
         for path in (options.report, options.save):
             if path and not Path(path).absolute().parent.is_dir():
                 raise NotASystem(f"cannot write {path}: there is no folder {Path(path).parent}")
-        if options.save and not options.save.endswith(".json"):
-            _check_duckdb()
+        if options.save:
+            _check_format(options.save)
     except (NotASystem, UsageError) as error:
         complain(f"kamaelia experiment: {error}")
         return USAGE
@@ -366,7 +366,7 @@ def _seconds(text: str) -> float | str:
         return text
 
 
-def _check_duckdb() -> None:
-    from kamaelia.testbed.experiments import parquet
+def _check_format(path: str) -> None:
+    from kamaelia.testbed.experiments.study import format_of
 
-    parquet.check()
+    format_of(path).check()

@@ -58,6 +58,10 @@ def write(study: Study, path: str | PathLike[str]) -> None:
     os.replace(part, target)
 
 
+def check() -> None:
+    """Nothing has to be installed for these files."""
+
+
 def read(path: str | PathLike[str]) -> Study:
     """Read a study. Raises `UsageError` for other files."""
     from .study import Study
@@ -83,4 +87,4 @@ def _run(row: list[Any], points: list[dict[str, Any]], names: list[str]) -> Run:
     return Run(points[place], seed, outcome, {}, error, replay, took, fingerprint)
 
 
-__all__ = ["FORMAT", "read", "write"]
+__all__ = ["FORMAT", "check", "read", "write"]

@@ -353,12 +353,12 @@ class Study:
         As JSON, with the outcomes and no other figures, if the name ends in ``.json``; otherwise as Parquet,
         with all that was measured. Raises `UsageError` when duckdb is not installed, which that needs.
         """
-        _format_of(path).write(self, path)
+        format_of(path).write(self, path)
 
     @staticmethod
     def load(path: str | PathLike[str]) -> Study:
         """Read what `save` has written. Raises `UsageError` for other files, and as `save` does."""
-        study: Study = _format_of(path).read(path)
+        study: Study = format_of(path).read(path)
         return study
 
     def report(self, path: str | PathLike[str], *, of: Iterable[str] | None = None) -> None:
@@ -493,11 +493,22 @@ def _place(name: str, value: Any) -> Any:
     return place_of({name: value if value.__hash__ is not None else repr(value)})
 
 
-def _format_of(path: str | PathLike[str]) -> Any:
-    """Return the module that reads and writes files of that name."""
+def format_of(path: str | PathLike[str]) -> Any:
+    """Return the module that reads and writes files of that name; its ``check`` says what it lacks."""
     from . import jsonfile, parquet
 
     return jsonfile if Path(path).suffix == ".json" else parquet
 
 
-__all__ = ["COLUMNS", "METHODS", "Comparison", "Group", "Study", "Summary", "differences", "p_text", "told"]
+__all__ = [
+    "COLUMNS",
+    "METHODS",
+    "Comparison",
+    "Group",
+    "Study",
+    "Summary",
+    "differences",
+    "format_of",
+    "p_text",
+    "told",
+]
