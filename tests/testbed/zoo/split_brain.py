@@ -5,6 +5,8 @@ Who can reach nobody has all the votes there are, and so has another one who can
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from kamaelia import Component, clock, random
 from kamaelia.testbed.simulated import simulated
 
@@ -14,11 +16,18 @@ NODES = ("ada", "bob", "cyd")
 
 
 class Node(Component):
+    nodes: Sequence[str] = NODES
+    """Who may be elected."""
+    patience = 0.5
+    """Seconds without a leader that are borne, at least; up to twice as many."""
+    election, beat = 0.2, 0.1
+    """Seconds that votes are waited for, and those between two signs of life."""
+
     def __init__(self, faulty: bool, name: str, leaders: dict[int, set[str]]) -> None:
         self.faulty = faulty
         self.name = name
         self.leaders = leaders
-        self.others = [other for other in NODES if other != name]
+        self.others = [other for other in self.nodes if other != name]
         self.term = 0
         self.vote: str | None = None  # given in this term
 
@@ -30,7 +39,7 @@ class Node(Component):
 
     async def follow(self) -> None:
         """Until no leader is heard of."""
-        while await self.hear(0.5 + random.random() / 2):
+        while await self.hear(self.patience + random.random() * self.patience):
             pass
 
     async def is_elected(self) -> bool:
@@ -38,7 +47,7 @@ class Node(Component):
         term, yes, heard = self.term, 1, 1
         for other in self.others:
             await self.outbox.send(to(other, "vote", term, self.name))
-        ends = clock() + 0.2
+        ends = clock() + self.election
         while (left := ends - clock()) > 0 and self.term == term:
             try:
                 message = await self.inbox.receive(timeout=left)
@@ -49,7 +58,7 @@ class Node(Component):
                 heard, yes = heard + 1, yes + (said == self.name)
             else:
                 await self.obey(message)
-        voters = heard if self.faulty else len(NODES)
+        voters = heard if self.faulty else len(self.nodes)
         return self.term == term and yes * 2 > voters
 
     async def lead(self) -> None:
@@ -58,7 +67,7 @@ class Node(Component):
         while self.term == term:
             for other in self.others:
                 await self.outbox.send(to(other, "alive", term, self.name))
-            ends = clock() + 0.1
+            ends = clock() + self.beat
             while (left := ends - clock()) > 0 and await self.hear(left):
                 pass
 
